@@ -1,0 +1,146 @@
+package broker
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kbin"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
+)
+
+// apis are the requests that producers and consumers make, each with the newest
+// version let through. kfake crashes on a key that it does not know. Versions
+// that name topics by id are left out: kfake crashes on two unknown ids in one
+// Produce, which is what a client sends when its topics were made anew.
+var apis = map[kmsg.Key]int16{
+	kmsg.Produce:              12,
+	kmsg.Fetch:                12,
+	kmsg.ListOffsets:          10,
+	kmsg.Metadata:             13,
+	kmsg.OffsetCommit:         9,
+	kmsg.OffsetFetch:          9,
+	kmsg.FindCoordinator:      6,
+	kmsg.JoinGroup:            9,
+	kmsg.Heartbeat:            4,
+	kmsg.LeaveGroup:           5,
+	kmsg.SyncGroup:            5,
+	kmsg.ListGroups:           5,
+	kmsg.ApiVersions:          5,
+	kmsg.InitProducerID:       5,
+	kmsg.OffsetForLeaderEpoch: 4,
+}
+
+// advertised makes the broker tell its clients what the guard will let through.
+func advertised() *kversion.Versions {
+	versions := new(kversion.Versions)
+	for key, newest := range apis {
+		versions.SetMaxKeyVersion(key.Int16(), newest)
+	}
+	return versions
+}
+
+const (
+	// headerSize covers the fixed start of every request: size (4 bytes), API
+	// key (2), version (2), correlation id (4), length of the client id (2).
+	headerSize = 14
+	sizeSize   = 4
+	// requestLimit bounds every request but Produce. A decoder spends many
+	// times the size of a hostile frame, so it is not generous.
+	requestLimit = 64 << 10
+)
+
+// produceLimit bounds a Produce request: one batch of at most 1 MiB for each
+// topic's only partition, and room for the rest.
+func produceLimit(topics int) int { return (topics + 1) << 20 }
+
+// header is the start of a request.
+type header struct {
+	size     int // of the frame, without the four bytes that state it
+	key      kmsg.Key
+	version  int16
+	clientID int // its length, or -1 for none
+}
+
+// parseHeader reads the fixed start of a request and says what is wrong with it.
+func parseHeader(b [headerSize]byte, produceLimit int) (header, error) {
+	h := header{
+		size:     int(int32(binary.BigEndian.Uint32(b[0:]))),
+		key:      kmsg.Key(binary.BigEndian.Uint16(b[4:])),
+		version:  int16(binary.BigEndian.Uint16(b[6:])),
+		clientID: int(int16(binary.BigEndian.Uint16(b[12:]))),
+	}
+	newest, known := apis[h.key]
+	limit := requestLimit
+	if h.key == kmsg.Produce {
+		limit = produceLimit
+	}
+	switch {
+	case !known:
+		return h, fmt.Errorf("API key %d is not served", h.key)
+	case h.size < headerSize-sizeSize:
+		return h, fmt.Errorf("frame size %d is too small", h.size)
+	case h.size > limit:
+		return h, fmt.Errorf("frame size %d is over the limit of %d", h.size, limit)
+	// A client asks for the versions in the newest one it knows, and is told.
+	case h.version < 0, h.version > newest && h.key != kmsg.ApiVersions:
+		return h, fmt.Errorf("version %d of API key %d is not served", h.version, h.key)
+	case h.clientID < -1, h.clientID > h.size-(headerSize-sizeSize):
+		return h, fmt.Errorf("client id length %d does not fit the frame", h.clientID)
+	}
+	return h, nil
+}
+
+// inspected tells for which requests the header is not enough.
+func inspected(key kmsg.Key) bool { return key == kmsg.JoinGroup || key == kmsg.ListOffsets }
+
+// inspect decodes a whole frame, header included, and refuses well-formed
+// requests that would crash kfake.
+func inspect(h header, frame []byte) error {
+	body := kbin.Reader{Src: frame[headerSize+max(h.clientID, 0):]}
+	req := h.key.Request()
+	req.SetVersion(h.version)
+	if req.IsFlexible() {
+		kmsg.SkipTags(&body)
+	}
+	if err := req.ReadFrom(body.Src); err != nil {
+		return fmt.Errorf("undecodable request: %w", err)
+	}
+	switch req := req.(type) {
+	case *kmsg.JoinGroupRequest:
+		return inspectJoin(req)
+	case *kmsg.ListOffsetsRequest:
+		return inspectListOffsets(req)
+	}
+	return nil
+}
+
+// inspectJoin refuses protocols that kfake miscounts and then panics over.
+func inspectJoin(req *kmsg.JoinGroupRequest) error {
+	if len(req.Protocols) == 0 {
+		return errors.New("a group member names no protocol")
+	}
+	seen := make(map[string]bool, len(req.Protocols))
+	for _, p := range req.Protocols {
+		if seen[p.Name] {
+			return errors.New("a group member names a protocol twice")
+		}
+		seen[p.Name] = true
+	}
+	return nil
+}
+
+// inspectListOffsets lets only the two ends of the log be asked for. To find a
+// time, kfake decodes stored records, and it does not survive malformed ones.
+func inspectListOffsets(req *kmsg.ListOffsetsRequest) error {
+	const newest, oldest = -1, -2
+	for _, topic := range req.Topics {
+		for _, p := range topic.Partitions {
+			if p.Timestamp != newest && p.Timestamp != oldest {
+				return errors.New("offsets by time are not served")
+			}
+		}
+	}
+	return nil
+}
