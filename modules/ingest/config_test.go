@@ -1,0 +1,51 @@
+package ingest
+
+import (
+	"flag"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDefaultsAreValid(t *testing.T) {
+	var cfg Config
+	cfg.RegisterFlags(flag.NewFlagSet("test", flag.PanicOnError))
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Addr != "127.0.0.1:3001" || cfg.MaxBody != 256<<10 || cfg.MaxConnections != 10000 ||
+		cfg.MaxInFlight != 4096 || cfg.Timeout != 12*time.Second {
+		t.Errorf("defaults are %+v", cfg)
+	}
+}
+
+func TestEveryFlagNamesItsEnvironmentVariable(t *testing.T) {
+	var cfg Config
+	fs := flag.NewFlagSet("test", flag.PanicOnError)
+	cfg.RegisterFlags(fs)
+	fs.VisitAll(func(f *flag.Flag) {
+		want := strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if got, _ := flag.UnquoteUsage(f); got != want {
+			t.Errorf("flag %s names %s, want %s", f.Name, got, want)
+		}
+	})
+}
+
+func TestValidateNamesTheFlagToMend(t *testing.T) {
+	for flagName, breakIt := range map[string]func(*Config){
+		"ingest-addr":            func(c *Config) { c.Addr = "3001" },
+		"ingest-max-body":        func(c *Config) { c.MaxBody = 0 },
+		"ingest-max-connections": func(c *Config) { c.MaxConnections = 0 },
+		"ingest-max-in-flight":   func(c *Config) { c.MaxInFlight = -1 },
+		"ingest-timeout":         func(c *Config) { c.Timeout = 0 },
+	} {
+		cfg := testConfig()
+		breakIt(&cfg)
+		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), flagName+" (") {
+			t.Errorf("%s: got %v", flagName, err)
+		}
+		if _, err := New(cfg, &recorder{}, domain, nil); err == nil {
+			t.Errorf("%s: New took it", flagName)
+		}
+	}
+}

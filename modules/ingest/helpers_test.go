@@ -1,0 +1,200 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+const (
+	ordersPath   = "/webhooks/payments/orders"
+	disputesPath = "/webhooks/payments/chargebacks"
+)
+
+// domain is what the commands inject: the rules themselves, no copy of them.
+var domain = Rules{Money: payments.ParseMoney, Check: payments.Validate}
+
+// recorder is an Applier that remembers its calls and answers with apply, or
+// APPLIED when that is nil.
+type recorder struct {
+	apply func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error)
+
+	mu    sync.Mutex
+	calls [][]*payrelayv1.Update
+}
+
+func (r *recorder) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	r.mu.Lock()
+	r.calls = append(r.calls, updates)
+	r.mu.Unlock()
+	if r.apply != nil {
+		return r.apply(ctx, updates)
+	}
+	return verdict(payrelayv1.Verdict_VERDICT_APPLIED), nil
+}
+
+func (r *recorder) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.calls)
+}
+
+// only returns the one update of the one call.
+func (r *recorder) only(t *testing.T) *payrelayv1.Update {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.calls) != 1 || len(r.calls[0]) != 1 {
+		t.Fatalf("Apply was called with %v, want one call with one update", r.calls)
+	}
+	return r.calls[0][0]
+}
+
+func verdict(v payrelayv1.Verdict) []*payrelayv1.Outcome {
+	return []*payrelayv1.Outcome{{Verdict: v}}
+}
+
+func testConfig() Config {
+	var cfg Config
+	fs := flag.NewFlagSet("test", flag.PanicOnError)
+	cfg.RegisterFlags(fs)
+	cfg.Addr = "127.0.0.1:0"
+	return cfg
+}
+
+// running is a server that serves, stopped at the end of the test.
+type running struct {
+	*Server
+	// stop lets it drain; it returns what Run returned.
+	stop func() error
+}
+
+func serve(t *testing.T, cfg Config, next Applier, limits timeouts, logTo io.Writer) *running {
+	t.Helper()
+	s, err := open(cfg, next, domain, slog.New(slog.NewTextHandler(logTo, &slog.HandlerOptions{Level: slog.LevelDebug})), limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	stop := sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+	t.Cleanup(func() { _ = stop() })
+	return &running{s, stop}
+}
+
+func start(t *testing.T, next Applier) *running {
+	t.Helper()
+	cfg := testConfig()
+	return serve(t, cfg, next, defaultTimeouts(cfg.Timeout), io.Discard)
+}
+
+// handler is the same without a listener, for what does not depend on framing.
+func handler(t testing.TB, next Applier) http.Handler {
+	t.Helper()
+	s, err := New(testConfig(), next, domain, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.listener.Close() })
+	return s.Handler()
+}
+
+// reply is an answer with both of its shapes decoded.
+type reply struct {
+	status int
+	header http.Header
+	raw    []byte
+	answer
+	Error errorBody `json:"error"`
+}
+
+func post(t testing.TB, h http.Handler, path, body string) reply {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	return do(t, h, r)
+}
+
+func do(t testing.TB, h http.Handler, r *http.Request) reply {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return read(t, w.Result())
+}
+
+func read(t testing.TB, resp *http.Response) reply {
+	t.Helper()
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := reply{status: resp.StatusCode, header: resp.Header, raw: raw}
+	if err := json.Unmarshal(raw, &got); err != nil && resp.Request.Method != http.MethodHead {
+		t.Fatalf("answer %d is not JSON: %v\n%s", resp.StatusCode, err, raw)
+	}
+	return got
+}
+
+// wantRefusal checks everything that holds for each refusal.
+func wantRefusal(t testing.TB, got reply, status int, code string) {
+	t.Helper()
+	if got.status != status || got.Error.Code != code {
+		t.Fatalf("got %d %s, want %d %s", got.status, got.raw, status, code)
+	}
+	if got.Error.Message == "" || len(got.Error.Message) > maxMessage {
+		t.Errorf("message of %d bytes: %q", len(got.Error.Message), got.Error.Message)
+	}
+	if got.Error.RequestID == "" || got.Error.RequestID != got.header.Get("X-Request-Id") {
+		t.Errorf("request id %q, header %q", got.Error.RequestID, got.header.Get("X-Request-Id"))
+	}
+	if retry := got.header.Get("Retry-After"); (retry != "") != (status == http.StatusServiceUnavailable) {
+		t.Errorf("Retry-After %q with %d", retry, status)
+	}
+}
+
+// eventually polls until ok holds.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("still not: %s", what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// buffer is a log that tests read while it is written.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}

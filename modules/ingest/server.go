@@ -1,0 +1,152 @@
+// Package ingest takes webhooks in: it decodes them strictly, has them applied
+// and tells the provider what became of them.
+//
+// Every provider has a file of its own that turns its JSON into updates. What is
+// accepted is answered 2xx, what can never be accepted 4xx, and 503 means "not
+// known to be stored, send it again".
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+)
+
+// maxHeaderBytes makes 16 KiB with the 4 KiB that net/http adds to it.
+const maxHeaderBytes = 12 << 10
+
+// Applier takes updates one stage further. Outcome i answers update i; an error
+// means that what became of them is not known and that they must be sent again,
+// unless it has a method Code() string that says "body_too_large". Apply must
+// return soon after ctx is done.
+type Applier interface {
+	Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error)
+}
+
+// Rules are those of the domain. The message of an error is shown to the
+// provider, and if the error has a method Code() string, its code as well.
+type Rules struct {
+	// Money reads a decimal amount, such as "100.50", of a currency.
+	Money func(amount, currency string) (*payrelayv1.Money, error)
+	// Check says whether an update is well-formed.
+	Check func(*payrelayv1.Update) error
+}
+
+// Server is the listener for webhooks.
+type Server struct {
+	cfg      Config
+	next     Applier
+	rules    Rules
+	log      *slog.Logger
+	listener net.Listener
+	http     *http.Server
+	drain    time.Duration
+	// slots holds one element per webhook in flight.
+	slots chan struct{}
+}
+
+// New opens the listener, so that a port that is taken fails the start.
+func New(cfg Config, next Applier, rules Rules, log *slog.Logger) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return open(cfg, next, rules, log, defaultTimeouts(cfg.Timeout))
+}
+
+// timeouts bound what a client can make the server wait for.
+type timeouts struct {
+	readHeader, read, write, idle, drain time.Duration
+}
+
+// defaultTimeouts leave time to write an answer after the last moment at which a
+// webhook gets one, also when the process is stopping.
+func defaultTimeouts(webhook time.Duration) timeouts {
+	const read = 15 * time.Second
+	return timeouts{
+		readHeader: 5 * time.Second,
+		read:       read,
+		write:      max(webhook, read) + 5*time.Second,
+		idle:       60 * time.Second,
+		drain:      webhook + 3*time.Second,
+	}
+}
+
+func open(cfg Config, next Applier, rules Rules, log *slog.Logger, t timeouts) (*Server, error) {
+	listener, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("open the listener for webhooks (INGEST_ADDR): %w", err)
+	}
+	s := &Server{
+		cfg: cfg, next: next, rules: rules, log: log, drain: t.drain,
+		listener: netutil.LimitListener(listener, cfg.MaxConnections),
+		slots:    make(chan struct{}, cfg.MaxInFlight),
+	}
+	s.http = &http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: t.readHeader,
+		ReadTimeout:       t.read,
+		WriteTimeout:      t.write,
+		IdleTimeout:       t.idle,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		Protocols:         new(http.Protocols),
+		// "OPTIONS *" is answered like every other unknown path.
+		DisableGeneralOptionsHandler: true,
+	}
+	s.http.Protocols.SetHTTP1(true)
+	if cfg.Wrap != nil {
+		s.http.Handler = cfg.Wrap(s.http.Handler)
+	}
+	return s, nil
+}
+
+// Addr is the address listened on, with its real port.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Handler is what the listener serves. It needs no listener.
+func (s *Server) Handler() http.Handler { return s.http.Handler }
+
+// Run serves until ctx is cancelled and the webhooks in flight are answered. An
+// error says that the listener failed or that webhooks were cut off. It must be
+// called once, also to release the listener of a start that failed: then with a
+// cancelled context.
+func (s *Server) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- s.http.Serve(s.listener) }()
+	var failed error
+	select {
+	case err := <-served:
+		failed = fmt.Errorf("serve webhooks: %w", err)
+	case <-ctx.Done():
+	}
+	stopped := s.stop()
+	if failed == nil {
+		<-served
+	}
+	return errors.Join(failed, stopped)
+}
+
+// stop lets no more webhooks in and waits for those in flight. What is not done
+// in time is cut off, which cancels its context, and is still waited for.
+func (s *Server) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.drain)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if err == nil {
+		return nil
+	}
+	cut := len(s.slots)
+	closed := s.http.Close()
+	for range cap(s.slots) {
+		s.slots <- struct{}{}
+	}
+	return errors.Join(fmt.Errorf("stop taking webhooks in: %d cut off after %s: %w", cut, s.drain, err), closed)
+}

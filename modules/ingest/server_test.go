@@ -1,0 +1,201 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+)
+
+// held is an Applier that lets the test decide when a webhook is done.
+func held() (next *recorder, entered, release chan struct{}) {
+	entered, release = make(chan struct{}, 100), make(chan struct{})
+	return &recorder{apply: func(ctx context.Context, _ []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+		entered <- struct{}{}
+		select {
+		case <-release:
+			return verdict(payrelayv1.Verdict_VERDICT_APPLIED), nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}}, entered, release
+}
+
+// postAsync sends a webhook over the wire and delivers its answer.
+func postAsync(t *testing.T, s *running) <-chan reply {
+	t.Helper()
+	conn := dial(t, s)
+	answered := make(chan reply, 1)
+	go func() {
+		defer close(answered)
+		answered <- read(t, send(t, conn, sized("", order())))
+	}()
+	return answered
+}
+
+func TestTakenPortFailsAtOnce(t *testing.T) {
+	s := start(t, &recorder{})
+	cfg := testConfig()
+	cfg.Addr = s.Addr()
+	if _, err := New(cfg, &recorder{}, domain, slog.New(slog.DiscardHandler)); err == nil {
+		t.Fatal("two servers on one port")
+	}
+}
+
+// TestStopFinishesWhatIsInFlight: nobody new gets in, whoever is in gets an
+// answer, and Run waits for that.
+func TestStopFinishesWhatIsInFlight(t *testing.T) {
+	next, entered, release := held()
+	s := start(t, next)
+	answered := postAsync(t, s)
+	<-entered
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.stop() }()
+	eventually(t, "the listener is closed", func() bool {
+		conn, err := net.Dial("tcp", s.Addr())
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	})
+	select {
+	case err := <-stopped:
+		t.Fatalf("Run returned with a webhook in flight: %v", err)
+	default:
+	}
+	close(release)
+	if got := <-answered; got.status != http.StatusOK {
+		t.Errorf("got %d %s", got.status, got.raw)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("Run returned %v", err)
+	}
+}
+
+// TestStopCutsOffWhatTakesTooLong, and waits until its work has ended.
+func TestStopCutsOffWhatTakesTooLong(t *testing.T) {
+	entered, noticed, end := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	next := &recorder{apply: func(ctx context.Context, _ []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+		close(entered)
+		<-ctx.Done()
+		close(noticed)
+		<-end
+		return nil, ctx.Err()
+	}}
+	limits := quick()
+	limits.drain = 50 * time.Millisecond
+	s := serve(t, testConfig(), next, limits, io.Discard)
+	conn := dial(t, s)
+	_, _ = io.WriteString(conn, sized("", order()))
+	<-entered
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.stop() }()
+	<-noticed
+	select {
+	case err := <-stopped:
+		close(end)
+		t.Fatalf("Run returned before the webhook's work had ended: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(end)
+	if err := <-stopped; !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Run returned %v", err)
+	}
+}
+
+func TestRunWithCancelledContextReleasesTheListener(t *testing.T) {
+	s, err := New(testConfig(), &recorder{}, domain, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Run(ctx); err != nil {
+		t.Errorf("Run returned %v", err)
+	}
+	listener, err := net.Listen("tcp", s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = listener.Close()
+}
+
+func TestRunReportsADeadListener(t *testing.T) {
+	s, err := New(testConfig(), &recorder{}, domain, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = s.listener.Close()
+	if err := s.Run(t.Context()); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Run returned %v", err)
+	}
+}
+
+func TestOverloadIsRefusedAtOnce(t *testing.T) {
+	next, entered, release := held()
+	cfg := testConfig()
+	cfg.MaxInFlight = 1
+	s := serve(t, cfg, next, defaultTimeouts(cfg.Timeout), io.Discard)
+	first := postAsync(t, s)
+	<-entered
+	wantRefusal(t, post(t, s.Handler(), ordersPath, order()), http.StatusServiceUnavailable, "overloaded")
+	if next.count() != 1 {
+		t.Errorf("applied %d webhooks, want the first only", next.count())
+	}
+	close(release)
+	if got := <-first; got.status != http.StatusOK {
+		t.Errorf("the first got %d %s", got.status, got.raw)
+	}
+	eventually(t, "another one is let in", func() bool {
+		return post(t, s.Handler(), ordersPath, order()).status == http.StatusOK
+	})
+}
+
+// TestEveryWebhookIsAnsweredInTime, however long the rest of the way takes.
+func TestEveryWebhookIsAnsweredInTime(t *testing.T) {
+	next, _, _ := held() // never released
+	cfg := testConfig()
+	cfg.Timeout = 100 * time.Millisecond
+	s := serve(t, cfg, next, defaultTimeouts(cfg.Timeout), io.Discard)
+	select {
+	case got := <-postAsync(t, s):
+		wantRefusal(t, got, http.StatusServiceUnavailable, "unavailable")
+	case <-time.After(10 * time.Second):
+		t.Fatal("no answer")
+	}
+}
+
+// TestTimeoutsLeaveRoomForTheAnswer: an answer can be written after the latest
+// moment at which one is given, and a stop waits for it.
+func TestTimeoutsLeaveRoomForTheAnswer(t *testing.T) {
+	for _, webhook := range []time.Duration{100 * time.Millisecond, 12 * time.Second, time.Minute} {
+		got := defaultTimeouts(webhook)
+		if got.write <= webhook || got.write <= got.read || got.drain <= webhook {
+			t.Errorf("%s: %+v", webhook, got)
+		}
+	}
+}
+
+func TestWrapIsPutAroundTheHandler(t *testing.T) {
+	var seen []string
+	cfg := testConfig()
+	cfg.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			seen = append(seen, r.URL.Path)
+			next.ServeHTTP(w, r)
+		})
+	}
+	s := serve(t, cfg, &recorder{}, quick(), io.Discard)
+	if got := post(t, s.Handler(), ordersPath, order()); got.status != http.StatusOK || len(seen) != 1 {
+		t.Errorf("got %d %s, seen %v", got.status, got.raw, seen)
+	}
+	if got := <-postAsync(t, s); got.status != http.StatusOK || len(seen) != 2 {
+		t.Errorf("got %d %s, seen %v", got.status, got.raw, seen)
+	}
+}

@@ -1,0 +1,217 @@
+package ingest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	maxDepth  = 32 // of objects and arrays in each other
+	maxNumber = 32 // characters; 64-bit integers and every amount have fewer
+	maxQuoted = 32 // bytes of a name that a message repeats
+)
+
+var (
+	errInvalidJSON  = badRequest("invalid_json", "the body is not one valid JSON document")
+	errNotAnObject  = badRequest("not_an_object", "the body must be a JSON object")
+	errTooDeep      = badRequest("too_deep", fmt.Sprintf("objects and arrays may be nested %d deep", maxDepth))
+	errInvalidUTF8  = badRequest("invalid_utf8", "the body must be valid UTF-8, without escapes of half a character")
+	errNUL          = badRequest("invalid_json", `text must not contain \u0000`)
+	errNumberLength = badRequest("invalid_json", fmt.Sprintf("a number must have at most %d characters", maxNumber))
+)
+
+// unmarshalStrict reads body into the struct that into points to, whose fields
+// may be strings, raw values and such structs. Members without a field are
+// ignored, null leaves a field as it is.
+//
+// It accepts only what every JSON parser reads the same way, for the body is
+// kept and read again by others: no name twice in an object, not in other letter
+// case either, no text that is not Unicode, no nesting or number that only some
+// can take.
+func unmarshalStrict(body []byte, into any) error {
+	if err := checkStrict(body); err != nil {
+		return err
+	}
+	// Names are checked already.
+	if err := json.Unmarshal(body, into, jsontext.AllowDuplicateNames(true)); err != nil {
+		return wrongType(err)
+	}
+	return nil
+}
+
+// wrongType names the field that has not the type of its Go field.
+func wrongType(err error) error {
+	mismatch, ok := errors.AsType[*json.SemanticError](err)
+	if !ok {
+		return errInvalidJSON
+	}
+	want := "a string"
+	if mismatch.GoType != nil && mismatch.GoType.Kind() == reflect.Struct {
+		want = "an object"
+	}
+	field := strings.ReplaceAll(strings.TrimPrefix(string(mismatch.JSONPointer), "/"), "/", ".")
+	return badRequest("invalid_field", field+" must be "+want)
+}
+
+// checkStrict reads body once, token by token.
+func checkStrict(body []byte) error {
+	if !utf8.Valid(body) {
+		return errInvalidUTF8
+	}
+	s := scan{tokens: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))}
+	top := s.tokens.PeekKind()
+	err := s.document()
+	switch {
+	case errors.Is(err, errSyntax) && isHalfCharacter(body):
+		return errInvalidUTF8
+	case errors.Is(err, errSyntax):
+		return errInvalidJSON
+	case err == nil && top != jsontext.KindBeginObject:
+		return errNotAnObject
+	}
+	return err
+}
+
+// isHalfCharacter tells whether a body that is not valid would be, if one half
+// of a surrogate pair were a character.
+func isHalfCharacter(body []byte) bool {
+	return jsontext.Value(body).IsValid(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+}
+
+// errSyntax stands for all errors of the tokenizer, whose texts quote the body.
+var errSyntax = errors.New("not JSON")
+
+// scan is one pass over a document.
+type scan struct {
+	tokens *jsontext.Decoder
+	// names holds the folded names of each open object, by depth. A map is made
+	// for the first name of an object: clearing a used one would take as long as
+	// its largest use.
+	names  [maxDepth + 1]map[string]struct{}
+	folded []byte
+}
+
+// document reads one value, and that nothing follows.
+func (s *scan) document() error {
+	for {
+		if err := s.next(); err != nil {
+			return err
+		}
+		if s.tokens.StackDepth() == 0 {
+			break
+		}
+	}
+	if _, err := s.tokens.ReadToken(); err != io.EOF {
+		return errSyntax
+	}
+	return nil
+}
+
+func (s *scan) next() error {
+	switch kind := s.tokens.PeekKind(); kind {
+	case jsontext.KindBeginObject, jsontext.KindBeginArray, jsontext.KindEndObject, jsontext.KindEndArray:
+		return s.delimiter()
+	default:
+		return s.scalar(kind)
+	}
+}
+
+func (s *scan) delimiter() error {
+	token, err := s.tokens.ReadToken()
+	if err != nil {
+		return errSyntax
+	}
+	depth := s.tokens.StackDepth()
+	if depth > maxDepth {
+		return errTooDeep
+	}
+	if token.Kind() == jsontext.KindBeginObject {
+		s.names[depth] = nil
+	}
+	return nil
+}
+
+// scalar reads a name or a value that is no object and no array.
+func (s *scan) scalar(kind jsontext.Kind) error {
+	depth := s.tokens.StackDepth()
+	container, length := s.tokens.StackIndex(depth)
+	text, err := s.tokens.ReadValue()
+	switch {
+	case err != nil:
+		return errSyntax
+	case kind == jsontext.KindNumber && len(text) > maxNumber:
+		return errNumberLength
+	case kind == jsontext.KindString && hasNUL(text):
+		return errNUL
+	case container == jsontext.KindBeginObject && length%2 == 0:
+		return s.name(depth, text)
+	}
+	return nil
+}
+
+// hasNUL looks at an escape twice, for in "\\u0000" the backslash is escaped.
+func hasNUL(quoted []byte) bool {
+	if !bytes.Contains(quoted, []byte(`\u0000`)) {
+		return false
+	}
+	text, _ := jsontext.AppendUnquote(nil, quoted) // the tokenizer has accepted it
+	return bytes.IndexByte(text, 0) >= 0
+}
+
+// name notes one of the object at depth and refuses the second of its kind.
+func (s *scan) name(depth int, quoted []byte) error {
+	s.folded, _ = jsontext.AppendUnquote(s.folded[:0], quoted) // the tokenizer has accepted it
+	s.folded = fold(s.folded)
+	names := s.names[depth]
+	if names == nil {
+		names = make(map[string]struct{})
+		s.names[depth] = names
+	}
+	if _, twice := names[string(s.folded)]; twice {
+		return badRequest("duplicate_key", "the name "+quoteName(s.folded)+" occurs twice in one object (upper and lower case count as the same)")
+	}
+	names[string(s.folded)] = struct{}{}
+	return nil
+}
+
+// fold makes names equal that some parser would take for the same, in place
+// where it can.
+func fold(name []byte) []byte {
+	for i, b := range name {
+		if b >= utf8.RuneSelf {
+			return bytes.Map(foldRune, name)
+		}
+		if 'A' <= b && b <= 'Z' {
+			name[i] = b + 'a' - 'A'
+		}
+	}
+	return name
+}
+
+// foldRune chooses one rune of those that are equal but for letter case.
+func foldRune(r rune) rune {
+	for next := unicode.SimpleFold(r); ; next = unicode.SimpleFold(r) {
+		if next <= r { // once round: the smallest
+			return unicode.ToLower(next)
+		}
+		r = next
+	}
+}
+
+// quoteName shows the start of a name in printable ASCII.
+func quoteName(name []byte) string {
+	if len(name) > maxQuoted {
+		name = name[:maxQuoted]
+	}
+	return strconv.QuoteToASCII(string(name))
+}

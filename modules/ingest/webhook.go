@@ -1,0 +1,156 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+)
+
+// schemaVersion is the meaning of the updates that this release sends.
+const schemaVersion = 1
+
+// decoder reads what a provider says out of its webhook's body.
+type decoder func(body []byte, rules Rules) (*payrelayv1.Update, error)
+
+// webhook takes one webhook through: read, decode, apply once, answer.
+func (s *Server) webhook(decode decoder) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := checkHeaders(c.Request().Header); err != nil {
+			return err
+		}
+		select {
+		case s.slots <- struct{}{}:
+			defer func() { <-s.slots }()
+		default:
+			return errOverloaded
+		}
+		ctx, cancel := context.WithTimeout(c.Request().Context(), s.cfg.Timeout)
+		defer cancel()
+		body, err := readBody(c.Response(), c.Request(), s.cfg.MaxBody)
+		if err != nil {
+			return err
+		}
+		update, err := newUpdate(body, decode, s.rules)
+		if err != nil {
+			return err
+		}
+		outcome, err := s.apply(ctx, update)
+		if err != nil {
+			return err
+		}
+		return s.answer(c, update, outcome)
+	}
+}
+
+// checkHeaders wants plain JSON in UTF-8. Saying nothing says that.
+func checkHeaders(header http.Header) error {
+	for _, encoding := range header.Values(echo.HeaderContentEncoding) {
+		if !strings.EqualFold(encoding, "identity") {
+			return errEncoding
+		}
+	}
+	switch types := header.Values(echo.HeaderContentType); {
+	case len(types) == 0 || len(types) == 1 && types[0] == echo.MIMEApplicationJSON:
+		return nil
+	case len(types) > 1:
+		return errMediaType
+	}
+	mediaType, params, err := mime.ParseMediaType(header.Get(echo.HeaderContentType))
+	if err != nil || mediaType != echo.MIMEApplicationJSON {
+		return errMediaType
+	}
+	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return errMediaType
+	}
+	return nil
+}
+
+// readBody reads at most limit bytes. It trusts no announced length with memory
+// before the bytes have come.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	expect := min(max(r.ContentLength, 0), 8<<10)
+	body := bytes.NewBuffer(make([]byte, 0, expect+bytes.MinRead))
+	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w: %w", errBodyIncomplete, err)
+	}
+	if body.Len() == 0 {
+		return nil, errEmptyBody
+	}
+	return body.Bytes(), nil
+}
+
+// newUpdate decodes body, which the update keeps, and has it checked.
+func newUpdate(body []byte, decode decoder, rules Rules) (*payrelayv1.Update, error) {
+	update, err := decode(body, rules)
+	if err != nil {
+		return nil, err
+	}
+	digest := sha256.Sum256(body)
+	update.SchemaVersion = schemaVersion
+	update.ReceivedAt = timestamppb.New(time.Now().Truncate(time.Microsecond))
+	update.RawBody = body
+	update.BodySha256 = digest[:]
+	if err := rules.Check(update); err != nil {
+		return nil, err
+	}
+	return update, nil
+}
+
+// apply calls the Applier once. Sending again is the Applier's business below
+// and the provider's above.
+func (s *Server) apply(ctx context.Context, update *payrelayv1.Update) (*payrelayv1.Outcome, error) {
+	outcomes, err := s.next.Apply(ctx, []*payrelayv1.Update{update})
+	if err != nil {
+		return nil, applyError{fmt.Errorf("apply event %q of %s: %w", update.GetEventId(), update.GetProvider(), err)}
+	}
+	if len(outcomes) != 1 || outcomes[0].GetVerdict() == payrelayv1.Verdict_VERDICT_UNSPECIFIED {
+		return nil, applyError{fmt.Errorf("apply event %q of %s: %d outcomes for one update, or one without a verdict",
+			update.GetEventId(), update.GetProvider(), len(outcomes))}
+	}
+	return outcomes[0], nil
+}
+
+// answer says what became of the webhook, which is final.
+type answer struct {
+	Verdict   string `json:"verdict"`
+	Reason    string `json:"reason,omitempty"`
+	RequestID string `json:"request_id"`
+}
+
+func (s *Server) answer(c echo.Context, update *payrelayv1.Update, outcome *payrelayv1.Outcome) error {
+	a := answer{Verdict: name("VERDICT_", outcome.GetVerdict()), RequestID: requestID(c)}
+	if outcome.GetVerdict() == payrelayv1.Verdict_VERDICT_DEAD_LETTERED {
+		a.Reason = name("DEAD_LETTER_REASON_", outcome.GetReason())
+	}
+	status := http.StatusOK
+	if outcome.GetVerdict() == payrelayv1.Verdict_VERDICT_QUEUED {
+		status = http.StatusAccepted
+	}
+	s.log.LogAttrs(c.Request().Context(), slog.LevelDebug, "webhook accepted",
+		slog.String("request_id", a.RequestID), slog.String("provider", update.GetProvider()),
+		slog.String("event_id", update.GetEventId()), slog.String("verdict", a.Verdict), slog.Int("bytes", len(update.GetRawBody())))
+	return c.JSON(status, a)
+}
+
+// name turns VERDICT_DEAD_LETTERED into dead_lettered.
+func name(prefix string, value fmt.Stringer) string {
+	return strings.ToLower(strings.TrimPrefix(value.String(), prefix))
+}
