@@ -1,0 +1,84 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+)
+
+// Applier is what every stage between the webhook and the database is. Outcome
+// i answers update i; an error means that the outcome of the batch is not known.
+type Applier interface {
+	Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error)
+}
+
+// Instrument counts what passes through next under the name stage: updates by
+// verdict, batches without an outcome, batch sizes and latency. It changes
+// neither the updates nor the answer.
+func (s *Server) Instrument(stage string, next Applier) Applier {
+	m := s.metrics
+	i := &instrumented{
+		next:      next,
+		verdicts:  make([]prometheus.Counter, len(payrelayv1.Verdict_name)),
+		errors:    m.applyErrors.WithLabelValues(stage),
+		batchSize: m.batchSize.WithLabelValues(stage),
+		duration:  m.applyDuration.WithLabelValues(stage),
+	}
+	// Looked up once here, and thus shown as 0 before the first one occurs.
+	for v := range i.verdicts {
+		i.verdicts[v] = m.updates.WithLabelValues(stage, verdictLabel(payrelayv1.Verdict(v)))
+	}
+	return i
+}
+
+type instrumented struct {
+	next      Applier
+	verdicts  []prometheus.Counter // by number
+	errors    prometheus.Counter
+	batchSize prometheus.Observer
+	duration  prometheus.Observer
+}
+
+func (i *instrumented) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	i.batchSize.Observe(float64(len(updates)))
+	start := time.Now()
+	outcomes, err := i.next.Apply(ctx, updates)
+	i.duration.Observe(time.Since(start).Seconds())
+	if err != nil {
+		i.errors.Inc()
+		return outcomes, err
+	}
+	for _, outcome := range outcomes {
+		i.verdict(outcome.GetVerdict()).Inc()
+	}
+	return outcomes, nil
+}
+
+// verdict counts one that this release does not know, from a newer peer, as
+// unspecified.
+func (i *instrumented) verdict(v payrelayv1.Verdict) prometheus.Counter {
+	if v < 0 || int(v) >= len(i.verdicts) {
+		v = payrelayv1.Verdict_VERDICT_UNSPECIFIED
+	}
+	return i.verdicts[v]
+}
+
+// verdictLabel turns VERDICT_DEAD_LETTERED into dead_lettered.
+func verdictLabel(v payrelayv1.Verdict) string {
+	return strings.ToLower(strings.TrimPrefix(v.String(), "VERDICT_"))
+}
+
+// HTTP counts what next answers under the name listener: status codes, latency,
+// requests in flight. A request that ends in a panic is not counted as answered.
+func (s *Server) HTTP(listener string, next http.Handler) http.Handler {
+	m, label := s.metrics, prometheus.Labels{"listener": listener}
+	next = promhttp.InstrumentHandlerCounter(m.httpRequests.MustCurryWith(label), next)
+	next = promhttp.InstrumentHandlerDuration(m.httpDuration.MustCurryWith(label), next)
+	return promhttp.InstrumentHandlerInFlight(m.httpInFlight.With(label), next)
+}

@@ -1,0 +1,252 @@
+package admin_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/admin"
+)
+
+type applier func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error)
+
+func (a applier) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	return a(ctx, updates)
+}
+
+// answer is an Applier that gives the verdicts, whatever it is asked.
+func answer(verdicts ...payrelayv1.Verdict) applier {
+	outcomes := make([]*payrelayv1.Outcome, len(verdicts))
+	for i, v := range verdicts {
+		outcomes[i] = &payrelayv1.Outcome{Verdict: v}
+	}
+	return func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) { return outcomes, nil }
+}
+
+func scrape(t *testing.T, s *admin.Server) map[string]string {
+	t.Helper()
+	status, body := get(t, s, "/metrics")
+	if status != http.StatusOK {
+		t.Fatalf("/metrics = %d %s", status, body)
+	}
+	samples := map[string]string{}
+	for line := range strings.Lines(body) {
+		if series, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok && series != "#" {
+			samples[series] = value
+		}
+	}
+	return samples
+}
+
+func expectSamples(t *testing.T, s *admin.Server, want map[string]string) {
+	t.Helper()
+	got := scrape(t, s)
+	for series, value := range want {
+		if got[series] != value {
+			t.Errorf("%s = %q, want %q", series, got[series], value)
+		}
+	}
+}
+
+func TestMetricsShowTheProcessAndTheRuntime(t *testing.T) {
+	got := scrape(t, serve(t))
+	for _, series := range []string{"go_goroutines", "process_open_fds", "process_resident_memory_bytes"} {
+		if got[series] == "" {
+			t.Errorf("/metrics has no %s", series)
+		}
+	}
+}
+
+func TestInstrumentCountsByVerdict(t *testing.T) {
+	s := serve(t)
+	stage := s.Instrument("ledger", answer(
+		payrelayv1.Verdict_VERDICT_APPLIED, payrelayv1.Verdict_VERDICT_APPLIED, payrelayv1.Verdict_VERDICT_DEAD_LETTERED))
+	if _, err := stage.Apply(t.Context(), make([]*payrelayv1.Update, 3)); err != nil {
+		t.Fatal(err)
+	}
+	other := s.Instrument("wire", answer(payrelayv1.Verdict_VERDICT_QUEUED))
+	if _, err := other.Apply(t.Context(), make([]*payrelayv1.Update, 1)); err != nil {
+		t.Fatal(err)
+	}
+	expectSamples(t, s, map[string]string{
+		`payrelay_updates_total{stage="ledger",verdict="applied"}`:       "2",
+		`payrelay_updates_total{stage="ledger",verdict="dead_lettered"}`: "1",
+		`payrelay_updates_total{stage="ledger",verdict="queued"}`:        "0",
+		`payrelay_updates_total{stage="wire",verdict="queued"}`:          "1",
+		`payrelay_apply_errors_total{stage="ledger"}`:                    "0",
+		`payrelay_apply_batch_updates_sum{stage="ledger"}`:               "3",
+		`payrelay_apply_batch_updates_count{stage="ledger"}`:             "1",
+		`payrelay_apply_batch_updates_bucket{stage="ledger",le="2"}`:     "0",
+		`payrelay_apply_batch_updates_bucket{stage="ledger",le="4"}`:     "1",
+		`payrelay_apply_duration_seconds_count{stage="ledger"}`:          "1",
+	})
+}
+
+func TestInstrumentKnowsEveryVerdict(t *testing.T) {
+	s := serve(t)
+	want := map[string]string{}
+	for number, name := range payrelayv1.Verdict_name {
+		stage := s.Instrument("ledger", answer(payrelayv1.Verdict(number)))
+		if _, err := stage.Apply(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		label := strings.ToLower(strings.TrimPrefix(name, "VERDICT_"))
+		want[fmt.Sprintf("payrelay_updates_total{stage=%q,verdict=%q}", "ledger", label)] = "1"
+	}
+	expectSamples(t, s, want)
+}
+
+func TestInstrumentCountsAStrangeVerdictAsUnspecified(t *testing.T) {
+	s := serve(t)
+	stage := s.Instrument("wire", applier(func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+		return []*payrelayv1.Outcome{{Verdict: 99}, {Verdict: -1}, nil}, nil
+	}))
+	if _, err := stage.Apply(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	expectSamples(t, s, map[string]string{`payrelay_updates_total{stage="wire",verdict="unspecified"}`: "3"})
+}
+
+func TestInstrumentChangesNothing(t *testing.T) {
+	type key struct{}
+	var (
+		updates  = []*payrelayv1.Update{{EventId: "evt-1"}}
+		outcomes = []*payrelayv1.Outcome{{Verdict: payrelayv1.Verdict_VERDICT_STALE}}
+		unknown  = errors.New("not known")
+	)
+	for _, wantErr := range []error{nil, unknown} {
+		s := serve(t)
+		stage := s.Instrument("wire", applier(func(ctx context.Context, got []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+			if ctx.Value(key{}) != "kept" || &got[0] != &updates[0] {
+				t.Error("the next stage did not get what was sent")
+			}
+			return outcomes, wantErr
+		}))
+		got, err := stage.Apply(context.WithValue(t.Context(), key{}, "kept"), updates)
+		if err != wantErr || !reflect.DeepEqual(got, outcomes) {
+			t.Errorf("Apply = %v, %v, want %v, %v", got, err, outcomes, wantErr)
+		}
+		errorCount, stale := "0", "1"
+		if wantErr != nil { // the outcomes of an unknown batch count for nothing
+			errorCount, stale = "1", "0"
+		}
+		expectSamples(t, s, map[string]string{
+			`payrelay_apply_errors_total{stage="wire"}`:            errorCount,
+			`payrelay_updates_total{stage="wire",verdict="stale"}`: stale,
+			`payrelay_apply_duration_seconds_count{stage="wire"}`:  "1",
+		})
+	}
+}
+
+func TestInstrumentConcurrently(t *testing.T) {
+	s := serve(t)
+	stage := s.Instrument("batcher", answer(payrelayv1.Verdict_VERDICT_APPLIED))
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for range 100 {
+				_, _ = stage.Apply(context.Background(), make([]*payrelayv1.Update, 1))
+			}
+		})
+	}
+	wg.Wait()
+	expectSamples(t, s, map[string]string{`payrelay_updates_total{stage="batcher",verdict="applied"}`: "1600"})
+}
+
+func TestInstrumentAllocatesNothing(t *testing.T) {
+	stage := serve(t).Instrument("batcher", answer(payrelayv1.Verdict_VERDICT_APPLIED))
+	updates := make([]*payrelayv1.Update, 1)
+	if n := testing.AllocsPerRun(100, func() { _, _ = stage.Apply(t.Context(), updates) }); n != 0 {
+		t.Errorf("a batch costs %v allocations, want 0", n)
+	}
+}
+
+func BenchmarkInstrument(b *testing.B) {
+	s, err := admin.New(admin.Config{Addr: "127.0.0.1:0"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	defer s.Run(ctx)
+	for _, size := range []int{1, 256} {
+		verdicts := make([]payrelayv1.Verdict, size)
+		for i := range verdicts {
+			verdicts[i] = payrelayv1.Verdict_VERDICT_APPLIED
+		}
+		stage, updates := s.Instrument("bench", answer(verdicts...)), make([]*payrelayv1.Update, size)
+		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, _ = stage.Apply(ctx, updates)
+			}
+		})
+	}
+}
+
+func TestHTTPCountsCodesAndLatency(t *testing.T) {
+	s := serve(t)
+	handler := s.HTTP("ingest", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/bad" {
+			w.WriteHeader(http.StatusBadRequest)
+		}
+	}))
+	for _, path := range []string{"/", "/", "/bad"} {
+		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, path, nil))
+	}
+	expectSamples(t, s, map[string]string{
+		`payrelay_http_requests_total{code="200",listener="ingest"}`:               "2",
+		`payrelay_http_requests_total{code="400",listener="ingest"}`:               "1",
+		`payrelay_http_request_duration_seconds_count{listener="ingest"}`:          "3",
+		`payrelay_http_requests_in_flight{listener="ingest"}`:                      "0",
+		`payrelay_http_request_duration_seconds_bucket{listener="ingest",le="10"}`: "3",
+	})
+}
+
+func TestHTTPShowsRequestsInFlight(t *testing.T) {
+	s := serve(t)
+	entered, leave := make(chan struct{}), make(chan struct{})
+	handler := s.HTTP("api", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		entered <- struct{}{}
+		<-leave
+	}))
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+		})
+		<-entered
+	}
+	expectSamples(t, s, map[string]string{`payrelay_http_requests_in_flight{listener="api"}`: "2"})
+	close(leave)
+	wg.Wait()
+	expectSamples(t, s, map[string]string{`payrelay_http_requests_in_flight{listener="api"}`: "0"})
+}
+
+// gRPC streams and http.ResponseController need more of a response than its
+// three methods.
+func TestHTTPKeepsFlushAndDeadlines(t *testing.T) {
+	s := serve(t)
+	server := httptest.NewServer(s.HTTP("internal", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if _, ok := w.(http.Flusher); !ok {
+			t.Error("the response cannot be flushed")
+		}
+		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+			t.Errorf("the response cannot be controlled: %v", err)
+		}
+	})))
+	defer server.Close()
+	res, err := server.Client().Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+}

@@ -1,0 +1,58 @@
+package admin
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// listensOn is a listener that claims an address, so that no test has to open
+// one that others can reach.
+type listensOn struct {
+	net.Listener
+	addr net.Addr
+}
+
+func (l listensOn) Addr() net.Addr { return l.addr }
+
+func TestProfilesOnLoopbackOnlyUnlessAllowed(t *testing.T) {
+	for _, tc := range []struct {
+		ip      string
+		allowed bool
+		status  int
+	}{
+		{"127.0.0.1", false, http.StatusOK},
+		{"127.8.0.9", false, http.StatusOK},
+		{"::1", false, http.StatusOK},
+		{"0.0.0.0", false, http.StatusForbidden},
+		{"::", false, http.StatusForbidden},
+		{"192.0.2.1", false, http.StatusForbidden},
+		{"192.0.2.1", true, http.StatusOK},
+	} {
+		listener := listensOn{addr: &net.TCPAddr{IP: net.ParseIP(tc.ip), Port: 3003}}
+		s := newServer(Config{Pprof: tc.allowed}, listener, slog.New(slog.DiscardHandler))
+		for _, path := range []string{"", "goroutine", "cmdline", "symbol"} {
+			rec := ask(s, "/debug/pprof/"+path)
+			if rec.Code != tc.status {
+				t.Errorf("%s, allowed %v: /debug/pprof/%s = %d, want %d", tc.ip, tc.allowed, path, rec.Code, tc.status)
+			}
+			if rec.Code == http.StatusForbidden && !strings.Contains(rec.Body.String(), "--admin-pprof") {
+				t.Errorf("%s: /debug/pprof/%s = %q does not say how to mend it", tc.ip, path, rec.Body)
+			}
+		}
+		for _, path := range []string{"/livez", "/metrics"} {
+			if rec := ask(s, path); rec.Code != http.StatusOK {
+				t.Errorf("%s: %s = %d, want 200 on any address", tc.ip, path, rec.Code)
+			}
+		}
+	}
+}
+
+func ask(s *Server, path string) *httptest.ResponseRecorder {
+	rec := httptest.NewRecorder()
+	s.http.Handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))
+	return rec
+}
