@@ -1,0 +1,101 @@
+package payments_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+// Many callers, each with orders of its own and calls that mix them: every call
+// gets its own answers, and no update of an order overtakes another.
+func TestManyCallers(t *testing.T) {
+	const callers, calls = 64, 50
+	var mu sync.Mutex
+	last := make(map[string]int)
+	largest := 0
+	next := applierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		largest = max(largest, len(updates))
+		for _, u := range updates {
+			n, _ := strconv.Atoi(u.GetEventId())
+			if before, known := last[u.GetOrderId()]; known && n != before+1 {
+				t.Errorf("order %s: %d came after %d", u.GetOrderId(), n, before)
+			}
+			last[u.GetOrderId()] = n
+		}
+		return answers(updates), nil
+	})
+	b := payments.NewBatcher(next, payments.BatcherConfig{Shards: 4, MaxBatch: 100, MaxWaiting: 10 * callers, Timeout: time.Minute})
+	var done sync.WaitGroup
+	for caller := range callers {
+		done.Go(func() {
+			for n := range calls {
+				updates := []*payrelayv1.Update{
+					numbered(fmt.Sprint("x", caller), 2*n), numbered(fmt.Sprint("y", caller), n), numbered(fmt.Sprint("x", caller), 2*n+1),
+				}
+				outcomes, err := b.Apply(context.Background(), updates)
+				if want := fmt.Sprint(2*n, n, 2*n+1); err != nil || answered(outcomes) != want {
+					t.Errorf("answered %q with error %v, want %q", answered(outcomes), err, want)
+				}
+			}
+		})
+	}
+	done.Wait()
+	b.Close()
+	if len(last) != 2*callers || largest > 100 {
+		t.Errorf("%d orders, batches of up to %d; want %d and at most 100", len(last), largest, 2*callers)
+	}
+}
+
+// Callers that close, give up and overload at random: whoever is answered
+// without an error was applied, and nobody waits for ever.
+func TestManyCallersWithABatcherThatCloses(t *testing.T) {
+	var mu sync.Mutex
+	seen := make(map[string]bool)
+	next := applierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, u := range updates {
+			seen[u.GetOrderId()+"/"+u.GetEventId()] = true
+		}
+		return answers(updates), nil
+	})
+	b := payments.NewBatcher(next, payments.BatcherConfig{Shards: 2, MaxBatch: 8, MaxWaiting: 16, Timeout: time.Minute})
+	half := make(chan struct{})
+	var progress, done sync.WaitGroup
+	for caller := range 64 {
+		progress.Add(1)
+		done.Go(func() {
+			orderID := fmt.Sprint("o", caller)
+			for n := range 100 {
+				if n == 50 {
+					progress.Done()
+				}
+				_, err := b.Apply(context.Background(), []*payrelayv1.Update{numbered(orderID, n)})
+				switch {
+				case errors.Is(err, payments.ErrOverloaded), errors.Is(err, payments.ErrClosed):
+				case err != nil:
+					t.Error(err)
+				default:
+					mu.Lock()
+					if !seen[orderID+"/"+strconv.Itoa(n)] {
+						t.Errorf("%s/%d was answered and not applied", orderID, n)
+					}
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	go func() { progress.Wait(); close(half) }()
+	<-half
+	b.Close()
+	done.Wait()
+}

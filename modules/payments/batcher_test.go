@@ -1,0 +1,458 @@
+package payments_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+	"weak"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+// Most of these tests run in a bubble of testing/synctest: synctest.Wait
+// returns once every call has come as far as it can, time stands still until
+// all wait for it, and a goroutine that is left over fails the test.
+
+var oneShard = payments.BatcherConfig{Shards: 1, MaxBatch: 100, MaxWaiting: 1000, Timeout: 5 * time.Second}
+
+// numbered is an update whose event id is a number, of an order.
+func numbered(orderID string, n int) *payrelayv1.Update {
+	return &payrelayv1.Update{OrderId: orderID, EventId: strconv.Itoa(n)}
+}
+
+// answers makes outcomes that tell which update each of them answers.
+func answers(updates []*payrelayv1.Update) []*payrelayv1.Outcome {
+	outcomes := make([]*payrelayv1.Outcome, len(updates))
+	for i, u := range updates {
+		n, _ := strconv.Atoi(u.GetEventId())
+		outcomes[i] = &payrelayv1.Outcome{Verdict: applied, Reason: payrelayv1.DeadLetterReason(n)}
+	}
+	return outcomes
+}
+
+// numbers are the event ids that a batch, or the outcomes that answer it, name.
+func numbers(updates []*payrelayv1.Update) string {
+	ids := make([]string, len(updates))
+	for i, u := range updates {
+		ids[i] = u.GetEventId()
+	}
+	return strings.Join(ids, " ")
+}
+
+func answered(outcomes []*payrelayv1.Outcome) string {
+	ids := make([]string, len(outcomes))
+	for i, o := range outcomes {
+		ids[i] = strconv.Itoa(int(o.GetReason()))
+	}
+	return strings.Join(ids, " ")
+}
+
+type applierFunc func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error)
+
+func (f applierFunc) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	return f(ctx, updates)
+}
+
+// stage is a next stage that notes each batch and holds it until the test lets
+// it go, with an error or without.
+type stage struct {
+	mu      sync.Mutex
+	batches []string
+	gate    chan error
+}
+
+func newStage() *stage { return &stage{gate: make(chan error)} }
+
+func (s *stage) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	s.mu.Lock()
+	s.batches = append(s.batches, numbers(updates))
+	s.mu.Unlock()
+	select {
+	case err := <-s.gate:
+		if err != nil {
+			return nil, err
+		}
+		return answers(updates), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (s *stage) wantBatches(t *testing.T, want ...string) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Equal(s.batches, want) {
+		t.Errorf("batches %q, want %q", s.batches, want)
+	}
+}
+
+// call is one Apply under way.
+type call struct {
+	done     chan struct{}
+	outcomes []*payrelayv1.Outcome
+	err      error
+}
+
+// begin makes a call and returns once it waits, or is answered.
+func begin(ctx context.Context, b *payments.Batcher, updates ...*payrelayv1.Update) *call {
+	c := &call{done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		c.outcomes, c.err = b.Apply(ctx, updates)
+	}()
+	synctest.Wait()
+	return c
+}
+
+// want waits for the call's answer.
+func (c *call) want(t *testing.T, numbers string) {
+	t.Helper()
+	<-c.done
+	if c.err != nil || answered(c.outcomes) != numbers {
+		t.Errorf("answered %q with error %v, want %q", answered(c.outcomes), c.err, numbers)
+	}
+}
+
+func (c *call) wantError(t *testing.T, target error) {
+	t.Helper()
+	<-c.done
+	if !errors.Is(c.err, target) || c.outcomes != nil {
+		t.Errorf("%d outcomes and error %v, want %v", len(c.outcomes), c.err, target)
+	}
+}
+
+func (c *call) wantWaiting(t *testing.T) {
+	t.Helper()
+	select {
+	case <-c.done:
+		t.Errorf("answered %q with error %v, want it to wait", answered(c.outcomes), c.err)
+	default:
+	}
+}
+
+func TestALoneCallGoesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		next := applierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+			return answers(updates), nil
+		})
+		b := payments.NewBatcher(next, oneShard)
+		defer b.Close()
+		for n := range 3 {
+			begin(t.Context(), b, numbered("o", n), numbered("o", n+1)).want(t, fmt.Sprint(n, n+1))
+		}
+		if waited := time.Since(start); waited != 0 {
+			t.Errorf("waited %v for company", waited)
+		}
+	})
+}
+
+func TestCallsThatComeDuringABatchGoTogetherInTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := newStage()
+		b := payments.NewBatcher(next, oneShard)
+		defer b.Close()
+		first := begin(t.Context(), b, numbered("a", 1))
+		second := begin(t.Context(), b, numbered("b", 2), numbered("a", 3))
+		third := begin(t.Context(), b, numbered("c", 4))
+		next.wantBatches(t, "1")
+
+		next.gate <- nil
+		first.want(t, "1")
+		synctest.Wait()
+		second.wantWaiting(t)
+		next.wantBatches(t, "1", "2 3 4")
+		next.gate <- nil
+		second.want(t, "2 3")
+		third.want(t, "4")
+		next.wantBatches(t, "1", "2 3 4")
+	})
+}
+
+func TestABatchHoldsAtMostMaxBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := newStage()
+		cfg := oneShard
+		cfg.MaxBatch = 3
+		b := payments.NewBatcher(next, cfg)
+		defer b.Close()
+		calls := []*call{
+			begin(t.Context(), b, numbered("a", 1)),
+			begin(t.Context(), b, numbered("a", 2), numbered("a", 3)),
+			begin(t.Context(), b, numbered("a", 4), numbered("a", 5)), // a call is never cut
+			begin(t.Context(), b, numbered("a", 6)),
+			begin(t.Context(), b, numbered("a", 7), numbered("a", 8), numbered("a", 9), numbered("a", 10)),
+			begin(t.Context(), b, numbered("a", 11)),
+		}
+		for range 5 {
+			next.gate <- nil
+			synctest.Wait()
+		}
+		for i, want := range []string{"1", "2 3", "4 5", "6", "7 8 9 10", "11"} {
+			calls[i].want(t, want)
+		}
+		next.wantBatches(t, "1", "2 3", "4 5 6", "7 8 9 10", "11")
+	})
+}
+
+func TestAFullQueueRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := newStage()
+		cfg := oneShard
+		cfg.MaxWaiting = 2
+		b := payments.NewBatcher(next, cfg)
+		defer b.Close()
+		first := begin(t.Context(), b, numbered("a", 1)) // under way: it waits no more
+		second := begin(t.Context(), b, numbered("a", 2))
+		begin(t.Context(), b, numbered("a", 3), numbered("a", 4)).wantError(t, payments.ErrOverloaded)
+		third := begin(t.Context(), b, numbered("a", 5))
+		begin(t.Context(), b, numbered("a", 6)).wantError(t, payments.ErrOverloaded)
+
+		next.gate <- nil
+		synctest.Wait()
+		fourth := begin(t.Context(), b, numbered("a", 7), numbered("a", 8), numbered("a", 9)) // too much, but nothing waits
+		next.gate <- nil
+		synctest.Wait()
+		next.gate <- nil
+		first.want(t, "1")
+		second.want(t, "2")
+		third.want(t, "5")
+		fourth.want(t, "7 8 9")
+		next.wantBatches(t, "1", "2 5", "7 8 9")
+	})
+}
+
+// Shards are told apart by literal places: "a" and "b" are in different ones of
+// two, and "a" and "c" in the same.
+func TestShardsWorkSideBySide(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := newStage()
+		cfg := oneShard
+		cfg.Shards, cfg.MaxWaiting = 2, 1
+		b := payments.NewBatcher(next, cfg)
+		defer b.Close()
+		one := begin(t.Context(), b, numbered("a", 1))
+		two := begin(t.Context(), b, numbered("b", 2))
+		next.wantBatches(t, "1", "2")
+		three := begin(t.Context(), b, numbered("c", 3))
+		next.wantBatches(t, "1", "2")
+		begin(t.Context(), b, numbered("a", 4)).wantError(t, payments.ErrOverloaded)
+		four := begin(t.Context(), b, numbered("b", 5)) // the other shard has room
+		for range 4 {
+			next.gate <- nil
+			synctest.Wait()
+		}
+		one.want(t, "1")
+		two.want(t, "2")
+		three.want(t, "3")
+		four.want(t, "5")
+	})
+}
+
+func TestOutcomeIAnswersUpdateIOverShards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := applierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+			return answers(updates), nil
+		})
+		cfg := oneShard
+		cfg.Shards = 5
+		b := payments.NewBatcher(next, cfg)
+		defer b.Close()
+		var updates []*payrelayv1.Update
+		var want []string
+		for n := range 200 {
+			updates = append(updates, numbered(fmt.Sprint("order-", n%17), n))
+			want = append(want, strconv.Itoa(n))
+		}
+		begin(t.Context(), b, updates...).want(t, strings.Join(want, " "))
+		begin(t.Context(), b).want(t, "")
+	})
+}
+
+func TestACallerThatGivesUpDoesNotStopItsBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := newStage()
+		b := payments.NewBatcher(next, oneShard)
+		defer b.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		first := begin(ctx, b, numbered("a", 1))
+		second, third := begin(ctx, b, numbered("a", 2)), begin(t.Context(), b, numbered("a", 3))
+		cancel()
+		first.wantError(t, context.Canceled)
+		second.wantError(t, context.Canceled)
+		third.wantWaiting(t)
+		next.gate <- nil
+		synctest.Wait()
+		next.gate <- nil
+		third.want(t, "3")
+		next.wantBatches(t, "1", "2 3")
+	})
+}
+
+func TestABatchHasADeadlineOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := newStage()
+		b := payments.NewBatcher(next, oneShard)
+		defer b.Close()
+		start := time.Now()
+		first := begin(t.Context(), b, numbered("a", 1))
+		time.Sleep(2 * time.Second) // of the bubble's time: the second batch begins later
+		second := begin(t.Context(), b, numbered("a", 2))
+		first.wantError(t, context.DeadlineExceeded)
+		second.wantError(t, context.DeadlineExceeded)
+		if took := time.Since(start); took != 10*time.Second {
+			t.Errorf("two batches took %v, want 5s each", took)
+		}
+		// Trouble does not last: the next one goes.
+		third := begin(t.Context(), b, numbered("a", 3))
+		next.gate <- nil
+		third.want(t, "3")
+	})
+}
+
+func TestAnErrorIsEveryonesInTheBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := newStage()
+		b := payments.NewBatcher(next, oneShard)
+		defer b.Close()
+		first := begin(t.Context(), b, numbered("a", 1))
+		second, third := begin(t.Context(), b, numbered("a", 2)), begin(t.Context(), b, numbered("b", 3))
+		next.gate <- nil
+		synctest.Wait()
+		next.gate <- errBroken
+		first.want(t, "1")
+		second.wantError(t, errBroken)
+		third.wantError(t, errBroken)
+		next.wantBatches(t, "1", "2 3")
+	})
+}
+
+// One shard of a call failing is the call failing: nobody knows, send it again.
+func TestAnErrorOfOneShardIsTheCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := applierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+			if updates[0].GetOrderId() == "b" {
+				return nil, errBroken
+			}
+			return answers(updates), nil
+		})
+		cfg := oneShard
+		cfg.Shards = 2
+		b := payments.NewBatcher(next, cfg)
+		defer b.Close()
+		begin(t.Context(), b, numbered("a", 1), numbered("b", 2)).wantError(t, errBroken)
+		begin(t.Context(), b, numbered("a", 1), numbered("c", 2)).want(t, "1 2")
+	})
+}
+
+func TestDivideKeepsABadCallFromSinkingOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		errBad, next := errors.New("bad update"), newStage()
+		cfg := oneShard
+		cfg.Divide = func(err error) bool { return errors.Is(err, errBad) }
+		b := payments.NewBatcher(next, cfg)
+		defer b.Close()
+		first := begin(t.Context(), b, numbered("a", 1))
+		good := begin(t.Context(), b, numbered("a", 2), numbered("a", 3))
+		bad, last := begin(t.Context(), b, numbered("b", 4)), begin(t.Context(), b, numbered("a", 5))
+		for _, result := range []error{nil, errBad, nil, errBad, nil} {
+			next.gate <- result
+			synctest.Wait()
+		}
+		first.want(t, "1")
+		good.want(t, "2 3")
+		bad.wantError(t, errBad)
+		last.want(t, "5")
+		next.wantBatches(t, "1", "2 3 4 5", "2 3", "4", "5")
+
+		// An error that is no update's fault is not made worse by more calls, and
+		// a single call cannot be divided.
+		one := begin(t.Context(), b, numbered("a", 6))
+		two, three := begin(t.Context(), b, numbered("a", 7)), begin(t.Context(), b, numbered("a", 8))
+		next.gate <- errBad
+		synctest.Wait()
+		next.gate <- errBroken
+		one.wantError(t, errBad)
+		two.wantError(t, errBroken)
+		three.wantError(t, errBroken)
+		next.wantBatches(t, "1", "2 3 4 5", "2 3", "4", "5", "6", "7 8")
+	})
+}
+
+func TestAWrongNumberOfOutcomesIsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, answer := range [][]*payrelayv1.Outcome{nil, {{}}, {{}, {}, {}}} {
+			b := payments.NewBatcher(applierFunc(func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+				return answer, nil
+			}), oneShard)
+			c := begin(t.Context(), b, numbered("a", 1), numbered("a", 2))
+			<-c.done
+			want := fmt.Sprintf("%d outcomes for 2 updates", len(answer))
+			if c.err == nil || !strings.Contains(c.err.Error(), want) || c.outcomes != nil {
+				t.Errorf("got %v and error %v, want %q", c.outcomes, c.err, want)
+			}
+			b.Close()
+		}
+	})
+}
+
+func TestCloseWaitsForWhatWasTakenAndRefusesMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := newStage()
+		b := payments.NewBatcher(next, oneShard)
+		first, second := begin(t.Context(), b, numbered("a", 1)), begin(t.Context(), b, numbered("a", 2))
+		closed := make(chan struct{})
+		go func() {
+			b.Close()
+			close(closed)
+		}()
+		synctest.Wait()
+		begin(t.Context(), b, numbered("a", 3)).wantError(t, payments.ErrClosed)
+		for _, c := range []*call{first, second} {
+			select {
+			case <-closed:
+				t.Error("closed with a call under way")
+			default:
+			}
+			next.gate <- nil
+			<-c.done
+			synctest.Wait()
+		}
+		<-closed
+		first.want(t, "1")
+		second.want(t, "2")
+		begin(t.Context(), b, numbered("a", 4)).wantError(t, payments.ErrClosed)
+		b.Close() // closed already
+		next.wantBatches(t, "1", "2")
+	})
+}
+
+// What went through must not stay in memory until the queue's array is full.
+func TestTheQueueForgetsWhatIsDone(t *testing.T) {
+	b := payments.NewBatcher(applierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+		return answers(updates), nil
+	}), oneShard)
+	gone := func() weak.Pointer[payrelayv1.Update] {
+		u := numbered("a", 1)
+		if _, err := b.Apply(t.Context(), []*payrelayv1.Update{u}); err != nil {
+			t.Fatal(err)
+		}
+		return weak.Make(u)
+	}()
+	b.Close()
+	runtime.GC()
+	if gone.Value() != nil {
+		t.Error("an update that was applied is still held")
+	}
+	runtime.KeepAlive(b)
+}

@@ -1,0 +1,139 @@
+package payments_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+func BenchmarkValidate(b *testing.B) {
+	text := make([]byte, 400)
+	for name, u := range map[string]*payrelayv1.Update{
+		"without body": order("evt-000001", 0, orderCreated, user("u1"), amount(10050, "USD"), func(u *payrelayv1.Update) { u.RawBody = []byte{}; u.BodySha256 = nil }),
+		"400 bytes":    order("evt-000001", 0, orderCreated, user("u1"), amount(10050, "USD"), body(string(text))),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := payments.Validate(u); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkShard(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		payments.Shard("4d1f5b5a-6a7b-4f61-8a0d-0f0a7f1e2d3c", 8)
+	}
+}
+
+func BenchmarkParseMoney(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := payments.ParseMoney("100.50", "USD"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// frozen is a store that always says the same and forgets what it is told: what
+// remains is the ledger's own work.
+type frozen struct {
+	payments.Store
+	snapshot *payments.Snapshot
+	history  map[string][]*payments.Event
+}
+
+func (f frozen) Load(context.Context, payments.Lookup) (*payments.Snapshot, error) {
+	return f.snapshot, nil
+}
+
+func (f frozen) History(context.Context, []string) (map[string][]*payments.Event, error) {
+	return f.history, nil
+}
+
+func (f frozen) Commit(context.Context, *payments.Changes) error { return nil }
+
+// BenchmarkFold judges updates that come late into a history of 10,000 events.
+func BenchmarkFold(b *testing.B) {
+	const events = 10_000
+	store := newMemory(b)
+	ledger := payments.NewLedgerAt(store, func() time.Time { return today })
+	history := make([]*payrelayv1.Update, events)
+	for i := range history {
+		history[i] = order(fmt.Sprint("e", i), 2*i, orderUpdated, amount(int64(i), "USD"))
+	}
+	if _, err := ledger.Apply(b.Context(), history); err != nil {
+		b.Fatal(err)
+	}
+	read, _ := store.History(b.Context(), []string{"o1"})
+	snapshot, _ := store.Load(b.Context(), payments.Lookup{OrderIDs: []string{"o1"}})
+	late := payments.NewLedgerAt(frozen{snapshot: snapshot, history: read}, func() time.Time { return today.Add(24 * time.Hour) })
+
+	for _, size := range []int{1, 16, 256} {
+		b.Run(fmt.Sprint("late=", size), func(b *testing.B) {
+			batch := make([]*payrelayv1.Update, size)
+			for i := range batch {
+				batch[i] = order(fmt.Sprint("late", i), 2*(events/2+i)+1, orderUpdated)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := late.Apply(b.Context(), batch); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*size), "us/update")
+		})
+	}
+}
+
+// BenchmarkJudge is the hot path: new updates of many orders, without a store.
+func BenchmarkJudge(b *testing.B) {
+	ledger := payments.NewLedger(frozen{snapshot: new(payments.Snapshot)})
+	for _, size := range []int{1, 16, 256, 1024} {
+		b.Run(fmt.Sprint("batch=", size), func(b *testing.B) {
+			batch := make([]*payrelayv1.Update, size)
+			for i := range batch {
+				batch[i] = order(fmt.Sprint("e", i), i, orderCreated, of(fmt.Sprint("o", i)), amount(1, "USD"), body(fmt.Sprintf("%0400d", i)))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := ledger.Apply(b.Context(), batch); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*size), "ns/update")
+		})
+	}
+}
+
+// BenchmarkBatcher is what going through a batcher costs by itself.
+func BenchmarkBatcher(b *testing.B) {
+	next := applierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+		return make([]*payrelayv1.Outcome, len(updates)), nil
+	})
+	for _, callers := range []int{1, 64} {
+		b.Run(fmt.Sprint("callers=", callers), func(b *testing.B) {
+			batcher := payments.NewBatcher(next, payments.BatcherConfig{Shards: 2, MaxBatch: 512, MaxWaiting: 4096, Timeout: time.Second})
+			defer batcher.Close()
+			b.ReportAllocs()
+			b.SetParallelism(callers)
+			b.RunParallel(func(pb *testing.PB) {
+				updates := []*payrelayv1.Update{numbered("order-1", 1)}
+				for pb.Next() {
+					if _, err := batcher.Apply(b.Context(), updates); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}

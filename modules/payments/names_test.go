@@ -1,0 +1,56 @@
+package payments_test
+
+import (
+	"testing"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+// The names are in databases and in answers: they may not change.
+func TestNames(t *testing.T) {
+	wantNames(t, payments.OrderStatuses, map[payrelayv1.OrderStatus]string{
+		orderCreated: "created", orderUpdated: "updated", orderSuccess: "success", orderFailed: "failed",
+	}, len(payrelayv1.OrderStatus_name))
+	wantNames(t, payments.DisputeStatuses, map[payrelayv1.DisputeStatus]string{
+		disputeOpen: "open", disputeReview: "under_review", disputeSubmitted: "submitted", disputeWon: "won",
+		disputeLost: "lost", disputeClosed: "closed", disputeCanceled: "canceled",
+	}, len(payrelayv1.DisputeStatus_name))
+	wantNames(t, payments.Verdicts, map[payrelayv1.Verdict]string{
+		applied: "applied", duplicate: "duplicate", stale: "stale", dead: "dead_lettered",
+		payrelayv1.Verdict_VERDICT_QUEUED: "queued",
+	}, len(payrelayv1.Verdict_name))
+	wantNames(t, payments.DeadLetterReasons, map[payrelayv1.DeadLetterReason]string{
+		illegal: "illegal_transition", conflict: "conflict", futureTime: "future_time",
+		unknownStatus: "unknown_status", unknownSchema: "unknown_schema", currencyMismatch: "currency_mismatch",
+		orderMismatch: "order_mismatch", undecodable: "undecodable",
+	}, len(payrelayv1.DeadLetterReason_name))
+}
+
+func wantNames[E interface {
+	~int32
+	comparable
+}](t *testing.T, names payments.Names[E], want map[E]string, values int) {
+	t.Helper()
+	if len(want) != values-1 { // the unspecified one has no name
+		t.Errorf("the contract has %d values, this test names %d", values-1, len(want))
+	}
+	for value, name := range want {
+		if got := names.Name(value); got != name {
+			t.Errorf("name of %v is %q, want %q", value, got, name)
+		}
+		if got, ok := names.Parse(name); !ok || got != value {
+			t.Errorf("%q parses as %v (%v), want %v", name, got, ok, value)
+		}
+	}
+	for _, unnamed := range []E{0, 99, -1} {
+		if got := names.Name(unnamed); got != "" {
+			t.Errorf("value %v has the name %q", unnamed, got)
+		}
+	}
+	for _, strange := range []string{"", "unspecified", "CREATED", "Applied", "nonsense", " open"} {
+		if got, ok := names.Parse(strange); ok {
+			t.Errorf("%q parses as %v", strange, got)
+		}
+	}
+}

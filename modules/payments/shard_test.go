@@ -1,0 +1,49 @@
+package payments_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+// Every process and release must find the same shard: these are fixed for ever.
+func TestShardIsStable(t *testing.T) {
+	for _, test := range []struct {
+		orderID    string
+		two, seven int
+		thousand   int
+	}{
+		{"", 1, 2, 261},
+		{"a", 0, 5, 220},
+		{"b", 1, 6, 77},
+		{"c", 0, 1, 458},
+		{"order-1", 1, 1, 949},
+		{"order-2", 0, 0, 92},
+		{"заказ", 1, 3, 439},
+		{"4d1f5b5a-6a7b-4f61-8a0d-0f0a7f1e2d3c", 1, 3, 727},
+	} {
+		two, seven, thousand := payments.Shard(test.orderID, 2), payments.Shard(test.orderID, 7), payments.Shard(test.orderID, 1000)
+		if two != test.two || seven != test.seven || thousand != test.thousand {
+			t.Errorf("%q is in shards %d, %d and %d, want %d, %d and %d",
+				test.orderID, two, seven, thousand, test.two, test.seven, test.thousand)
+		}
+		if one := payments.Shard(test.orderID, 1); one != 0 {
+			t.Errorf("%q: shard %d of 1", test.orderID, one)
+		}
+	}
+}
+
+func TestShardsAreEven(t *testing.T) {
+	for _, n := range []int{2, 3, 8} {
+		counts := make([]int, n)
+		for i := range 10000 {
+			counts[payments.Shard(fmt.Sprintf("order-%06d", i), n)]++
+		}
+		for shard, count := range counts {
+			if even := 10000 / n; count < even*9/10 || count > even*11/10 {
+				t.Errorf("%d of 10000 orders are in shard %d of %d", count, shard, n)
+			}
+		}
+	}
+}

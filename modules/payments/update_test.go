@@ -1,0 +1,145 @@
+package payments_test
+
+import (
+	"crypto/sha256"
+	"testing"
+	"time"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// Short names for the contract's long ones.
+const (
+	orderNone    = payrelayv1.OrderStatus_ORDER_STATUS_UNSPECIFIED
+	orderCreated = payrelayv1.OrderStatus_ORDER_STATUS_CREATED
+	orderUpdated = payrelayv1.OrderStatus_ORDER_STATUS_UPDATED
+	orderSuccess = payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS
+	orderFailed  = payrelayv1.OrderStatus_ORDER_STATUS_FAILED
+
+	disputeNone      = payrelayv1.DisputeStatus_DISPUTE_STATUS_UNSPECIFIED
+	disputeOpen      = payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN
+	disputeReview    = payrelayv1.DisputeStatus_DISPUTE_STATUS_UNDER_REVIEW
+	disputeSubmitted = payrelayv1.DisputeStatus_DISPUTE_STATUS_SUBMITTED
+	disputeWon       = payrelayv1.DisputeStatus_DISPUTE_STATUS_WON
+	disputeLost      = payrelayv1.DisputeStatus_DISPUTE_STATUS_LOST
+	disputeClosed    = payrelayv1.DisputeStatus_DISPUTE_STATUS_CLOSED
+	disputeCanceled  = payrelayv1.DisputeStatus_DISPUTE_STATUS_CANCELED
+
+	applied   = payrelayv1.Verdict_VERDICT_APPLIED
+	duplicate = payrelayv1.Verdict_VERDICT_DUPLICATE
+	stale     = payrelayv1.Verdict_VERDICT_STALE
+	dead      = payrelayv1.Verdict_VERDICT_DEAD_LETTERED
+
+	noReason         = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSPECIFIED
+	illegal          = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ILLEGAL_TRANSITION
+	conflict         = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONFLICT
+	futureTime       = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_FUTURE_TIME
+	unknownStatus    = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_STATUS
+	unknownSchema    = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_SCHEMA
+	currencyMismatch = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CURRENCY_MISMATCH
+	orderMismatch    = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ORDER_MISMATCH
+	undecodable      = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE
+)
+
+// noon is when the tests' history begins, and today is the ledger's clock.
+var (
+	noon  = time.Date(2026, 1, 4, 12, 0, 0, 0, time.UTC)
+	today = noon.Add(time.Hour)
+)
+
+// change is something about an update that a test wants different.
+type change func(*payrelayv1.Update)
+
+// order is a well-formed update of order "o1", which happened so many seconds
+// after noon. Its body differs from every other update's.
+func order(eventID string, second int, status payrelayv1.OrderStatus, changes ...change) *payrelayv1.Update {
+	return update(eventID, second, changes, func(u *payrelayv1.Update) {
+		u.Subject = &payrelayv1.Update_Order{Order: &payrelayv1.OrderSnapshot{Status: status}}
+	})
+}
+
+// dispute is a well-formed update of the one dispute of order "o1".
+func dispute(eventID string, second int, status payrelayv1.DisputeStatus, changes ...change) *payrelayv1.Update {
+	return update(eventID, second, changes, func(u *payrelayv1.Update) {
+		u.Subject = &payrelayv1.Update_Dispute{Dispute: &payrelayv1.DisputeSnapshot{Status: status}}
+	})
+}
+
+func update(eventID string, second int, changes []change, subject change) *payrelayv1.Update {
+	u := &payrelayv1.Update{
+		Provider: "generic", EventId: eventID, OrderId: "o1",
+		OccurredAt: at(second), ReceivedAt: timestamppb.New(today),
+	}
+	subject(u)
+	for _, change := range changes {
+		change(u)
+	}
+	if u.RawBody == nil {
+		body(u.Provider + " " + eventID)(u)
+	}
+	return u
+}
+
+func at(second int) *timestamppb.Timestamp {
+	return timestamppb.New(noon.Add(time.Duration(second) * time.Second))
+}
+
+func body(text string) change {
+	return func(u *payrelayv1.Update) {
+		sum := sha256.Sum256([]byte(text))
+		u.RawBody, u.BodySha256 = []byte(text), sum[:]
+	}
+}
+
+func from(provider string) change { return func(u *payrelayv1.Update) { u.Provider = provider } }
+func of(orderID string) change    { return func(u *payrelayv1.Update) { u.OrderId = orderID } }
+func user(id string) change       { return func(u *payrelayv1.Update) { u.UserId = id } }
+func disputeID(id string) change  { return func(u *payrelayv1.Update) { u.GetDispute().DisputeId = id } }
+func schema(v uint32) change      { return func(u *payrelayv1.Update) { u.SchemaVersion = v } }
+
+func amount(minor int64, currency string) change {
+	return func(u *payrelayv1.Update) {
+		money := &payrelayv1.Money{MinorUnits: minor, Currency: currency}
+		if d := u.GetDispute(); d != nil {
+			d.Amount = money
+			return
+		}
+		u.GetOrder().Amount = money
+	}
+}
+
+// providerStatus is a status that nobody here knows.
+func providerStatus(word string) change {
+	return func(u *payrelayv1.Update) {
+		if d := u.GetDispute(); d != nil {
+			d.Status, d.ProviderStatus = disputeNone, word
+			return
+		}
+		u.GetOrder().Status, u.GetOrder().ProviderStatus = orderNone, word
+	}
+}
+
+func keyOf(u *payrelayv1.Update) payments.Key {
+	return payments.Key{Provider: u.GetProvider(), EventID: u.GetEventId()}
+}
+
+func verdict(v payrelayv1.Verdict) *payrelayv1.Outcome { return &payrelayv1.Outcome{Verdict: v} }
+
+func refused(r payrelayv1.DeadLetterReason) *payrelayv1.Outcome {
+	return &payrelayv1.Outcome{Verdict: dead, Reason: r}
+}
+
+func wantOutcomes(t *testing.T, got []*payrelayv1.Outcome, want ...*payrelayv1.Outcome) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d outcomes, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if got[i].GetVerdict() != want[i].GetVerdict() || got[i].GetReason() != want[i].GetReason() {
+			t.Errorf("outcome %d is %v %v, want %v %v", i,
+				got[i].GetVerdict(), got[i].GetReason(), want[i].GetVerdict(), want[i].GetReason())
+		}
+	}
+}

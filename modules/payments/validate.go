@@ -1,0 +1,206 @@
+package payments
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+const (
+	// SchemaVersion is the newest meaning of an Update that this release knows.
+	SchemaVersion = 1
+
+	// MaxIDBytes bounds provider, event, order, dispute and user ids, so that
+	// every database can index them.
+	MaxIDBytes = 255
+	// MaxTextBytes bounds what a provider says in its own words.
+	MaxTextBytes = 1024
+)
+
+// InvalidError says why an update is not well-formed. It is final: the same
+// update will be refused again.
+type InvalidError struct{ code, message string }
+
+// Code is the stable snake_case name of what is wrong.
+func (e *InvalidError) Code() string { return e.code }
+
+func (e *InvalidError) Error() string { return e.message }
+
+func invalid(code, message string) error { return &InvalidError{code: code, message: message} }
+
+// Validate says whether an update is well-formed; the error is an
+// [InvalidError]. What is well-formed can still turn out to be impossible: that
+// is the ledger's business and becomes a dead letter. An update of a newer
+// schema version passes, because only a newer release can judge it.
+func Validate(u *payrelayv1.Update) error {
+	if u == nil {
+		return invalid("field_required", "update is required")
+	}
+	if unknownSchema(u) {
+		return nil
+	}
+	for _, check := range []func(*payrelayv1.Update) error{validateIDs, validateTimes, validateBody, validateSubject} {
+		if err := check(u); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func unknownSchema(u *payrelayv1.Update) bool { return u.GetSchemaVersion() > SchemaVersion }
+
+func validateIDs(u *payrelayv1.Update) error {
+	for _, field := range []struct {
+		name, value string
+		required    bool
+	}{
+		{"provider", u.GetProvider(), true},
+		{"event_id", u.GetEventId(), true},
+		{"order_id", u.GetOrderId(), true},
+		{"user_id", u.GetUserId(), false},
+		{"dispute_id", u.GetDispute().GetDisputeId(), false},
+	} {
+		if err := validateID(field.name, field.value, field.required); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func validateID(name, value string, required bool) error {
+	switch {
+	case value == "" && !required:
+		return nil
+	case isBlank(value):
+		return invalid("field_required", name+" must not be empty or blank")
+	case len(value) > MaxIDBytes:
+		return invalid("field_too_long", fmt.Sprintf("%s must be at most %d bytes", name, MaxIDBytes))
+	default:
+		return validateText(name, value)
+	}
+}
+
+func isBlank(s string) bool {
+	for _, r := range s {
+		if !unicode.IsSpace(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// validateText keeps out what some database, log or terminal would choke on.
+func validateText(name, value string) error {
+	if len(value) > MaxTextBytes {
+		return invalid("field_too_long", fmt.Sprintf("%s must be at most %d bytes", name, MaxTextBytes))
+	}
+	if !utf8.ValidString(value) {
+		return invalid("invalid_utf8", name+" must be valid UTF-8")
+	}
+	for _, r := range value {
+		if unicode.IsControl(r) {
+			return invalid("invalid_field", name+" must not contain control characters")
+		}
+	}
+	return nil
+}
+
+func validateTimes(u *payrelayv1.Update) error {
+	if u.GetOccurredAt() == nil {
+		return invalid("field_required", "occurred_at is required")
+	}
+	for _, field := range []struct {
+		name  string
+		value *timestamppb.Timestamp
+	}{
+		{"occurred_at", u.GetOccurredAt()},
+		{"received_at", u.GetReceivedAt()},
+		{"created_at", u.GetOrder().GetCreatedAt()},
+		{"evidence_due_at", u.GetDispute().GetEvidenceDueAt()},
+	} {
+		if field.value != nil && !storable(field.value) {
+			return invalid("invalid_time", field.name+" must be a time between the years 1970 and 9999")
+		}
+	}
+	return nil
+}
+
+func storable(ts *timestamppb.Timestamp) bool {
+	return ts.CheckValid() == nil && ts.GetSeconds() >= 0
+}
+
+func validateBody(u *payrelayv1.Update) error {
+	claimed := u.GetBodySha256()
+	if len(claimed) == 0 {
+		return nil
+	}
+	if sum := sha256.Sum256(u.GetRawBody()); string(claimed) != string(sum[:]) {
+		return invalid("digest_mismatch", "body_sha256 is not the SHA-256 of raw_body: the body was changed on its way")
+	}
+	return nil
+}
+
+func validateSubject(u *payrelayv1.Update) error {
+	switch subject := u.GetSubject().(type) {
+	case *payrelayv1.Update_Order:
+		return validateOrder(subject.Order)
+	case *payrelayv1.Update_Dispute:
+		return validateDispute(subject.Dispute)
+	default:
+		return invalid("field_required", "an update must carry an order or a dispute")
+	}
+}
+
+func validateOrder(o *payrelayv1.OrderSnapshot) error {
+	known := payrelayv1.OrderStatus_name[int32(o.GetStatus())] != ""
+	if err := validateStatus(int32(o.GetStatus()), known, o.GetProviderStatus()); err != nil {
+		return err
+	}
+	return validateMoney(o.GetAmount(), 0)
+}
+
+func validateDispute(d *payrelayv1.DisputeSnapshot) error {
+	known := payrelayv1.DisputeStatus_name[int32(d.GetStatus())] != ""
+	if err := validateStatus(int32(d.GetStatus()), known, d.GetProviderStatus()); err != nil {
+		return err
+	}
+	if err := validateText("reason", d.GetReason()); err != nil {
+		return err
+	}
+	return validateMoney(d.GetAmount(), 1)
+}
+
+// validateStatus wants a status, ours or the provider's word. A number that no
+// enum value stands for is a newer release's and is left to the ledger.
+func validateStatus(number int32, known bool, providerStatus string) error {
+	if number == 0 && known && isBlank(providerStatus) {
+		return invalid("field_required", "status is required")
+	}
+	return validateText("status", providerStatus)
+}
+
+func validateMoney(m *payrelayv1.Money, least int64) error {
+	if m == nil {
+		return nil
+	}
+	if _, ok := minorUnitDigits[m.GetCurrency()]; !ok {
+		return invalidCurrency()
+	}
+	if m.GetMinorUnits() < least {
+		return invalid("invalid_amount", fmt.Sprintf("amount must be at least %d in minor units", least))
+	}
+	return nil
+}
+
+// timeOf is the instant of a timestamp in the precision that every store keeps.
+func timeOf(ts *timestamppb.Timestamp) time.Time {
+	if ts == nil {
+		return time.Time{}
+	}
+	return ts.AsTime().Truncate(time.Microsecond)
+}
