@@ -88,7 +88,7 @@ func decodeGenericOrder(body []byte, rules Rules) (*payrelayv1.Update, error) {
 	}
 	order := &payrelayv1.OrderSnapshot{Status: genericOrderStatus[in.Status], CreatedAt: createdAt, Amount: amount}
 	if order.Status == payrelayv1.OrderStatus_ORDER_STATUS_UNSPECIFIED {
-		order.ProviderStatus = in.Status
+		order.ProviderStatus = rules.Text(in.Status)
 	}
 	occurredAt := updatedAt
 	if occurredAt == nil {
@@ -122,8 +122,8 @@ func decodeGenericDispute(body []byte, rules Rules) (*payrelayv1.Update, error) 
 	return newGeneric(in.EventID, &payrelayv1.Update{
 		OrderId: in.OrderID, UserId: in.UserID, OccurredAt: occurredAt,
 		Subject: &payrelayv1.Update_Dispute{Dispute: &payrelayv1.DisputeSnapshot{
-			DisputeId: in.DisputeID, Status: status, ProviderStatus: providerStatus,
-			Reason: in.Reason, Amount: amount, EvidenceDueAt: evidenceDueAt,
+			DisputeId: in.DisputeID, Status: status, ProviderStatus: rules.Text(providerStatus),
+			Reason: rules.Text(in.Reason), Amount: amount, EvidenceDueAt: evidenceDueAt,
 		}},
 	}, "occurred_at")
 }

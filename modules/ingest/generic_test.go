@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 func at(t *testing.T, text string) *timestamppb.Timestamp {
@@ -175,5 +176,8 @@ func TestInertInput(t *testing.T) {
 		accepted(t, ordersPath, body)
 	}
 	accepted(t, disputesPath, dispute("reason", `"=HYPERLINK(\"http://evil\") <img src=x onerror=alert(1)>"`))
-	accepted(t, disputesPath, dispute("reason", `"`+strings.Repeat("r", 1024)+`"`))
+	long := accepted(t, disputesPath, dispute("reason", `"two\nlines`+strings.Repeat("r", 4096)+`"`)).GetDispute().GetReason()
+	if want := "two lines" + strings.Repeat("r", payments.MaxTextBytes-9); long != want {
+		t.Errorf("reason = %.20q and so on, %d bytes; want one line of %d", long, len(long), len(want))
+	}
 }

@@ -24,7 +24,7 @@ const (
 )
 
 // domain is what the commands inject: the rules themselves, no copy of them.
-var domain = Rules{Money: payments.ParseMoney, Check: payments.Validate}
+var domain = Rules{Money: payments.ParseMoney, Text: payments.PlainText, Check: payments.Validate}
 
 // recorder is an Applier that remembers its calls and answers with apply, or
 // APPLIED when that is nil.

@@ -36,6 +36,8 @@ type Applier interface {
 type Rules struct {
 	// Money reads a decimal amount, such as "100.50", of a currency.
 	Money func(amount, currency string) (*payrelayv1.Money, error)
+	// Text is what can be kept of a provider's own words, outside of the body.
+	Text func(words string) string
 	// Check says whether an update is well-formed.
 	Check func(*payrelayv1.Update) error
 }

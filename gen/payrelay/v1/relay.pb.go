@@ -154,7 +154,7 @@ type Verdict int32
 
 const (
 	Verdict_VERDICT_UNSPECIFIED Verdict = 0
-	// Recorded, and the state of its order or dispute changed by it.
+	// Recorded, and it counts in the state of its order or dispute.
 	Verdict_VERDICT_APPLIED Verdict = 1
 	// Its idempotency key was recorded before; nothing changed.
 	Verdict_VERDICT_DUPLICATE Verdict = 2
