@@ -176,6 +176,7 @@ func TestInertInput(t *testing.T) {
 		accepted(t, ordersPath, body)
 	}
 	accepted(t, disputesPath, dispute("reason", `"=HYPERLINK(\"http://evil\") <img src=x onerror=alert(1)>"`))
+	accepted(t, ordersPath, order("status", `"`+strings.Repeat("s", 4096)+`"`))
 	long := accepted(t, disputesPath, dispute("reason", `"two\nlines`+strings.Repeat("r", 4096)+`"`)).GetDispute().GetReason()
 	if want := "two lines" + strings.Repeat("r", payments.MaxTextBytes-9); long != want {
 		t.Errorf("reason = %.20q and so on, %d bytes; want one line of %d", long, len(long), len(want))

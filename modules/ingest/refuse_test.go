@@ -165,7 +165,6 @@ func TestBadFields(t *testing.T) {
 		{"field_too_long", "event_id", []string{"provider_event_id", long(256)}},
 		{"field_too_long", "order_id", []string{"order_id", long(256)}},
 		{"field_too_long", "user_id", []string{"user_id", long(256)}},
-		{"field_too_long", "status", []string{"status", long(1025)}},
 		{"invalid_field", "order_id", []string{"order_id", `"a\u0007"`}},
 		{"invalid_field", "provider_event_id", []string{"provider_event_id", `7`}},
 		{"invalid_field", "order_id", []string{"order_id", `["order-1"]`}},
