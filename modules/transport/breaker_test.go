@@ -1,0 +1,134 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"connectrpc.com/connect"
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+)
+
+func applyTimes(t *testing.T, a Applier, n int) (last error) {
+	t.Helper()
+	for range n {
+		_, last = a.Apply(t.Context(), one())
+	}
+	return last
+}
+
+func TestBreakerOpensOnlyWhenThePeerIsToBlame(t *testing.T) {
+	for _, test := range classified {
+		next := &script{errs: repeat(test.err, 100)}
+		err := applyTimes(t, Breaker(next, DefaultBreaker, quiet()), 20)
+		want := int64(20)
+		if test.blamePeer {
+			want = int64(DefaultBreaker.Failures)
+		}
+		if next.calls.Load() != want {
+			t.Errorf("%s: the peer was asked %d times, want %d", test.name, next.calls.Load(), want)
+		}
+		if opened := errors.Is(err, ErrCircuitOpen) && test.err != ErrCircuitOpen; test.blamePeer && !opened {
+			t.Errorf("%s: the last error is %v", test.name, err)
+		}
+	}
+}
+
+func TestBreakerCountsFailuresInARow(t *testing.T) {
+	down := call(connect.CodeUnavailable)
+	next := &script{errs: append(append(repeat(down, 4), nil), repeat(down, 4)...)}
+	if err := applyTimes(t, Breaker(next, DefaultBreaker, quiet()), 10); err != nil {
+		t.Errorf("the last error is %v", err)
+	}
+}
+
+// A refusal shows that the peer is well, a caller who leaves shows nothing.
+func TestBreakerBetweenFailures(t *testing.T) {
+	down := call(connect.CodeUnavailable)
+	for _, test := range []struct {
+		name    string
+		between error
+		opens   bool
+	}{{"refusal", call(connect.CodeInvalidArgument), false}, {"caller left", context.Canceled, true}} {
+		next := &script{errs: append(append(repeat(down, 4), test.between), down)}
+		err := applyTimes(t, Breaker(next, DefaultBreaker, quiet()), 7)
+		if errors.Is(err, ErrCircuitOpen) != test.opens {
+			t.Errorf("%s: the last error is %v", test.name, err)
+		}
+	}
+}
+
+func TestOpenBreakerAnswersAtOnceAndProbes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := &script{errs: repeat(call(connect.CodeUnavailable), 6)}
+		breaker := Breaker(next, DefaultBreaker, quiet())
+		applyTimes(t, breaker, 5)
+		start := time.Now()
+		err := applyTimes(t, breaker, 100)
+		if !errors.Is(err, ErrCircuitOpen) || !strings.Contains(err.Error(), "circuit breaker is open") || time.Since(start) != 0 {
+			t.Errorf("error is %v after %v", err, time.Since(start))
+		}
+		if next.calls.Load() != 5 {
+			t.Errorf("the peer was asked %d times", next.calls.Load())
+		}
+		time.Sleep(DefaultBreaker.Pause + 1)
+		applyTimes(t, breaker, 10) // the sixth failure: one probe, and open again
+		if next.calls.Load() != 6 {
+			t.Errorf("the peer was asked %d times after the first pause", next.calls.Load())
+		}
+		time.Sleep(DefaultBreaker.Pause + 1)
+		if err := applyTimes(t, breaker, 10); err != nil || next.calls.Load() != 16 {
+			t.Errorf("error is %v, the peer was asked %d times", err, next.calls.Load())
+		}
+	})
+}
+
+func TestOnlyOneCallProbes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		down, calls := true, 0
+		next := applyFunc(func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+			calls++
+			if down {
+				return nil, call(connect.CodeUnavailable)
+			}
+			<-release
+			return nil, nil
+		})
+		breaker := Breaker(next, DefaultBreaker, quiet())
+		applyTimes(t, breaker, 5)
+		down = false
+		time.Sleep(DefaultBreaker.Pause + 1)
+		probed := make(chan error, 1)
+		go func() { probed <- applyTimes(t, breaker, 1) }()
+		synctest.Wait()
+		if err := applyTimes(t, breaker, 3); !errors.Is(err, ErrCircuitOpen) {
+			t.Errorf("beside the probe the error is %v", err)
+		}
+		close(release)
+		if err := <-probed; err != nil || calls != 6 {
+			t.Errorf("the probe got %v, calls are %d", err, calls)
+		}
+	})
+}
+
+// An open breaker is the last word: nobody waits for it.
+func TestRetryDoesNotWaitForTheBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := &script{errs: repeat(call(connect.CodeUnavailable), 1000)}
+		resilient := Resilient(next, RetryConfig{Timeout: time.Minute, Attempts: 100, BaseDelay: time.Millisecond, MaxDelay: time.Millisecond}, quiet())
+		if _, err := resilient.Apply(t.Context(), one()); !errors.Is(err, ErrCircuitOpen) {
+			t.Errorf("error is %v", err)
+		}
+		if next.calls.Load() != int64(DefaultBreaker.Failures) {
+			t.Errorf("the peer was asked %d times", next.calls.Load())
+		}
+		start := time.Now()
+		if _, err := resilient.Apply(t.Context(), one()); !errors.Is(err, ErrCircuitOpen) || time.Since(start) != 0 {
+			t.Errorf("error is %v after %v", err, time.Since(start))
+		}
+	})
+}

@@ -1,0 +1,153 @@
+package transport
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Config chooses the wire and its shape.
+type Config struct {
+	// Mode is the wire.
+	Mode Mode
+	// Batch lets concurrent webhooks share one call. Without it each webhook is
+	// a call of its own, which costs more and is simpler to reason about.
+	Batch bool
+}
+
+// RegisterFlags declares the flags of every role that touches the wire.
+func (c *Config) RegisterFlags(fs *flag.FlagSet) {
+	fs.TextVar(&c.Mode, "mode", Kafka, "carry updates over kafka, http, protobuf, grpc or direct: `WEBHOOK_MODE`")
+	fs.BoolVar(&c.Batch, "batch", true, "let concurrent webhooks share one call: `WEBHOOK_BATCH`")
+}
+
+// RetryConfig bounds how hard one Apply tries.
+type RetryConfig struct {
+	// Timeout is the deadline of one Apply, retries included.
+	Timeout time.Duration
+	// Attempts is how often it is tried in all; 1 means no retry.
+	Attempts int
+	// BaseDelay is the wait before the second attempt. It doubles with each
+	// further one up to MaxDelay; 25% of jitter, either way, comes on top.
+	BaseDelay time.Duration
+	MaxDelay  time.Duration
+}
+
+// RegisterFlags declares the flags of a role that sends.
+func (c *RetryConfig) RegisterFlags(fs *flag.FlagSet) {
+	fs.DurationVar(&c.Timeout, "api-timeout", 10*time.Second, "give up relaying a webhook after this time, retries included: `API_TIMEOUT`")
+	fs.IntVar(&c.Attempts, "api-retry-attempts", 3, "try to relay a webhook this often in all: `API_RETRY_ATTEMPTS`")
+	fs.DurationVar(&c.BaseDelay, "api-retry-base-delay", 100*time.Millisecond, "wait this long before the first retry, then twice as long each time: `API_RETRY_BASE_DELAY`")
+	fs.DurationVar(&c.MaxDelay, "api-retry-max-delay", 5*time.Second, "never wait longer than this between retries (and 25% of jitter): `API_RETRY_MAX_DELAY`")
+}
+
+// Validate tells how to mend limits that cannot work.
+func (c RetryConfig) Validate() error {
+	switch {
+	case c.Timeout <= 0:
+		return fmt.Errorf("api-timeout (API_TIMEOUT) is %v: it must be more than 0, such as 10s", c.Timeout)
+	case c.Attempts < 1:
+		return fmt.Errorf("api-retry-attempts (API_RETRY_ATTEMPTS) is %d: it must be at least 1, which means no retry", c.Attempts)
+	case c.BaseDelay <= 0 || c.MaxDelay < c.BaseDelay:
+		return fmt.Errorf("api-retry-base-delay (API_RETRY_BASE_DELAY) is %v and api-retry-max-delay (API_RETRY_MAX_DELAY) is %v: the first must be more than 0, the second no less than the first",
+			c.BaseDelay, c.MaxDelay)
+	default:
+		return nil
+	}
+}
+
+// RPCConfig says how to reach the api role in the modes that call it.
+type RPCConfig struct {
+	// URL is where its internal listener is: http, or https for TLS.
+	URL string
+	// Token is the secret that the api role asks for; empty sends none. It has
+	// no flag, because argv is public.
+	Token string
+	// Unary makes each update a call of its own. It has no flag of its own
+	// either: it is the opposite of Config.Batch.
+	Unary bool
+}
+
+// RegisterFlags declares the flags of a role that calls the api role.
+func (c *RPCConfig) RegisterFlags(fs *flag.FlagSet) {
+	fs.StringVar(&c.URL, "api-url", "http://127.0.0.1:3002", "relay to the internal listener of the api role at `API_BASE_URL`")
+}
+
+// Validate tells how to mend an address that cannot be called.
+func (c RPCConfig) Validate() error {
+	u, err := url.Parse(c.URL)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		// The value is not repeated: it may hold a password.
+		return errors.New("api-url (API_BASE_URL) cannot be called: write it as http://host:port or https://host:port")
+	}
+	return nil
+}
+
+// KafkaConfig says which topics carry the updates, and who consumes them.
+type KafkaConfig struct {
+	// Brokers are the bootstrap servers, each host:port.
+	Brokers []string
+	// OrdersTopic and DisputesTopic carry the updates of their kind.
+	OrdersTopic, DisputesTopic string
+	// Group is the consumer group of all api processes.
+	Group string
+	// InstanceID makes a consumer a static member: it gets its partitions back
+	// at once after a restart. It must be another one in each api process, and
+	// the same after a restart; empty makes it an ordinary member.
+	InstanceID string
+	// Unary makes the producer send one record per request, and the consumer
+	// apply one record per call. It is the opposite of Config.Batch.
+	Unary bool
+}
+
+// RegisterFlags declares the flags of both roles.
+func (c *KafkaConfig) RegisterFlags(fs *flag.FlagSet) {
+	fs.Var((*commaList)(&c.Brokers), "kafka-brokers", "connect to the Kafka brokers `KAFKA_BROKERS`, separated by commas")
+	fs.StringVar(&c.OrdersTopic, "kafka-orders-topic", "webhooks.orders", "carry updates of orders on the topic `KAFKA_ORDERS_TOPIC`")
+	fs.StringVar(&c.DisputesTopic, "kafka-disputes-topic", "webhooks.disputes", "carry updates of disputes on the topic `KAFKA_DISPUTES_TOPIC`")
+	fs.StringVar(&c.Group, "kafka-group", "payrelay", "consume as the group `KAFKA_CONSUMER_GROUP`")
+	fs.StringVar(&c.InstanceID, "kafka-instance-id", "", "consume as the static member `KAFKA_INSTANCE_ID`, another one in each process")
+}
+
+// Validate tells how to mend names that Kafka would refuse.
+func (c KafkaConfig) Validate() error {
+	if len(c.Brokers) == 0 {
+		return errors.New("kafka-brokers (KAFKA_BROKERS) is empty: name at least one broker as host:port")
+	}
+	for _, broker := range c.Brokers {
+		if _, _, err := net.SplitHostPort(broker); err != nil {
+			return fmt.Errorf("kafka-brokers (KAFKA_BROKERS) names %q: write each broker as host:port", broker)
+		}
+	}
+	switch {
+	case c.OrdersTopic == "" || c.DisputesTopic == "":
+		return errors.New("kafka-orders-topic (KAFKA_ORDERS_TOPIC) and kafka-disputes-topic (KAFKA_DISPUTES_TOPIC) must both have a name")
+	case c.OrdersTopic == c.DisputesTopic:
+		return fmt.Errorf("kafka-orders-topic (KAFKA_ORDERS_TOPIC) and kafka-disputes-topic (KAFKA_DISPUTES_TOPIC) are both %q: give each its own topic", c.OrdersTopic)
+	case c.Group == "":
+		return errors.New("kafka-group (KAFKA_CONSUMER_GROUP) is empty: name the group that all api processes share")
+	default:
+		return nil
+	}
+}
+
+func (c KafkaConfig) topics() []string { return []string{c.OrdersTopic, c.DisputesTopic} }
+
+// commaList is a flag that replaces the whole list whenever it is set.
+type commaList []string
+
+func (l *commaList) String() string { return strings.Join(*l, ",") }
+
+func (l *commaList) Set(text string) error {
+	*l = nil
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			*l = append(*l, item)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+)
+
+// DeadLetters keeps records that are no updates for an operator.
+type DeadLetters interface {
+	// DeadLetter may be called again for the same topic, partition and offset and
+	// must keep the record once.
+	DeadLetter(ctx context.Context, record *payrelayv1.UndecodableRecord) error
+}
+
+// Consumer is the far side of the mode kafka: a member of the consumer group
+// that hands batches of one partition to an Applier and commits their offsets
+// when it has returned.
+//
+// Nothing is ever skipped. As long as the Applier fails, the batch is tried
+// again and its partition waits: an outage of the database must not turn
+// payments into dead letters.
+type Consumer struct {
+	cfg         KafkaConfig
+	group       sarama.ConsumerGroup
+	applier     Applier
+	deadLetters DeadLetters
+	log         *slog.Logger
+	joined      atomic.Bool
+	claims      sync.Map // *claim -> nothing: the partitions that are ours now
+}
+
+// NewConsumer connects to the brokers. Run must be called once, also to release
+// the connection of a start that failed: then with a cancelled context.
+func NewConsumer(cfg KafkaConfig, applier Applier, deadLetters DeadLetters, log *slog.Logger) (*Consumer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	group, err := sarama.NewConsumerGroup(cfg.Brokers, cfg.Group, consumerConfig(cfg))
+	if err != nil {
+		return nil, fmt.Errorf("connect the consumer to Kafka at %v: %w", cfg.Brokers, err)
+	}
+	return &Consumer{cfg: cfg, group: group, applier: applier, deadLetters: deadLetters, log: log}, nil
+}
+
+// Run consumes until ctx is cancelled and the batches in hand are applied and
+// committed, for which they get a few seconds.
+func (c *Consumer) Run(ctx context.Context) error {
+	var logged sync.WaitGroup
+	logged.Go(func() {
+		for err := range c.group.Errors() {
+			c.log.Warn("kafka consumer", "error", err)
+		}
+	})
+	pause := newBackOff(50*time.Millisecond, 5*time.Second)
+	for ctx.Err() == nil {
+		// Consume returns nil at every rebalance, to be called again.
+		if err := c.group.Consume(ctx, c.cfg.topics(), sessions{c}); err != nil && ctx.Err() == nil {
+			c.log.Warn("kafka consumer cannot join its group and tries again", "group", c.cfg.Group, "error", err)
+			sleep(ctx, pause.NextBackOff())
+			continue
+		}
+		pause.Reset()
+	}
+	if err := c.group.Close(); err != nil {
+		// Offsets that could not be committed only mean that records come again.
+		c.log.Warn("kafka consumer left its group without the brokers' consent", "group", c.cfg.Group, "error", err)
+	}
+	logged.Wait()
+	return nil
+}
+
+// Ready says whether the consumer is a member of its group at the moment. It is
+// not during a rebalance, nor while the brokers are away for long.
+func (c *Consumer) Ready() bool { return c.joined.Load() }
+
+// Lag is how many records of this member's partitions are published and not yet
+// applied, as far as the brokers have told.
+func (c *Consumer) Lag() int64 {
+	var lag int64
+	c.claims.Range(func(key, _ any) bool {
+		lag += key.(*claim).lag()
+		return true
+	})
+	return lag
+}
+
+// sessions keeps the library's callbacks out of the Consumer's own methods.
+type sessions struct{ *Consumer }
+
+func (s sessions) Setup(sarama.ConsumerGroupSession) error {
+	s.joined.Store(true)
+	return nil
+}
+
+func (s sessions) Cleanup(sarama.ConsumerGroupSession) error {
+	s.joined.Store(false)
+	return nil
+}
+
+// ConsumeClaim applies one partition, batch by batch, until the session ends.
+func (s sessions) ConsumeClaim(session sarama.ConsumerGroupSession, partition sarama.ConsumerGroupClaim) error {
+	c := newClaim(s.Consumer, partition)
+	s.claims.Store(c, nil)
+	defer s.claims.Delete(c)
+	for batch := range c.batches(session.Context()) {
+		if err := c.settle(session.Context(), batch); err != nil {
+			return nil // the session ended first: the batch comes again, here or elsewhere
+		}
+		c.mark(session, batch)
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

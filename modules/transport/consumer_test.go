@@ -1,0 +1,350 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/IBM/sarama"
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+)
+
+// ledger is the far side of the consumer: it remembers, fails while failing is
+// set, and lets a call pass only when it finds room in gate (nil: always).
+type ledger struct {
+	mu      sync.Mutex
+	batches [][]string
+	letters []*payrelayv1.UndecodableRecord
+	tries   int
+	failing bool
+	gate    chan struct{}
+}
+
+func (l *ledger) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	if err := l.try(ctx); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var ids []string
+	for _, update := range updates {
+		ids = append(ids, update.GetEventId())
+	}
+	l.batches = append(l.batches, ids)
+	return make([]*payrelayv1.Outcome, len(updates)), nil
+}
+
+func (l *ledger) DeadLetter(ctx context.Context, record *payrelayv1.UndecodableRecord) error {
+	if err := l.try(ctx); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.letters = append(l.letters, record)
+	return nil
+}
+
+func (l *ledger) try(ctx context.Context) error {
+	l.mu.Lock()
+	l.tries++
+	failing := l.failing
+	l.mu.Unlock()
+	if failing {
+		return errors.New("the database is away")
+	}
+	if l.gate == nil {
+		return nil
+	}
+	select {
+	case <-l.gate:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l *ledger) heal() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failing = false
+}
+
+func (l *ledger) tried() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tries
+}
+
+func (l *ledger) applied() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []string
+	for _, batch := range l.batches {
+		all = append(all, batch...)
+	}
+	return all
+}
+
+func consume(t *testing.T, cfg KafkaConfig, l *ledger) (*Consumer, *running) {
+	t.Helper()
+	consumer, err := NewConsumer(cfg, l, l, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := start(consumer.Run)
+	t.Cleanup(func() {
+		if err := r.stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return consumer, r
+}
+
+func publishAll(t *testing.T, cfg KafkaConfig, from, to int) {
+	t.Helper()
+	client, err := NewKafka(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var updates []*payrelayv1.Update
+	for i := from; i < to; i++ {
+		updates = append(updates, orderUpdate(fmt.Sprintf("event-%d", i)))
+	}
+	if _, err := client.Apply(t.Context(), updates); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestConsumerTakesWhatWasPublishedBefore(t *testing.T) {
+	_, cfg := startKafka(t)
+	publishAll(t, cfg, 0, 2000)
+	l := &ledger{}
+	consumer, _ := consume(t, cfg, l)
+	eventually(t, "all records", func() bool { return len(l.applied()) == 2000 })
+	eventually(t, "no lag", func() bool { return consumer.Ready() && consumer.Lag() == 0 })
+	for i, id := range l.applied() {
+		if id != fmt.Sprintf("event-%d", i) {
+			t.Fatalf("record %d is %s", i, id)
+		}
+	}
+	if len(l.batches) > 200 {
+		t.Errorf("2000 waiting records came in %d batches", len(l.batches))
+	}
+	for _, batch := range l.batches {
+		if len(batch) > maxBatchRecords {
+			t.Errorf("a batch has %d records", len(batch))
+		}
+	}
+}
+
+func TestUnaryConsumerTakesOneRecordAtATime(t *testing.T) {
+	_, cfg := startKafka(t)
+	cfg.Unary = true
+	publishAll(t, cfg, 0, 20)
+	l := &ledger{}
+	consume(t, cfg, l)
+	eventually(t, "all records", func() bool { return len(l.applied()) == 20 })
+	if len(l.batches) != 20 {
+		t.Errorf("20 records came in %d batches", len(l.batches))
+	}
+}
+
+// The batch in hand is applied and committed, so that nobody gets it again.
+func TestStoppingFinishesTheBatchInHand(t *testing.T) {
+	for _, instance := range []string{"", "payrelay-0"} {
+		_, cfg := startKafka(t)
+		cfg.InstanceID = instance
+		publishAll(t, cfg, 0, 10)
+		l := &ledger{gate: make(chan struct{})}
+		consumer, r := consume(t, cfg, l)
+		eventually(t, "a batch in hand", func() bool { return l.tried() == 1 })
+		r.cancel()
+		select {
+		case err := <-r.done:
+			t.Fatalf("Run returned %v with a batch in hand", err)
+		case <-time.After(100 * time.Millisecond): // Apply goes on although its session has ended
+		}
+		select {
+		case l.gate <- struct{}{}:
+		case err := <-r.done:
+			t.Fatalf("Run returned %v and dropped the batch in hand", err)
+		}
+		if err := r.stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		done := len(l.applied())
+		if done == 0 || consumer.Ready() {
+			t.Fatalf("%d records were applied, ready is %v", done, consumer.Ready())
+		}
+		next := &ledger{}
+		publishAll(t, cfg, 10, 11)
+		consume(t, cfg, next)
+		eventually(t, "the last record", func() bool { return len(next.applied()) == 11-done })
+		if first := next.applied()[0]; first != fmt.Sprintf("event-%d", done) {
+			t.Errorf("after %d applied records the next member starts with %s", done, first)
+		}
+	}
+}
+
+func TestFailingLedgerIsWaitedFor(t *testing.T) {
+	_, cfg := startKafka(t)
+	publishAll(t, cfg, 0, 5)
+	publishRaw(t, cfg, []byte("garbage"))
+	l := &ledger{failing: true}
+	consumer, _ := consume(t, cfg, l)
+	eventually(t, "a few attempts", func() bool { return l.tried() >= 4 })
+	if len(l.applied()) != 0 || len(l.letters) != 0 || consumer.Lag() != 6 {
+		t.Errorf("%d applied, %d dead letters, lag %d", len(l.applied()), len(l.letters), consumer.Lag())
+	}
+	l.heal()
+	eventually(t, "all of it", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.letters) == 1
+	})
+	if got := len(l.applied()); got != 5 {
+		t.Errorf("%d updates were applied", got)
+	}
+	letter := l.letters[0]
+	if letter.GetTopic() != cfg.OrdersTopic || letter.GetPartition() != 0 || letter.GetOffset() != 5 || string(letter.GetValue()) != "garbage" {
+		t.Errorf("the dead letter is %v", letter)
+	}
+}
+
+// What was not applied is not committed: the next member gets it.
+func TestStoppingWhileTheLedgerFails(t *testing.T) {
+	_, cfg := startKafka(t)
+	publishAll(t, cfg, 0, 5)
+	l := &ledger{failing: true}
+	_, r := consume(t, cfg, l)
+	eventually(t, "an attempt", func() bool { return l.tried() >= 1 })
+	start := time.Now()
+	if err := r.stop(); err != nil || time.Since(start) > 3*time.Second {
+		t.Errorf("Run returned %v after %v", err, time.Since(start))
+	}
+	next := &ledger{}
+	consume(t, cfg, next)
+	eventually(t, "all records", func() bool { return len(next.applied()) == 5 })
+}
+
+func TestStoppingAnIdleConsumerIsQuick(t *testing.T) {
+	_, cfg := startKafka(t)
+	consumer, r := consume(t, cfg, &ledger{})
+	eventually(t, "it to join", consumer.Ready)
+	start := time.Now()
+	if err := r.stop(); err != nil || time.Since(start) > 2*time.Second {
+		t.Errorf("Run returned %v after %v", err, time.Since(start))
+	}
+}
+
+func TestConsumerOutlivesItsBroker(t *testing.T) {
+	b, cfg := startKafka(t)
+	l := &ledger{}
+	consumer, _ := consume(t, cfg, l)
+	publishAll(t, cfg, 0, 1)
+	eventually(t, "the first record", func() bool { return len(l.applied()) == 1 })
+	b.kill()
+	b.revive()
+	publishAll(t, cfg, 1, 2)
+	eventually(t, "a record after the restart", func() bool { return len(l.applied()) >= 2 })
+	eventually(t, "membership", consumer.Ready)
+}
+
+func TestRunReleasesAStartThatFailed(t *testing.T) {
+	_, cfg := startKafka(t)
+	consumer, err := NewConsumer(cfg, &ledger{}, &ledger{}, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := consumer.Run(ctx); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestLinger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parent, end := context.WithCancel(t.Context())
+		ctx, cancel := linger(parent, time.Second)
+		defer cancel()
+		time.Sleep(time.Hour)
+		if ctx.Err() != nil {
+			t.Fatal("it ended before its parent")
+		}
+		end()
+		time.Sleep(time.Second - 1)
+		synctest.Wait()
+		if ctx.Err() != nil {
+			t.Error("it ended with its parent")
+		}
+		time.Sleep(1)
+		synctest.Wait()
+		if ctx.Err() == nil {
+			t.Error("it did not end after the grace")
+		}
+	})
+}
+
+// stubClaim is a partition that holds what the test puts in.
+type stubClaim struct {
+	sarama.ConsumerGroupClaim
+	messages chan *sarama.ConsumerMessage
+}
+
+func (s stubClaim) Messages() <-chan *sarama.ConsumerMessage { return s.messages }
+func (s stubClaim) InitialOffset() int64                     { return sarama.OffsetOldest }
+func (s stubClaim) HighWaterMarkOffset() int64               { return 7 }
+
+func TestBatchesAreBounded(t *testing.T) {
+	records := func(n, size int) stubClaim {
+		messages := make(chan *sarama.ConsumerMessage, n)
+		for range n {
+			messages <- &sarama.ConsumerMessage{Value: make([]byte, size)}
+		}
+		close(messages)
+		return stubClaim{messages: messages}
+	}
+	for _, test := range []struct {
+		name    string
+		unary   bool
+		n, size int
+		want    []int
+	}{
+		{"by number", false, 1025, 10, []int{512, 512, 1}},
+		{"by size", false, 10, 1 << 20, []int{4, 4, 2}},
+		{"unary", true, 3, 10, []int{1, 1, 1}},
+		{"no records", false, 0, 0, nil},
+	} {
+		c := newClaim(&Consumer{cfg: KafkaConfig{Unary: test.unary}}, records(test.n, test.size))
+		var got []int
+		for batch := range c.batches(t.Context()) {
+			got = append(got, len(batch))
+		}
+		if fmt.Sprint(got) != fmt.Sprint(test.want) {
+			t.Errorf("%s: batches of %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+func TestClaimEndsWithItsSession(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	messages := make(chan *sarama.ConsumerMessage)
+	for range newClaim(&Consumer{}, stubClaim{messages: messages}).batches(ctx) {
+		t.Error("a batch after the end")
+	}
+}
+
+func TestLagOfAFreshClaim(t *testing.T) {
+	if lag := newClaim(&Consumer{}, stubClaim{}).lag(); lag != 7 {
+		t.Errorf("lag is %d", lag)
+	}
+}

@@ -1,0 +1,258 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"golang.org/x/sync/semaphore"
+)
+
+func startKafka(t *testing.T) (*testBroker, KafkaConfig) {
+	t.Helper()
+	cfg := KafkaConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes", Group: "payrelay"}
+	b := startBroker(t, cfg.topics())
+	cfg.Brokers = []string{b.addr}
+	return b, cfg
+}
+
+func TestPublishEndsWithItsDeadline(t *testing.T) {
+	b, cfg := startKafka(t)
+	client, err := NewKafka(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Apply(t.Context(), one()); err != nil {
+		t.Fatal(err)
+	}
+	b.kill()
+	for range 5 {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		start := time.Now()
+		_, err := client.Apply(ctx, one())
+		if took := time.Since(start); err == nil || !classify(err).retryable() || took > time.Second {
+			t.Errorf("error is %v after %v", err, took)
+		}
+		cancel()
+	}
+	b.revive()
+	if err := client.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+func TestFullProducerRefuses(t *testing.T) {
+	b, cfg := startKafka(t)
+	client, err := NewKafka(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := client.inFlight
+	if !free.TryAcquire(maxInFlight - minInFlight) {
+		t.Fatal("an idle producer is not empty")
+	}
+	if _, err := client.Apply(t.Context(), one()); err != nil {
+		t.Errorf("there was room for one, but: %v", err)
+	}
+	_, err = client.Apply(t.Context(), append(one(), one()...))
+	if !errors.Is(err, ErrOverloaded) || !strings.Contains(err.Error(), "too many updates") {
+		t.Errorf("error is %v", err)
+	}
+	free.Release(maxInFlight - minInFlight)
+	// Whatever became of them, all records give their room back.
+	b.kill()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, _ = client.Apply(ctx, one())
+	b.revive()
+	eventually(t, "room", func() bool {
+		all := free.TryAcquire(maxInFlight)
+		if all {
+			free.Release(maxInFlight)
+		}
+		return all
+	})
+	if err := client.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+// stuckProducer takes no record, as one whose brokers are away for long.
+type stuckProducer struct{ sarama.AsyncProducer }
+
+func (stuckProducer) Input() chan<- *sarama.ProducerMessage { return nil }
+
+func TestRecordThatIsNotTakenGivesItsRoomBack(t *testing.T) {
+	client := &KafkaClient{cfg: kafkaNames, producer: stuckProducer{}, inFlight: semaphore.NewWeighted(maxInFlight)}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := client.Apply(ctx, one()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error is %v", err)
+	}
+	if !client.inFlight.TryAcquire(maxInFlight) {
+		t.Error("its room is lost")
+	}
+}
+
+func TestQueuedMeansAcknowledged(t *testing.T) {
+	client, thaw := frozenClient(t)
+	published := make(chan error, 1)
+	go func() {
+		_, err := client.Apply(context.Background(), one())
+		published <- err
+	}()
+	select {
+	case err := <-published:
+		t.Fatalf("Apply returned %v before the broker had answered", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	thaw()
+	if err := <-published; err != nil {
+		t.Errorf("Apply: %v", err)
+	}
+}
+
+func TestCloseWaitsForRecordsUnderWay(t *testing.T) {
+	client, thaw := frozenClient(t)
+	published, closed := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := client.Apply(context.Background(), one())
+		published <- err
+	}()
+	eventually(t, "the record to be under way", func() bool {
+		free := client.inFlight.TryAcquire(maxInFlight)
+		if free {
+			client.inFlight.Release(maxInFlight)
+		}
+		return !free
+	})
+	go func() { closed <- client.Close() }()
+	select {
+	case err := <-closed:
+		t.Fatalf("Close returned %v with a record under way", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	thaw()
+	if err := <-closed; err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	if err := <-published; err != nil {
+		t.Errorf("Apply: %v", err)
+	}
+}
+
+// frozenClient is a client that is connected and cannot send until thaw.
+func frozenClient(t *testing.T) (client *KafkaClient, thaw func()) {
+	t.Helper()
+	_, cfg := startKafka(t)
+	gate := new(gate)
+	config := producerConfig(cfg)
+	config.Net.Proxy.Enable, config.Net.Proxy.Dialer = true, gate
+	client, err := newKafka(cfg, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	if _, err := client.Apply(t.Context(), one()); err != nil {
+		t.Fatal(err)
+	}
+	thaw = gate.freeze()
+	t.Cleanup(thaw)
+	return client, thaw
+}
+
+func TestClosedProducerRefuses(t *testing.T) {
+	_, cfg := startKafka(t)
+	client, err := NewKafka(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := client.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	}
+	if _, err := client.Apply(t.Context(), one()); !errors.Is(err, ErrClosed) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestEnsureTopics(t *testing.T) {
+	_, cfg := startKafka(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := EnsureTopics(ctx, cfg); err != nil {
+		t.Errorf("both topics exist, but: %v", err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	cfg.DisputesTopic = "nothing"
+	err := EnsureTopics(ctx, cfg)
+	if err == nil || !strings.Contains(err.Error(), `topic "nothing" does not exist`) || !strings.Contains(err.Error(), "create it") {
+		t.Errorf("error is %v", err)
+	}
+	// Asking must not have created it.
+	if err := EnsureTopics(ctx, cfg); err == nil {
+		t.Error("the topic sprang up")
+	}
+}
+
+func TestEnsureTopicsWaitsForTheBrokers(t *testing.T) {
+	b, cfg := startKafka(t)
+	b.kill()
+	checked := make(chan error, 1)
+	go func() { checked <- EnsureTopics(t.Context(), cfg) }()
+	b.revive()
+	if err := <-checked; err != nil {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestNoBrokers(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Close()
+	cfg := KafkaConfig{Brokers: []string{listener.Addr().String()}, OrdersTopic: "a", DisputesTopic: "b", Group: "c"}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := EnsureTopics(ctx, cfg); err == nil || !strings.Contains(err.Error(), cfg.Brokers[0]) {
+		t.Errorf("error is %v", err)
+	}
+	if _, err := NewKafka(KafkaConfig{}); err == nil || !strings.Contains(err.Error(), "KAFKA_BROKERS") {
+		t.Errorf("without brokers NewKafka returns %v", err)
+	}
+	if _, err := NewConsumer(KafkaConfig{}, nil, nil, quiet()); err == nil || !strings.Contains(err.Error(), "KAFKA_BROKERS") {
+		t.Errorf("without brokers NewConsumer returns %v", err)
+	}
+}
+
+func BenchmarkPublish(b *testing.B) {
+	for name, unary := range map[string]bool{"batched": false, "unary": true} {
+		b.Run(name, func(b *testing.B) {
+			cfg := KafkaConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes", Group: "payrelay", Unary: unary}
+			cfg.Brokers = []string{startBroker(b, cfg.topics()).addr}
+			client, err := NewKafka(cfg)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer client.Close()
+			updates := []*payrelayv1.Update{orderUpdate("event-1")}
+			b.SetParallelism(32)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := client.Apply(context.Background(), updates); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,162 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"connectrpc.com/connect"
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/gen/payrelay/v1/payrelayv1connect"
+	"google.golang.org/protobuf/proto"
+)
+
+const (
+	// maxCallBytes is what one call carries, in binary Protobuf: as JSON it still
+	// fits the 1 MiB that the api role reads.
+	maxCallBytes = maxUpdateBytes
+	// maxCallUpdates keeps the answer small too: an outcome as JSON has about 90
+	// bytes, an update can have fewer.
+	maxCallUpdates = 4096
+	// maxAnswerBytes is what this side reads.
+	maxAnswerBytes = 1 << 20
+)
+
+// RPC is the client of the modes http, protobuf and grpc. It answers with the
+// api role's verdicts, after the commit. Its methods may be called
+// concurrently.
+type RPC struct {
+	client payrelayv1connect.RelayServiceClient
+	http   *http.Client
+	unary  bool
+}
+
+// wire is what makes the RPC modes differ.
+type wire struct {
+	http    *http.Transport
+	options []connect.ClientOption
+}
+
+// NewRPC is a client of that mode. It connects when it is first used, so the
+// api role may start later.
+func NewRPC(mode Mode, cfg RPCConfig) (*RPC, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	var w wire
+	switch mode {
+	case HTTP:
+		w = httpWire()
+	case Protobuf:
+		w = protobufWire()
+	case GRPC:
+		w = grpcWire()
+	default:
+		return nil, fmt.Errorf("mode %q makes no calls: it is none of http, protobuf and grpc", mode)
+	}
+	return newRPC(w, cfg), nil
+}
+
+func newRPC(w wire, cfg RPCConfig) *RPC {
+	client := &http.Client{
+		Transport: w.http,
+		// A redirect would hand the token to somebody else.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	options := append(w.options,
+		connect.WithReadMaxBytes(maxAnswerBytes),
+		// Outcomes are too small to gain from compression.
+		connect.WithAcceptCompression("gzip", nil, nil),
+	)
+	if cfg.Token != "" {
+		options = append(options, connect.WithInterceptors(bearer(cfg.Token)))
+	}
+	return &RPC{
+		client: payrelayv1connect.NewRelayServiceClient(client, cfg.URL, options...),
+		http:   client,
+		unary:  cfg.Unary,
+	}
+}
+
+func bearer(token string) connect.UnaryInterceptorFunc {
+	return func(next connect.UnaryFunc) connect.UnaryFunc {
+		return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+			req.Header().Set("Authorization", "Bearer "+token)
+			return next(ctx, req)
+		}
+	}
+}
+
+// Apply relays the updates in their order. A batch beyond the size of one call
+// becomes several, one after the other.
+func (r *RPC) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	calls, err := r.split(updates)
+	if err != nil {
+		return nil, err
+	}
+	outcomes := make([]*payrelayv1.Outcome, 0, len(updates))
+	for _, call := range calls {
+		answered, err := r.call(ctx, call)
+		if err != nil {
+			return nil, fmt.Errorf("relay %d updates to the api role: %w", len(call), err)
+		}
+		if len(answered) != len(call) {
+			return nil, fmt.Errorf("relay %d updates to the api role: it answered %d outcomes", len(call), len(answered))
+		}
+		outcomes = append(outcomes, answered...)
+	}
+	return outcomes, nil
+}
+
+// Close releases the connections that are not in use.
+func (r *RPC) Close() error {
+	r.http.CloseIdleConnections()
+	return nil
+}
+
+func (r *RPC) call(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	if !r.unary {
+		answer, err := r.client.ApplyUpdates(ctx, &payrelayv1.ApplyUpdatesRequest{Updates: updates})
+		return answer.GetOutcomes(), tooLargeForPeer(err)
+	}
+	answer, err := r.client.ApplyUpdate(ctx, &payrelayv1.ApplyUpdateRequest{Update: updates[0]})
+	if err != nil || answer.GetOutcome() == nil {
+		return nil, tooLargeForPeer(err)
+	}
+	return []*payrelayv1.Outcome{answer.GetOutcome()}, nil
+}
+
+// tooLargeForPeer gives the api role's own limit the meaning that ours has.
+func tooLargeForPeer(err error) error {
+	if connect.CodeOf(err) == connect.CodeResourceExhausted {
+		return fmt.Errorf("%w (%w)", ErrTooLarge, err)
+	}
+	return err
+}
+
+// split cuts a batch into calls: single updates in the unary shape, as much as
+// a call may carry in the batched one.
+func (r *RPC) split(updates []*payrelayv1.Update) ([][]*payrelayv1.Update, error) {
+	most := maxCallUpdates
+	if r.unary {
+		most = 1
+	}
+	var calls [][]*payrelayv1.Update
+	start, filled := 0, 0
+	for i, update := range updates {
+		// What the update costs inside the batch: a tag and its length come on top.
+		size := proto.Size(update)
+		if size > maxUpdateBytes {
+			return nil, tooLarge(i, size)
+		}
+		if i > start && (filled+size > maxCallBytes || i-start == most) {
+			calls = append(calls, updates[start:i])
+			start, filled = i, 0
+		}
+		filled += size
+	}
+	if start < len(updates) {
+		calls = append(calls, updates[start:])
+	}
+	return calls, nil
+}

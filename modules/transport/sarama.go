@@ -1,0 +1,84 @@
+package transport
+
+import (
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// newSaramaConfig is what producer and consumer share. Every network step has a
+// deadline; the library's own are half a minute.
+func newSaramaConfig(clientID string) *sarama.Config {
+	c := sarama.NewConfig()
+	c.ClientID = clientID
+	c.Version = sarama.V2_8_0_0
+	c.Net.DialTimeout = 3 * time.Second
+	c.Net.ReadTimeout = 5 * time.Second
+	c.Net.WriteTimeout = 5 * time.Second
+	c.Metadata.Retry.Backoff = 100 * time.Millisecond
+	// A topic that springs up by a typing error has one partition, one replica
+	// and no consumer.
+	c.Metadata.AllowAutoTopicCreation = false
+	return c
+}
+
+func producerConfig(cfg KafkaConfig) *sarama.Config {
+	c := newSaramaConfig("payrelay-ingest")
+	// One refresh of the metadata outlasts the 10 s window in which the producer
+	// counts failures of its own, hidden circuit breaker. Otherwise that breaker
+	// would refuse records for 10 s after the brokers are back.
+	c.Metadata.Retry.Max = 120
+
+	c.Producer.RequiredAcks = sarama.WaitForAll
+	c.Producer.Idempotent = true
+	c.Net.MaxOpenRequests = 1
+	c.Producer.Timeout = 3 * time.Second
+	c.Producer.Return.Successes = true
+	c.Producer.Return.Errors = true
+	c.Producer.MaxMessageBytes = 1_000_000
+	// The hash of the key decides the partition. Another one would move orders to
+	// other partitions, where they could overtake themselves.
+	c.Producer.Partitioner = sarama.NewHashPartitioner
+	c.Producer.Retry.Max = 10
+	c.Producer.Retry.BackoffFunc = producerBackoff
+	if cfg.Unary {
+		c.Producer.Flush.MaxMessages = 1
+	}
+	return c
+}
+
+// producerBackoff waits 100 ms, then twice as long each time up to 1 s: seven
+// seconds in all, within which a cluster elects a new leader.
+func producerBackoff(retries, _ int) time.Duration {
+	return min(100*time.Millisecond<<min(max(retries-1, 0), 4), time.Second)
+}
+
+func consumerConfig(cfg KafkaConfig) *sarama.Config {
+	c := newSaramaConfig("payrelay-api")
+	c.Metadata.Retry.Max = 5
+	// The default, newest, would skip what was published before the first join.
+	c.Consumer.Offsets.Initial = sarama.OffsetOldest
+	c.Consumer.Offsets.AutoCommit.Enable = true
+	c.Consumer.Offsets.AutoCommit.Interval = time.Second
+	c.Consumer.Group.InstanceId = cfg.InstanceID
+	c.Consumer.Group.Session.Timeout = 10 * time.Second
+	c.Consumer.Group.Heartbeat.Interval = 3 * time.Second
+	// The others have this long to finish their batch and join again, see
+	// graceTimeout. Joining answers only then, so reading must wait longer.
+	c.Consumer.Group.Rebalance.Timeout = 20 * time.Second
+	c.Net.ReadTimeout = 25 * time.Second
+	c.Consumer.Group.Rebalance.Retry.Backoff = 100 * time.Millisecond
+	c.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategySticky()}
+	// How long a batch may take before the partition is fetched apart from the
+	// others; the default of 100 ms would do so at every slow commit.
+	c.Consumer.MaxProcessingTime = 30 * time.Second
+	c.Consumer.Return.Errors = true
+	c.Consumer.Retry.BackoffFunc = func(retries int) time.Duration {
+		return min(100*time.Millisecond<<min(retries, 5), 2*time.Second)
+	}
+	c.Consumer.MaxWaitTime = 250 * time.Millisecond // also the time that leaving takes
+	c.Consumer.Fetch.Default = 1 << 20
+	c.Consumer.Fetch.Max = 8 << 20
+	c.ChannelBufferSize = maxBatchRecords // a batch is what lies in the channel
+	return c
+}

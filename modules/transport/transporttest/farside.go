@@ -1,0 +1,151 @@
+package transporttest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+)
+
+// patience is how long the suite waits for what must happen in the end. It is
+// long because a consumer group may have to be joined again.
+const patience = 30 * time.Second
+
+// FarSide is what a transport delivers to: an Applier that remembers, and that
+// can be told to fail or to hang. It takes undecodable records too.
+type FarSide struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	applied []*payrelayv1.Update
+	letters []*payrelayv1.UndecodableRecord
+	fail    int
+	blocked bool
+	entered int
+}
+
+func newFarSide() *FarSide {
+	f := new(FarSide)
+	f.changed = sync.NewCond(&f.mu)
+	return f
+}
+
+var errFarSide = errors.New("the far side was told to fail")
+
+// Apply answers APPLIED for each update, unless it was told otherwise. Like a
+// database, it does not look at ctx once it works.
+func (f *FarSide) Apply(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.entered++
+	f.changed.Broadcast()
+	for f.blocked {
+		f.changed.Wait()
+	}
+	if f.fail > 0 {
+		f.fail--
+		return nil, errFarSide
+	}
+	f.applied = append(f.applied, updates...)
+	f.changed.Broadcast()
+	outcomes := make([]*payrelayv1.Outcome, len(updates))
+	for i := range outcomes {
+		outcomes[i] = &payrelayv1.Outcome{Verdict: payrelayv1.Verdict_VERDICT_APPLIED}
+	}
+	return outcomes, nil
+}
+
+// DeadLetter remembers the record.
+func (f *FarSide) DeadLetter(_ context.Context, record *payrelayv1.UndecodableRecord) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail > 0 {
+		f.fail--
+		return errFarSide
+	}
+	f.letters = append(f.letters, record)
+	f.changed.Broadcast()
+	return nil
+}
+
+// Block makes every call hang until the returned function is called, which may
+// be done more than once.
+func (f *FarSide) Block() (unblock func()) {
+	set := func(blocked bool) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.blocked = blocked
+		f.changed.Broadcast()
+	}
+	set(true)
+	return func() { set(false) }
+}
+
+// FailNext makes that many calls fail.
+func (f *FarSide) FailNext(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = n
+}
+
+// Applied are the updates that were applied, in their order.
+func (f *FarSide) Applied() []*payrelayv1.Update {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.applied)
+}
+
+// Letters are the undecodable records that arrived.
+func (f *FarSide) Letters() []*payrelayv1.UndecodableRecord {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.letters)
+}
+
+// calls is how many calls have arrived, whatever became of them.
+func (f *FarSide) calls() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.entered
+}
+
+// count is how often each event id was applied.
+func (f *FarSide) count() map[string]int {
+	times := make(map[string]int)
+	for _, update := range f.Applied() {
+		times[update.GetEventId()]++
+	}
+	return times
+}
+
+// wait polls until the condition holds.
+func wait(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !condition(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v in vain for %s", patience, what)
+		}
+	}
+}
+
+// waitApplied waits until every one of the events was applied at least once.
+func (f *FarSide) waitApplied(t *testing.T, eventIDs ...string) {
+	t.Helper()
+	var missing string
+	deadline := time.Now().Add(patience)
+	for time.Now().Before(deadline) {
+		times := f.count()
+		at := slices.IndexFunc(eventIDs, func(id string) bool { return times[id] == 0 })
+		if at < 0 {
+			return
+		}
+		missing = eventIDs[at]
+		<-time.After(2 * time.Millisecond)
+	}
+	t.Fatalf("waited %v in vain for event %s: %d of %d events were applied", patience, missing, len(f.count()), len(eventIDs))
+}

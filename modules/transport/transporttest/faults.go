@@ -1,0 +1,171 @@
+package transporttest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+)
+
+// What was accepted arrives, whatever happens to either end.
+
+func farSideFails(t *testing.T, l *link) {
+	l.far.FailNext(1)
+	update := order("order-1", "event-1")
+	if err := l.apply(t, patience, update); l.verdict != payrelayv1.Verdict_VERDICT_QUEUED && err == nil {
+		t.Error("the far side's error was swallowed")
+	}
+	// Sent again, or taken up again from the queue, it is applied.
+	l.eventually(t, update)
+}
+
+func peerSlow(t *testing.T, l *link) {
+	l.mustApply(t, order("order-1", "before"))
+	freeze := l.Freeze
+	if freeze == nil {
+		freeze = l.far.Block
+	}
+	thaw := freeze()
+	defer thaw()
+	if l.Kill != nil { // a call in one process has to wait
+		if err := l.apply(t, 300*time.Millisecond, order("order-1", "event-1")); err == nil {
+			t.Error("it was taken by a peer that hangs")
+		}
+	}
+	thaw()
+	l.eventually(t, order("order-1", "event-1"), order("order-1", "event-2"))
+}
+
+func callerLeaves(t *testing.T, l *link) {
+	if l.Kill == nil {
+		return
+	}
+	l.mustApply(t, order("order-1", "before"))
+	freeze := l.Freeze
+	if freeze == nil {
+		freeze = l.far.Block
+	}
+	thaw := freeze()
+	defer thaw()
+	ctx, cancel := context.WithCancel(t.Context())
+	returned := make(chan error, 1)
+	go func() {
+		_, err := l.Client.Apply(ctx, []*payrelayv1.Update{order("order-1", "event-1")})
+		returned <- err
+	}()
+	cancel()
+	select {
+	case err := <-returned:
+		if err == nil {
+			t.Error("it was taken by a peer that hangs")
+		}
+	case <-time.After(2 * time.Second):
+		t.Error("Apply does not return although its caller has left")
+	}
+	thaw()
+	l.eventually(t, order("order-1", "event-2"))
+}
+
+func peerDown(t *testing.T, l *link) {
+	if l.Kill == nil {
+		return
+	}
+	l.mustApply(t, order("order-1", "before"))
+	l.Kill()
+	for i := range 3 {
+		if err := l.apply(t, 400*time.Millisecond, order("order-1", "event-1")); err == nil {
+			t.Errorf("call %d was taken by nobody", i)
+		}
+	}
+	l.Revive()
+	healed := time.Now()
+	l.eventually(t, order("order-1", "event-1"))
+	if took := time.Since(healed); took > recovery {
+		t.Errorf("applied only %v after the peer was back", took.Round(time.Millisecond))
+	}
+}
+
+// load applies single updates from a few callers until it is stopped. What it
+// returns was accepted.
+func (l *link) load(t *testing.T) (enough func(int), stop func() (accepted []string)) {
+	var (
+		callers sync.WaitGroup
+		mu      sync.Mutex
+		taken   []string
+		ended   atomic.Bool
+	)
+	for caller := range 8 {
+		callers.Go(func() {
+			for i := 0; !ended.Load(); i++ {
+				id := fmt.Sprintf("load-%d-%d", caller, i)
+				if l.apply(t, 2*time.Second, order(fmt.Sprintf("order-%d", caller), id)) == nil {
+					mu.Lock()
+					taken = append(taken, id)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	count := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(taken)
+	}
+	enough = func(more int) {
+		t.Helper()
+		goal := count() + more
+		wait(t, "accepted updates", func() bool { return count() >= goal })
+	}
+	stop = sync.OnceValue(func() []string {
+		ended.Store(true)
+		callers.Wait()
+		return taken
+	})
+	t.Cleanup(func() { stop() })
+	return enough, stop
+}
+
+func killUnderLoad(t *testing.T, l *link) {
+	if l.Kill == nil {
+		return
+	}
+	enough, stop := l.load(t)
+	for range 2 {
+		enough(50)
+		l.Kill()
+		l.Revive()
+	}
+	enough(50)
+	l.far.waitApplied(t, stop()...)
+}
+
+func restartUnderLoad(t *testing.T, l *link) {
+	if l.Restart == nil {
+		return
+	}
+	enough, stop := l.load(t)
+	for range 2 {
+		enough(50)
+		if err := l.Restart(); err != nil {
+			t.Errorf("the far side did not stop cleanly: %v", err)
+		}
+	}
+	enough(50)
+	l.far.waitApplied(t, stop()...)
+}
+
+func closeUnderLoad(t *testing.T, l *link) {
+	if l.Close == nil {
+		return
+	}
+	enough, stop := l.load(t)
+	enough(50)
+	if err := l.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	l.far.waitApplied(t, stop()...)
+}
