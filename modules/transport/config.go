@@ -87,12 +87,35 @@ func (c RPCConfig) Validate() error {
 	return nil
 }
 
-// KafkaConfig says which topics carry the updates, and who consumes them.
+// TopicConfig names the topics that carry the updates of each kind.
+type TopicConfig struct{ OrdersTopic, DisputesTopic string }
+
+// RegisterFlags declares the flags of every role that touches Kafka.
+func (c *TopicConfig) RegisterFlags(fs *flag.FlagSet) {
+	fs.StringVar(&c.OrdersTopic, "kafka-orders-topic", "webhooks.orders", "carry updates of orders on the topic `KAFKA_ORDERS_TOPIC`")
+	fs.StringVar(&c.DisputesTopic, "kafka-disputes-topic", "webhooks.disputes", "carry updates of disputes on the topic `KAFKA_DISPUTES_TOPIC`")
+}
+
+// Names are the topics that must exist.
+func (c TopicConfig) Names() []string { return []string{c.OrdersTopic, c.DisputesTopic} }
+
+// Validate tells how to mend names that cannot work together.
+func (c TopicConfig) Validate() error {
+	switch {
+	case c.OrdersTopic == "" || c.DisputesTopic == "":
+		return errors.New("kafka-orders-topic (KAFKA_ORDERS_TOPIC) and kafka-disputes-topic (KAFKA_DISPUTES_TOPIC) must both have a name")
+	case c.OrdersTopic == c.DisputesTopic:
+		return fmt.Errorf("kafka-orders-topic (KAFKA_ORDERS_TOPIC) and kafka-disputes-topic (KAFKA_DISPUTES_TOPIC) are both %q: give each its own topic", c.OrdersTopic)
+	default:
+		return nil
+	}
+}
+
+// KafkaConfig says where the topics are, and who consumes them.
 type KafkaConfig struct {
+	TopicConfig
 	// Brokers are the bootstrap servers, each host:port.
 	Brokers []string
-	// OrdersTopic and DisputesTopic carry the updates of their kind.
-	OrdersTopic, DisputesTopic string
 	// Group is the consumer group of all api processes.
 	Group string
 	// InstanceID makes a consumer a static member: it gets its partitions back
@@ -106,9 +129,8 @@ type KafkaConfig struct {
 
 // RegisterFlags declares the flags of both roles.
 func (c *KafkaConfig) RegisterFlags(fs *flag.FlagSet) {
+	c.TopicConfig.RegisterFlags(fs)
 	fs.Var((*commaList)(&c.Brokers), "kafka-brokers", "connect to the Kafka brokers `KAFKA_BROKERS`, separated by commas")
-	fs.StringVar(&c.OrdersTopic, "kafka-orders-topic", "webhooks.orders", "carry updates of orders on the topic `KAFKA_ORDERS_TOPIC`")
-	fs.StringVar(&c.DisputesTopic, "kafka-disputes-topic", "webhooks.disputes", "carry updates of disputes on the topic `KAFKA_DISPUTES_TOPIC`")
 	fs.StringVar(&c.Group, "kafka-group", "payrelay", "consume as the group `KAFKA_CONSUMER_GROUP`")
 	fs.StringVar(&c.InstanceID, "kafka-instance-id", "", "consume as the static member `KAFKA_INSTANCE_ID`, another one in each process")
 }
@@ -123,19 +145,11 @@ func (c KafkaConfig) Validate() error {
 			return fmt.Errorf("kafka-brokers (KAFKA_BROKERS) names %q: write each broker as host:port", broker)
 		}
 	}
-	switch {
-	case c.OrdersTopic == "" || c.DisputesTopic == "":
-		return errors.New("kafka-orders-topic (KAFKA_ORDERS_TOPIC) and kafka-disputes-topic (KAFKA_DISPUTES_TOPIC) must both have a name")
-	case c.OrdersTopic == c.DisputesTopic:
-		return fmt.Errorf("kafka-orders-topic (KAFKA_ORDERS_TOPIC) and kafka-disputes-topic (KAFKA_DISPUTES_TOPIC) are both %q: give each its own topic", c.OrdersTopic)
-	case c.Group == "":
+	if c.Group == "" {
 		return errors.New("kafka-group (KAFKA_CONSUMER_GROUP) is empty: name the group that all api processes share")
-	default:
-		return nil
 	}
+	return c.TopicConfig.Validate()
 }
-
-func (c KafkaConfig) topics() []string { return []string{c.OrdersTopic, c.DisputesTopic} }
 
 // commaList is a flag that replaces the whole list whenever it is set.
 type commaList []string

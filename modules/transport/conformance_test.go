@@ -165,14 +165,14 @@ func sendGarbage(t *testing.T, url, mediaType string, garbage []byte) {
 // two topics, empty, and which nobody kills or freezes.
 func openKafka(t *testing.T, far *transporttest.FarSide, unary bool) *transporttest.Link {
 	cfg := KafkaConfig{
-		OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes",
-		Group: "payrelay-" + strings.ReplaceAll(t.Name(), "/", "-"), Unary: unary, InstanceID: "test-0",
+		TopicConfig: TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes"},
+		Group:       "payrelay-" + strings.ReplaceAll(t.Name(), "/", "-"), Unary: unary, InstanceID: "test-0",
 	}
 	link := &transporttest.Link{WantLetters: true}
 	if brokers := os.Getenv("PAYRELAY_TEST_KAFKA"); brokers != "" {
 		cfg.Brokers = strings.Split(brokers, ",")
 	} else {
-		b := startBroker(t, cfg.topics())
+		b := startBroker(t, cfg.Names())
 		cfg.Brokers = []string{b.addr}
 		link.Kill, link.Revive = b.kill, b.revive
 	}

@@ -61,7 +61,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	pause := newBackOff(50*time.Millisecond, 5*time.Second)
 	for ctx.Err() == nil {
 		// Consume returns nil at every rebalance, to be called again.
-		if err := c.group.Consume(ctx, c.cfg.topics(), sessions{c}); err != nil && ctx.Err() == nil {
+		if err := c.group.Consume(ctx, c.cfg.Names(), sessions{c}); err != nil && ctx.Err() == nil {
 			c.log.Warn("kafka consumer cannot join its group and tries again", "group", c.cfg.Group, "error", err)
 			sleep(ctx, pause.NextBackOff())
 			continue

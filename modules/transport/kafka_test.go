@@ -15,8 +15,8 @@ import (
 
 func startKafka(t *testing.T) (*testBroker, KafkaConfig) {
 	t.Helper()
-	cfg := KafkaConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes", Group: "payrelay"}
-	b := startBroker(t, cfg.topics())
+	cfg := KafkaConfig{TopicConfig: TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes"}, Group: "payrelay"}
+	b := startBroker(t, cfg.Names())
 	cfg.Brokers = []string{b.addr}
 	return b, cfg
 }
@@ -219,7 +219,7 @@ func TestNoBrokers(t *testing.T) {
 		t.Fatal(err)
 	}
 	listener.Close()
-	cfg := KafkaConfig{Brokers: []string{listener.Addr().String()}, OrdersTopic: "a", DisputesTopic: "b", Group: "c"}
+	cfg := KafkaConfig{Brokers: []string{listener.Addr().String()}, TopicConfig: TopicConfig{OrdersTopic: "a", DisputesTopic: "b"}, Group: "c"}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if err := EnsureTopics(ctx, cfg); err == nil || !strings.Contains(err.Error(), cfg.Brokers[0]) {
@@ -236,8 +236,8 @@ func TestNoBrokers(t *testing.T) {
 func BenchmarkPublish(b *testing.B) {
 	for name, unary := range map[string]bool{"batched": false, "unary": true} {
 		b.Run(name, func(b *testing.B) {
-			cfg := KafkaConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes", Group: "payrelay", Unary: unary}
-			cfg.Brokers = []string{startBroker(b, cfg.topics()).addr}
+			cfg := KafkaConfig{TopicConfig: TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes"}, Group: "payrelay", Unary: unary}
+			cfg.Brokers = []string{startBroker(b, cfg.Names()).addr}
 			client, err := NewKafka(cfg)
 			if err != nil {
 				b.Fatal(err)

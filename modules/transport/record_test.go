@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-var kafkaNames = KafkaConfig{OrdersTopic: "orders", DisputesTopic: "disputes", Group: "group"}
+var kafkaNames = KafkaConfig{TopicConfig: TopicConfig{OrdersTopic: "orders", DisputesTopic: "disputes"}, Group: "group"}
 
 func TestRecordIsReadable(t *testing.T) {
 	update := orderUpdate("event-1")

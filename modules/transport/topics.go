@@ -38,7 +38,7 @@ func checkTopics(cfg KafkaConfig) error {
 		return fmt.Errorf("connect to Kafka at %v: %w", cfg.Brokers, err)
 	}
 	defer client.Close()
-	for _, topic := range cfg.topics() {
+	for _, topic := range cfg.Names() {
 		err := client.RefreshMetadata(topic)
 		if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
 			return fmt.Errorf("topic %q does not exist on the Kafka brokers %v: create it, or name another with --kafka-orders-topic and --kafka-disputes-topic", topic, cfg.Brokers)
