@@ -24,6 +24,9 @@ type book struct {
 	// recorded and owners are the snapshot's, plus what this batch adds.
 	recorded map[Key]Recorded
 	owners   map[string]string
+	// arrived are the new events in the sequence in which they came, which is
+	// that of recording them: one page's history has another.
+	arrived []*Event
 	// apart are events outside of every history.
 	apart []*entry
 	// letters are dead letters that no event goes with, each once.
@@ -68,6 +71,9 @@ func (b *book) judge(e *Event) {
 
 // record gives an event its place: in the history of its order, or apart.
 func (b *book) record(e *entry) {
+	if e.was == nil {
+		b.arrived = append(b.arrived, e.Event)
+	}
 	if reason := b.unfit(e.Event); reason != noReason {
 		b.refuse(e.Event, reason)
 		b.apart = append(b.apart, e)
@@ -134,7 +140,7 @@ func (b *book) page(orderID string) *page {
 
 // changes is what the judged batch writes.
 func (b *book) changes() *Changes {
-	c := &Changes{DeadLetters: b.letters, Settled: b.settled}
+	c := &Changes{Events: b.arrived, DeadLetters: b.letters, Settled: b.settled}
 	for _, e := range b.apart {
 		b.write(c, e)
 	}
@@ -148,11 +154,10 @@ func (b *book) changes() *Changes {
 	return c
 }
 
-// write notes what is to be stored about an event, if anything is.
+// write notes what is to be stored about a judged event, if anything is.
 func (b *book) write(c *Changes, e *entry) {
 	switch {
-	case e.was == nil:
-		c.Events = append(c.Events, e.Event)
+	case e.was == nil: // one that arrived
 	case e.was.reason != e.Reason || e.was.verdict != e.Verdict:
 		c.Revised = append(c.Revised, e.Event)
 	default:
