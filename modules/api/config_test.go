@@ -1,0 +1,60 @@
+package api
+
+import (
+	"flag"
+	"strings"
+	"testing"
+)
+
+func TestDefaultsAreLoopbackAndValid(t *testing.T) {
+	var cfg Config
+	fs := flag.NewFlagSet("test", flag.ContinueOnError)
+	cfg.RegisterFlags(fs)
+	if cfg.Addr != "127.0.0.1:3000" || cfg.InternalAddr != "127.0.0.1:3002" {
+		t.Errorf("defaults are %+v", cfg)
+	}
+	if err := cfg.Validate(); err != nil {
+		t.Errorf("the defaults are refused: %v", err)
+	}
+	for name, env := range map[string]string{"api-addr": "API_ADDR", "internal-addr": "INTERNAL_ADDR"} {
+		if got, _ := flag.UnquoteUsage(fs.Lookup(name)); got != env {
+			t.Errorf("%s is set by %q, want %q", name, got, env)
+		}
+	}
+}
+
+func TestOnlyLoopbackGoesWithoutToken(t *testing.T) {
+	for addr, loopback := range map[string]bool{
+		"127.0.0.1:3002": true, "127.8.0.1:0": true, "localhost:3002": true, "[::1]:3002": true,
+		":3002": false, "0.0.0.0:3002": false, "[::]:3002": false, "10.0.0.7:3002": false,
+		"localhost.example.com:3002": false, "[::ffff:10.0.0.7]:3002": false,
+	} {
+		cfg := Config{Addr: "127.0.0.1:0", InternalAddr: addr}
+		if err := cfg.Validate(); (err == nil) != loopback {
+			t.Errorf("%s without a token: %v", addr, err)
+		} else if err != nil && !strings.Contains(err.Error(), "INTERNAL_TOKEN") {
+			t.Errorf("%s: the error does not say how to mend it: %v", addr, err)
+		}
+		cfg.InternalToken = testToken
+		if err := cfg.Validate(); err != nil {
+			t.Errorf("%s with a token: %v", addr, err)
+		}
+	}
+}
+
+func TestConfigRefuses(t *testing.T) {
+	for name, cfg := range map[string]Config{
+		"no port":          {Addr: "127.0.0.1", InternalAddr: "127.0.0.1:0"},
+		"no internal port": {Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1"},
+		"short token":      {Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1:0", InternalToken: testToken[1:]},
+	} {
+		if err := cfg.Validate(); err == nil {
+			t.Errorf("%s is accepted", name)
+		} else if strings.Contains(err.Error(), testToken[1:]) {
+			t.Errorf("%s: the error shows the token", name)
+		}
+		if _, err := NewInternal(cfg, NewRelay(&recorder{}, nil, quiet()), quiet()); err == nil {
+			t.Errorf("%s: a listener is opened all the same", name)
+		}
+	}
+}

@@ -1,0 +1,145 @@
+package api
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+// fullMemory holds n of everything. Ten of each share one time, so that only the
+// id tells them apart, and ids hold what a careless cursor would trip over.
+func fullMemory(n int) *memory {
+	m := new(memory)
+	for i := range n {
+		at := time.UnixMicro(1_767_000_000_000_000 + int64(i/10)).UTC()
+		id := fmt.Sprintf("id %d/%%2C é", (i*7919)%n)
+		m.orders = append(m.orders, payments.Order{ID: id, Status: payrelayv1.OrderStatus_ORDER_STATUS_CREATED, CreatedAt: at, UpdatedAt: at})
+		m.disputes = append(m.disputes, payments.Dispute{ID: id, OrderID: "o", Status: payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN, OpenedAt: at, UpdatedAt: at})
+		event := payments.Event{Key: payments.Key{Provider: "generic", EventID: id}, Update: orderUpdate(id), RecordedAt: at}
+		m.events = append(m.events, payments.RecordedEvent{Sequence: int64(i*i + 1), Event: event})
+	}
+	return m
+}
+
+// listed are the fields that name an item, whichever listing it is of.
+type listed struct {
+	OrderID   string `json:"order_id"`
+	DisputeID string `json:"dispute_id"`
+	EventID   string `json:"event_id"`
+}
+
+// walk reads a listing to its end and returns its items.
+func walk(t *testing.T, handler http.Handler, path string, params url.Values) (items []listed, pages int) {
+	t.Helper()
+	params = maps.Clone(params)
+	for {
+		page := wantJSON[pageBody[listed]](t, get(t, handler, path+"?"+params.Encode()))
+		items = append(items, page.Items...)
+		pages++
+		if page.HasMore != (page.NextCursor != "") {
+			t.Fatalf("has_more is %t with the cursor %q", page.HasMore, page.NextCursor)
+		}
+		if !page.HasMore {
+			return items, pages
+		}
+		if pages > 1000 {
+			t.Fatal("the listing has no end")
+		}
+		params.Set("cursor", page.NextCursor)
+	}
+}
+
+func TestPagesHaveNoGapAndNoRepeat(t *testing.T) {
+	const count = 450
+	memory := fullMemory(count)
+	handler := publicRoutes(memory)
+	slices.SortFunc(memory.orders, func(a, b payments.Order) int {
+		if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	var byTime, bySequence []string
+	for i := range count {
+		byTime = append(byTime, memory.orders[i].ID)
+		bySequence = append(bySequence, memory.events[i].Key.EventID)
+	}
+	tests := []struct {
+		path string
+		want []string
+		name func(listed) string
+	}{
+		{"/orders", byTime, func(l listed) string { return l.OrderID }},
+		{"/disputes", byTime, func(l listed) string { return l.DisputeID }},
+		{"/orders/events", bySequence, func(l listed) string { return l.EventID }},
+		{"/disputes/events", bySequence, func(l listed) string { return l.EventID }},
+	}
+	for _, test := range tests {
+		for _, limit := range []string{"7", "50", "200"} {
+			for _, ascending := range []bool{true, false} {
+				params := url.Values{"limit": {limit}, "sort_asc": {fmt.Sprint(ascending)}}
+				items, _ := walk(t, handler, test.path, params)
+				var got []string
+				for _, item := range items {
+					got = append(got, test.name(item))
+				}
+				want := slices.Clone(test.want)
+				if !ascending {
+					slices.Reverse(want)
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%s?%s: %d items, not the %d in their sequence", test.path, params.Encode(), len(got), len(want))
+				}
+			}
+		}
+	}
+}
+
+func TestPagesEndWhereTheItemsDo(t *testing.T) {
+	for count, want := range map[int]int{0: 1, 1: 1, 49: 1, 50: 1, 51: 2, 100: 2, 101: 3} {
+		items, pages := walk(t, publicRoutes(fullMemory(count)), "/orders", url.Values{})
+		if len(items) != count || pages != want {
+			t.Errorf("%d orders came as %d on %d pages, want %d", count, len(items), pages, want)
+		}
+	}
+}
+
+func TestEmptyPage(t *testing.T) {
+	handler := publicRoutes(new(memory))
+	for _, path := range []string{"/orders", "/disputes", "/orders/events", "/disputes/events"} {
+		got := get(t, handler, path)
+		if got.status != http.StatusOK || strings.TrimSpace(got.body) != `{"items":[],"has_more":false}` {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
+}
+
+func TestNewestComeFirst(t *testing.T) {
+	memory := fullMemory(30)
+	first := wantJSON[pageBody[orderItem]](t, get(t, publicRoutes(memory), "/orders?limit=1")).Items[0]
+	if want := formatTime(memory.orders[29].CreatedAt); first.CreatedAt != want {
+		t.Errorf("first is of %s, want %s", first.CreatedAt, want)
+	}
+}
+
+func TestTimesHaveMicrosecondsInUTC(t *testing.T) {
+	zone := time.FixedZone("", 2*60*60)
+	for want, at := range map[string]time.Time{
+		"":                            {},
+		"2026-01-04T10:00:00.000000Z": time.Date(2026, 1, 4, 12, 0, 0, 0, zone),
+		"2026-01-04T10:00:00.120000Z": time.Date(2026, 1, 4, 10, 0, 0, 120_000_000, time.UTC),
+		"2026-01-04T10:00:00.000001Z": time.Date(2026, 1, 4, 10, 0, 0, 1999, time.UTC),
+	} {
+		if got := formatTime(at); got != want {
+			t.Errorf("%v is written %q, want %q", at, got, want)
+		}
+	}
+}

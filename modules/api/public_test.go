@@ -1,0 +1,237 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+// startPublic serves on a free port. It returns the listener's address and what
+// stops it and returns what Run did.
+func startPublic(t *testing.T, reader Reader) (addr string, stop func() error) {
+	t.Helper()
+	p, err := NewPublic(Config{Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1:0"}, reader, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	stop = sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return p.Addr(), stop
+}
+
+func TestPublicListens(t *testing.T) {
+	addr, stop := startPublic(t, &memory{orders: []payments.Order{{ID: "a/b"}}})
+	for _, escaped := range []string{"a%2Fb", "a/b"} {
+		if got := wantJSON[orderItem](t, send(t, "GET", "http://"+addr+"/orders/"+escaped, nil)); got.OrderID != "a/b" {
+			t.Errorf("%s: %+v", escaped, got)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if conn, err := net.Dial("tcp", addr); err == nil {
+		_ = conn.Close()
+		t.Error("it listens after it stopped")
+	}
+}
+
+func TestPublicNeedsItsPort(t *testing.T) {
+	addr, _ := startPublic(t, new(memory))
+	_, err := NewPublic(Config{Addr: addr, InternalAddr: "127.0.0.1:0"}, new(memory), quiet())
+	if err == nil || !strings.Contains(err.Error(), "API_ADDR") {
+		t.Errorf("a second listener on the port: %v", err)
+	}
+	if _, err := NewPublic(Config{Addr: "nonsense", InternalAddr: "127.0.0.1:0"}, new(memory), quiet()); err == nil {
+		t.Error("nonsense is listened on")
+	}
+}
+
+func TestPublicReleasesThePortOfAFailedStart(t *testing.T) {
+	p, err := NewPublic(Config{Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1:0"}, new(memory), quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := p.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", p.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = listener.Close()
+}
+
+func TestPublicAnswersRequestsUnderWay(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	addr, stop := startPublic(t, &memory{fail: func(context.Context) error {
+		close(entered)
+		<-release
+		return nil
+	}})
+	answered := make(chan int, 1)
+	go func() {
+		resp, err := http.Get("http://" + addr + "/orders")
+		if err != nil {
+			answered <- 0
+			return
+		}
+		_ = resp.Body.Close()
+		answered <- resp.StatusCode
+	}()
+	<-entered
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	waitRefused(t, addr)
+	select {
+	case err := <-stopped:
+		t.Fatalf("Run returned %v with a request under way", err)
+	default:
+	}
+	close(release)
+	if status := <-answered; status != http.StatusOK {
+		t.Errorf("the request under way was answered %d", status)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// The longest filter that is allowed has to fit into the header limit.
+func TestPublicReadsLongFilters(t *testing.T) {
+	reader := new(memory)
+	addr, _ := startPublic(t, reader)
+	longest := strings.Repeat("x", payments.MaxIDBytes)
+	url := "http://" + addr + "/orders?order_ids=" + strings.TrimSuffix(strings.Repeat(longest+",", 200), ",")
+	if r := send(t, "GET", url, nil); r.status != http.StatusOK {
+		t.Errorf("200 ids of %d bytes: %d %s", payments.MaxIDBytes, r.status, r.body)
+	}
+	many := strings.TrimSuffix(strings.Repeat("abc,", 10_000), ",")
+	send(t, "GET", "http://"+addr+"/orders?order_ids="+many, nil).wantError(t, 400, "too_many_values")
+}
+
+// The listener closes the connection on more; the answer may get lost with it.
+func TestPublicReadsNoEndlessHeaders(t *testing.T) {
+	reader := new(memory)
+	addr, stop := startPublic(t, reader)
+	resp, err := http.Get("http://" + addr + "/orders?order_ids=" + strings.Repeat("x", 80<<10))
+	if err == nil {
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("80 KiB in the query: %d", resp.StatusCode)
+		}
+	}
+	if _ = stop(); reader.asked != nil {
+		t.Errorf("the store was asked %+v", reader.asked)
+	}
+}
+
+func TestPublicHasNothingElse(t *testing.T) {
+	handler := publicRoutes(new(memory))
+	for _, path := range []string{"/", "/order", "/internal/updates/orders", "/internal/", "//orders", "/orders/../internal/updates/orders",
+		"/payrelay.v1.RelayService/ApplyUpdate", "/grpc.health.v1.Health/Check", "/metrics", "/debug/pprof/", "/%2e%2e/orders", "/ORDERS"} {
+		get(t, handler, path).wantError(t, 404, "not_found")
+	}
+	for _, path := range []string{"/orders", "/orders/1", "/orders/events", "/disputes", "/disputes/1", "/disputes/events"} {
+		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"} {
+			r := request(t, handler, method, path)
+			r.wantError(t, 405, "method_not_allowed")
+			if !strings.Contains(r.header.Get("Allow"), "GET") {
+				t.Errorf("%s %s: Allow is %q", method, path, r.header.Get("Allow"))
+			}
+		}
+	}
+}
+
+func TestStoreTroubleMeansAskAgain(t *testing.T) {
+	for _, target := range []string{"/orders", "/orders/a", "/orders/events", "/disputes", "/disputes/a", "/disputes/events"} {
+		var log strings.Builder
+		reader := &memory{fail: func(context.Context) error { return errors.New("dial postgres://user:secret@db") }}
+		p := &Public{reader: reader, log: slog.New(slog.NewTextHandler(&log, nil))}
+		r := get(t, p.routes(), target)
+		r.wantError(t, 503, "unavailable")
+		if r.header.Get("Retry-After") == "" || strings.Contains(r.body, "secret") {
+			t.Errorf("%s: %v %s", target, r.header, r.body)
+		}
+		if !strings.Contains(log.String(), r.header.Get("X-Request-Id")) || !strings.Contains(log.String(), "dial") {
+			t.Errorf("%s: the log does not tell why: %s", target, log.String())
+		}
+	}
+}
+
+func TestPanicIsAnInternalError(t *testing.T) {
+	handler := publicRoutes(&memory{fail: func(context.Context) error { panic("secret") }})
+	r := get(t, handler, "/orders")
+	r.wantError(t, 500, "internal")
+	if strings.Contains(r.body, "secret") {
+		t.Errorf("the answer gives away %s", r.body)
+	}
+}
+
+func TestQueryHasADeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		handler := publicRoutes(&memory{fail: func(ctx context.Context) error {
+			<-ctx.Done()
+			return errors.New("interrupted (9)") // as some drivers say it
+		}})
+		asked := time.Now()
+		r := get(t, handler, "/orders")
+		r.wantError(t, 503, "deadline_exceeded")
+		if took := time.Since(asked); took != queryTimeout {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+func TestRequestIDsAreOurs(t *testing.T) {
+	addr, _ := startPublic(t, new(memory))
+	seen := make(map[string]bool)
+	for range 20 {
+		r := send(t, "GET", "http://"+addr+"/orders", nil, "X-Request-Id", "theirs")
+		id := r.header.Get("X-Request-Id")
+		if id == "" || id == "theirs" || seen[id] {
+			t.Errorf("request id is %q", id)
+		}
+		seen[id] = true
+	}
+}
+
+// A client that keeps its connection for later does not hold the stop.
+func TestIdleClientsDoNotHoldTheStop(t *testing.T) {
+	addr, stop := startPublic(t, new(memory))
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /orders HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}

@@ -1,0 +1,109 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"connectrpc.com/connect"
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+func TestRelayHandsOnInOrder(t *testing.T) {
+	next := &recorder{}
+	relay := NewRelay(next, payments.Validate, quiet())
+	updates := []*payrelayv1.Update{orderUpdate("e1"), disputeUpdate("e2"), orderUpdate("e3")}
+	answer, err := relay.ApplyUpdates(t.Context(), &payrelayv1.ApplyUpdatesRequest{Updates: updates})
+	if err != nil || len(answer.GetOutcomes()) != 3 {
+		t.Fatalf("answer is %v, %v", answer, err)
+	}
+	for i, update := range next.last() {
+		if update.GetEventId() != updates[i].GetEventId() {
+			t.Errorf("update %d is %s", i, update.GetEventId())
+		}
+	}
+}
+
+func TestRelayOfNothingIsNothing(t *testing.T) {
+	next := &recorder{}
+	answer, err := NewRelay(next, payments.Validate, quiet()).ApplyUpdates(t.Context(), &payrelayv1.ApplyUpdatesRequest{})
+	if err != nil || len(answer.GetOutcomes()) != 0 || next.calls() != 0 {
+		t.Errorf("answer is %v, %v after %d calls", answer, err, next.calls())
+	}
+}
+
+func TestOneMalformedUpdateRefusesTheCall(t *testing.T) {
+	nameless := orderUpdate("e2")
+	nameless.OrderId = ""
+	tampered := orderUpdate("e2")
+	tampered.RawBody, tampered.BodySha256 = []byte("body"), make([]byte, 32)
+	for want, bad := range map[string]*payrelayv1.Update{
+		"field_required": nameless, "digest_mismatch": tampered, "updates[1]": nil,
+	} {
+		next := &recorder{}
+		relay := NewRelay(next, payments.Validate, quiet())
+		_, err := relay.ApplyUpdates(t.Context(), &payrelayv1.ApplyUpdatesRequest{Updates: []*payrelayv1.Update{orderUpdate("e1"), bad}})
+		if connect.CodeOf(err) != connect.CodeInvalidArgument || next.calls() != 0 {
+			t.Errorf("%s: error is %v after %d calls", want, err, next.calls())
+		}
+		answer := describe(err)
+		if answer.code != want && !strings.Contains(answer.message, want) {
+			t.Errorf("%s: answer is %s %s", want, answer.code, answer.message)
+		}
+	}
+}
+
+func TestNewerSchemaPasses(t *testing.T) {
+	next := &recorder{}
+	update := orderUpdate("e1")
+	update.SchemaVersion = 999
+	if _, err := NewRelay(next, payments.Validate, quiet()).ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: update}); err != nil {
+		t.Errorf("a newer schema is refused: %v", err)
+	}
+}
+
+func TestCheckWithoutCodeIsStillTheCallersFault(t *testing.T) {
+	relay := NewRelay(&recorder{}, func(*payrelayv1.Update) error { return errors.New("no") }, quiet())
+	_, err := relay.ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: orderUpdate("e1")})
+	if connect.CodeOf(err) != connect.CodeInvalidArgument || describe(err).code != "invalid_update" {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestFailureMeansSendAgain(t *testing.T) {
+	failures := map[string]struct {
+		answer []*payrelayv1.Outcome
+		err    error
+		want   connect.Code
+	}{
+		"database down":   {nil, errors.New("dial tcp: secret-host refused"), connect.CodeUnavailable},
+		"too slow":        {nil, fmt.Errorf("commit: %w", context.DeadlineExceeded), connect.CodeDeadlineExceeded},
+		"outcome missing": {[]*payrelayv1.Outcome{}, nil, connect.CodeUnavailable},
+	}
+	for name, failure := range failures {
+		next := &recorder{answer: func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+			return failure.answer, failure.err
+		}}
+		_, err := NewRelay(next, payments.Validate, quiet()).ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: orderUpdate("e1")})
+		if connect.CodeOf(err) != failure.want || strings.Contains(err.Error(), "secret-host") {
+			t.Errorf("%s: error is %v", name, err)
+		}
+	}
+}
+
+func TestCallWithoutDeadlineGetsOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := &recorder{answer: func(ctx context.Context, _ []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+			<-ctx.Done()
+			return nil, errors.New("stopped")
+		}}
+		_, err := NewRelay(next, payments.Validate, quiet()).ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: orderUpdate("e1")})
+		if connect.CodeOf(err) != connect.CodeDeadlineExceeded {
+			t.Errorf("error is %v", err)
+		}
+	})
+}

@@ -1,0 +1,178 @@
+package api
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store/sqlite"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+const storedOrders = 230
+
+// second is a time of the stored updates.
+func second(n int) *timestamppb.Timestamp {
+	return timestamppb.New(noon.Add(time.Duration(n) * time.Second))
+}
+
+// storedUpdates create orders, ten in each second by a user of its own. Every
+// tenth order has a dispute, every second one succeeds.
+func storedUpdates() []*payrelayv1.Update {
+	var updates []*payrelayv1.Update
+	add := func(i int, event string, at *timestamppb.Timestamp, update *payrelayv1.Update) {
+		update.EventId, update.OrderId, update.UserId = event, fmt.Sprintf("o/%d", i), fmt.Sprintf("user %d", i/10)
+		update.OccurredAt = at
+		updates = append(updates, update)
+	}
+	for i := range storedOrders {
+		add(i, fmt.Sprintf("c%d", i), second(i/10), orderUpdate(""))
+		if i%10 == 0 {
+			dispute := disputeUpdate("")
+			dispute.GetDispute().DisputeId = fmt.Sprintf("d%d", i)
+			dispute.GetDispute().Amount = &payrelayv1.Money{MinorUnits: 10050, Currency: "USD"}
+			add(i, fmt.Sprintf("d%d", i), second(500+i), dispute)
+		}
+		if i%2 == 0 {
+			done := orderUpdate("")
+			done.GetOrder().Status = payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS
+			add(i, fmt.Sprintf("s%d", i), second(1000+i), done)
+		}
+	}
+	return updates
+}
+
+// publicOverSQLite is the public API over a database that the ledger filled.
+func publicOverSQLite(t *testing.T, updates []*payrelayv1.Update) http.Handler {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "payrelay.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := payments.NewLedger(store).Apply(t.Context(), updates); err != nil {
+		t.Fatal(err)
+	}
+	return publicRoutes(store)
+}
+
+func TestStoredItemsAreListed(t *testing.T) {
+	handler := publicOverSQLite(t, storedUpdates())
+	at := func(n int) string {
+		return url.QueryEscape(formatTime(noon.Add(time.Duration(n) * time.Second)))
+	}
+	for _, test := range []struct {
+		target string
+		want   int
+	}{
+		{"/orders?", storedOrders},
+		{"/orders?order_ids=o%2F1,o/2&order_ids=o/3,absent", 3},
+		{"/orders?user_ids=user%203,user+4", 20},
+		{"/orders?statuses=success", storedOrders / 2},
+		{"/orders?statuses=success,created", storedOrders},
+		{"/orders?statuses=failed", 0},
+		{"/orders?time_from=" + at(3), storedOrders - 30},
+		{"/orders?time_to=" + at(3), 30},
+		{"/orders?time_from=" + at(3) + "&time_to=" + at(5), 20},
+		{"/orders?time_from=" + at(3) + "&time_to=" + at(5) + "&statuses=created&user_ids=user+3", 5},
+		{"/orders?user_ids=%25", 0},
+		{"/orders?user_ids=user%20_", 0},
+		{"/orders?user_ids=" + url.QueryEscape(`' OR 1=1 --`), 0},
+		{"/disputes?", storedOrders / 10},
+		{"/disputes?dispute_ids=d10,d20", 2},
+		{"/disputes?order_ids=o/30", 1},
+		{"/disputes?user_ids=user+3,user+4", 2},
+		{"/disputes?statuses=open", storedOrders / 10},
+		{"/disputes?statuses=won", 0},
+		{"/disputes?time_from=" + at(510) + "&time_to=" + at(530), 2},
+		{"/orders/events?", storedOrders + storedOrders/2},
+		{"/orders/events?order_ids=o/0", 2},
+		{"/orders/events?kinds=created", storedOrders},
+		{"/orders/events?kinds=success&user_ids=user+0", 5},
+		{"/orders/events?time_from=" + at(1000), storedOrders / 2},
+		{"/disputes/events?", storedOrders / 10},
+		{"/disputes/events?dispute_ids=d10&order_ids=o/10&kinds=open", 1},
+		{"/disputes/events?dispute_ids=d10&order_ids=o/20", 0},
+		{"/disputes/events?time_to=" + at(510), 1},
+	} {
+		path, params := parseTarget(t, test.target)
+		for _, limit := range []string{"7", "200"} {
+			for _, ascending := range []string{"true", "false"} {
+				params.Set("limit", limit)
+				params.Set("sort_asc", ascending)
+				items, _ := walk(t, handler, path, params)
+				if distinct(items) != test.want || len(items) != test.want {
+					t.Errorf("%s by %s, ascending %s: %d items, %d of them distinct, want %d", test.target, limit, ascending, len(items), distinct(items), test.want)
+				}
+			}
+		}
+	}
+}
+
+func parseTarget(t *testing.T, target string) (string, url.Values) {
+	t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Path, u.Query()
+}
+
+func distinct(items []listed) int {
+	items = slices.Clone(items)
+	slices.SortFunc(items, func(a, b listed) int {
+		return cmp.Or(cmp.Compare(a.OrderID, b.OrderID), cmp.Compare(a.DisputeID, b.DisputeID), cmp.Compare(a.EventID, b.EventID))
+	})
+	return len(slices.Compact(items))
+}
+
+// What is added while somebody turns pages neither hides an item that was there
+// nor shows one twice: newer items come before the first page.
+func TestPagesStandStillWhileItemsAreAdded(t *testing.T) {
+	m := fullMemory(60)
+	handler := publicRoutes(m)
+	first := wantJSON[pageBody[orderItem]](t, get(t, handler, "/orders"))
+	m.orders = append(m.orders, payments.Order{ID: "new", CreatedAt: noon.AddDate(1, 0, 0)})
+	second := wantJSON[pageBody[orderItem]](t, get(t, handler, "/orders?cursor="+first.NextCursor))
+	if len(first.Items) != 50 || len(second.Items) != 10 || second.HasMore {
+		t.Errorf("%d and %d items", len(first.Items), len(second.Items))
+	}
+}
+
+func TestStoredStateIsShown(t *testing.T) {
+	handler := publicOverSQLite(t, storedUpdates())
+	order := wantJSON[orderItem](t, get(t, handler, "/orders/o%2F10"))
+	want := orderItem{OrderID: "o/10", Status: "success", UserID: "user 1", CreatedAt: formatTimestamp(second(1)), UpdatedAt: formatTimestamp(second(1010))}
+	if order != want {
+		t.Errorf("order is %+v, want %+v", order, want)
+	}
+	dispute := wantJSON[disputeItem](t, get(t, handler, "/disputes/d10"))
+	if dispute.OrderID != "o/10" || dispute.Status != "open" || dispute.Amount == nil || *dispute.Amount != (moneyItem{10050, "USD"}) {
+		t.Errorf("dispute is %+v", dispute)
+	}
+	get(t, handler, "/orders/d10").wantError(t, 404, "not_found")
+	get(t, handler, "/disputes/o%2F10").wantError(t, 404, "not_found")
+}
+
+// A dead letter is in the history that people see, with its reason.
+func TestDeadLettersAreEventsToo(t *testing.T) {
+	done, back := orderUpdate("event-1"), orderUpdate("event-2")
+	done.GetOrder().Status = payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS
+	back.OccurredAt = timestamppb.New(done.GetOccurredAt().AsTime().Add(time.Second))
+	handler := publicOverSQLite(t, []*payrelayv1.Update{done, back})
+	events := wantJSON[pageBody[eventItem]](t, get(t, handler, "/orders/events?order_ids=order-1")).Items
+	if len(events) != 2 || events[0].EventID != "event-2" || events[0].Verdict != "dead_lettered" || events[0].Reason != "illegal_transition" ||
+		events[1].Verdict != "applied" || events[1].Reason != "" || len(events[0].BodySHA256) != 64 {
+		t.Errorf("events are %+v", events)
+	}
+}

@@ -1,0 +1,208 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/payrelay/payrelay/modules/payments"
+	driver "modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+)
+
+// Commit writes the changes in one transaction, or nothing. It waits for its
+// turn as long as ctx lasts; a transaction that has begun runs to its end, which
+// is a matter of milliseconds and leaves no doubt about what became of it.
+func (s *Store) Commit(ctx context.Context, changes *payments.Changes) error {
+	use, err := s.use(ctx)
+	if err != nil {
+		return err
+	}
+	return s.transact(ctx, func(tx transaction) error {
+		return tx.write(use, changes)
+	})
+}
+
+func (s *Store) transact(ctx context.Context, do func(transaction) error) error {
+	conn, err := s.writer.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("wait for the database: %w", err)
+	}
+	defer conn.Close()
+	ctx = context.WithoutCancel(ctx)
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if err := do(transaction{ctx, tx}); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// transaction runs prepared statements; its context never ends.
+type transaction struct {
+	ctx context.Context
+	tx  *sql.Tx
+}
+
+// write writes the aggregates first: they tell of most races, and events refer
+// to their orders.
+func (tx transaction) write(use *statements, changes *payments.Changes) error {
+	if err := tx.writeOrders(use, changes.Aggregates); err != nil {
+		return fmt.Errorf("write orders: %w", err)
+	}
+	if err := tx.writeDisputes(use, changes.Aggregates); err != nil {
+		return fmt.Errorf("write disputes: %w", err)
+	}
+	if err := tx.writeEvents(use, changes); err != nil {
+		return fmt.Errorf("write events: %w", err)
+	}
+	if err := tx.reviseEvents(use, changes.Revised); err != nil {
+		return fmt.Errorf("revise events: %w", err)
+	}
+	if err := tx.settle(use, changes.Settled); err != nil {
+		return fmt.Errorf("settle dead letters: %w", err)
+	}
+	if err := tx.writeDeadLetters(use, changes.DeadLetters); err != nil {
+		return fmt.Errorf("write dead letters: %w", err)
+	}
+	return nil
+}
+
+func (tx transaction) writeOrders(use *statements, aggregates []*payments.Aggregate) error {
+	insert, update := tx.with(use.insertOrder), tx.with(use.updateOrder)
+	var values []any
+	for _, a := range aggregates {
+		values = withHead(withOrder(values[:0], a.Order.State), a.Order.Head)
+		values = append(values, a.OrderID)
+		write := insert
+		if a.Version > 0 {
+			write, values = update, append(values, a.Version)
+		}
+		if err := write.row(values...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx transaction) writeDisputes(use *statements, aggregates []*payments.Aggregate) error {
+	put := tx.with(use.putDispute)
+	var values []any
+	for _, a := range aggregates {
+		for _, d := range a.Disputes {
+			values = withHead(withDispute(values[:0], d.State), d.Head)
+			if err := put.row(values...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (tx transaction) writeEvents(use *statements, changes *payments.Changes) error {
+	if err := tx.noteOrders(use, changes); err != nil {
+		return err
+	}
+	insert := tx.with(use.insertEvent)
+	var values []any
+	for _, e := range changes.Events {
+		values = withEvent(values[:0], e)
+		if err := insert.row(values...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noteOrders makes rows for the orders of events that came without one: events
+// outside of every history, whose order may not be known yet.
+func (tx transaction) noteOrders(use *statements, changes *payments.Changes) error {
+	written := make(map[string]bool, len(changes.Aggregates))
+	for _, a := range changes.Aggregates {
+		written[a.OrderID] = true
+	}
+	note := tx.with(use.noteOrder)
+	for _, e := range changes.Events {
+		if id := e.Update.GetOrderId(); !written[id] {
+			if _, err := note.exec(id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (tx transaction) reviseEvents(use *statements, events []*payments.Event) error {
+	revise := tx.with(use.reviseEvent)
+	for _, e := range events {
+		verdict, reason := payments.Verdicts.Name(e.Verdict), payments.DeadLetterReasons.Name(e.Reason)
+		if err := revise.row(verdict, reason, e.InHistory(), e.Key.Provider, e.Key.EventID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx transaction) settle(use *statements, settled []payments.Settlement) error {
+	settle := tx.with(use.settle)
+	for _, s := range settled {
+		if _, err := settle.exec(string(s.Resolution), instant(s.At), s.Key.Provider, s.Key.EventID, s.Digest[:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx transaction) writeDeadLetters(use *statements, letters []*payments.DeadLetter) error {
+	put := tx.with(use.putDeadLetter)
+	for _, d := range letters {
+		if err := put.row(withLetter(nil, d)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// with is a statement inside of the transaction.
+func (tx transaction) with(stmt *sql.Stmt) bound {
+	return bound{tx.ctx, tx.tx.StmtContext(tx.ctx, stmt)}
+}
+
+type bound struct {
+	ctx  context.Context
+	stmt *sql.Stmt
+}
+
+// row writes one row. That there is none to write, or one already where a new
+// one should go, means that another writer was first.
+func (b bound) row(values ...any) error {
+	written, err := b.exec(values...)
+	if err == nil && written == 0 {
+		return payments.ErrRaced
+	}
+	return err
+}
+
+func (b bound) exec(values ...any) (written int64, err error) {
+	result, err := b.stmt.ExecContext(b.ctx, values...)
+	switch {
+	case err == nil:
+		return result.RowsAffected()
+	case isTaken(err):
+		return 0, payments.ErrRaced
+	default:
+		return 0, err
+	}
+}
+
+func isTaken(err error) bool {
+	var failed *driver.Error
+	return errors.As(err, &failed) &&
+		(failed.Code() == codes.SQLITE_CONSTRAINT_UNIQUE || failed.Code() == codes.SQLITE_CONSTRAINT_PRIMARYKEY)
+}

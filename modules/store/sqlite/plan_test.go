@@ -1,0 +1,99 @@
+package sqlite
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+// plan is how SQLite means to run a query, one step in each line.
+func plan(t *testing.T, s *Store, query string, args ...any) string {
+	t.Helper()
+	rows, err := s.reader.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+	if err != nil {
+		t.Fatalf("%v: %s", err, query)
+	}
+	var steps []string
+	err = eachRow(rows, func(row scanner) error {
+		var id, parent, unused int
+		var detail string
+		err := row.Scan(&id, &parent, &unused, &detail)
+		steps = append(steps, detail)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(steps, "\n")
+}
+
+// scansTable says whether a plan walks through a whole table or index. A list of
+// arguments, and the rows of an INSERT, are walked through by their nature.
+func scansTable(plan string) bool {
+	return slices.ContainsFunc(strings.Split(plan, "\n"), func(step string) bool {
+		return strings.HasPrefix(step, "SCAN ") && !strings.HasPrefix(step, "SCAN json_each")
+	})
+}
+
+func openForPlans(t *testing.T) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "payrelay.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// The ledger's cost must not grow with what is stored.
+func TestLedgerStatementsScanNoTable(t *testing.T) {
+	s := openForPlans(t)
+	for _, statement := range new(statements).texts() {
+		args := make([]any, strings.Count(statement.text, "?")-strings.Count(statement.text, "?3"))
+		if strings.Contains(statement.text, "?3") {
+			args = append(args, nil) // a numbered one counts once, however often it is there
+		}
+		for i := range args {
+			args[i] = "[]"
+		}
+		if p := plan(t, s, statement.text, args...); scansTable(p) {
+			t.Errorf("%s\nruns as\n%s", statement.text, p)
+		}
+	}
+}
+
+func TestQueriesUseTheirIndexes(t *testing.T) {
+	s := openForPlans(t)
+	page := payments.PageRequest{Limit: 50, After: &payments.Cursor{At: time.Now(), ID: "x", Sequence: 7}}
+	id := []string{"x"}
+	for _, query := range []struct {
+		selection selection
+		index     string
+		sorted    bool // whether rows come in the page's order, with none to sort
+	}{
+		{orderSelection(payments.OrderQuery{Page: page}), "orders_by_creation", true},
+		{orderSelection(payments.OrderQuery{Page: page, From: time.Now(), To: time.Now()}), "orders_by_creation", true},
+		{orderSelection(payments.OrderQuery{Page: page, Statuses: []payrelayv1.OrderStatus{1}}), "orders_by_creation", true},
+		{orderSelection(payments.OrderQuery{Page: page, OrderIDs: id}), "sqlite_autoindex_orders_1", false},
+		{disputeSelection(payments.DisputeQuery{Page: page}), "disputes_by_opening", true},
+		{disputeSelection(payments.DisputeQuery{Page: page, DisputeIDs: id}), "sqlite_autoindex_disputes_1", false},
+		{disputeSelection(payments.DisputeQuery{Page: page, OrderIDs: id}), "disputes_by_order", false},
+		{eventSelection(payments.EventQuery{Page: page}), "PRIMARY KEY", true},
+		{eventSelection(payments.EventQuery{Page: page, OrderIDs: id}), "events_by_order", false},
+		{eventSelection(payments.EventQuery{Page: page, Disputes: true}), "events_of_disputes", true},
+		{eventSelection(payments.EventQuery{Page: page, Disputes: true, DisputeIDs: id}), "events_by_dispute", false},
+	} {
+		p := plan(t, s, query.selection.String(), append(query.selection.args, page.Limit)...)
+		if !strings.Contains(p, query.index) || scansTable(p) || query.sorted == strings.Contains(p, "TEMP B-TREE FOR ORDER BY") {
+			t.Errorf("%s\nruns as\n%s\nbut should use %s", query.selection, p, query.index)
+		}
+	}
+}
