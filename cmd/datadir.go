@@ -1,0 +1,77 @@
+package cmd
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gofrs/flock"
+)
+
+// dirConfig says where on this machine the data is.
+type dirConfig struct{ dir string }
+
+func (c *dirConfig) RegisterFlags(fs *flag.FlagSet) {
+	fs.StringVar(&c.dir, "data-dir", "./data", "keep what has to outlive the process in `DATA_DIR`")
+}
+
+// dataConfig says where the database is.
+type dataConfig struct {
+	dirConfig
+	databaseURL string
+}
+
+func (c *dataConfig) RegisterFlags(fs *flag.FlagSet) {
+	c.dirConfig.RegisterFlags(fs)
+	fs.StringVar(&c.databaseURL, "database-url", "", "the database, by default sqlite://<data-dir>/payrelay.db: `DATABASE_URL`")
+}
+
+// url is the database's, the default filled in.
+func (c *dataConfig) url() string {
+	if c.databaseURL != "" {
+		return c.databaseURL
+	}
+	return "sqlite://" + filepath.Join(c.dir, "payrelay.db")
+}
+
+// brokerDir is where the embedded broker keeps its log: a directory with a
+// lock of its own, so that the roles can be split over processes that share one
+// data directory.
+func (c *dirConfig) brokerDir() string { return filepath.Join(c.dir, "broker") }
+
+// lockDir makes the directory if need be and takes it for this process alone.
+// Two writers in one directory would each lose what the other acknowledged. The
+// operating system drops the lock with the process, however it ends.
+func lockDir(dir string) (unlock func() error, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	path := filepath.Join(dir, "lock")
+	lock := flock.New(path, flock.SetPermissions(0o600))
+	taken, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock data directory %s: %w", dir, err)
+	}
+	if !taken {
+		return nil, inUse(dir, path)
+	}
+	if err := os.WriteFile(path, fmt.Appendln(nil, os.Getpid()), 0o600); err != nil {
+		_ = lock.Unlock() // the write's error says what is wrong
+		return nil, fmt.Errorf("note the owner of data directory %s: %w", dir, err)
+	}
+	return lock.Unlock, nil
+}
+
+func inUse(dir, path string) error {
+	owner := "another process"
+	if pid, err := os.ReadFile(path); err == nil && len(pid) > 0 {
+		owner = "process " + strings.TrimSpace(string(pid))
+	}
+	shown, err := filepath.Abs(dir)
+	if err != nil {
+		shown = dir
+	}
+	return fmt.Errorf("data directory %s is in use by %s: stop it, or choose another one with --data-dir", shown, owner)
+}

@@ -1,0 +1,172 @@
+package cmd
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const modulePath = "github.com/payrelay/payrelay"
+
+// siblings are the modules that a module may import beside itself.
+var siblings = map[string][]string{
+	"api":   {"payments"},
+	"store": {"payments"},
+}
+
+// homes are the only places that may import a library.
+var homes = map[string][]string{
+	"github.com/IBM/sarama":         {"modules/transport", "cmd"},
+	"github.com/labstack/echo":      {"modules/ingest", "modules/api"},
+	"connectrpc.com/":               {"modules/transport", "modules/api", "modules/bench", "gen"},
+	"modernc.org/sqlite":            {"modules/store"},
+	"github.com/jackc/pgx":          {"modules/store"},
+	"github.com/pressly/goose":      {"modules/store"},
+	"database/sql":                  {"modules/store"},
+	"github.com/twmb/franz-go":      {"modules/broker"},
+	"github.com/spf13/":             {"cmd"},
+	"github.com/prometheus/":        {"modules/admin"},
+	"github.com/sony/gobreaker":     {"modules/transport"},
+	"github.com/cenkalti/backoff":   {"modules/transport"},
+	"github.com/go-json-experiment": {"modules/ingest"},
+}
+
+type goPackage struct {
+	ImportPath   string
+	Imports      []string
+	TestImports  []string
+	XTestImports []string
+}
+
+// place is a package's folder within the project, or empty for others' packages.
+func place(importPath string) string {
+	if importPath == modulePath {
+		return "."
+	}
+	folder, ours := strings.CutPrefix(importPath, modulePath+"/")
+	if !ours {
+		return ""
+	}
+	return folder
+}
+
+// module is the name of the module that a folder belongs to, if it does.
+func module(folder string) string {
+	rest, ok := strings.CutPrefix(folder, "modules/")
+	if !ok {
+		return ""
+	}
+	name, _, _ := strings.Cut(rest, "/")
+	return name
+}
+
+// violation says why a package in a folder may not import another, or nothing.
+func violation(folder, imported string) string {
+	target := place(imported)
+	switch {
+	case target == "":
+		return libraryViolation(folder, imported)
+	case target == "cmd":
+		if folder != "." {
+			return "nobody imports cmd but main"
+		}
+	case folder == "." || folder == "cmd" || strings.HasPrefix(target, "gen/"):
+	case strings.HasPrefix(folder, "gen/"):
+		return "generated code imports generated code only"
+	case module(target) == "" || module(folder) == "":
+		return "only modules and gen are imported, and only modules, cmd and main import them"
+	case module(target) != module(folder) && !slices.Contains(siblings[module(folder)], module(target)):
+		return "module " + module(folder) + " may not import module " + module(target)
+	}
+	return ""
+}
+
+func libraryViolation(folder, imported string) string {
+	if module(folder) == "payments" && strings.Contains(imported, ".") && !strings.HasPrefix(imported, "google.golang.org/protobuf/") {
+		return "payments imports gen, what gen is made of, and the standard library only"
+	}
+	for prefix, allowed := range homes {
+		at := func(home string) bool { return folder == home || strings.HasPrefix(folder, home+"/") }
+		if strings.HasPrefix(imported, prefix) && !slices.ContainsFunc(allowed, at) {
+			return "it belongs in " + strings.Join(allowed, " and ") + " only"
+		}
+	}
+	return ""
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	packages := listPackages(t)
+	for _, p := range packages {
+		for _, imported := range p.Imports {
+			if why := violation(place(p.ImportPath), imported); why != "" {
+				t.Errorf("%s imports %s: %s", p.ImportPath, imported, why)
+			}
+		}
+		for _, imported := range slices.Concat(p.TestImports, p.XTestImports) {
+			if place(imported) == "cmd" && place(p.ImportPath) != "cmd" {
+				t.Errorf("a test of %s imports cmd", p.ImportPath)
+			}
+		}
+	}
+}
+
+// The rules themselves, on imports that must not be and on some that may.
+func TestImportRules(t *testing.T) {
+	for _, c := range []struct {
+		folder, imported string
+		allowed          bool
+	}{
+		{"modules/ingest", modulePath + "/modules/payments", false},
+		{"modules/ingest", modulePath + "/modules/store/sqlite", false},
+		{"modules/transport", modulePath + "/modules/payments", false},
+		{"modules/api", modulePath + "/modules/store/sqlite", false},
+		{"modules/api", modulePath + "/modules/payments", true},
+		{"modules/store/sqlite", modulePath + "/modules/payments", true},
+		{"modules/store/sqlite", modulePath + "/modules/store/storetest", true},
+		{"modules/payments", "github.com/google/uuid", false},
+		{"modules/payments", "google.golang.org/protobuf/proto", true},
+		{"modules/payments", "google.golang.org/grpc", false},
+		{"modules/payments", modulePath + "/gen/payrelay/v1", true},
+		{"modules/payments", modulePath + "/modules/api", false},
+		{"modules/ingest", "github.com/IBM/sarama", false},
+		{"modules/transport", "github.com/IBM/sarama", true},
+		{"modules/api", "database/sql", false},
+		{"modules/admin", modulePath + "/cmd", false},
+		{"cmd", modulePath + "/modules/broker", true},
+		{"cmd", "github.com/labstack/echo/v4", false},
+		{".", modulePath + "/cmd", true},
+		{"e2e", modulePath + "/modules/payments", false},
+		{"e2e", modulePath + "/gen/payrelay/v1", true},
+	} {
+		if why := violation(c.folder, c.imported); (why == "") != c.allowed {
+			t.Errorf("%s imports %s: %q, want allowed = %v", c.folder, c.imported, why, c.allowed)
+		}
+	}
+}
+
+func listPackages(t *testing.T) []goPackage {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", modulePath+"/...")
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var packages []goPackage
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+	if len(packages) < 5 {
+		t.Fatalf("go list found %d packages only", len(packages))
+	}
+	return packages
+}

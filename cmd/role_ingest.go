@@ -1,0 +1,85 @@
+package cmd
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/payrelay/payrelay/modules/ingest"
+	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/transport"
+)
+
+// ingestConfig is what the role at the edge needs to know.
+type ingestConfig struct {
+	ingest ingest.Config
+	wire   transport.Config
+	retry  transport.RetryConfig
+	rpc    transport.RPCConfig
+	kafka  transport.KafkaConfig
+}
+
+// lanes are how many calls to the api role are under way at once when webhooks
+// share them: two measured best at 16, 64 and 256 concurrent webhooks.
+const lanes = 2
+
+// addIngest adds the role at the edge: the wire, what makes it resilient, and
+// the listener for webhooks. direct is the far side of mode direct.
+func (p *process) addIngest(ctx context.Context, cfg ingestConfig, direct payments.Applier) error {
+	wire, err := p.addWire(ctx, cfg, direct)
+	if err != nil {
+		return err
+	}
+	if cfg.wire.Batch && cfg.wire.Mode.RPC() {
+		batcher := payments.NewBatcher(wire, laneBatch(cfg.retry.Timeout))
+		p.addClosing("lanes", func() error { batcher.Close(); return nil })
+		wire = batcher
+	}
+	cfg.ingest.Wrap = func(next http.Handler) http.Handler { return p.admin.HTTP("ingest", next) }
+	rules := ingest.Rules{Money: payments.ParseMoney, Text: payments.PlainText, Check: payments.Validate}
+	server, err := ingest.New(cfg.ingest, p.admin.Instrument("ingest", wire), rules, p.log)
+	if err != nil {
+		return err
+	}
+	p.add("ingest listener", server.Run)
+	p.listens("ingest", "http://"+server.Addr(), "POST /webhooks/payments/orders, /webhooks/payments/chargebacks")
+	return nil
+}
+
+// laneBatch groups webhooks into calls as group commit groups them into
+// transactions. A call's own deadline is the wire's; the lane's only guards
+// against one that ignores it.
+func laneBatch(timeout time.Duration) payments.BatcherConfig {
+	return payments.BatcherConfig{
+		Shards:     lanes,
+		MaxBatch:   512,
+		MaxWaiting: 4096,
+		Timeout:    timeout + time.Second,
+		Divide:     transport.Final,
+	}
+}
+
+// addWire makes the client of the mode, with deadline, retries and breaker.
+func (p *process) addWire(ctx context.Context, cfg ingestConfig, direct payments.Applier) (payments.Applier, error) {
+	switch cfg.wire.Mode {
+	case transport.Direct:
+		return transport.Deadline(transport.NewDirect(direct), cfg.retry.Timeout), nil
+	case transport.Kafka:
+		if err := p.awaitTopics(ctx, cfg.kafka); err != nil {
+			return nil, err
+		}
+		producer, err := transport.NewKafka(cfg.kafka)
+		if err != nil {
+			return nil, err
+		}
+		p.addClosing("producer", producer.Close)
+		return transport.Resilient(producer, cfg.retry, p.log), nil
+	default:
+		client, err := transport.NewRPC(cfg.wire.Mode, cfg.rpc)
+		if err != nil {
+			return nil, err
+		}
+		p.addClosing("client", client.Close)
+		return transport.Resilient(client, cfg.retry, p.log), nil
+	}
+}

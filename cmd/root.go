@@ -1,0 +1,47 @@
+// Package cmd is the command line, and the only place where things are wired:
+// it alone knows every module, and no module knows it.
+//
+// Each command builds its parts in the order of the data's way back, from the
+// store to the webhook listener, and hands them to run, which starts them in
+// that order and stops them in reverse.
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Main runs the command line of the process and returns its exit code.
+//
+// The first SIGINT or SIGTERM asks for a clean stop; a second one ends the
+// process at once.
+func Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+
+	if err := newRoot().ExecuteContext(ctx); err != nil {
+		fmt.Fprintf(os.Stderr, "app: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "app",
+		Short: "payrelay takes payment webhooks in and applies each exactly once",
+		Long: "payrelay takes payment webhooks in, relays them over the transport of your choice,\n" +
+			"and applies each exactly once in effect to orders and disputes.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(newServe(), newDeadLetters(), newMigrate(), newVersion(), newReference())
+	return root
+}

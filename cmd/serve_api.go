@@ -1,0 +1,61 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/payrelay/payrelay/modules/admin"
+	"github.com/payrelay/payrelay/modules/api"
+	"github.com/payrelay/payrelay/modules/transport"
+)
+
+type serveAPIConfig struct {
+	log   logConfig
+	admin admin.Config
+	data  dataConfig
+	api   api.Config
+	wire  transport.Config
+	kafka transport.KafkaConfig
+	token tokenConfig
+}
+
+func newServeAPI() *cobra.Command {
+	var cfg serveAPIConfig
+	command := &cobra.Command{
+		Use:   "api",
+		Short: "Run the role that owns the data: it applies updates and answers queries",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return serveAPI(command.Context(), cfg, command.OutOrStdout())
+		},
+	}
+	register(command, &cfg.wire, &cfg.api, withDefault{&cfg.admin, "127.0.0.1:3003"}, &cfg.data, &cfg.kafka, &cfg.token, &cfg.log)
+	return command
+}
+
+func serveAPI(ctx context.Context, cfg serveAPIConfig, out io.Writer) error {
+	if err := checkSplit(cfg.wire, cfg.kafka); err != nil {
+		return err
+	}
+	var err error
+	if cfg.api.InternalToken, err = cfg.token.token(); err != nil {
+		return err
+	}
+	if err := validate(cfg.api); err != nil {
+		return err
+	}
+	p, err := newProcess(cfg.log, cfg.admin)
+	if err != nil {
+		return err
+	}
+	cfg.kafka.Unary = !cfg.wire.Batch
+	if _, err := p.addAPI(ctx, apiConfig{cfg.data, cfg.api, cfg.wire, cfg.kafka}); err != nil {
+		return err
+	}
+	return p.run(ctx, func() {
+		p.introduce(out, fmt.Sprintf("payrelay api is ready: mode %s, data in %s", cfg.wire.Mode, cfg.data.dir))
+	})
+}

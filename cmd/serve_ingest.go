@@ -1,0 +1,62 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/payrelay/payrelay/modules/admin"
+	"github.com/payrelay/payrelay/modules/ingest"
+	"github.com/payrelay/payrelay/modules/transport"
+)
+
+type serveIngestConfig struct {
+	log    logConfig
+	admin  admin.Config
+	ingest ingest.Config
+	wire   transport.Config
+	retry  transport.RetryConfig
+	rpc    transport.RPCConfig
+	kafka  transport.KafkaConfig
+	token  tokenConfig
+}
+
+func newServeIngest() *cobra.Command {
+	var cfg serveIngestConfig
+	command := &cobra.Command{
+		Use:   "ingest",
+		Short: "Run the role at the edge: it takes webhooks in and relays them",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return serveIngest(command.Context(), cfg, command.OutOrStdout())
+		},
+	}
+	register(command, &cfg.wire, &cfg.ingest, withDefault{&cfg.admin, "127.0.0.1:3004"}, &cfg.rpc, &cfg.retry, &cfg.kafka, &cfg.token, &cfg.log)
+	return command
+}
+
+func serveIngest(ctx context.Context, cfg serveIngestConfig, out io.Writer) error {
+	if err := checkSplit(cfg.wire, cfg.kafka); err != nil {
+		return err
+	}
+	var err error
+	if cfg.rpc.Token, err = cfg.token.token(); err != nil {
+		return err
+	}
+	if err := validate(cfg.ingest, cfg.retry); err != nil {
+		return err
+	}
+	p, err := newProcess(cfg.log, cfg.admin)
+	if err != nil {
+		return err
+	}
+	cfg.rpc.Unary, cfg.kafka.Unary = !cfg.wire.Batch, !cfg.wire.Batch
+	if err := p.addIngest(ctx, ingestConfig{cfg.ingest, cfg.wire, cfg.retry, cfg.rpc, cfg.kafka}, nil); err != nil {
+		return err
+	}
+	return p.run(ctx, func() {
+		p.introduce(out, fmt.Sprintf("payrelay ingest is ready: mode %s", cfg.wire.Mode))
+	})
+}

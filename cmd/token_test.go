@@ -1,0 +1,46 @@
+package cmd
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestToken(t *testing.T) {
+	long := strings.Repeat("k", 32)
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(long+"-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ file, environment, want, wrong string }{
+		"none":              {},
+		"environment":       {environment: long, want: long},
+		"file":              {file: file, want: long + "-file"},
+		"file beats it":     {file: file, environment: long, want: long + "-file"},
+		"empty file":        {file: empty, wrong: "is empty"},
+		"file is not there": {file: filepath.Join(t.TempDir(), "nowhere"), wrong: "INTERNAL_TOKEN_FILE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("INTERNAL_TOKEN", c.environment)
+			cfg := tokenConfig{file: c.file}
+			got, err := cfg.token()
+			if c.wrong != "" {
+				if err == nil || !strings.Contains(err.Error(), c.wrong) {
+					t.Fatalf("token = %v, want an error that says %q", err, c.wrong)
+				}
+				if c.environment != "" && strings.Contains(err.Error(), c.environment) {
+					t.Errorf("%q gives the secret away", err)
+				}
+				return
+			}
+			if err != nil || got != c.want {
+				t.Errorf("token = %q, %v, want %q", got, err, c.want)
+			}
+		})
+	}
+}
