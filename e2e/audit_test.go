@@ -1,0 +1,136 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+)
+
+// check wants the cluster to have recorded each webhook once and nothing else,
+// and every order and dispute to be in the state that its webhooks amount to.
+func (l *load) check(t *testing.T, c *cluster) {
+	t.Helper()
+	l.sendLast(t, c)
+	var recorded []eventItem
+	eventually(t, appliedWithin, "the last webhooks are recorded", func() bool {
+		recorded = append(list[eventItem](t, c, "/orders/events", nil), list[eventItem](t, c, "/disputes/events", nil)...)
+		return lastAreThere(recorded)
+	})
+	for _, wrong := range audit(l.sent, recorded) {
+		t.Error(wrong)
+	}
+	l.wantStates(t, c)
+}
+
+// sendLast sends one more of each kind. In kafka mode they come after everything
+// else on their topics: once they are recorded, nothing is still to come.
+func (l *load) sendLast(t *testing.T, c *cluster) {
+	t.Helper()
+	facts := story("last", 1)
+	for _, f := range []fact{facts[0], facts[4]} {
+		answer, err := c.send(f.webhook)
+		if err != nil || answer.status/100 != 2 {
+			t.Fatalf("the last webhook is answered %s, %v", answer, err)
+		}
+		l.sent = append(l.sent, f)
+	}
+}
+
+func lastAreThere(recorded []eventItem) bool {
+	found := 0
+	for _, e := range recorded {
+		if e.OrderID == "last" {
+			found++
+		}
+	}
+	return found >= 2
+}
+
+// audit says what is wrong with what is recorded of webhooks that were all
+// accepted.
+func audit(sent []fact, recorded []eventItem) []string {
+	unseen, wrong := make(map[string]fact, len(sent)), []string(nil)
+	for _, f := range sent {
+		unseen[f.event] = f
+	}
+	for _, e := range recorded {
+		f, expected := unseen[e.EventID]
+		delete(unseen, e.EventID)
+		switch {
+		case !expected:
+			wrong = append(wrong, fmt.Sprintf("event %s is recorded twice, or was never sent", e.EventID))
+		case e.OrderID != f.order || e.Kind != f.kind || e.BodySHA256 != f.digest():
+			wrong = append(wrong, fmt.Sprintf("event %s is recorded as %+v", e.EventID, e))
+		case e.Verdict != "applied" && e.Verdict != "stale":
+			wrong = append(wrong, fmt.Sprintf("event %s has the verdict %s %s", e.EventID, e.Verdict, e.Reason))
+		}
+	}
+	for event := range unseen {
+		wrong = append(wrong, fmt.Sprintf("event %s is lost", event))
+	}
+	return wrong
+}
+
+// TestAudit: a check that cannot fail shows nothing.
+func TestAudit(t *testing.T) {
+	facts := story("order", 1)[:3]
+	good := func(i int) eventItem {
+		f := facts[i]
+		return eventItem{EventID: f.event, OrderID: f.order, Kind: f.kind, Verdict: "applied", BodySHA256: f.digest()}
+	}
+	other, dead := good(2), good(2)
+	other.BodySHA256, dead.Verdict = facts[1].digest(), "dead_lettered"
+	for name, c := range map[string]struct {
+		recorded []eventItem
+		wrong    int
+	}{
+		"as it should be":   {[]eventItem{good(1), good(0), good(2)}, 0},
+		"lost":              {[]eventItem{good(0), good(1)}, 1},
+		"twice":             {[]eventItem{good(0), good(1), good(1), good(2)}, 1},
+		"one for another":   {[]eventItem{good(0), good(1), good(1)}, 2},
+		"with another body": {[]eventItem{good(0), good(1), other}, 1},
+		"as a dead letter":  {[]eventItem{good(0), good(1), dead}, 1},
+	} {
+		if wrong := audit(facts, c.recorded); len(wrong) != c.wrong {
+			t.Errorf("%s: the audit finds %q", name, wrong)
+		}
+	}
+}
+
+// state is that of an order or a dispute.
+type state struct {
+	kind       string
+	minorUnits int64
+}
+
+func (l *load) wantStates(t *testing.T, c *cluster) {
+	t.Helper()
+	orders, disputes := make(map[string]state), make(map[string]state)
+	for _, f := range l.sent {
+		if f.dispute {
+			disputes[f.order] = state{f.kind, f.minorUnits}
+		} else {
+			orders[f.order] = state{f.kind, f.minorUnits}
+		}
+	}
+	for _, o := range list[orderItem](t, c, "/orders", nil) {
+		wantState(t, "order", o.OrderID, state{o.Status, o.Amount.MinorUnits}, orders)
+	}
+	for _, d := range list[disputeItem](t, c, "/disputes", nil) {
+		wantState(t, "dispute", d.DisputeID, state{d.Status, d.Amount.MinorUnits}, disputes)
+	}
+	for id := range orders {
+		t.Errorf("order %s is missing", id)
+	}
+	for id := range disputes {
+		t.Errorf("dispute %s is missing", id)
+	}
+}
+
+// wantState takes what was found out of what is wanted.
+func wantState(t *testing.T, what, id string, got state, want map[string]state) {
+	t.Helper()
+	if want, ok := want[id]; !ok || got != want {
+		t.Errorf("%s %s is %+v, want %+v", what, id, got, want)
+	}
+	delete(want, id)
+}

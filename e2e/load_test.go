@@ -1,0 +1,190 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+const (
+	senders = 8
+	// pace is how often each of them sends at most: often enough that webhooks are
+	// under way at any time.
+	pace = 5 * time.Millisecond
+	// paceInTrouble is how often when a webhook was not accepted.
+	paceInTrouble = 50 * time.Millisecond
+	// answerInTime is the deadline of an impatient edge and what a busy machine
+	// adds to it.
+	answerInTime = 4*time.Second + 6*time.Second
+)
+
+// fact is a webhook of the load, and what it says.
+type fact struct {
+	webhook
+	order, kind string
+	dispute     bool
+	minorUnits  int64
+}
+
+// load is a provider: it sends webhooks, notes how each was answered, and sends
+// those that were not accepted again later. It never sends again what was
+// accepted, but for some of it at once, as a duplicate.
+type load struct {
+	ingest  string
+	stop    chan struct{}
+	senders sync.WaitGroup
+	acked   atomic.Int64
+	failed  atomic.Int64
+
+	mu sync.Mutex
+	// sent is all that was sent, each once, and what of an order or dispute was
+	// sent in the sequence of its times.
+	sent     []fact
+	unacked  []fact
+	violated []string
+	slowest  time.Duration
+}
+
+// startLoad needs a cluster of its own, for it wants to know all that is stored.
+func startLoad(t *testing.T, c *cluster) *load {
+	l := &load{ingest: "http://" + c.addr("ingest"), stop: make(chan struct{})}
+	for sender := range senders {
+		l.senders.Go(func() { l.send(sender) })
+	}
+	t.Cleanup(l.end)
+	return l
+}
+
+// end stops the senders. It may be called again.
+func (l *load) end() {
+	select {
+	case <-l.stop:
+	default:
+		close(l.stop)
+	}
+	l.senders.Wait()
+}
+
+// send tells one order's story after the other.
+func (l *load) send(sender int) {
+	ticker := time.NewTicker(pace)
+	defer ticker.Stop()
+	for n := 0; ; n++ {
+		for _, f := range story(fmt.Sprintf("order-%d-%d", sender, n), n) {
+			select {
+			case <-l.stop:
+				return
+			case <-ticker.C:
+			}
+			if l.first(f) {
+				ticker.Reset(pace)
+			} else {
+				ticker.Reset(paceInTrouble)
+			}
+		}
+	}
+}
+
+// story is the life of an order, and for every second one that of its dispute.
+func story(order string, n int) []fact {
+	final := []string{"success", "failed"}[n/2%2]
+	var facts []fact
+	for i, kind := range []string{"created", "updated", "updated", final} {
+		event, units := fmt.Sprintf("%s-%d", order, i), int64(100*n+i)
+		w := orderWebhook(event, order, kind, i, fmt.Sprintf(`"%d.%02d"`, units/100, units%100), "USD")
+		facts = append(facts, fact{webhook: w, order: order, kind: kind, minorUnits: units})
+	}
+	if n%2 == 0 {
+		return facts
+	}
+	return append(facts,
+		fact{webhook: disputeWebhook(order+"-d1", order, "opened", 5, ""), order: order, kind: "open", dispute: true, minorUnits: 10050},
+		fact{webhook: disputeWebhook(order+"-d2", order, "closed", 6, `,"meta":{"resolution":"won"}`), order: order, kind: "won", dispute: true, minorUnits: 10050})
+}
+
+// first sends what was never sent before, and tells whether it was accepted.
+func (l *load) first(f fact) bool {
+	l.mu.Lock()
+	l.sent = append(l.sent, f)
+	count := len(l.sent)
+	l.mu.Unlock()
+	if !l.attempt(f) {
+		l.mu.Lock()
+		l.unacked = append(l.unacked, f)
+		l.mu.Unlock()
+		return false
+	}
+	if count%10 == 0 {
+		l.attempt(f)
+	}
+	return true
+}
+
+// attempt sends a webhook and tells whether it was accepted.
+func (l *load) attempt(f fact) bool {
+	begin := time.Now()
+	answer, err := post(l.ingest+f.path, f.body)
+	took := time.Since(begin)
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.slowest = max(l.slowest, took)
+	if took > answerInTime {
+		l.violated = append(l.violated, fmt.Sprintf("%s was answered after %s: %s, %v", f.event, took, answer, err))
+	}
+	switch {
+	case err == nil && answer.status/100 == 2:
+		l.acked.Add(1)
+		return true
+	case err == nil && (answer.status != http.StatusServiceUnavailable || answer.header.Get("Retry-After") == ""):
+		l.violated = append(l.violated, fmt.Sprintf("%s was answered %s, Retry-After %q", f.event, answer, answer.header.Get("Retry-After")))
+	}
+	l.failed.Add(1)
+	return false
+}
+
+// awaitAcked waits until so many more webhooks are accepted.
+func (l *load) awaitAcked(t *testing.T, more int64) {
+	t.Helper()
+	want := l.acked.Load() + more
+	eventually(t, appliedWithin, fmt.Sprintf("%d more webhooks are accepted", more), func() bool { return l.acked.Load() >= want })
+}
+
+// finish ends the load and sends what was not accepted until it is.
+func (l *load) finish(t *testing.T) {
+	t.Helper()
+	l.end()
+	t.Logf("%d webhooks, %d accepted at once or as a duplicate, %d attempts failed, slowest answer %s",
+		len(l.sent), l.acked.Load(), l.failed.Load(), l.slowest.Round(time.Millisecond))
+	eventually(t, 2*appliedWithin, "all webhooks are accepted", func() bool {
+		l.unacked = l.resend(l.unacked)
+		return len(l.unacked) == 0
+	})
+	for _, v := range l.violated {
+		t.Error(v)
+	}
+}
+
+// resend returns those that were not accepted again.
+func (l *load) resend(facts []fact) []fact {
+	accepted := make([]bool, len(facts))
+	var wg sync.WaitGroup
+	for sender := range senders {
+		wg.Go(func() {
+			for i := sender; i < len(facts); i += senders {
+				accepted[i] = l.attempt(facts[i])
+			}
+		})
+	}
+	wg.Wait()
+	var left []fact
+	for i, f := range facts {
+		if !accepted[i] {
+			left = append(left, f)
+		}
+	}
+	return left
+}

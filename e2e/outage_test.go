@@ -1,0 +1,117 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// TestAPIDown: while the api role is away, a webhook is either safe in Kafka or
+// answered "send it again", in time.
+func TestAPIDown(t *testing.T) {
+	inEvery(t, isSplit, func(t *testing.T, s setup) {
+		c := startCluster(t, s, options{edge: impatient})
+		c.running["api"].kill(t)
+		const webhooks = 5
+		for i := range webhooks {
+			if s.mode == "kafka" {
+				c.accept(t, outageWebhook("down", i), "")
+			} else {
+				c.wantUnavailable(t, outageWebhook("down", i))
+			}
+		}
+		c.start(t, "api")
+		if s.mode != "kafka" {
+			for i := range webhooks {
+				c.acceptSoon(t, outageWebhook("down", i))
+			}
+		}
+		c.awaitHistory(t, "/orders/events", "down", "down-0 created applied", "down-1 updated applied",
+			"down-2 updated applied", "down-3 updated applied", "down-4 updated applied")
+	})
+}
+
+// TestAPIFrozen: an api role that hangs costs no more than the deadline.
+func TestAPIFrozen(t *testing.T) {
+	inEvery(t, isSplit, func(t *testing.T, s setup) {
+		c := startCluster(t, s, options{edge: impatient})
+		c.running["api"].freeze(t)
+		if s.mode == "kafka" {
+			c.accept(t, outageWebhook("frozen", 0), "")
+		} else {
+			c.wantUnavailable(t, outageWebhook("frozen", 0))
+		}
+		c.running["api"].thaw(t)
+		c.acceptSoon(t, outageWebhook("frozen", 0)) // which may be a duplicate
+		c.acceptSoon(t, outageWebhook("frozen", 1))
+		c.awaitHistory(t, "/orders/events", "frozen", "frozen-0 created applied", "frozen-1 updated applied")
+	})
+}
+
+func ofKafka(s setup) bool { return s.mode == "kafka" && isSplit(s) }
+
+// TestBrokerDown: without its broker the edge promises nothing, says so in time,
+// and comes back by itself.
+func TestBrokerDown(t *testing.T) {
+	inEvery(t, ofKafka, func(t *testing.T, s setup) {
+		c := startCluster(t, s, options{edge: impatient})
+		c.accept(t, outageWebhook("down", 0), "")
+		c.running["broker"].kill(t)
+		for range 3 {
+			c.wantUnavailable(t, outageWebhook("down", 1))
+		}
+		c.start(t, "broker")
+		c.acceptSoon(t, outageWebhook("down", 1))
+		c.awaitHistory(t, "/orders/events", "down", "down-0 created applied", "down-1 updated applied")
+	})
+}
+
+func TestBrokerFrozen(t *testing.T) {
+	inEvery(t, ofKafka, func(t *testing.T, s setup) {
+		c := startCluster(t, s, options{edge: impatient})
+		c.accept(t, outageWebhook("frozen", 0), "")
+		c.running["broker"].freeze(t)
+		c.wantUnavailable(t, outageWebhook("frozen", 1))
+		c.running["broker"].thaw(t)
+		c.acceptSoon(t, outageWebhook("frozen", 1))
+		c.awaitHistory(t, "/orders/events", "frozen", "frozen-0 created applied", "frozen-1 updated applied")
+	})
+}
+
+// outageWebhook is one of a sequence about an order.
+func outageWebhook(order string, i int) webhook {
+	status := "updated"
+	if i == 0 {
+		status = "created"
+	}
+	return orderWebhook(fmt.Sprintf("%s-%d", order, i), order, status, i, `"1.00"`, "USD")
+}
+
+// wantUnavailable sends a webhook for which there is no way at the moment.
+func (c *cluster) wantUnavailable(t *testing.T, w webhook) {
+	t.Helper()
+	begin := time.Now()
+	answer, err := c.send(w)
+	took := time.Since(begin)
+	if err != nil || answer.status != http.StatusServiceUnavailable || answer.code() != "unavailable" || answer.header.Get("Retry-After") == "" {
+		t.Errorf("webhook %s is answered %s, %v, want 503 unavailable and a Retry-After", w.event, answer, err)
+	}
+	if took > answerInTime {
+		t.Errorf("webhook %s is answered after %s", w.event, took)
+	}
+}
+
+// acceptSoon sends a webhook until it is accepted, as a provider would.
+func (c *cluster) acceptSoon(t *testing.T, w webhook) {
+	t.Helper()
+	begin := time.Now()
+	eventually(t, appliedWithin, "webhook "+w.event+" is accepted", func() bool {
+		answer, err := c.send(w)
+		if err == nil && answer.status/100 != 2 && answer.status != http.StatusServiceUnavailable {
+			t.Errorf("webhook %s is answered %s", w.event, answer)
+		}
+		return err == nil && answer.status/100 == 2
+	})
+	t.Logf("webhook %s is accepted after %s", w.event, time.Since(begin).Round(time.Millisecond))
+}

@@ -1,0 +1,184 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// anyPorts makes every listener of serve all take a free port.
+func anyPorts(dir string, more ...string) []string {
+	return append([]string{"serve", "all", "--log-format", "json", "--data-dir", dir, "--admin-addr", "127.0.0.1:0",
+		"--api-addr", "127.0.0.1:0", "--internal-addr", "127.0.0.1:0", "--ingest-addr", "127.0.0.1:0"}, more...)
+}
+
+// wantRefusal wants a start to fail with one sentence that says all of this. The
+// log may have told before how far the start had come.
+func wantRefusal(t *testing.T, r result, says ...string) {
+	t.Helper()
+	if r.code != 1 || r.stdout != "" {
+		t.Errorf("exit code %d, stdout %q", r.code, r.stdout)
+	}
+	var sentence string
+	for line := range strings.Lines(r.stderr) {
+		if !strings.HasPrefix(line, `{"time":`) {
+			sentence += line
+		}
+	}
+	if !strings.HasPrefix(sentence, "app: ") || strings.Count(sentence, "\n") != 1 {
+		t.Errorf("it is not one sentence: %s", sentence)
+	}
+	for _, part := range says {
+		if !strings.Contains(sentence, part) {
+			t.Errorf("%q does not say %q", sentence, part)
+		}
+	}
+}
+
+// TestFirstStart: serve all runs on an empty directory and free ports, is ready
+// soon, needs little, and prints commands that work.
+func TestFirstStart(t *testing.T) {
+	t.Parallel()
+	p := launch(t, "serve all", nil, anyPorts(filepath.Join(t.TempDir(), "new"))...)
+	p.awaitReady(t)
+	took := time.Since(p.started)
+	t.Logf("ready after %s (race detector: %t)", took.Round(time.Millisecond), raceDetector)
+	if took > 5*time.Second {
+		t.Errorf("ready after %s", took)
+	}
+	checkIdleMemory(t, p)
+	checkSuggestion(t, p)
+}
+
+func checkIdleMemory(t *testing.T, p *process) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
+	if err != nil {
+		t.Logf("memory is not measured on this system: %v", err)
+		return
+	}
+	resident := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(status)
+	if resident == nil {
+		t.Fatalf("no resident memory in %s", status)
+	}
+	kib, _ := strconv.Atoi(string(resident[1])) // these are digits
+	t.Logf("%d KiB of resident memory when idle (race detector: %t)", kib, raceDetector)
+	if kib > 64<<10 && !raceDetector {
+		t.Errorf("it needs more than 64 MiB")
+	}
+}
+
+// checkSuggestion does what the program tells a newcomer to do.
+func checkSuggestion(t *testing.T, p *process) {
+	t.Helper()
+	var said string
+	eventually(t, startWithin, "the suggestion is printed", func() bool {
+		said = p.stdout.String()
+		return strings.Contains(said, "/orders/order-1")
+	})
+	for _, name := range []string{"admin", "internal", "api", "ingest"} {
+		url := p.url(name)
+		if _, port, err := net.SplitHostPort(strings.TrimPrefix(url, "http://")); err != nil || port == "0" || !strings.Contains(said, url) {
+			t.Errorf("the address of %s is %q and was not printed", name, url)
+		}
+	}
+	create := regexp.MustCompile(`(?s)curl -i (\S+) -H '(\S+): (\S+)' -d '(.*?)'`).FindStringSubmatch(said)
+	read := regexp.MustCompile(`curl (http://\S+/orders/order-1)`).FindStringSubmatch(said)
+	if create == nil || read == nil {
+		t.Fatalf("no commands in %s", said)
+	}
+	answer, err := do("POST", create[1], create[4], create[2], create[3])
+	if err != nil || answer.status != 202 {
+		t.Errorf("the first command is answered %s, %v", answer, err)
+	}
+	eventually(t, appliedWithin, "the second command shows the order", func() bool {
+		answer, err := get(read[1])
+		return err == nil && answer.status == 200 && strings.Contains(string(answer.body), `"minor_units":10050`)
+	})
+}
+
+// TestOneProcessPerDirectory: two writers in one directory would each lose what
+// the other acknowledged.
+func TestOneProcessPerDirectory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := launch(t, "serve all", nil, anyPorts(dir)...)
+	first.awaitReady(t)
+	pid := fmt.Sprintf("process %d", first.command.Process.Pid)
+	wantRefusal(t, runToEnd(t, nil, anyPorts(dir)...), dir, pid)
+	wantRefusal(t, runToEnd(t, nil, "serve", "api", "--mode", "http", "--data-dir", dir, "--admin-addr", "127.0.0.1:0",
+		"--api-addr", "127.0.0.1:0", "--internal-addr", "127.0.0.1:0"), dir, pid)
+	wantRefusal(t, runToEnd(t, nil, "serve", "broker", "--data-dir", dir, "--admin-addr", "127.0.0.1:0", "--broker-addr", "127.0.0.1:0"), dir, pid)
+	first.kill(t)
+	second := launch(t, "serve all after a kill", nil, anyPorts(dir)...)
+	second.awaitReady(t)
+}
+
+func TestPortTaken(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	addr := taken.Addr().String()
+	for _, flag := range []string{"--ingest-addr", "--api-addr", "--internal-addr", "--admin-addr", "--broker-addr"} {
+		wantRefusal(t, runToEnd(t, nil, anyPorts(t.TempDir(), flag, addr)...), addr, "address already in use")
+	}
+}
+
+// TestBadConfiguration: a bad value stops the start with a sentence that names
+// what is to be mended.
+func TestBadConfiguration(t *testing.T) {
+	t.Parallel()
+	ingest := []string{"serve", "ingest", "--admin-addr", "127.0.0.1:0", "--ingest-addr", "127.0.0.1:0"}
+	api := []string{"serve", "api", "--admin-addr", "127.0.0.1:0", "--api-addr", "127.0.0.1:0", "--internal-addr", "127.0.0.1:0"}
+	for name, c := range map[string]struct {
+		env  string
+		args []string
+		says string
+	}{
+		"unknown flag":      {"", anyPorts("data", "--colour", "red"), "--colour"},
+		"unknown command":   {"", []string{"serve", "everything"}, "everything"},
+		"mode":              {"", anyPorts("data", "--mode", "carrier-pigeon"), "carrier-pigeon"},
+		"mode, environment": {"WEBHOOK_MODE=carrier-pigeon", anyPorts("data"), "WEBHOOK_MODE"},
+		"duration":          {"", anyPorts("data", "--api-timeout", "soon"), "--api-timeout"},
+		"no time":           {"API_TIMEOUT=0s", anyPorts("data"), "API_TIMEOUT"},
+		"no attempts":       {"", anyPorts("data", "--api-retry-attempts", "0"), "api-retry-attempts"},
+		"log format":        {"LOG_FORMAT=xml", append(api, "--mode", "http"), "LOG_FORMAT"},
+		"log level":         {"", anyPorts("data", "--log-level", "loud"), "--log-level"},
+		"address":           {"", anyPorts("data", "--ingest-addr", "3001"), "INGEST_ADDR"},
+		"database":          {"DATABASE_URL=oracle://db", anyPorts("data"), "DATABASE_URL"},
+		"broker address":    {"", anyPorts("data", "--broker-addr", "0.0.0.0:0"), "broker-addr"},
+		"API address":       {"API_BASE_URL=ftp://api", append(ingest, "--mode", "http"), "API_BASE_URL"},
+		"ingest, no broker": {"", ingest, "KAFKA_BROKERS"},
+		"api, no broker":    {"", api, "KAFKA_BROKERS"},
+		"direct, ingest":    {"", append(ingest, "--mode", "direct"), "serve all"},
+		"direct, api":       {"", append(api, "--mode", "direct"), "serve all"},
+		"no token":          {"", append(api, "--mode", "http", "--internal-addr", "0.0.0.0:0"), "INTERNAL_TOKEN"},
+		"short token":       {"INTERNAL_TOKEN=hunter2", append(api, "--mode", "http"), "INTERNAL_TOKEN"},
+		"token file":        {"INTERNAL_TOKEN_FILE=/does/not/exist", append(api, "--mode", "http"), "INTERNAL_TOKEN_FILE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var env []string
+			if c.env != "" {
+				env = []string{c.env}
+			}
+			r := runToEnd(t, env, c.args...)
+			wantRefusal(t, r, c.says)
+			if strings.Contains(r.stderr, `{"time":`) {
+				t.Errorf("something was started before it was refused: %s", r.stderr)
+			}
+			if strings.Contains(r.stderr, "hunter2") {
+				t.Errorf("%q repeats a secret", r.stderr)
+			}
+		})
+	}
+}
