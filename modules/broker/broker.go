@@ -32,6 +32,7 @@ type Broker struct {
 	cluster *kfake.Cluster
 	addr    string
 	topics  []string
+	group   string // applies the records; see trim
 	log     *slog.Logger
 }
 
@@ -39,17 +40,21 @@ type Broker struct {
 // makes sure that the topics exist, each with one partition. Clients are served
 // from here on; Run owns the rest of the broker's life and must be called.
 //
+// group is the consumer group that applies the records. Only once it has
+// committed for a topic are records of that topic deleted: those that it and
+// every other group have consumed. With the wrong name the log grows for ever.
+//
 // The caller must hold an exclusive lock that covers dir for as long as the
 // broker lives: two brokers on one directory both acknowledge, and half of the
 // records are lost.
-func Open(cfg Config, dir string, topics []string, log *slog.Logger) (*Broker, error) {
+func Open(cfg Config, dir string, topics []string, group string, log *slog.Logger) (*Broker, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the broker's directory: %w", err)
 	}
-	b := &Broker{topics: topics, log: log}
+	b := &Broker{topics: topics, group: group, log: log}
 	cluster, err := kfake.NewCluster(b.options(cfg, dir)...)
 	if err != nil {
 		return nil, fmt.Errorf("opening the broker's log in %s: %w", dir, err)
@@ -120,8 +125,9 @@ var settings = map[string]string{
 	"log.retention.bytes": "-1",
 	// The log is deleted by whole segments, and a start reads what is left.
 	"log.segment.bytes": "16777216",
-	// Trimming trusts committed offsets, so they outlive a long outage of their
-	// consumers; a group that is gone for good holds the log no longer than this.
+	// Trimming waits for committed offsets. Those of the group that applies the
+	// records outlive a long outage, or it would apply the kept ones anew; any
+	// other group that is gone for good holds the log no longer than this.
 	"offsets.retention.minutes": "43200", // 30 days
 }
 

@@ -16,14 +16,14 @@ func TestRecordsAndOffsetsSurviveARestart(t *testing.T) {
 	dir := t.TempDir()
 	b := start(t, dir, "orders")
 	produce(t, b.Addr(), "orders", 0, 20)
-	wantValues(t, consume(t, b.Addr(), "relay", "orders", 8), 0)
+	wantValues(t, consume(t, b.Addr(), relayGroup, "orders", 8), 0)
 	b.stop()
 
 	b = start(t, dir, "orders")
 	eventually(t, "the start trims what the group has committed", func() bool {
 		return b.cluster.PartitionInfo("orders", 0).LogStartOffset == 8
 	})
-	wantValues(t, consume(t, b.Addr(), "relay", "orders", 12), 8)
+	wantValues(t, consume(t, b.Addr(), relayGroup, "orders", 12), 8)
 	if last := produce(t, b.Addr(), "orders", 20, 21); last != 20 {
 		t.Errorf("the first record after the restart has offset %d, want 20", last)
 	}
@@ -33,13 +33,13 @@ func TestUncommittedRecordsComeAgainAfterARestart(t *testing.T) {
 	dir := t.TempDir()
 	b := start(t, dir, "orders")
 	produce(t, b.Addr(), "orders", 0, 5)
-	messages, leave := join(t, b.Addr(), "relay", "orders", false)
+	messages, leave := join(t, b.Addr(), relayGroup, "orders", false)
 	<-messages
 	leave()
 	b.stop()
 
 	b = start(t, dir, "orders")
-	wantValues(t, consume(t, b.Addr(), "relay", "orders", 5), 0)
+	wantValues(t, consume(t, b.Addr(), relayGroup, "orders", 5), 0)
 }
 
 func TestTopicsOfALaterStartExistAndPersist(t *testing.T) {
@@ -55,7 +55,7 @@ func TestTopicsOfALaterStartExistAndPersist(t *testing.T) {
 
 	b = start(t, crashed, "orders", "disputes")
 	for _, topic := range []string{"orders", "disputes"} {
-		wantValues(t, consume(t, b.Addr(), "relay", topic, 3), 0)
+		wantValues(t, consume(t, b.Addr(), relayGroup, topic, 3), 0)
 	}
 }
 
@@ -93,7 +93,7 @@ func TestClientsOfManyVersions(t *testing.T) {
 			if err != nil || offset != int64(i) {
 				t.Fatalf("SendMessage = offset %d, %v; want %d", offset, err, i)
 			}
-			messages, leave := joinAs(t, cfg, b.Addr(), "relay", "orders", true)
+			messages, leave := joinAs(t, cfg, b.Addr(), relayGroup, "orders", true)
 			defer leave()
 			select {
 			case m := <-messages:
@@ -143,21 +143,21 @@ func TestOpenFailsAtOnceOnATakenPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	if _, err := Open(Config{Addr: ln.Addr().String()}, t.TempDir(), nil, discard); err == nil {
+	if _, err := Open(Config{Addr: ln.Addr().String()}, t.TempDir(), nil, relayGroup, discard); err == nil {
 		t.Fatal("Open succeeded on a taken port")
 	}
 }
 
 func TestOpenReportsTopicsThatCannotBeMade(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Open(Config{Addr: "127.0.0.1:0"}, dir, []string{"orders.v1", "orders_v1"}, discard); err == nil {
+	if _, err := Open(Config{Addr: "127.0.0.1:0"}, dir, []string{"orders.v1", "orders_v1"}, relayGroup, discard); err == nil {
 		t.Fatal("Open accepted two topics that Kafka cannot tell apart")
 	}
 	start(t, dir, "orders") // the failed one has let go
 }
 
 func TestRunWithAnEndedContextClosesTheBroker(t *testing.T) {
-	b, err := Open(Config{Addr: "127.0.0.1:0"}, t.TempDir(), []string{"orders"}, discard)
+	b, err := Open(Config{Addr: "127.0.0.1:0"}, t.TempDir(), []string{"orders"}, relayGroup, discard)
 	if err != nil {
 		t.Fatal(err)
 	}

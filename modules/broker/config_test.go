@@ -51,7 +51,7 @@ func TestOnlyLoopbackIsServed(t *testing.T) {
 			t.Errorf("Validate(%q) = %v, want %q", addr, err, want)
 		}
 	}
-	if _, err := Open(Config{Addr: "0.0.0.0:0"}, t.TempDir(), nil, discard); err == nil {
+	if _, err := Open(Config{Addr: "0.0.0.0:0"}, t.TempDir(), nil, relayGroup, discard); err == nil {
 		t.Error("Open served every network")
 	}
 }

@@ -188,7 +188,7 @@ func TestTheBrokerOutlivesItsEnemies(t *testing.T) {
 		}
 	}
 	produce(t, b.Addr(), "orders", 0, 3)
-	wantValues(t, consume(t, b.Addr(), "relay", "orders", 3), 0)
+	wantValues(t, consume(t, b.Addr(), relayGroup, "orders", 3), 0)
 }
 
 // attack sends the bytes, ends its side, and waits for the broker to end its.

@@ -16,6 +16,9 @@ const patience = 20 * time.Second
 
 var discard = slog.New(slog.NewTextHandler(io.Discard, nil))
 
+// relayGroup is the group that applies the records of the tests' brokers.
+const relayGroup = "relay"
+
 // running is a broker and the way to stop it.
 type running struct {
 	*Broker
@@ -30,7 +33,7 @@ func start(t *testing.T, dir string, topics ...string) running {
 
 func startLogging(t *testing.T, log *slog.Logger, dir string, topics ...string) running {
 	t.Helper()
-	b, err := Open(Config{Addr: "127.0.0.1:0", SyncWrites: true}, dir, topics, log)
+	b, err := Open(Config{Addr: "127.0.0.1:0", SyncWrites: true}, dir, topics, relayGroup, log)
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}

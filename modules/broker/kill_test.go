@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 
 // runChild serves until it is killed; its first line of output is its address.
 func runChild(dir string) {
-	b, err := Open(Config{Addr: "127.0.0.1:0", SyncWrites: true}, dir, []string{"orders"}, discard)
+	b, err := Open(Config{Addr: "127.0.0.1:0", SyncWrites: true}, dir, []string{"orders"}, relayGroup, discard)
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -73,7 +73,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	if stored.LogStartOffset != 0 || len(acked) == 0 {
 		t.Fatalf("%d records acknowledged, log starts at %d", len(acked), stored.LogStartOffset)
 	}
-	for _, m := range consume(t, b.Addr(), "relay", "orders", int(stored.HighWatermark)) {
+	for _, m := range consume(t, b.Addr(), relayGroup, "orders", int(stored.HighWatermark)) {
 		delete(acked, string(m.Value))
 	}
 	for v := range acked {

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -19,8 +20,11 @@ const (
 	trimTimeout  = 10 * time.Second
 )
 
-// trim deletes the records that all consumer groups of their topic have
-// committed. A topic without such a group keeps everything.
+// trim deletes the records that the broker's group and all other consumer
+// groups of their topic have committed. As long as the broker's group has no
+// commit for a topic, because it never came, died early or stayed away until its
+// offsets expired, the topic keeps everything: what others have read need not
+// have been applied.
 //
 // The newest record always stays: kfake derives the next offset from what is on
 // disk, so an emptied log starts again at 0 after a restart, and a group that
@@ -31,7 +35,7 @@ func (b *Broker) trim(ctx context.Context) error {
 		return err
 	}
 	for _, topic := range b.topics {
-		upTo, ok := consumed(groups, topic)
+		upTo, ok := consumed(groups, b.group, topic)
 		part := b.cluster.PartitionInfo(topic, 0)
 		if !ok || part == nil {
 			continue
@@ -48,18 +52,20 @@ func (b *Broker) trim(ctx context.Context) error {
 	return nil
 }
 
-// consumed returns the lowest offset that any group has committed for the
-// topic's partition: the records below it have been consumed by all. It reports
-// false when nobody has committed, or when a group that reads the topic has not
-// committed yet.
-func consumed(groups []*kfake.GroupInfo, topic string) (low int64, ok bool) {
+// consumed returns the lowest offset that a group has committed for the topic's
+// partition: the records below it have been consumed by all. It reports false,
+// and the offset means nothing, when the group that applies the records has not
+// committed, or when another group that reads the topic has not committed yet.
+func consumed(groups []*kfake.GroupInfo, applying, topic string) (low int64, ok bool) {
+	low = math.MaxInt64
 	for _, g := range groups {
 		commit, committed := g.Commits[topic][0]
 		switch {
-		case !committed && reads(g, topic):
+		case committed:
+			low = min(low, commit.Offset)
+			ok = ok || g.Group == applying
+		case reads(g, topic):
 			return 0, false
-		case committed && (!ok || commit.Offset < low):
-			low, ok = commit.Offset, true
 		}
 	}
 	return low, ok

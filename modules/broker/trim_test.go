@@ -25,7 +25,7 @@ func TestTrimDeletesOnlyWhatEveryGroupHasCommitted(t *testing.T) {
 	trim(t, b)
 	wantOffsets(t, b.Addr(), "orders", 0, 10) // nobody has committed
 
-	consume(t, b.Addr(), "fast", "orders", 9)
+	consume(t, b.Addr(), relayGroup, "orders", 9)
 	consume(t, b.Addr(), "slow", "orders", 3)
 	trim(t, b)
 	wantOffsets(t, b.Addr(), "orders", 3, 10)
@@ -33,13 +33,40 @@ func TestTrimDeletesOnlyWhatEveryGroupHasCommitted(t *testing.T) {
 	wantValues(t, consume(t, b.Addr(), "slow", "orders", 7), 3)
 	trim(t, b)
 	wantOffsets(t, b.Addr(), "orders", 9, 10)
-	wantValues(t, consume(t, b.Addr(), "fast", "orders", 1), 9)
+	wantValues(t, consume(t, b.Addr(), relayGroup, "orders", 1), 9)
+}
+
+// A group that somebody uses to look at the log says nothing about what has been
+// applied.
+func TestTrimWaitsForTheGroupThatAppliesTheRecords(t *testing.T) {
+	b := start(t, t.TempDir(), "orders", "disputes")
+	produce(t, b.Addr(), "orders", 0, 10)
+	produce(t, b.Addr(), "disputes", 0, 4)
+	consume(t, b.Addr(), "debug", "orders", 8)
+	consume(t, b.Addr(), "debug", "disputes", 4)
+	trim(t, b)
+	wantOffsets(t, b.Addr(), "orders", 0, 10)
+	wantOffsets(t, b.Addr(), "disputes", 0, 4)
+
+	messages, leave := join(t, b.Addr(), relayGroup, "orders", false)
+	wantValues(t, []*sarama.ConsumerMessage{<-messages}, 0)
+	leave() // as if it had died before its first commit
+	trim(t, b)
+	wantOffsets(t, b.Addr(), "orders", 0, 10)
+
+	wantValues(t, consume(t, b.Addr(), relayGroup, "orders", 5), 0)
+	trim(t, b)
+	wantOffsets(t, b.Addr(), "orders", 5, 10)
+	wantOffsets(t, b.Addr(), "disputes", 0, 4) // committed by debug alone
+	wantValues(t, consume(t, b.Addr(), relayGroup, "orders", 5), 5)
+	trim(t, b)
+	wantOffsets(t, b.Addr(), "orders", 8, 10)
 }
 
 func TestTrimWaitsForAGroupThatHasJoinedButNotCommitted(t *testing.T) {
 	b := start(t, t.TempDir(), "orders")
 	produce(t, b.Addr(), "orders", 0, 10)
-	consume(t, b.Addr(), "fast", "orders", 10)
+	consume(t, b.Addr(), relayGroup, "orders", 10)
 	messages, leave := join(t, b.Addr(), "undecided", "orders", false)
 	wantValues(t, []*sarama.ConsumerMessage{<-messages}, 0)
 	trim(t, b)
@@ -60,7 +87,7 @@ func TestOffsetsGoOnAfterEverythingWasConsumed(t *testing.T) {
 			dir := t.TempDir()
 			b := start(t, dir, "orders")
 			produce(t, b.Addr(), "orders", 0, 6)
-			consume(t, b.Addr(), "relay", "orders", 6)
+			consume(t, b.Addr(), relayGroup, "orders", 6)
 			trim(t, b)
 			wantOffsets(t, b.Addr(), "orders", 5, 6)
 
@@ -70,7 +97,7 @@ func TestOffsetsGoOnAfterEverythingWasConsumed(t *testing.T) {
 			if last := produce(t, b.Addr(), "orders", 6, 9); last != 8 {
 				t.Errorf("the newest record has offset %d, want 8", last)
 			}
-			wantValues(t, consume(t, b.Addr(), "relay", "orders", 3), 6)
+			wantValues(t, consume(t, b.Addr(), relayGroup, "orders", 3), 6)
 		})
 	}
 }
@@ -90,7 +117,7 @@ func TestTrimGivesDiskSpaceBack(t *testing.T) {
 	if before < records*size {
 		t.Fatalf("%d bytes on disk after producing %d", before, records*size)
 	}
-	consume(t, b.Addr(), "relay", "orders", records)
+	consume(t, b.Addr(), relayGroup, "orders", records)
 	trim(t, b)
 	if after := diskUse(t, dir); after > before/2 {
 		t.Errorf("%d of %d bytes are still on disk after trimming", after, before)
@@ -116,27 +143,34 @@ func diskUse(t *testing.T, dir string) (size int64) {
 }
 
 func TestConsumed(t *testing.T) {
-	group := func(topic string, offset int64) *kfake.GroupInfo {
-		return &kfake.GroupInfo{Commits: map[string]map[int32]kfake.GroupCommit{topic: {0: {Offset: offset}}}}
+	group := func(name, topic string, offset int64) *kfake.GroupInfo {
+		return &kfake.GroupInfo{Group: name, Commits: map[string]map[int32]kfake.GroupCommit{topic: {0: {Offset: offset}}}}
 	}
-	reader := &kfake.GroupInfo{Members: []kfake.GroupMember{{SubscribedTopics: []string{"orders"}}}}
+	reader := func(name string) *kfake.GroupInfo {
+		return &kfake.GroupInfo{Group: name, Members: []kfake.GroupMember{{SubscribedTopics: []string{"orders"}}}}
+	}
+	ours, debug := group(relayGroup, "orders", 5), group("debug", "orders", 9)
 	tests := map[string]struct {
 		groups []*kfake.GroupInfo
 		low    int64
 		ok     bool
 	}{
-		"no group":                {nil, 0, false},
-		"another topic":           {[]*kfake.GroupInfo{group("disputes", 5)}, 0, false},
-		"one group":               {[]*kfake.GroupInfo{group("orders", 5)}, 5, true},
-		"the slowest counts":      {[]*kfake.GroupInfo{group("orders", 5), group("orders", 2), group("orders", 9)}, 2, true},
-		"nothing consumed":        {[]*kfake.GroupInfo{group("orders", 5), group("orders", 0)}, 0, true},
-		"a reader has no offset":  {[]*kfake.GroupInfo{group("orders", 5), reader}, 0, false},
-		"idle group without ties": {[]*kfake.GroupInfo{{}, group("orders", 5)}, 5, true},
+		"no group":                 {nil, 0, false},
+		"ours on another topic":    {[]*kfake.GroupInfo{group(relayGroup, "disputes", 5), debug}, 0, false},
+		"ours alone":               {[]*kfake.GroupInfo{ours}, 5, true},
+		"ours is the slowest":      {[]*kfake.GroupInfo{debug, ours}, 5, true},
+		"another is the slowest":   {[]*kfake.GroupInfo{ours, group("slow", "orders", 2), debug}, 2, true},
+		"another consumed nothing": {[]*kfake.GroupInfo{ours, group("slow", "orders", 0)}, 0, true},
+		"only others committed":    {[]*kfake.GroupInfo{debug, group("slow", "orders", 2)}, 0, false},
+		"ours lost its offsets":    {[]*kfake.GroupInfo{debug, {Group: relayGroup}}, 0, false},
+		"ours has no offset yet":   {[]*kfake.GroupInfo{debug, reader(relayGroup)}, 0, false},
+		"a reader has no offset":   {[]*kfake.GroupInfo{ours, reader("undecided")}, 0, false},
+		"idle group without ties":  {[]*kfake.GroupInfo{{Group: "idle"}, ours}, 5, true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			low, ok := consumed(tt.groups, "orders")
-			if low != tt.low || ok != tt.ok {
+			low, ok := consumed(tt.groups, relayGroup, "orders")
+			if ok != tt.ok || ok && low != tt.low {
 				t.Errorf("consumed = %d, %t; want %d, %t", low, ok, tt.low, tt.ok)
 			}
 		})

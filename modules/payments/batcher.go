@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"sync"
 	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"google.golang.org/protobuf/proto"
 )
 
 var (
@@ -18,14 +18,6 @@ var (
 	ErrClosed = errors.New("shutting down")
 )
 
-// Shard is where the updates of an order go, of n places that work side by
-// side. It is stable over processes and releases.
-func Shard(orderID string, n int) int {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(orderID)) // a hash never fails
-	return int(h.Sum32() % uint32(n))
-}
-
 // BatcherConfig bounds a batcher. Every field but Divide must be set.
 type BatcherConfig struct {
 	// Shards is how many batches may be under way at once. Updates of one order
@@ -34,9 +26,10 @@ type BatcherConfig struct {
 	// MaxBatch is how many updates one batch holds at most; a single call with
 	// more of them still goes through, as a batch of its own.
 	MaxBatch int
-	// MaxWaiting is how many updates may wait in a shard before more of them
-	// are refused with ErrOverloaded.
-	MaxWaiting int
+	// MaxWaitingBytes is how much may wait in a shard before more of it is
+	// refused with ErrOverloaded, in bytes of binary Protobuf. Small updates
+	// count as 4 KiB, since one costs more than its bytes.
+	MaxWaitingBytes int
 	// Timeout is the deadline of one batch. It is the batch's own: a caller
 	// that gives up does not take the others with it.
 	Timeout time.Duration
@@ -69,9 +62,10 @@ func NewBatcher(next Applier, cfg BatcherConfig) *Batcher {
 }
 
 // Apply waits until the batches that took the updates in are done. When ctx
-// ends first the updates may still be applied.
+// ends first, updates that a batch has taken up may still be applied; those that
+// wait are dropped, for nobody would learn of them.
 func (b *Batcher) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
-	parts := b.split(updates)
+	parts := b.split(ctx, updates)
 	for _, p := range parts {
 		if err := b.submit(p); err != nil {
 			return nil, err
@@ -79,13 +73,8 @@ func (b *Batcher) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*p
 	}
 	outcomes := make([]*payrelayv1.Outcome, len(updates))
 	for _, p := range parts {
-		select {
-		case <-p.done:
-		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for a batch: %w", context.Cause(ctx))
-		}
-		if p.err != nil {
-			return nil, p.err
+		if err := p.wait(); err != nil {
+			return nil, err
 		}
 		for i, at := range p.places {
 			outcomes[at] = p.outcomes[i]
@@ -104,26 +93,44 @@ func (b *Batcher) Close() {
 
 // part is what of one call goes to one shard.
 type part struct {
+	ctx     context.Context // the caller's
 	shard   int
 	updates []*payrelayv1.Update
 	// places[i] is where in the call updates[i] was.
 	places   []int
+	bytes    int
 	outcomes []*payrelayv1.Outcome
 	err      error
 	done     chan struct{}
 }
 
-func (b *Batcher) split(updates []*payrelayv1.Update) []*part {
+// wait returns when the part is done or its caller leaves.
+func (p *part) wait() error {
+	select {
+	case <-p.done:
+	case <-p.ctx.Done():
+	}
+	if p.ctx.Err() != nil {
+		return fmt.Errorf("wait for a batch: %w", context.Cause(p.ctx))
+	}
+	return p.err
+}
+
+// minWeight is what an update counts at least while it waits.
+const minWeight = 4 << 10
+
+func (b *Batcher) split(ctx context.Context, updates []*payrelayv1.Update) []*part {
 	var parts []*part
 	byShard := make([]*part, len(b.shards))
 	for i, u := range updates {
 		n := Shard(u.GetOrderId(), len(b.shards))
 		if byShard[n] == nil {
-			byShard[n] = &part{shard: n, done: make(chan struct{})}
+			byShard[n] = &part{ctx: ctx, shard: n, done: make(chan struct{})}
 			parts = append(parts, byShard[n])
 		}
 		byShard[n].updates = append(byShard[n].updates, u)
 		byShard[n].places = append(byShard[n].places, i)
+		byShard[n].bytes += max(proto.Size(u), minWeight)
 	}
 	return parts
 }
@@ -136,7 +143,7 @@ func (b *Batcher) submit(p *part) error {
 		return ErrClosed
 	}
 	s := b.shards[p.shard]
-	idle, err := s.enqueue(p, b.cfg.MaxWaiting)
+	idle, err := s.enqueue(p, b.cfg.MaxWaitingBytes)
 	if err != nil {
 		return err
 	}
@@ -154,7 +161,6 @@ func (b *Batcher) work(s *shard) {
 			return
 		}
 		b.apply(batch)
-		clear(batch) // the queue's array must not keep what is done
 	}
 }
 
@@ -190,41 +196,4 @@ func (b *Batcher) call(batch []*part) ([]*payrelayv1.Outcome, error) {
 		return nil, fmt.Errorf("%d outcomes for %d updates", len(outcomes), len(updates))
 	}
 	return outcomes, err
-}
-
-// shard is a queue that at most one goroutine works on.
-type shard struct {
-	mu      sync.Mutex
-	waiting []*part
-	updates int
-	busy    bool
-}
-
-// enqueue adds a part; idle says that the caller has to start the work.
-func (s *shard) enqueue(p *part, most int) (idle bool, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.updates > 0 && s.updates+len(p.updates) > most {
-		return false, ErrOverloaded
-	}
-	s.waiting = append(s.waiting, p)
-	s.updates += len(p.updates)
-	idle, s.busy = !s.busy, true
-	return idle, nil
-}
-
-// take is the next batch, in the sequence of the calls; none ends the work.
-func (s *shard) take(most int) []*part {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n, updates := 0, 0
-	for n < len(s.waiting) && (n == 0 || updates+len(s.waiting[n].updates) <= most) {
-		updates += len(s.waiting[n].updates)
-		n++
-	}
-	batch := s.waiting[:n:n]
-	s.waiting = s.waiting[n:]
-	s.updates -= updates
-	s.busy = n > 0
-	return batch
 }

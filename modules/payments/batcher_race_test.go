@@ -33,7 +33,7 @@ func TestManyCallers(t *testing.T) {
 		}
 		return answers(updates), nil
 	})
-	b := payments.NewBatcher(next, payments.BatcherConfig{Shards: 4, MaxBatch: 100, MaxWaiting: 10 * callers, Timeout: time.Minute})
+	b := payments.NewBatcher(next, payments.BatcherConfig{Shards: 4, MaxBatch: 100, MaxWaitingBytes: 10 << 12 * callers, Timeout: time.Minute})
 	var done sync.WaitGroup
 	for caller := range callers {
 		done.Go(func() {
@@ -68,7 +68,7 @@ func TestManyCallersWithABatcherThatCloses(t *testing.T) {
 		}
 		return answers(updates), nil
 	})
-	b := payments.NewBatcher(next, payments.BatcherConfig{Shards: 2, MaxBatch: 8, MaxWaiting: 16, Timeout: time.Minute})
+	b := payments.NewBatcher(next, payments.BatcherConfig{Shards: 2, MaxBatch: 8, MaxWaitingBytes: 16 << 12, Timeout: time.Minute})
 	half := make(chan struct{})
 	var progress, done sync.WaitGroup
 	for caller := range 64 {

@@ -121,7 +121,7 @@ func BenchmarkBatcher(b *testing.B) {
 	})
 	for _, callers := range []int{1, 64} {
 		b.Run(fmt.Sprint("callers=", callers), func(b *testing.B) {
-			batcher := payments.NewBatcher(next, payments.BatcherConfig{Shards: 2, MaxBatch: 512, MaxWaiting: 4096, Timeout: time.Second})
+			batcher := payments.NewBatcher(next, payments.BatcherConfig{Shards: 2, MaxBatch: 512, MaxWaitingBytes: 4096 << 12, Timeout: time.Second})
 			defer batcher.Close()
 			b.ReportAllocs()
 			b.SetParallelism(callers)

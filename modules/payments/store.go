@@ -23,8 +23,10 @@ var (
 // The unit of consistency is the order with all its disputes: it has one
 // version, and whoever changes any part of it moves the version on.
 type Store interface {
-	// Load reads what a batch is judged against. It need not be one snapshot
-	// of the database, because Commit checks the versions.
+	// Load reads what a batch is judged against. It need not be one snapshot of
+	// the database, because Commit checks the versions; but the version of an
+	// order must be read no later than its disputes, or what was committed in
+	// between would go unnoticed.
 	Load(ctx context.Context, lookup Lookup) (*Snapshot, error)
 	// History reads every event of the orders and of their disputes that is
 	// InHistory, in any sequence, without raw bodies, by order id.
@@ -90,8 +92,8 @@ type Changes struct {
 	// whether they are InHistory.
 	Revised []*Event
 	// DeadLetters are new, or open again, with the new reason, when the same body
-	// of the same key was a dead letter before. None is named twice, nor in
-	// Settled too.
+	// of the same key was a dead letter before; one that an operator has discarded
+	// stays so, however often it comes. None is named twice, nor in Settled too.
 	DeadLetters []*DeadLetter
 	// Settled dead letters need no operator any more.
 	Settled []Settlement
