@@ -16,7 +16,12 @@ import (
 
 // traffic makes the updates of ever new orders: each is created, updated and
 // paid, with a body of 400 bytes. It is safe for concurrent use.
-type traffic struct{ sent atomic.Int64 }
+type traffic struct {
+	sent atomic.Int64
+	// scattered ids come in no order, as random ones do: each goes to another
+	// page of an index. Otherwise they rise.
+	scattered bool
+}
 
 var (
 	webhookBody = bytes.Repeat([]byte("x"), 400)
@@ -36,12 +41,12 @@ func (t *traffic) next() *payrelayv1.Update {
 	n := t.sent.Add(1) - 1
 	round, lane := n/interleaved, n%interleaved
 	steps := int64(len(walk))
-	order := scatter(round/steps*interleaved + lane)
+	id, order := t.id(n), t.id(round/steps*interleaved+lane)
 	at := timestamppb.New(trafficStart.Add(time.Duration(n) * time.Microsecond))
 	body := bytes.Clone(webhookBody)
 	copy(body, fmt.Sprint(n))
 	return &payrelayv1.Update{
-		SchemaVersion: 1, Provider: "generic", EventId: fmt.Sprintf("evt-%016x", scatter(n)), OrderId: fmt.Sprintf("order-%016x", order),
+		SchemaVersion: 1, Provider: "generic", EventId: fmt.Sprintf("evt-%016x", id), OrderId: fmt.Sprintf("order-%016x", order),
 		UserId: fmt.Sprintf("user-%016x", order), OccurredAt: at, ReceivedAt: at, RawBody: body,
 		Subject: &payrelayv1.Update_Order{Order: &payrelayv1.OrderSnapshot{
 			Status: walk[round%steps], CreatedAt: at, Amount: &payrelayv1.Money{MinorUnits: 10050, Currency: "USD"},
@@ -49,8 +54,12 @@ func (t *traffic) next() *payrelayv1.Update {
 	}
 }
 
-// scatter makes ids that come in no order, as providers' do.
-func scatter(n int64) uint64 { return uint64(n) * 0x9e3779b97f4a7c15 }
+func (t *traffic) id(n int64) uint64 {
+	if t.scattered {
+		return uint64(n) * 0x9e3779b97f4a7c15 // a bijection, so no id comes twice
+	}
+	return uint64(n)
+}
 
 func (t *traffic) batch(size int) []*payrelayv1.Update {
 	updates := make([]*payrelayv1.Update, size)
@@ -77,7 +86,7 @@ func apply(tb testing.TB, to payments.Applier, updates []*payrelayv1.Update) {
 func BenchmarkLedger(b *testing.B) {
 	for _, size := range []int{1, 16, 256, 1024} {
 		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) {
-			ledger, events := payments.NewLedger(openMigrated(b)), new(traffic)
+			ledger, events := payments.NewLedger(openMigrated(b)), &traffic{scattered: true}
 			b.ReportAllocs()
 			for b.Loop() {
 				apply(b, ledger, events.batch(size))
@@ -88,28 +97,33 @@ func BenchmarkLedger(b *testing.B) {
 }
 
 // BenchmarkBatcher compares group commit with one transaction for each call, by
-// the number of concurrent callers with one update each. The two take turns, so
-// that a machine that is busy with something else slows both.
+// the number of concurrent callers with one update each.
 func BenchmarkBatcher(b *testing.B) {
 	for _, callers := range []int{1, 16, 64, 256} {
-		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
-			ledger := &counting{to: payments.NewLedger(openMigrated(b))}
-			batcher := payments.NewBatcher(ledger, payments.BatcherConfig{
-				Shards: 1, MaxBatch: 512, MaxWaiting: 10_000, Timeout: time.Minute,
-			})
-			defer batcher.Close()
-			control := contender{to: payments.NewLedger(openMigrated(b)), turn: 512}
-			batched := contender{to: batcher, turn: 4096}
-			for b.Loop() {
-				control.run(b, callers)
-				batched.run(b, callers)
-			}
-			b.ReportMetric(control.rate(), "control/s")
-			b.ReportMetric(batched.rate(), "batched/s")
-			b.ReportMetric(batched.rate()/control.rate(), "x-control")
-			b.ReportMetric(float64(batched.calls)/float64(ledger.batches.Load()), "updates/batch")
-		})
+		b.Run(fmt.Sprintf("callers=%d/ids=rising", callers), func(b *testing.B) { compare(b, callers, false) })
+		b.Run(fmt.Sprintf("callers=%d/ids=scattered", callers), func(b *testing.B) { compare(b, callers, true) })
 	}
+}
+
+// compare has the two take turns, so that a machine that is busy with something
+// else slows both.
+func compare(b *testing.B, callers int, scattered bool) {
+	ledger := &counting{to: payments.NewLedger(openMigrated(b))}
+	batcher := payments.NewBatcher(ledger, payments.BatcherConfig{
+		Shards: 1, MaxBatch: 512, MaxWaitingBytes: 10_000 << 12, Timeout: time.Minute,
+	})
+	defer batcher.Close()
+	control := &contender{to: payments.NewLedger(openMigrated(b)), turn: 512}
+	batched := &contender{to: batcher, turn: 4096}
+	control.events.scattered, batched.events.scattered = scattered, scattered
+	for b.Loop() {
+		control.run(b, callers)
+		batched.run(b, callers)
+	}
+	b.ReportMetric(control.rate(), "control/s")
+	b.ReportMetric(batched.rate(), "batched/s")
+	b.ReportMetric(batched.rate()/control.rate(), "x-control")
+	b.ReportMetric(float64(batched.calls)/float64(ledger.batches.Load()), "updates/batch")
 }
 
 // counting says how many batches came.

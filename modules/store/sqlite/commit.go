@@ -159,10 +159,12 @@ func (tx transaction) settle(use *statements, settled []payments.Settlement) err
 	return nil
 }
 
+// writeDeadLetters opens dead letters, for the first time or again. One that an
+// operator has discarded stays as it is, however often the same comes again.
 func (tx transaction) writeDeadLetters(use *statements, letters []*payments.DeadLetter) error {
 	put := tx.with(use.putDeadLetter)
 	for _, d := range letters {
-		if err := put.row(withLetter(nil, d)...); err != nil {
+		if _, err := put.exec(withLetter(nil, d)...); err != nil {
 			return err
 		}
 	}

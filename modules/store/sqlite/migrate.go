@@ -8,21 +8,13 @@ import (
 	"io/fs"
 	"path"
 	"strings"
-	"time"
 
+	"github.com/payrelay/payrelay/modules/store"
 	"github.com/pressly/goose/v3"
 )
 
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
-
-// Migration is one step of the database's schema.
-type Migration struct {
-	Version int64
-	Name    string
-	// AppliedAt is zero while the migration is pending.
-	AppliedAt time.Time
-}
 
 // Migrate brings the tables up to what this release needs. It refuses a database
 // that a newer release has migrated.
@@ -46,7 +38,7 @@ func (s *Store) migrate(ctx context.Context) error {
 }
 
 // Migrations lists the migrations that this release knows by ascending version.
-func (s *Store) Migrations(ctx context.Context) ([]Migration, error) {
+func (s *Store) Migrations(ctx context.Context) ([]store.Migration, error) {
 	migrations, err := s.migrations()
 	if err != nil {
 		return nil, fmt.Errorf("list migrations: %w", err)
@@ -55,10 +47,10 @@ func (s *Store) Migrations(ctx context.Context) ([]Migration, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list migrations: %w", err)
 	}
-	list := make([]Migration, len(status))
+	list := make([]store.Migration, len(status))
 	for i, m := range status {
 		name := strings.TrimSuffix(path.Base(m.Source.Path), ".sql")
-		list[i] = Migration{Version: m.Source.Version, Name: name, AppliedAt: m.AppliedAt}
+		list[i] = store.Migration{Version: m.Source.Version, Name: name, AppliedAt: m.AppliedAt}
 	}
 	return list, nil
 }

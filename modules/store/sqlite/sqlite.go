@@ -43,7 +43,7 @@ var _ payments.Store = (*Store)(nil)
 // sqlite://relative/path, and creates the file, for its owner only, if there is
 // none; its directory must exist. The tables are [Store.Migrate]'s.
 func Open(ctx context.Context, databaseURL string) (*Store, error) {
-	path, err := pathOf(databaseURL)
+	path, err := Path(databaseURL)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,8 @@ func Open(ctx context.Context, databaseURL string) (*Store, error) {
 	return s, nil
 }
 
-func pathOf(databaseURL string) (string, error) {
+// Path is the file of a URL that Open takes.
+func Path(databaseURL string) (string, error) {
 	path, found := strings.CutPrefix(databaseURL, "sqlite://")
 	if !found || path == "" || strings.Contains(path, "?") {
 		return "", fmt.Errorf("database URL %q must be sqlite:// followed by the path of a file, without parameters", databaseURL)

@@ -94,7 +94,7 @@ func (p *statements) texts() []statementText {
 		{&p.putDeadLetter, `INSERT INTO dead_letters (` + letterColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', NULL)
 			ON CONFLICT (provider, event_id, digest) DO UPDATE SET reason = excluded.reason, detail = excluded.detail,
 			order_id = excluded.order_id, dispute_id = excluded.dispute_id, payload = excluded.payload,
-			resolution = '', resolved_at = NULL`},
+			resolution = '', resolved_at = NULL WHERE resolution <> 'discarded'`},
 		{&p.settle, `UPDATE dead_letters SET resolution = ?, resolved_at = ?
 			WHERE provider = ? AND event_id = ? AND digest = ? AND resolution = ''`},
 	}

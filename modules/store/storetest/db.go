@@ -1,0 +1,228 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+// db is a database with a handle on it, and reads and writes that must not fail.
+type db struct {
+	Engine
+	Store
+	t *testing.T
+}
+
+// check ends the test on an error.
+func (d *db) check(err error) {
+	d.t.Helper()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// reopen closes the handle and opens another, as a process does that starts
+// again.
+func (d *db) reopen() {
+	d.t.Helper()
+	d.check(d.Close())
+	d.Store = d.Open(d.t)
+}
+
+// apply is one batch through a ledger. Nothing of it stays in the memory of
+// ledgers, so each batch may have its own.
+func (d *db) apply(updates ...*payrelayv1.Update) []*payrelayv1.Outcome {
+	d.t.Helper()
+	outcomes, err := payments.NewLedger(d.Store).Apply(d.t.Context(), updates)
+	d.check(err)
+	return outcomes
+}
+
+func (d *db) replay(id int64) *payrelayv1.Outcome {
+	d.t.Helper()
+	outcome, err := payments.NewLedger(d.Store).Replay(d.t.Context(), id)
+	d.check(err)
+	return outcome
+}
+
+func (d *db) commit(changes *payments.Changes) {
+	d.t.Helper()
+	d.check(d.Commit(d.t.Context(), changes))
+}
+
+func (d *db) load(lookup payments.Lookup) *payments.Snapshot {
+	d.t.Helper()
+	snapshot, err := d.Load(d.t.Context(), lookup)
+	d.check(err)
+	return snapshot
+}
+
+// aggregate is a stored order with its disputes, sorted by id.
+func (d *db) aggregate(orderID string) *payments.Aggregate {
+	d.t.Helper()
+	a := d.load(payments.Lookup{OrderIDs: []string{orderID}}).Aggregates[orderID]
+	if a == nil {
+		d.t.Fatalf("order %s is not stored", orderID)
+	}
+	slices.SortFunc(a.Disputes, func(x, y payments.Folded[payments.Dispute]) int {
+		return strings.Compare(x.State.ID, y.State.ID)
+	})
+	return a
+}
+
+func (d *db) order(id string) payments.Order {
+	d.t.Helper()
+	o, err := d.Order(d.t.Context(), id)
+	d.check(err)
+	return o
+}
+
+func (d *db) dispute(id string) payments.Dispute {
+	d.t.Helper()
+	state, err := d.Dispute(d.t.Context(), id)
+	d.check(err)
+	return state
+}
+
+func (d *db) history(orderIDs ...string) map[string][]*payments.Event {
+	d.t.Helper()
+	history, err := d.History(d.t.Context(), orderIDs)
+	d.check(err)
+	return history
+}
+
+// whole is one page that holds all that is selected.
+var whole = payments.PageRequest{Ascending: true, Limit: payments.MaxPageSize}
+
+// events are all events, those of orders first, each kind in its sequence.
+func (d *db) events() []payments.RecordedEvent {
+	d.t.Helper()
+	var all []payments.RecordedEvent
+	for _, ofDisputes := range []bool{false, true} {
+		q := payments.EventQuery{Disputes: ofDisputes, Page: whole}
+		for more := true; more; {
+			page, err := d.Events(d.t.Context(), q)
+			d.check(err)
+			all, more = append(all, page.Items...), page.More
+			if more {
+				q.Page.After = &payments.Cursor{Sequence: all[len(all)-1].Sequence}
+			}
+		}
+	}
+	return all
+}
+
+// verdictOf is what an event is recorded with.
+func (d *db) verdictOf(eventID string) *payrelayv1.Outcome {
+	d.t.Helper()
+	for _, e := range d.events() {
+		if e.Key.EventID == eventID {
+			return &payrelayv1.Outcome{Verdict: e.Verdict, Reason: e.Reason}
+		}
+	}
+	d.t.Fatalf("event %s is not recorded", eventID)
+	return nil
+}
+
+// letters are all dead letters, settled ones too.
+func (d *db) letters() []*payments.DeadLetter {
+	d.t.Helper()
+	var all []*payments.DeadLetter
+	q := payments.DeadLetterQuery{Settled: true, Limit: payments.MaxPageSize}
+	for {
+		page, err := d.DeadLetters(d.t.Context(), q)
+		d.check(err)
+		if all = append(all, page...); len(page) < q.Limit {
+			return all
+		}
+		q.AfterID = page[len(page)-1].ID
+	}
+}
+
+func (d *db) openLetters() []*payments.DeadLetter {
+	d.t.Helper()
+	return slices.DeleteFunc(d.letters(), func(l *payments.DeadLetter) bool { return l.Resolution != "" })
+}
+
+// theLetter is the only dead letter that there is.
+func (d *db) theLetter() *payments.DeadLetter {
+	d.t.Helper()
+	letters := d.letters()
+	if len(letters) != 1 {
+		d.t.Fatalf("%d dead letters, want 1", len(letters))
+	}
+	return letters[0]
+}
+
+func (d *db) wantNotFound(err error, what string) {
+	d.t.Helper()
+	if !errors.Is(err, payments.ErrNotFound) {
+		d.t.Errorf("%s: error %v, want ErrNotFound", what, err)
+	}
+}
+
+// everything is all that the store answers about a lookup's things and all that
+// it lists, a line for each row.
+func (d *db) everything(lookup payments.Lookup) []string {
+	d.t.Helper()
+	snapshot := d.load(lookup)
+	lines := []string{fmt.Sprint("recorded ", snapshot.Recorded), fmt.Sprint("owners ", snapshot.DisputeOrders)}
+	for _, id := range lookup.OrderIDs {
+		if snapshot.Aggregates[id] != nil {
+			lines = append(lines, fmt.Sprintf("aggregate %+v", *d.aggregate(id)))
+		}
+		for _, e := range d.history(id)[id] {
+			lines = append(lines, eventLine(e))
+		}
+	}
+	orders, err := d.Orders(d.t.Context(), payments.OrderQuery{Page: whole})
+	d.check(err)
+	disputes, err := d.Disputes(d.t.Context(), payments.DisputeQuery{Page: whole})
+	d.check(err)
+	lines = slices.Concat(lines, texts(orders.Items), texts(disputes.Items))
+	for _, e := range d.events() {
+		lines = append(lines, fmt.Sprintf("recorded %d %s", e.Sequence, eventLine(&e.Event)))
+	}
+	for _, l := range d.letters() {
+		lines = append(lines, fmt.Sprintf("dead letter %+v", *l))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func eventLine(e *payments.Event) string {
+	return fmt.Sprintf("event %v %x %v %v %v %v", e.Key, e.Digest, e.Verdict, e.Reason, e.RecordedAt, e.Update)
+}
+
+func texts[T any](items []T) []string {
+	lines := make([]string, len(items))
+	for i, item := range items {
+		lines[i] = fmt.Sprintf("%T %+v", item, item)
+	}
+	return lines
+}
+
+// wantLines says which lines are missing and which are too many; none of either
+// means that their sequence is wrong.
+func wantLines(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	if slices.Equal(got, want) {
+		return
+	}
+	t.Errorf("%s: %d lines, want %d in their sequence", what, len(got), len(want))
+	for _, line := range want {
+		if !slices.Contains(got, line) {
+			t.Errorf("missing: %s", line)
+		}
+	}
+	for _, line := range got {
+		if !slices.Contains(want, line) {
+			t.Errorf("too many: %s", line)
+		}
+	}
+}

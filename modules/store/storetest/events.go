@@ -1,0 +1,188 @@
+package storetest
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// asRead is an event as it comes back: without its body, and with times in
+// microseconds. A dispute goes by an id of its own, whoever gave it.
+func asRead(e *payments.Event) *payments.Event {
+	read := *e
+	u := proto.CloneOf(e.Update)
+	u.RawBody, u.BodySha256 = nil, nil
+	times := []*timestamppb.Timestamp{u.OccurredAt, u.ReceivedAt, u.GetOrder().GetCreatedAt(), u.GetDispute().GetEvidenceDueAt()}
+	for _, ts := range times {
+		if ts != nil {
+			ts.Nanos -= ts.Nanos % 1000
+		}
+	}
+	if u.GetDispute() != nil {
+		u.GetDispute().DisputeId = e.DisputeID()
+	}
+	read.Update = u
+	return &read
+}
+
+// eventsAreKeptExactly has every status with every verdict, with each field
+// there and absent.
+func eventsAreKeptExactly(t *testing.T, d *db) {
+	want := map[string]*payments.Event{}
+	changes := new(payments.Changes)
+	for _, u := range variety() {
+		e := event(u, verdicts[len(want)%len(verdicts)].GetVerdict(), verdicts[len(want)%len(verdicts)].GetReason())
+		e.RecordedAt = cycled(len(want))
+		want[e.Key.EventID] = asRead(e)
+		changes.Events = append(changes.Events, e)
+	}
+	changes.Aggregates = []*payments.Aggregate{stateOf("o1", orderCreated)}
+	d.commit(changes)
+	d.reopen()
+
+	read := d.events()
+	if len(read) != len(want) {
+		t.Errorf("%d events, want %d", len(read), len(want))
+	}
+	for _, e := range read {
+		wantEvent(t, &e.Event, want[e.Key.EventID])
+	}
+	maps.DeleteFunc(want, func(_ string, e *payments.Event) bool { return !e.InHistory() })
+	history := d.history("o1")["o1"]
+	if len(history) != len(want) {
+		t.Errorf("%d events in the history, want %d", len(history), len(want))
+	}
+	for _, e := range history {
+		wantEvent(t, e, want[e.Key.EventID])
+	}
+}
+
+func wantEvent(t *testing.T, got, want *payments.Event) {
+	t.Helper()
+	if want == nil {
+		t.Errorf("event %v should not be there", got.Key)
+		return
+	}
+	bare := *got
+	bare.Update = want.Update
+	if bare != *want || !proto.Equal(got.Update, want.Update) {
+		t.Errorf("read\n%s, want\n%s", eventLine(got), eventLine(want))
+	}
+	if keyOf(got.Update) != got.Key || got.Update.RawBody != nil {
+		t.Errorf("event %v has the update %v", got.Key, got.Update)
+	}
+}
+
+// verdicts are all that an event can be recorded with.
+var verdicts = func() []*payrelayv1.Outcome {
+	list := []*payrelayv1.Outcome{verdict(applied), verdict(stale)}
+	for _, number := range slices.Sorted(maps.Keys(payrelayv1.DeadLetterReason_name))[1:] {
+		list = append(list, refused(payrelayv1.DeadLetterReason(number)))
+	}
+	return list
+}()
+
+// variety are updates of order "o1" with an id for each: all statuses, two
+// that only a newer release has a name for, times of every kind.
+func variety() []*payrelayv1.Update {
+	var list []*payrelayv1.Update
+	id := func() string { return fmt.Sprint("e", len(list)) }
+	for round := range 11 {
+		for _, status := range append(slices.Sorted(maps.Keys(payrelayv1.OrderStatus_name)), 99, -1) {
+			list = append(list, order(id(), 0, payrelayv1.OrderStatus(status), withOrder(round)))
+		}
+		for _, status := range append(slices.Sorted(maps.Keys(payrelayv1.DisputeStatus_name)), math.MaxInt32) {
+			list = append(list, dispute(id(), 0, payrelayv1.DisputeStatus(status), withDispute(round)))
+		}
+	}
+	return list
+}
+
+func withOrder(i int) change {
+	return func(u *payrelayv1.Update) {
+		withTimes(u, i)
+		o := u.GetOrder()
+		o.CreatedAt, o.Amount = maybe(i, 3), money(i)
+		if o.Status == orderNone {
+			o.ProviderStatus = "a new word"
+		}
+	}
+}
+
+func withDispute(i int) change {
+	return func(u *payrelayv1.Update) {
+		withTimes(u, i)
+		c := u.GetDispute()
+		c.EvidenceDueAt, c.Amount = maybe(i, 3), money(i)
+		c.DisputeId, c.Reason = []string{"", "d1"}[i%2], []string{"", "fraud", strings.Repeat("\u20ac", payments.MaxTextBytes/3)}[i%3]
+		if c.Status == disputeNone {
+			c.ProviderStatus = "a new word"
+		}
+	}
+}
+
+func withTimes(u *payrelayv1.Update, i int) {
+	u.OccurredAt = timestamppb.New(cycled(i).Add(999)) // too fine to count
+	u.ReceivedAt = maybe(i, 2)
+	u.SchemaVersion, u.UserId = uint32(i%2), []string{"", "u1"}[i%2]
+}
+
+// maybe is a time, or every so often none.
+func maybe(i, often int) *timestamppb.Timestamp {
+	if i%often == 0 {
+		return nil
+	}
+	return timestamppb.New(cycled(i).Add(time.Duration(i)))
+}
+
+func money(i int) *payrelayv1.Money {
+	m := amounts[i%len(amounts)]
+	if m.Currency == "" {
+		return nil
+	}
+	return &payrelayv1.Money{MinorUnits: m.MinorUnits, Currency: m.Currency}
+}
+
+// stateOf is a new order, for tests to which its state does not matter.
+func stateOf(orderID string, status payrelayv1.OrderStatus) *payments.Aggregate {
+	a := &payments.Aggregate{OrderID: orderID}
+	a.Order.State = payments.Order{ID: orderID, Status: status, CreatedAt: noon, UpdatedAt: noon}
+	a.Order.Head = payments.Position{At: noon, Rank: 1, EventID: "head"}
+	return a
+}
+
+// bodiesAreKept also where they are no text, and where there is none.
+func bodiesAreKept(t *testing.T, d *db) {
+	bodies := [][]byte{
+		nil, {}, {0}, []byte("{\"a\": \"\\u0000\"}\r\n"), []byte("\x00\xff\xfe'\"\\%"), bytes.Repeat([]byte{0, 1, 2, 0xff}, 1<<18),
+		[]byte(strings.Repeat("\u20ac", 1000)),
+	}
+	changes := &payments.Changes{Aggregates: []*payments.Aggregate{stateOf("o1", orderCreated)}}
+	for i, raw := range bodies {
+		e := event(order(fmt.Sprint("e", i), i, orderCreated), applied, noReason)
+		e.Update.RawBody = raw
+		changes.Events = append(changes.Events, e)
+	}
+	d.commit(changes)
+	apart := event(order("apart", 0, orderNone, body("kept too")), dead, unknownStatus)
+	d.commit(&payments.Changes{Events: []*payments.Event{apart}})
+	d.reopen()
+	for i, raw := range bodies {
+		if got := d.Body(t, changes.Events[i].Key); !bytes.Equal(got, raw) {
+			t.Errorf("body %d has %d bytes, %.20q, want %d, %.20q", i, len(got), got, len(raw), raw)
+		}
+	}
+	if got := d.Body(t, apart.Key); string(got) != "kept too" {
+		t.Errorf("the body of an event apart is %q", got)
+	}
+}

@@ -1,0 +1,213 @@
+package storetest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+// The filters are tried alone and in every combination, with values of an item
+// that is there, of others and of none, and compared with what a loop selects.
+
+func orderFilters(t *testing.T, d *db) {
+	s := fill(d)
+	tries := newTries(t, 5)
+	for tries.next() {
+		item := pick(tries.rng, s.orders)
+		q := payments.OrderQuery{
+			OrderIDs: values(tries, 0, s.orders, item, func(o payments.Order) string { return o.ID }, "absent"),
+			UserIDs:  values(tries, 1, s.orders, item, func(o payments.Order) string { return o.UserID }, "absent"),
+			Statuses: values(tries, 2, s.orders, item, func(o payments.Order) payrelayv1.OrderStatus { return o.Status }, orderFailed),
+			From:     tries.from(3, item.CreatedAt), To: tries.to(4, item.CreatedAt),
+		}
+		want := selected(s.orders, func(o payments.Order) bool {
+			return among(q.OrderIDs, o.ID) && among(q.UserIDs, o.UserID) && among(q.Statuses, o.Status) && between(q.From, o.CreatedAt, q.To)
+		})
+		d.orderListing(q, want).check(t, tries.page(len(want)))
+	}
+}
+
+func disputeFilters(t *testing.T, d *db) {
+	s := fill(d)
+	tries := newTries(t, 6)
+	for tries.next() {
+		item := pick(tries.rng, s.disputes)
+		q := payments.DisputeQuery{
+			DisputeIDs: values(tries, 0, s.disputes, item, func(o payments.Dispute) string { return o.ID }, "absent"),
+			OrderIDs:   values(tries, 1, s.disputes, item, func(o payments.Dispute) string { return o.OrderID }, "absent"),
+			UserIDs:    values(tries, 2, s.disputes, item, func(o payments.Dispute) string { return o.UserID }, "absent"),
+			Statuses:   values(tries, 3, s.disputes, item, func(o payments.Dispute) payrelayv1.DisputeStatus { return o.Status }, disputeLost),
+			From:       tries.from(4, item.OpenedAt), To: tries.to(5, item.OpenedAt),
+		}
+		want := selected(s.disputes, func(o payments.Dispute) bool {
+			return among(q.DisputeIDs, o.ID) && among(q.OrderIDs, o.OrderID) && among(q.UserIDs, o.UserID) &&
+				among(q.Statuses, o.Status) && between(q.From, o.OpenedAt, q.To)
+		})
+		d.disputeListing(q, want).check(t, tries.page(len(want)))
+	}
+}
+
+func eventFilters(t *testing.T, d *db) {
+	s := fill(d)
+	for _, ofDisputes := range []bool{false, true} {
+		events := s.events(ofDisputes)
+		tries := newTries(t, 6)
+		for tries.next() {
+			item := pick(tries.rng, events)
+			q := payments.EventQuery{
+				Disputes:   ofDisputes,
+				OrderIDs:   values(tries, 0, events, item, func(e *payments.Event) string { return e.Update.GetOrderId() }, "absent"),
+				DisputeIDs: values(tries, 1, events, item, (*payments.Event).DisputeID, "absent"),
+				UserIDs:    values(tries, 2, events, item, func(e *payments.Event) string { return e.Update.GetUserId() }, "absent"),
+				Kinds:      values(tries, 3, events, item, kindOf, "absent"),
+				From:       tries.from(4, happenedAt(item)), To: tries.to(5, happenedAt(item)),
+			}
+			want := selected(events, func(e *payments.Event) bool {
+				return among(q.OrderIDs, e.Update.GetOrderId()) && among(q.DisputeIDs, e.DisputeID()) && among(q.UserIDs, e.Update.GetUserId()) &&
+					among(q.Kinds, kindOf(e)) && between(q.From, happenedAt(e), q.To)
+			})
+			d.eventListing(q, want).check(t, tries.page(len(want)))
+		}
+	}
+}
+
+func kindOf(e *payments.Event) string {
+	if e.IsDispute() {
+		return payments.DisputeStatuses.Name(e.Update.GetDispute().GetStatus())
+	}
+	return payments.OrderStatuses.Name(e.Update.GetOrder().GetStatus())
+}
+
+func happenedAt(e *payments.Event) time.Time { return e.Update.GetOccurredAt().AsTime() }
+
+// tries go through all combinations of so many filters, a few times each.
+type tries struct {
+	t       *testing.T
+	rng     *rand.Rand
+	filters int
+	done    int
+	// hits counts the tries that selected something.
+	hits int
+}
+
+func newTries(t *testing.T, filters int) *tries {
+	return &tries{t: t, rng: rand.New(rand.NewPCG(1, 2)), filters: filters, done: -1}
+}
+
+func (s *tries) next() bool {
+	s.done++
+	all := 2 << s.filters
+	if s.done == all && s.hits < all/4 {
+		s.t.Errorf("%d of %d queries select something: they show too little", s.hits, all)
+	}
+	return s.done < all
+}
+
+// uses says whether a filter is in the combination of this try.
+func (s *tries) uses(filter int) bool { return s.done>>filter&1 == 1 }
+
+// page notes whether anything is to be selected.
+func (s *tries) page(want int) payments.PageRequest {
+	s.hits += min(want, 1)
+	return payments.PageRequest{Ascending: s.rng.IntN(2) == 0, Limit: pick(s.rng, []int{2, 7, payments.MaxPageSize})}
+}
+
+// from and to bound an item's time closely, or not so.
+func (s *tries) from(filter int, at time.Time) (none time.Time) {
+	if !s.uses(filter) {
+		return none
+	}
+	return at.Add(-pick(s.rng, []time.Duration{0, time.Microsecond, 2 * time.Second}))
+}
+
+func (s *tries) to(filter int, at time.Time) (none time.Time) {
+	if !s.uses(filter) {
+		return none
+	}
+	return at.Add(pick(s.rng, []time.Duration{0, time.Microsecond, time.Microsecond, 2 * time.Second}))
+}
+
+// values are distinct ones to filter by: that of the item most of the time, of
+// some others, and one that no item has.
+func values[T any, V comparable](s *tries, filter int, items []T, item T, value func(T) V, absent V) []V {
+	if !s.uses(filter) {
+		return nil
+	}
+	list := []V{absent}
+	if s.rng.IntN(6) > 0 {
+		list = append(list, value(item))
+	}
+	for range s.rng.IntN(3) {
+		list = append(list, value(pick(s.rng, items)))
+	}
+	list = slices.DeleteFunc(list, func(v V) bool { var none V; return v == none })
+	s.rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list
+}
+
+func pick[T any](rng *rand.Rand, items []T) T { return items[rng.IntN(len(items))] }
+
+func selected[T any](items []T, selects func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(items), func(item T) bool { return !selects(item) })
+}
+
+func among[V comparable](filter []V, value V) bool {
+	return len(filter) == 0 || slices.Contains(filter, value)
+}
+
+func between(from, at, to time.Time) bool {
+	return (from.IsZero() || !at.Before(from)) && (to.IsZero() || at.Before(to))
+}
+
+// literalFilters: whatever a filter says, it is a value, and here one of nothing.
+func literalFilters(t *testing.T, d *db) {
+	fill(d)
+	for _, text := range []string{
+		"%", "_", "a%", "_00", "a__", "*", "?", "A08", "a08 ", "'", "''", `"`, `\`, "' OR ''='", "a08' --", "a08,a16", `["a08"]`, "{a08}", "NULL", "u_", "u%", "U1", "CREATED",
+	} {
+		values := []string{text}
+		for _, q := range []payments.OrderQuery{{OrderIDs: values}, {UserIDs: values}} {
+			d.orderListing(q, nil).check(t, whole)
+		}
+		for _, q := range []payments.DisputeQuery{{DisputeIDs: values}, {OrderIDs: values}, {UserIDs: values}} {
+			d.disputeListing(q, nil).check(t, whole)
+		}
+		for _, q := range []payments.EventQuery{{OrderIDs: values}, {DisputeIDs: values}, {UserIDs: values}, {Kinds: values}} {
+			d.eventListing(q, nil).check(t, whole)
+			q.Disputes = true
+			d.eventListing(q, nil).check(t, whole)
+		}
+	}
+}
+
+// longFilters have as many values as the API takes, in each filter at once.
+func longFilters(t *testing.T, d *db) {
+	s := fill(d)
+	ids := make([]string, payments.MaxPageSize)
+	for i := range ids {
+		ids[i] = fmt.Sprint("absent ", i)
+	}
+	kinds := slices.Clone(ids)
+	o, e := s.orders[7], s.events(true)[7]
+	c := s.disputes[slices.IndexFunc(s.disputes, func(c payments.Dispute) bool { return c.UserID != "" })]
+	ids[50], ids[100], ids[150] = o.ID, c.ID, e.DisputeID()
+	ids[51], ids[101], ids[151] = "u1", c.OrderID, e.Update.GetOrderId()
+	ids[199], ids[0], kinds[199] = "u2", "u3", kindOf(e)
+	in := func(value string) bool { return slices.Contains(ids, value) }
+
+	d.orderListing(payments.OrderQuery{OrderIDs: ids, UserIDs: ids}, selected(s.orders, func(o payments.Order) bool {
+		return in(o.ID) && in(o.UserID)
+	})).check(t, whole)
+	d.disputeListing(payments.DisputeQuery{DisputeIDs: ids, OrderIDs: ids, UserIDs: ids}, selected(s.disputes, func(c payments.Dispute) bool {
+		return in(c.ID) && in(c.OrderID) && in(c.UserID)
+	})).check(t, whole)
+	q := payments.EventQuery{Disputes: true, OrderIDs: ids, DisputeIDs: ids, UserIDs: ids, Kinds: kinds}
+	d.eventListing(q, selected(s.events(true), func(e *payments.Event) bool {
+		return in(e.DisputeID()) && in(e.Update.GetOrderId()) && in(e.Update.GetUserId()) && slices.Contains(kinds, kindOf(e))
+	})).check(t, whole)
+}

@@ -1,0 +1,211 @@
+package storetest
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+// listing is one of the queries, with what is to come of it.
+type listing[T any] struct {
+	name string
+	read func(payments.PageRequest) (payments.Page[T], error)
+	// cursor and text are of an item; want is all that is selected, ascending.
+	cursor func(T) payments.Cursor
+	text   func(T) string
+	want   []string
+}
+
+func (d *db) orderListing(q payments.OrderQuery, want []payments.Order) listing[payments.Order] {
+	return listing[payments.Order]{
+		name: fmt.Sprintf("orders %+v", q),
+		read: func(page payments.PageRequest) (payments.Page[payments.Order], error) {
+			q.Page = page
+			return d.Orders(d.t.Context(), q)
+		},
+		cursor: func(o payments.Order) payments.Cursor { return payments.Cursor{At: o.CreatedAt, ID: o.ID} },
+		text:   func(o payments.Order) string { return fmt.Sprintf("%T %+v", o, o) },
+		want:   texts(want),
+	}
+}
+
+func (d *db) disputeListing(q payments.DisputeQuery, want []payments.Dispute) listing[payments.Dispute] {
+	return listing[payments.Dispute]{
+		name: fmt.Sprintf("disputes %+v", q),
+		read: func(page payments.PageRequest) (payments.Page[payments.Dispute], error) {
+			q.Page = page
+			return d.Disputes(d.t.Context(), q)
+		},
+		cursor: func(o payments.Dispute) payments.Cursor { return payments.Cursor{At: o.OpenedAt, ID: o.ID} },
+		text:   func(o payments.Dispute) string { return fmt.Sprintf("%T %+v", o, o) },
+		want:   texts(want),
+	}
+}
+
+func (d *db) eventListing(q payments.EventQuery, want []*payments.Event) listing[payments.RecordedEvent] {
+	l := listing[payments.RecordedEvent]{
+		name: fmt.Sprintf("events %+v", q),
+		read: func(page payments.PageRequest) (payments.Page[payments.RecordedEvent], error) {
+			q.Page = page
+			return d.Events(d.t.Context(), q)
+		},
+		cursor: func(e payments.RecordedEvent) payments.Cursor { return payments.Cursor{Sequence: e.Sequence} },
+		text:   func(e payments.RecordedEvent) string { return eventLine(&e.Event) },
+	}
+	for _, e := range want {
+		l.want = append(l.want, eventLine(asRead(e)))
+	}
+	return l
+}
+
+// check reads all pages of a size in one direction.
+func (l listing[T]) check(t *testing.T, page payments.PageRequest) {
+	t.Helper()
+	want := slices.Clone(l.want)
+	if !page.Ascending {
+		slices.Reverse(want)
+	}
+	var got []string
+	for more := true; more; {
+		read, err := l.read(page)
+		if err != nil {
+			t.Fatalf("%s: %v", l.name, err)
+		}
+		for _, item := range read.Items {
+			got = append(got, l.text(item))
+			page.After = new(payments.Cursor)
+			*page.After = l.cursor(item)
+		}
+		more = read.More
+		if full := len(read.Items) == page.Limit; len(read.Items) > page.Limit || more && !full || more != (len(got) < len(want)) {
+			t.Fatalf("%s: after %d of %d items in pages of %d, one has %d and says more=%v",
+				l.name, len(got), len(want), page.Limit, len(read.Items), more)
+		}
+	}
+	wantLines(t, fmt.Sprintf("%s in pages of %d, ascending=%v", l.name, page.Limit, page.Ascending), got, want)
+}
+
+func (l listing[T]) checkPages(t *testing.T) {
+	t.Helper()
+	for _, limit := range []int{1, 2, 7, len(l.want) - 1, len(l.want), payments.MaxPageSize} {
+		for _, ascending := range []bool{false, true} {
+			l.check(t, payments.PageRequest{Limit: limit, Ascending: ascending})
+		}
+	}
+}
+
+// pages reads everything in both directions: many items have the same time, and
+// the last page may be full.
+func pages(t *testing.T, d *db) {
+	s := fill(d)
+	d.orderListing(payments.OrderQuery{}, s.orders).checkPages(t)
+	d.disputeListing(payments.DisputeQuery{}, s.disputes).checkPages(t)
+	d.eventListing(payments.EventQuery{}, s.events(false)).checkPages(t)
+	d.eventListing(payments.EventQuery{Disputes: true}, s.events(true)).checkPages(t)
+
+	// A page begins after a place, whether or not there is an item any more.
+	gone := payments.PageRequest{After: &payments.Cursor{At: after(1), ID: ""}, Ascending: true, Limit: 1}
+	page, err := d.Orders(t.Context(), payments.OrderQuery{Page: gone})
+	i := slices.IndexFunc(s.orders, func(o payments.Order) bool { return !o.CreatedAt.Before(after(1)) })
+	if err != nil || len(page.Items) != 1 || page.Items[0] != s.orders[i] {
+		t.Errorf("after %+v comes %+v (%v), want %+v", *gone.After, page.Items, err, s.orders[i])
+	}
+}
+
+// shelf is what fill stored, each list as its query sorts it.
+type shelf struct {
+	orders   []payments.Order
+	disputes []payments.Dispute
+	recorded []*payments.Event
+}
+
+func (s *shelf) events(ofDisputes bool) []*payments.Event {
+	return selected(s.recorded, func(e *payments.Event) bool { return e.IsDispute() == ofDisputes })
+}
+
+// fill stores orders at a few times only, some with disputes, events of both,
+// and things that no query may show.
+func fill(d *db) *shelf {
+	s, changes := new(shelf), new(payments.Changes)
+	for i := range 60 {
+		// Ids sort by their bytes, in every language: "B" "a" "é".
+		id := fmt.Sprintf("%s%02d", []string{"a", "B", "\u00e9", "_"}[i%4], i*37%60)
+		a := stateOf(id, payrelayv1.OrderStatus(1+i/3%4))
+		a.Order.State.CreatedAt, a.Order.State.UserID = after(i%5), shelfUser(i)
+		s.orders = append(s.orders, a.Order.State)
+		if i%7 == 0 { // an order that is known only through its disputes
+			a.Order, s.orders = payments.Folded[payments.Order]{State: payments.Order{ID: id}}, s.orders[:len(s.orders)-1]
+		}
+		changes.Aggregates = append(changes.Aggregates, a)
+		s.record(order("e"+id, i%6, payrelayv1.OrderStatus(i%5), of(id), user(shelfUser(i))), i)
+		for j := range i % 3 {
+			s.dispute(a, i, fmt.Sprintf("%s/%d", id, 9-j), j)
+		}
+	}
+	slices.SortFunc(changes.Aggregates, func(x, y *payments.Aggregate) int { return strings.Compare(x.OrderID, y.OrderID) })
+	slices.SortFunc(s.orders, func(x, y payments.Order) int {
+		return cmp.Or(x.CreatedAt.Compare(y.CreatedAt), strings.Compare(x.ID, y.ID))
+	})
+	slices.SortFunc(s.disputes, func(x, y payments.Dispute) int {
+		return cmp.Or(x.OpenedAt.Compare(y.OpenedAt), strings.Compare(x.ID, y.ID))
+	})
+	changes.Events = s.recorded
+	d.commit(changes)
+	return s
+}
+
+func (s *shelf) dispute(a *payments.Aggregate, i int, id string, j int) {
+	folded := disputesOf(a.OrderID, id)[0]
+	folded.State.Status, folded.State.UserID = payrelayv1.DisputeStatus((i+j)%8), shelfUser(i+j)
+	folded.State.OpenedAt = after(i % 4)
+	if folded.State.Status == disputeNone { // none of whose updates counted
+		folded.State = payments.Dispute{ID: id, OrderID: a.OrderID}
+	} else {
+		s.disputes = append(s.disputes, folded.State)
+	}
+	a.Disputes = append(a.Disputes, folded)
+	s.record(dispute("e"+id, i%6, payrelayv1.DisputeStatus((i+j)%8), of(a.OrderID), disputeID(id), user(shelfUser(i+j))), i)
+}
+
+func (s *shelf) record(u *payrelayv1.Update, i int) {
+	outcome := verdicts[i%len(verdicts)]
+	s.recorded = append(s.recorded, event(u, outcome.GetVerdict(), outcome.GetReason()))
+}
+
+func shelfUser(i int) string { return []string{"", "u1", "u2", "u3"}[i/2%4] }
+
+// timeBounds asks for the time before, at and after that of items which are a
+// microsecond apart.
+func timeBounds(t *testing.T, d *db) {
+	const items = 4
+	at := func(i int) time.Time { return noon.Add(time.Duration(i) * time.Microsecond) }
+	changes := new(payments.Changes)
+	for i := range items {
+		a := stateOf(fmt.Sprint("o", i), orderCreated)
+		a.Disputes = disputesOf(a.OrderID, fmt.Sprint("d", i))
+		a.Order.State.CreatedAt, a.Disputes[0].State.OpenedAt = at(i), at(i)
+		e := event(order(fmt.Sprint("e", i), 0, orderCreated, of(a.OrderID), happened(at(i))), applied, noReason)
+		changes.Aggregates, changes.Events = append(changes.Aggregates, a), append(changes.Events, e)
+	}
+	d.commit(changes)
+	elsewhere := time.FixedZone("elsewhere", -5*3600)
+	for low := range items + 1 {
+		for high := low; high <= items; high++ {
+			from, to := at(low).In(elsewhere), at(high).In(elsewhere)
+			var orders []payments.Order
+			var disputes []payments.Dispute
+			for _, a := range changes.Aggregates[low:high] {
+				orders, disputes = append(orders, a.Order.State), append(disputes, a.Disputes[0].State)
+			}
+			d.orderListing(payments.OrderQuery{From: from, To: to}, orders).check(t, whole)
+			d.disputeListing(payments.DisputeQuery{From: from, To: to}, disputes).check(t, whole)
+			d.eventListing(payments.EventQuery{From: from, To: to}, changes.Events[low:high]).check(t, whole)
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+// oneWriterWins races for a version, a new order, a new event and a new dispute.
+func oneWriterWins(t *testing.T, d *db) {
+	d.commit(&payments.Changes{Aggregates: []*payments.Aggregate{stateOf("o1", orderCreated)}})
+	handles := []payments.Store{d.Store, d.Open(t)}
+	for name, changes := range map[string]func(writer int) *payments.Changes{
+		"version": func(int) *payments.Changes {
+			a := stateOf("o1", orderUpdated)
+			a.Version = 1
+			return &payments.Changes{Aggregates: []*payments.Aggregate{a}}
+		},
+		"order": func(int) *payments.Changes {
+			return &payments.Changes{Aggregates: []*payments.Aggregate{stateOf("o2", orderCreated)}}
+		},
+		"event": func(writer int) *payments.Changes {
+			id := fmt.Sprint("event", writer)
+			e := event(order("e1", 0, orderCreated, of(id)), applied, noReason)
+			return &payments.Changes{Aggregates: []*payments.Aggregate{stateOf(id, orderCreated)}, Events: []*payments.Event{e}}
+		},
+		"dispute": func(writer int) *payments.Changes {
+			a := stateOf(fmt.Sprint("dispute", writer), orderCreated)
+			a.Disputes = disputesOf(a.OrderID, "d1")
+			return &payments.Changes{Aggregates: []*payments.Aggregate{a}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if won := race(t, handles, changes); won != 1 {
+				t.Errorf("%d writers won, want 1", won)
+			}
+		})
+	}
+	page, err := d.Orders(t.Context(), payments.OrderQuery{Page: whole})
+	if err != nil || len(page.Items) != 4 { // o1, o2 and the winners' of the other two
+		t.Errorf("%d orders (%v), want 4: a loser left one behind", len(page.Items), err)
+	}
+}
+
+// race has eight writers commit at once, and tells how many did not lose.
+func race(t *testing.T, handles []payments.Store, changes func(writer int) *payments.Changes) int32 {
+	var writers sync.WaitGroup
+	var won atomic.Int32
+	for writer := range 8 {
+		writers.Go(func() {
+			switch err := handles[writer%len(handles)].Commit(t.Context(), changes(writer)); {
+			case err == nil:
+				won.Add(1)
+			case !errors.Is(err, payments.ErrRaced):
+				t.Errorf("error %v, want ErrRaced", err)
+			}
+		})
+	}
+	writers.Wait()
+	return won.Load()
+}
+
+// loadWhileWriting: Commit finds out that a version moved on after it was loaded.
+// What was loaded with it may be newer, then, but must not be older: nobody would
+// find that out.
+func loadWhileWriting(t *testing.T, d *db) {
+	const versions = 100
+	other := d.Open(t)
+	var writer sync.WaitGroup
+	var done atomic.Bool
+	defer writer.Wait()
+	writer.Go(func() {
+		defer done.Store(true)
+		for version := range versions {
+			a := stateOf("o1", orderUpdated)
+			a.Version, a.Disputes = int64(version), disputesOf("o1", "d1")
+			a.Order.State.Amount.MinorUnits, a.Disputes[0].State.Amount.MinorUnits = a.Version+1, a.Version+1
+			if err := other.Commit(t.Context(), &payments.Changes{Aggregates: []*payments.Aggregate{a}}); err != nil {
+				t.Errorf("write version %d: %v", version, err)
+				return
+			}
+		}
+	})
+	for !done.Load() {
+		a := d.load(payments.Lookup{OrderIDs: []string{"o1"}}).Aggregates["o1"]
+		if a == nil {
+			continue // not written yet
+		}
+		if len(a.Disputes) != 1 || a.Order.State.Amount.MinorUnits < a.Version || a.Disputes[0].State.Amount.MinorUnits < a.Version {
+			t.Fatalf("loaded with version %d: %+v", a.Version, a)
+		}
+	}
+}
+
+// discardWhileWriting has two operators discard the same dead letters while a
+// ledger writes.
+func discardWhileWriting(t *testing.T, d *db) {
+	const letters = 20
+	changes := new(payments.Changes)
+	for i := range letters {
+		changes.DeadLetters = append(changes.DeadLetters, letter(event(order(fmt.Sprint("e", i), 0, orderCreated), dead, conflict)))
+	}
+	d.commit(changes)
+	all := d.letters()
+	var people sync.WaitGroup
+	for _, operator := range []Store{d.Store, d.Open(t)} {
+		people.Go(func() {
+			for _, l := range all {
+				if err := operator.Discard(t.Context(), l.ID, noon); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	other := d.Open(t)
+	people.Go(func() {
+		for i := range letters {
+			id := fmt.Sprint("o", i)
+			if err := other.Commit(t.Context(), &payments.Changes{Aggregates: []*payments.Aggregate{stateOf(id, orderCreated)}}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	people.Wait()
+	if open := d.openLetters(); len(open) != 0 {
+		t.Errorf("%d dead letters are open after all were discarded", len(open))
+	}
+}
+
+func endedContext(t *testing.T, d *db) {
+	lookup := contested(d)
+	before := d.everything(lookup)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	id := d.theLetter().ID
+	for name, call := range map[string]func() error{
+		"Commit":     func() error { return d.Commit(ended, allKinds()) },
+		"Load":       func() error { _, err := d.Load(ended, lookup); return err },
+		"History":    func() error { _, err := d.History(ended, lookup.OrderIDs); return err },
+		"DeadLetter": func() error { _, err := d.DeadLetter(ended, id); return err },
+		"Order":      func() error { _, err := d.Order(ended, "o1"); return err },
+		"Events":     func() error { _, err := d.Events(ended, payments.EventQuery{Page: whole}); return err },
+		"Discard":    func() error { return d.Discard(ended, id, noon) },
+	} {
+		if err := call(); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: error %v, want the context's", name, err)
+		}
+	}
+	wantLines(t, "after calls in an ended context", d.everything(lookup), before)
+	d.commit(allKinds()) // the handle is as good as before
+}
+
+// cutShort ends the context while the commit is under way. Nobody knows then what
+// became of it, so the same is sent again: after that all of it is there, once.
+func cutShort(t *testing.T, d *db) {
+	const commits = 30
+	for i := range commits {
+		id := fmt.Sprintf("o%02d", i)
+		e := event(order(id, 0, orderNone, of(id)), dead, illegal)
+		changes := &payments.Changes{
+			Aggregates:  []*payments.Aggregate{stateOf(id, orderCreated)},
+			Events:      []*payments.Event{e},
+			DeadLetters: []*payments.DeadLetter{letter(e)},
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var cutting sync.WaitGroup
+		cutting.Go(cancel)
+		first := d.Commit(ctx, changes)
+		cutting.Wait()
+		switch second := d.Commit(t.Context(), changes); {
+		case first == nil && second == nil:
+			t.Errorf("commit %d was lost", i)
+		case second != nil && !errors.Is(second, payments.ErrRaced):
+			t.Errorf("commit %d, sent again: %v", i, second)
+		}
+	}
+	page, err := d.Orders(t.Context(), payments.OrderQuery{Page: whole})
+	d.check(err)
+	if orders, events, letters := len(page.Items), len(d.events()), len(d.letters()); orders != commits || events != commits || letters != commits {
+		t.Errorf("%d orders, %d events and %d dead letters, want %d of each", orders, events, letters, commits)
+	}
+}
