@@ -41,6 +41,11 @@ func (c *dataConfig) url() string {
 // data directory.
 func (c *dirConfig) brokerDir() string { return filepath.Join(c.dir, "broker") }
 
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // lockDir makes the directory if need be and takes it for this process alone.
 // Two writers in one directory would each lose what the other acknowledged. The
 // operating system drops the lock with the process, however it ends.

@@ -8,13 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/payrelay/payrelay/modules/store/sqlite"
+	"github.com/payrelay/payrelay/modules/store"
 )
 
 // migrator brings a database's schema up to date.
 type migrator interface {
 	Migrate(ctx context.Context) error
-	Migrations(ctx context.Context) ([]sqlite.Migration, error)
+	Migrations(ctx context.Context) ([]store.Migration, error)
 }
 
 func newMigrate() *cobra.Command {
@@ -31,9 +31,9 @@ func newMigrateUp() *cobra.Command {
 	}
 	register(command, &data)
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		return withDatabase(command.Context(), data, func(db database) error {
+		return withNewDatabase(command.Context(), data, func(db database) error {
 			if err := db.Migrate(command.Context()); err != nil {
-				return fmt.Errorf("migrate the database: %w", err)
+				return err
 			}
 			return printMigrations(command, db)
 		})
@@ -53,20 +53,6 @@ func newMigrateStatus() *cobra.Command {
 		return withDatabase(command.Context(), data, func(db database) error { return printMigrations(command, db) })
 	}
 	return command
-}
-
-// withDatabase opens the database for one command, beside a running process if
-// there is one: every change that a command makes is a transaction of its own.
-func withDatabase(ctx context.Context, data dataConfig, use func(database) error) error {
-	db, err := openDatabase(ctx, data.url())
-	if err != nil {
-		return err
-	}
-	if err := use(db); err != nil {
-		_ = db.Close() // the first error is the one that matters
-		return err
-	}
-	return db.Close()
 }
 
 func printMigrations(command *cobra.Command, db database) error {

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,58 +11,86 @@ import (
 	"github.com/payrelay/payrelay/modules/admin"
 )
 
-// process is what a serve command builds: the parts it runs, and what it tells
-// the user about them.
+// process is what a serve command runs, and what it tells the user about it.
 type process struct {
 	log   *slog.Logger
 	admin *admin.Server
-	parts []part
-	// serving is what listens where, in the order of the parts.
+	crew  *crew
+	// serving is what listens where, in the order of starting.
 	serving []listener
 }
 
 type listener struct{ name, url, what string }
 
-// newProcess starts with the admin listener, which outlives everything else.
-func newProcess(logs logConfig, cfg admin.Config) (*process, error) {
+// runProcess builds a process and runs it until ctx ends or a part fails. build
+// starts the parts, each as soon as it is built; when it fails, what it had
+// started is stopped like anything else. introduce is called when all are
+// started. Being told to stop while starting is a clean stop.
+func runProcess(ctx context.Context, logs logConfig, build func(context.Context, *process) error, introduce func(*process)) error {
 	log, err := logs.logger(os.Stderr)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	server, err := admin.New(cfg, log)
+	p := &process{log: log, crew: newCrew()}
+	if err := build(ctx, p); err != nil {
+		if ctx.Err() != nil {
+			err = nil
+		}
+		return errors.Join(err, p.crew.stop())
+	}
+	p.announce()
+	introduce(p)
+	if failed := p.crew.wait(ctx); failed != "" {
+		log.Warn("stopping because a part failed", "part", failed)
+	} else {
+		log.Info("stopping")
+	}
+	p.admin.SetReady(false)
+	return p.crew.stop()
+}
+
+func (p *process) announce() {
+	for _, l := range p.serving {
+		p.log.Info("listening", "name", l.name, "url", l.url)
+	}
+	p.admin.SetReady(true)
+	p.log.Info("ready", "version", versionText())
+}
+
+// addAdmin adds the admin listener. It comes right after the locks, so that it
+// outlives everything that it tells about.
+func (p *process) addAdmin(ctx context.Context, cfg admin.Config) error {
+	server, err := admin.New(cfg, p.log)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	p := &process{log: log, admin: server}
-	p.add("admin listener", server.Run)
+	p.admin = server
+	p.crew.start(ctx, "admin listener", server.Run)
 	p.listens("admin", "http://"+server.Addr(), "/livez /readyz /metrics /debug/pprof")
-	return p, nil
+	return nil
 }
 
-// add appends a part: it starts after those before it, and stops before them.
-func (p *process) add(name string, run func(context.Context) error) {
-	p.parts = append(p.parts, part{name, run})
+// addLock takes a directory for this process alone. Locks come first, so that
+// a second process on the same data is told so, and not about its ports.
+func (p *process) addLock(ctx context.Context, dir string) error {
+	unlock, err := lockDir(dir)
+	if err != nil {
+		return err
+	}
+	p.closeLater(ctx, "lock of "+dir, unlock)
+	return nil
 }
 
-func (p *process) addClosing(name string, closeIt func() error) {
-	p.parts = append(p.parts, closing(name, closeIt))
+// closeLater adds a part that has nothing to do but to be closed.
+func (p *process) closeLater(ctx context.Context, name string, closeIt func() error) {
+	p.crew.start(ctx, name, func(ctx context.Context) error {
+		<-ctx.Done()
+		return closeIt()
+	})
 }
 
 func (p *process) listens(name, url, what string) {
 	p.serving = append(p.serving, listener{name, url, what})
-}
-
-// run runs all parts until ctx ends or one fails. ready is called when they have
-// started.
-func (p *process) run(ctx context.Context, ready func()) error {
-	return run(ctx, p.log, p.parts, func() {
-		for _, l := range p.serving {
-			p.log.Info("listening", "name", l.name, "url", l.url)
-		}
-		p.admin.SetReady(true)
-		p.log.Info("ready", "version", versionText())
-		ready()
-	}, func() { p.admin.SetReady(false) })
 }
 
 // introduce tells a person what listens where.
@@ -73,12 +102,12 @@ func (p *process) introduce(out io.Writer, headline string) {
 	fmt.Fprintln(out)
 }
 
-// url is where a part of that name listens.
+// url is where the listener of that name is.
 func (p *process) url(name string) string {
 	for _, l := range p.serving {
 		if l.name == name {
 			return l.url
 		}
 	}
-	return ""
+	panic("no listener is called " + name)
 }

@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/payrelay/payrelay/modules/api"
@@ -23,67 +22,64 @@ type apiConfig struct {
 // one shard. The queue is bounded, for what waits longer than the callers do is
 // work for nobody.
 var applyBatch = payments.BatcherConfig{
-	Shards:     1,
-	MaxBatch:   512,
-	MaxWaiting: 8192,
-	Timeout:    30 * time.Second,
+	Shards:          1,
+	MaxBatch:        512,
+	MaxWaitingBytes: 64 << 20,
+	Timeout:         30 * time.Second,
+}
+
+// apiRole is what others connect to when all roles are one process.
+type apiRole struct {
+	// ledger records without grouping, grouped with group commit.
+	ledger  *payments.Ledger
+	grouped payments.Applier
 }
 
 // addAPI adds the role that owns the data: store, group commit, the internal
-// and the public listener and, in kafka mode, the consumer. It returns the
-// Applier that group commit is.
-func (p *process) addAPI(ctx context.Context, cfg apiConfig) (payments.Applier, error) {
-	store, err := p.addDatabase(ctx, cfg.data)
+// and the public listener and, in kafka mode, the consumer.
+func (p *process) addAPI(ctx context.Context, cfg apiConfig) (*apiRole, error) {
+	store, err := p.addDatabase(ctx, cfg.data.url())
 	if err != nil {
 		return nil, err
 	}
 	ledger := payments.NewLedger(store)
-	counted := p.admin.Instrument("ledger", ledger)
-	batcher := payments.NewBatcher(counted, applyBatch)
-	p.addClosing("group commit", func() error { batcher.Close(); return nil })
-	if err := p.addListeners(cfg, batcher, store); err != nil {
+	batcher := payments.NewBatcher(p.admin.Instrument("ledger", ledger), applyBatch)
+	p.closeLater(ctx, "group commit", func() error { batcher.Close(); return nil })
+	if err := p.addListeners(ctx, cfg.api, batcher, store); err != nil {
 		return nil, err
 	}
+	role := &apiRole{ledger: ledger, grouped: batcher}
 	if cfg.wire.Mode == transport.Kafka {
-		// A partition's batch is one already: it goes straight to the ledger.
-		return batcher, p.addConsumer(ctx, cfg.kafka, counted, ledger)
+		cfg.kafka.Unary = !cfg.wire.Batch
+		return role, p.addConsumer(ctx, cfg.kafka, role)
 	}
-	return batcher, nil
+	return role, nil
 }
 
-// addDatabase takes the data directory, opens the database in it and brings its
-// schema up to date.
-func (p *process) addDatabase(ctx context.Context, cfg dataConfig) (database, error) {
-	unlock, err := lockDir(cfg.dir)
+// addDatabase opens the database and brings its schema up to date.
+func (p *process) addDatabase(ctx context.Context, url string) (database, error) {
+	store, err := openDatabase(ctx, url)
 	if err != nil {
 		return nil, err
 	}
-	p.addClosing("data directory", unlock)
-	store, err := openDatabase(ctx, cfg.url())
-	if err != nil {
-		return nil, err
-	}
-	if err := store.Migrate(ctx); err != nil {
-		return nil, fmt.Errorf("migrate the database: %w", err)
-	}
+	p.closeLater(ctx, "database", store.Close)
 	p.admin.AddCheck("database", store.Ping)
-	p.addClosing("database", store.Close)
-	return store, nil
+	return store, store.Migrate(ctx)
 }
 
-func (p *process) addListeners(cfg apiConfig, next payments.Applier, store database) error {
+func (p *process) addListeners(ctx context.Context, cfg api.Config, next payments.Applier, store database) error {
 	relay := api.NewRelay(p.admin.Instrument("api", next), payments.Validate, p.log)
-	internal, err := api.NewInternal(cfg.api, relay, p.log)
+	internal, err := api.NewInternal(cfg, relay, p.log)
 	if err != nil {
 		return err
 	}
-	p.add("internal listener", internal.Run)
+	p.crew.start(ctx, "internal listener", internal.Run)
 	p.listens("internal", "http://"+internal.Addr(), "RelayService (Connect, gRPC), /internal/updates/orders, /internal/updates/disputes")
-	public, err := api.NewPublic(cfg.api, store, p.log)
+	public, err := api.NewPublic(cfg, store, p.log)
 	if err != nil {
 		return err
 	}
-	p.add("api listener", public.Run)
+	p.crew.start(ctx, "api listener", public.Run)
 	p.listens("api", "http://"+public.Addr(), "/orders /orders/events /disputes /disputes/events")
 	return nil
 }
@@ -95,14 +91,16 @@ const onlyInstance = "payrelay-api"
 // errNotJoined is normal for a moment after a start and during a rebalance.
 var errNotJoined = errors.New("the consumer is not a member of its group")
 
-func (p *process) addConsumer(ctx context.Context, cfg transport.KafkaConfig, next payments.Applier, ledger *payments.Ledger) error {
+// addConsumer adds the far side of mode kafka. A partition's batch is one
+// already, so it goes straight to the ledger.
+func (p *process) addConsumer(ctx context.Context, cfg transport.KafkaConfig, role *apiRole) error {
 	if err := p.awaitTopics(ctx, cfg); err != nil {
 		return err
 	}
 	if cfg.InstanceID == "" {
 		cfg.InstanceID = onlyInstance
 	}
-	consumer, err := transport.NewConsumer(cfg, p.admin.Instrument("consumer", next), ledger, p.log)
+	consumer, err := transport.NewConsumer(cfg, p.admin.Instrument("consumer", role.ledger), role.ledger, p.log)
 	if err != nil {
 		return err
 	}
@@ -112,6 +110,8 @@ func (p *process) addConsumer(ctx context.Context, cfg transport.KafkaConfig, ne
 		}
 		return nil
 	})
-	p.add("consumer", consumer.Run)
+	p.admin.AddGauge("payrelay_consumer_lag_records", "Records published to this process's partitions and not yet applied.",
+		func() float64 { return float64(consumer.Lag()) })
+	p.crew.start(ctx, "consumer", consumer.Run)
 	return nil
 }

@@ -32,7 +32,7 @@ func (p *process) addIngest(ctx context.Context, cfg ingestConfig, direct paymen
 	}
 	if cfg.wire.Batch && cfg.wire.Mode.RPC() {
 		batcher := payments.NewBatcher(wire, laneBatch(cfg.retry.Timeout))
-		p.addClosing("lanes", func() error { batcher.Close(); return nil })
+		p.closeLater(ctx, "lanes", func() error { batcher.Close(); return nil })
 		wire = batcher
 	}
 	cfg.ingest.Wrap = func(next http.Handler) http.Handler { return p.admin.HTTP("ingest", next) }
@@ -41,7 +41,7 @@ func (p *process) addIngest(ctx context.Context, cfg ingestConfig, direct paymen
 	if err != nil {
 		return err
 	}
-	p.add("ingest listener", server.Run)
+	p.crew.start(ctx, "ingest listener", server.Run)
 	p.listens("ingest", "http://"+server.Addr(), "POST /webhooks/payments/orders, /webhooks/payments/chargebacks")
 	return nil
 }
@@ -51,11 +51,11 @@ func (p *process) addIngest(ctx context.Context, cfg ingestConfig, direct paymen
 // against one that ignores it.
 func laneBatch(timeout time.Duration) payments.BatcherConfig {
 	return payments.BatcherConfig{
-		Shards:     lanes,
-		MaxBatch:   512,
-		MaxWaiting: 4096,
-		Timeout:    timeout + time.Second,
-		Divide:     transport.Final,
+		Shards:          lanes,
+		MaxBatch:        512,
+		MaxWaitingBytes: 32 << 20,
+		Timeout:         timeout + time.Second,
+		Divide:          transport.Divides,
 	}
 }
 
@@ -68,18 +68,20 @@ func (p *process) addWire(ctx context.Context, cfg ingestConfig, direct payments
 		if err := p.awaitTopics(ctx, cfg.kafka); err != nil {
 			return nil, err
 		}
+		cfg.kafka.Unary = !cfg.wire.Batch
 		producer, err := transport.NewKafka(cfg.kafka)
 		if err != nil {
 			return nil, err
 		}
-		p.addClosing("producer", producer.Close)
+		p.closeLater(ctx, "producer", producer.Close)
 		return transport.Resilient(producer, cfg.retry, p.log), nil
 	default:
+		cfg.rpc.Unary = !cfg.wire.Batch
 		client, err := transport.NewRPC(cfg.wire.Mode, cfg.rpc)
 		if err != nil {
 			return nil, err
 		}
-		p.addClosing("client", client.Close)
+		p.closeLater(ctx, "client", client.Close)
 		return transport.Resilient(client, cfg.retry, p.log), nil
 	}
 }

@@ -4,80 +4,67 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 )
+
+// crew is the parts of a process that are under way, in the order in which they
+// were started. Each is stopped before those that it was started after, so that
+// what a part needs outlives it.
+type crew struct {
+	parts []*part
+	// failed holds the name of the first part that ended by itself.
+	failed chan string
+}
+
+func newCrew() *crew { return &crew{failed: make(chan string, 1)} }
 
 // part is one thing that a process runs. Its run blocks until ctx ends and its
 // work has drained; coming back earlier means that it failed.
 type part struct {
-	name string
-	run  func(ctx context.Context) error
-}
-
-// closing is a part that has nothing to do but to be closed.
-func closing(name string, closeIt func() error) part {
-	return part{name, func(ctx context.Context) error {
-		<-ctx.Done()
-		return closeIt()
-	}}
-}
-
-// running is a part under way.
-type running struct {
-	part
+	name   string
 	cancel context.CancelFunc
 	done   chan error
 }
 
-// run starts the parts in their order, calls ready, and waits until ctx ends or
-// a part fails. Then it calls stopping and stops the parts in reverse, each
-// awaited before the next, so that what a part needs outlives it. It returns
-// what failed; nil is a clean stop.
-func run(ctx context.Context, log *slog.Logger, parts []part, ready, stopping func()) error {
-	failed := make(chan string, len(parts))
-	started := make([]*running, len(parts))
-	for i, p := range parts {
-		started[i] = start(ctx, p, failed)
-	}
-	ready()
-	select {
-	case <-ctx.Done():
-		log.Info("stopping")
-	case name := <-failed:
-		log.Info("stopping because a part failed", "part", name)
-	}
-	stopping()
-	var failures []error
-	for _, r := range slices.Backward(started) {
-		if err := r.stop(); err != nil {
-			failures = append(failures, err)
-		}
-	}
-	return errors.Join(failures...)
-}
-
-// start runs a part apart from ctx's end: only stop tells it to stop.
-func start(ctx context.Context, p part, failed chan<- string) *running {
+// start runs a part until stop tells it to end; ctx gives values only.
+func (c *crew) start(ctx context.Context, name string, run func(ctx context.Context) error) {
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	r := &running{part: p, cancel: cancel, done: make(chan error, 1)}
+	p := &part{name: name, cancel: cancel, done: make(chan error, 1)}
+	c.parts = append(c.parts, p)
 	go func() {
-		err := p.run(own)
+		err := run(own)
 		if own.Err() == nil {
 			if err == nil {
 				err = errors.New("ended by itself")
 			}
-			failed <- p.name
+			select {
+			case c.failed <- name:
+			default: // another one was first
+			}
 		}
-		r.done <- err
+		p.done <- err
 	}()
-	return r
 }
 
-func (r *running) stop() error {
-	r.cancel()
-	if err := <-r.done; err != nil {
-		return fmt.Errorf("%s: %w", r.name, err)
+// wait blocks until ctx ends, or a part does: then it is that part's name.
+func (c *crew) wait(ctx context.Context) (failed string) {
+	select {
+	case <-ctx.Done():
+		return ""
+	case name := <-c.failed:
+		return name
 	}
-	return nil
+}
+
+// stop stops the parts in reverse, each awaited before the next. The error is
+// of every part that failed, before or while it was stopped.
+func (c *crew) stop() error {
+	var failures []error
+	for _, p := range slices.Backward(c.parts) {
+		p.cancel()
+		if err := <-p.done; err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", p.name, err))
+		}
+	}
+	return errors.Join(failures...)
 }

@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -22,52 +21,84 @@ func (j *journal) note(line string) {
 	j.lines = append(j.lines, line)
 }
 
-func (j *journal) part(name string, result error) part {
-	return part{name, func(ctx context.Context) error {
+// part is one that ends with that result when it is told to.
+func (j *journal) part(name string, result error) func(context.Context) error {
+	return func(ctx context.Context) error {
 		<-ctx.Done()
-		j.note("stopped " + name)
+		j.note(name)
 		return result
-	}}
+	}
 }
 
-func TestRunStopsInReverseAfterReadiness(t *testing.T) {
+func TestCrewStopsInReverse(t *testing.T) {
+	var j journal
+	c := newCrew()
+	for _, name := range []string{"store", "api", "ingest"} {
+		c.start(t.Context(), name, j.part(name, nil))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if failed := c.wait(ctx); failed != "" {
+		t.Errorf("%s failed", failed)
+	}
+	if err := c.stop(); err != nil {
+		t.Errorf("stop = %v", err)
+	}
+	if want := []string{"ingest", "api", "store"}; !slices.Equal(j.lines, want) {
+		t.Errorf("stopped %q, want %q", j.lines, want)
+	}
+}
+
+// The end of the context that a part was started with is not yet its own.
+func TestCrewOutlivesTheSignal(t *testing.T) {
 	var j journal
 	ctx, cancel := context.WithCancel(t.Context())
-	err := run(ctx, slog.New(slog.DiscardHandler), []part{j.part("store", nil), j.part("api", nil), j.part("ingest", nil)},
-		func() { j.note("ready"); cancel() }, func() { j.note("not ready") })
-	if err != nil {
-		t.Fatalf("run = %v", err)
-	}
-	want := []string{"ready", "not ready", "stopped ingest", "stopped api", "stopped store"}
-	if !slices.Equal(j.lines, want) {
-		t.Errorf("got %q, want %q", j.lines, want)
+	c := newCrew()
+	released := make(chan struct{})
+	c.start(ctx, "store", func(own context.Context) error {
+		<-ctx.Done()
+		if own.Err() != nil {
+			t.Error("the part was told to stop before its turn")
+		}
+		close(released)
+		return j.part("store", nil)(own)
+	})
+	cancel()
+	<-released
+	if err := c.stop(); err != nil {
+		t.Error(err)
 	}
 }
 
-func TestRunStopsEverythingWhenAPartFails(t *testing.T) {
-	for name, result := range map[string]error{"it fails": errors.New("disk on fire"), "ended by itself": nil} {
+func TestCrewTellsWhichPartFailed(t *testing.T) {
+	for name, result := range map[string]error{"it fails": errors.New("disk on fire"), "it ends by itself": nil} {
 		t.Run(name, func(t *testing.T) {
 			var j journal
-			failing := part{"broker", func(context.Context) error { return result }}
-			err := run(t.Context(), slog.New(slog.DiscardHandler), []part{j.part("store", nil), failing, j.part("ingest", nil)},
-				func() {}, func() { j.note("not ready") })
-			if err == nil || !strings.Contains(err.Error(), "broker") || (result != nil && !errors.Is(err, result)) {
-				t.Errorf("run = %v, want what failed in the broker", err)
+			c := newCrew()
+			c.start(t.Context(), "store", j.part("store", nil))
+			c.start(t.Context(), "broker", func(context.Context) error { return result })
+			c.start(t.Context(), "ingest", j.part("ingest", nil))
+			if failed := c.wait(t.Context()); failed != "broker" {
+				t.Errorf("wait = %q, want broker", failed)
 			}
-			want := []string{"not ready", "stopped ingest", "stopped store"}
-			if !slices.Equal(j.lines, want) {
-				t.Errorf("got %q, want %q", j.lines, want)
+			err := c.stop()
+			if err == nil || !strings.Contains(err.Error(), "broker") || (result != nil && !errors.Is(err, result)) {
+				t.Errorf("stop = %v, want what failed in the broker", err)
+			}
+			if want := []string{"ingest", "store"}; !slices.Equal(j.lines, want) {
+				t.Errorf("stopped %q, want %q", j.lines, want)
 			}
 		})
 	}
 }
 
-func TestRunReportsWhatFailsWhileStopping(t *testing.T) {
+func TestCrewReportsAllThatFailsWhileStopping(t *testing.T) {
 	var j journal
-	ctx, cancel := context.WithCancel(t.Context())
+	c := newCrew()
 	one, two := errors.New("one"), errors.New("two")
-	err := run(ctx, slog.New(slog.DiscardHandler), []part{j.part("a", one), j.part("b", two)}, cancel, func() {})
-	if !errors.Is(err, one) || !errors.Is(err, two) {
-		t.Errorf("run = %v, want both failures", err)
+	c.start(t.Context(), "a", j.part("a", one))
+	c.start(t.Context(), "b", j.part("b", two))
+	if err := c.stop(); !errors.Is(err, one) || !errors.Is(err, two) {
+		t.Errorf("stop = %v, want both failures", err)
 	}
 }

@@ -51,28 +51,51 @@ func serveAll(ctx context.Context, cfg allConfig, out io.Writer) error {
 	if err := validate(cfg.ingest, cfg.retry, cfg.api); err != nil {
 		return err
 	}
-	p, err := newProcess(cfg.log, cfg.admin)
-	if err != nil {
-		return err
-	}
-	if cfg.wire.Mode == transport.Kafka && len(cfg.kafka.Brokers) == 0 {
-		if cfg.kafka.Brokers, err = p.addBroker(cfg.broker, cfg.data.dirConfig, cfg.kafka.TopicConfig); err != nil {
-			return err
-		}
-	}
-	cfg.kafka.Unary = !cfg.wire.Batch
-	group, err := p.addAPI(ctx, apiConfig{cfg.data, cfg.api, cfg.wire, cfg.kafka})
-	if err != nil {
-		return err
-	}
-	rpc := transport.RPCConfig{URL: p.url("internal"), Token: cfg.api.InternalToken, Unary: !cfg.wire.Batch}
-	if err := p.addIngest(ctx, ingestConfig{cfg.ingest, cfg.wire, cfg.retry, rpc, cfg.kafka}, group); err != nil {
-		return err
-	}
-	return p.run(ctx, func() {
+	return runProcess(ctx, cfg.log, cfg.build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay is ready: every role in one process, mode %s, data in %s", cfg.wire.Mode, cfg.data.dir))
 		p.suggest(out)
 	})
+}
+
+func (cfg allConfig) build(ctx context.Context, p *process) error {
+	embedded := cfg.wire.Mode == transport.Kafka && len(cfg.kafka.Brokers) == 0
+	backlog := !embedded && exists(cfg.data.brokerDir())
+	if err := p.addDataLocks(ctx, cfg.data, embedded || backlog); err != nil {
+		return err
+	}
+	if err := p.addAdmin(ctx, cfg.admin); err != nil {
+		return err
+	}
+	if embedded {
+		brokers, err := p.addBroker(ctx, cfg.broker, cfg.data.dirConfig, cfg.kafka.TopicConfig)
+		if err != nil {
+			return err
+		}
+		cfg.kafka.Brokers = brokers
+	}
+	role, err := p.addAPI(ctx, apiConfig{cfg.data, cfg.api, cfg.wire, cfg.kafka})
+	if err != nil {
+		return err
+	}
+	if backlog {
+		if err := p.addBacklog(ctx, cfg, role); err != nil {
+			return err
+		}
+	}
+	rpc := transport.RPCConfig{URL: p.url("internal"), Token: cfg.api.InternalToken}
+	return p.addIngest(ctx, ingestConfig{cfg.ingest, cfg.wire, cfg.retry, rpc, cfg.kafka}, role.grouped)
+}
+
+// addBacklog applies what the embedded broker accepted before this process was
+// told to use another wire: it was answered 2xx.
+func (p *process) addBacklog(ctx context.Context, cfg allConfig, role *apiRole) error {
+	p.log.Info("the embedded broker's log from an earlier start is applied too", "dir", cfg.data.brokerDir())
+	brokers, err := p.addBroker(ctx, cfg.broker, cfg.data.dirConfig, cfg.kafka.TopicConfig)
+	if err != nil {
+		return err
+	}
+	cfg.kafka.Brokers = brokers
+	return p.addConsumer(ctx, cfg.kafka, role)
 }
 
 // suggest shows the whole way of a webhook in two commands.

@@ -47,15 +47,18 @@ func serveAPI(ctx context.Context, cfg serveAPIConfig, out io.Writer) error {
 	if err := validate(cfg.api); err != nil {
 		return err
 	}
-	p, err := newProcess(cfg.log, cfg.admin)
-	if err != nil {
-		return err
-	}
-	cfg.kafka.Unary = !cfg.wire.Batch
-	if _, err := p.addAPI(ctx, apiConfig{cfg.data, cfg.api, cfg.wire, cfg.kafka}); err != nil {
-		return err
-	}
-	return p.run(ctx, func() {
+	return runProcess(ctx, cfg.log, cfg.build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay api is ready: mode %s, data in %s", cfg.wire.Mode, cfg.data.dir))
 	})
+}
+
+func (cfg serveAPIConfig) build(ctx context.Context, p *process) error {
+	if err := p.addDataLocks(ctx, cfg.data, false); err != nil {
+		return err
+	}
+	if err := p.addAdmin(ctx, cfg.admin); err != nil {
+		return err
+	}
+	_, err := p.addAPI(ctx, apiConfig{cfg.data, cfg.api, cfg.wire, cfg.kafka})
+	return err
 }

@@ -35,33 +35,33 @@ func newServeBroker() *cobra.Command {
 }
 
 func serveBroker(ctx context.Context, cfg serveBrokerConfig, out io.Writer) error {
-	p, err := newProcess(cfg.log, cfg.admin)
-	if err != nil {
-		return err
-	}
-	if _, err := p.addBroker(cfg.broker, cfg.dir, cfg.topics); err != nil {
-		return err
-	}
-	return p.run(ctx, func() {
+	return runProcess(ctx, cfg.log, cfg.build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay broker is ready: an embedded single-node log, data in %s", cfg.dir.brokerDir()))
 	})
 }
 
+func (cfg serveBrokerConfig) build(ctx context.Context, p *process) error {
+	if err := p.addLock(ctx, cfg.dir.brokerDir()); err != nil {
+		return err
+	}
+	if err := p.addAdmin(ctx, cfg.admin); err != nil {
+		return err
+	}
+	_, err := p.addBroker(ctx, cfg.broker, cfg.dir, cfg.topics)
+	return err
+}
+
 // addBroker adds the embedded broker with its topics and tells where it listens.
-func (p *process) addBroker(cfg broker.Config, dir dirConfig, topics transport.TopicConfig) (brokers []string, err error) {
+// Its directory must be locked.
+func (p *process) addBroker(ctx context.Context, cfg broker.Config, dir dirConfig, topics transport.TopicConfig) (brokers []string, err error) {
 	if err := topics.Validate(); err != nil {
 		return nil, err
 	}
-	unlock, err := lockDir(dir.brokerDir())
+	b, err := broker.Open(cfg, dir.brokerDir(), topics.Names(), topics.Group, p.log)
 	if err != nil {
 		return nil, err
 	}
-	p.addClosing("broker directory", unlock)
-	b, err := broker.Open(cfg, dir.brokerDir(), topics.Names(), p.log)
-	if err != nil {
-		return nil, err
-	}
-	p.add("broker", b.Run)
+	p.crew.start(ctx, "broker", b.Run)
 	p.listens("broker", b.Addr(), "Kafka protocol")
 	return []string{b.Addr()}, nil
 }

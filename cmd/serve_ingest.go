@@ -48,15 +48,14 @@ func serveIngest(ctx context.Context, cfg serveIngestConfig, out io.Writer) erro
 	if err := validate(cfg.ingest, cfg.retry); err != nil {
 		return err
 	}
-	p, err := newProcess(cfg.log, cfg.admin)
-	if err != nil {
-		return err
-	}
-	cfg.rpc.Unary, cfg.kafka.Unary = !cfg.wire.Batch, !cfg.wire.Batch
-	if err := p.addIngest(ctx, ingestConfig{cfg.ingest, cfg.wire, cfg.retry, cfg.rpc, cfg.kafka}, nil); err != nil {
-		return err
-	}
-	return p.run(ctx, func() {
+	return runProcess(ctx, cfg.log, cfg.build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay ingest is ready: mode %s", cfg.wire.Mode))
 	})
+}
+
+func (cfg serveIngestConfig) build(ctx context.Context, p *process) error {
+	if err := p.addAdmin(ctx, cfg.admin); err != nil {
+		return err
+	}
+	return p.addIngest(ctx, ingestConfig{cfg.ingest, cfg.wire, cfg.retry, cfg.rpc, cfg.kafka}, nil)
 }

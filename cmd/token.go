@@ -18,7 +18,7 @@ func (c *tokenConfig) RegisterFlags(fs *flag.FlagSet) {
 // token is the secret, or empty when none is set.
 func (c *tokenConfig) token() (string, error) {
 	if c.file == "" {
-		return os.Getenv("INTERNAL_TOKEN"), nil
+		return strings.TrimSpace(os.Getenv("INTERNAL_TOKEN")), nil
 	}
 	content, err := os.ReadFile(c.file)
 	if err != nil {

@@ -20,6 +20,7 @@ func TestToken(t *testing.T) {
 	for name, c := range map[string]struct{ file, environment, want, wrong string }{
 		"none":              {},
 		"environment":       {environment: long, want: long},
+		"with a newline":    {environment: long + "\n", want: long},
 		"file":              {file: file, want: long + "-file"},
 		"file beats it":     {file: file, environment: long, want: long + "-file"},
 		"empty file":        {file: empty, wrong: "is empty"},

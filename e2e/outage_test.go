@@ -49,6 +49,24 @@ func TestAPIFrozen(t *testing.T) {
 	})
 }
 
+// TestLeavingKafka: what the embedded broker accepted is applied, whatever mode
+// the next start is told to use.
+func TestLeavingKafka(t *testing.T) {
+	inEvery(t, ofKafka, func(t *testing.T, s setup) {
+		c := startCluster(t, s, options{})
+		c.running["api"].kill(t)
+		for i := range 3 {
+			c.accept(t, outageWebhook("left", i), "")
+		}
+		c.running["ingest"].terminate(t)
+		c.running["broker"].terminate(t)
+		c.setup = setup{"http", oneProcess}
+		c.start(t, "all")
+		c.awaitHistory(t, "/orders/events", "left", "left-0 created applied", "left-1 updated applied", "left-2 updated applied")
+		c.accept(t, outageWebhook("left", 3), "applied")
+	})
+}
+
 func ofKafka(s setup) bool { return s.mode == "kafka" && isSplit(s) }
 
 // TestBrokerDown: without its broker the edge promises nothing, says so in time,

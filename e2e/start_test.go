@@ -112,6 +112,9 @@ func TestOneProcessPerDirectory(t *testing.T) {
 	first.awaitReady(t)
 	pid := fmt.Sprintf("process %d", first.command.Process.Pid)
 	wantRefusal(t, runToEnd(t, nil, anyPorts(dir)...), dir, pid)
+	samePort := strings.TrimPrefix(first.url("admin"), "http://") // which is not what is wrong
+	wantRefusal(t, runToEnd(t, nil, anyPorts(dir, "--admin-addr", samePort)...), dir, pid)
+	wantRefusal(t, runToEnd(t, nil, anyPorts(t.TempDir(), "--database-url", "sqlite://"+dir+"/payrelay.db")...), dir, pid)
 	wantRefusal(t, runToEnd(t, nil, "serve", "api", "--mode", "http", "--data-dir", dir, "--admin-addr", "127.0.0.1:0",
 		"--api-addr", "127.0.0.1:0", "--internal-addr", "127.0.0.1:0"), dir, pid)
 	wantRefusal(t, runToEnd(t, nil, "serve", "broker", "--data-dir", dir, "--admin-addr", "127.0.0.1:0", "--broker-addr", "127.0.0.1:0"), dir, pid)

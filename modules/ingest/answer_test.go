@@ -98,7 +98,7 @@ func TestPanicIs500AndLogged(t *testing.T) {
 	cfg := testConfig()
 	next := &recorder{apply: func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) { panic("a bug") }}
 	s := serve(t, cfg, next, defaultTimeouts(cfg.Timeout), &log)
-	got := post(t, s.Handler(), ordersPath, order())
+	got := post(t, s.http.Handler, ordersPath, order())
 	wantRefusal(t, got, http.StatusInternalServerError, "internal")
 	for _, want := range []string{"a bug", "answer_test.go", got.Error.RequestID, "level=ERROR"} {
 		if !strings.Contains(log.String(), want) {
@@ -114,8 +114,8 @@ func TestLogHoldsNoBody(t *testing.T) {
 	var log buffer
 	cfg := testConfig()
 	s := serve(t, cfg, &recorder{}, defaultTimeouts(cfg.Timeout), &log)
-	good := post(t, s.Handler(), ordersPath, order("card", `"4111111111111111"`))
-	bad := post(t, s.Handler(), ordersPath, order("card", `"4111111111111111"`, "status", `7`))
+	good := post(t, s.http.Handler, ordersPath, order("card", `"4111111111111111"`))
+	bad := post(t, s.http.Handler, ordersPath, order("card", `"4111111111111111"`, "status", `7`))
 	if strings.Contains(log.String(), "4111") {
 		t.Error("the log holds a part of the body")
 	}

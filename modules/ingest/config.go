@@ -16,7 +16,8 @@ type Config struct {
 	MaxBody int64
 	// MaxConnections bounds the open connections; more wait in the kernel.
 	MaxConnections int
-	// MaxInFlight bounds the webhooks being read or applied; more are answered 503.
+	// MaxInFlight bounds the webhooks that have come and are being applied; more
+	// are answered 503. What is still being read is bounded by MaxConnections.
 	MaxInFlight int
 	// Timeout bounds one webhook from its headers to its answer, so that the
 	// provider always gets one.

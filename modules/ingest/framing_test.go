@@ -229,8 +229,7 @@ func TestOnlyHTTP1(t *testing.T) {
 // quick are timeouts that a test can wait for.
 func quick() timeouts {
 	return timeouts{
-		readHeader: 150 * time.Millisecond, read: 300 * time.Millisecond,
-		write: 5 * time.Second, idle: 5 * time.Second, drain: 5 * time.Second,
+		readHeader: 150 * time.Millisecond, write: 5 * time.Second, idle: 5 * time.Second, drain: 5 * time.Second,
 	}
 }
 
@@ -238,9 +237,7 @@ func quick() timeouts {
 // not get into the way of others meanwhile.
 func TestSlowHeaders(t *testing.T) {
 	next := &recorder{}
-	limits := quick()
-	limits.read = time.Minute
-	s := serve(t, testConfig(), next, limits, io.Discard)
+	s := serve(t, testConfig(), next, quick(), io.Discard)
 	var slow []net.Conn
 	for range 200 {
 		conn := dial(t, s)
@@ -261,7 +258,9 @@ func TestSlowHeaders(t *testing.T) {
 func TestSlowBody(t *testing.T) {
 	for _, length := range []string{"Content-Length: 1000\r\n", "Transfer-Encoding: chunked\r\n"} {
 		next := &recorder{}
-		s := serve(t, testConfig(), next, quick(), io.Discard)
+		cfg := testConfig()
+		cfg.Timeout = 300 * time.Millisecond
+		s := serve(t, cfg, next, quick(), io.Discard)
 		resp := send(t, dial(t, s), raw(ordersPath, length, "3e8\r\n"+order()[:20]))
 		got := read(t, resp)
 		wantRefusal(t, got, http.StatusServiceUnavailable, "body_incomplete")

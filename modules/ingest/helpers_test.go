@@ -112,7 +112,7 @@ func handler(t testing.TB, next Applier) http.Handler {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.listener.Close() })
-	return s.Handler()
+	return s.http.Handler
 }
 
 // reply is an answer with both of its shapes decoded.

@@ -51,7 +51,7 @@ type Server struct {
 	listener net.Listener
 	http     *http.Server
 	drain    time.Duration
-	// slots holds one element per webhook in flight.
+	// slots holds one element per webhook that has come and is not yet answered.
 	slots chan struct{}
 }
 
@@ -65,19 +65,19 @@ func New(cfg Config, next Applier, rules Rules, log *slog.Logger) (*Server, erro
 
 // timeouts bound what a client can make the server wait for.
 type timeouts struct {
-	readHeader, read, write, idle, drain time.Duration
+	readHeader, write, idle, drain time.Duration
 }
 
 // defaultTimeouts leave time to write an answer after the last moment at which a
-// webhook gets one, also when the process is stopping.
+// webhook gets one, also when the process is stopping. Reading a body has no
+// timeout of its own, see boundBody.
 func defaultTimeouts(webhook time.Duration) timeouts {
-	const read = 15 * time.Second
+	const readHeader = 5 * time.Second
 	return timeouts{
-		readHeader: 5 * time.Second,
-		read:       read,
-		write:      max(webhook, read) + 5*time.Second,
+		readHeader: readHeader,
+		write:      webhook + 5*time.Second,
 		idle:       60 * time.Second,
-		drain:      webhook + 3*time.Second,
+		drain:      max(webhook, readHeader) + 3*time.Second,
 	}
 }
 
@@ -94,7 +94,6 @@ func open(cfg Config, next Applier, rules Rules, log *slog.Logger, t timeouts) (
 	s.http = &http.Server{
 		Handler:           s.routes(),
 		ReadHeaderTimeout: t.readHeader,
-		ReadTimeout:       t.read,
 		WriteTimeout:      t.write,
 		IdleTimeout:       t.idle,
 		MaxHeaderBytes:    maxHeaderBytes,
@@ -107,14 +106,24 @@ func open(cfg Config, next Applier, rules Rules, log *slog.Logger, t timeouts) (
 	if cfg.Wrap != nil {
 		s.http.Handler = cfg.Wrap(s.http.Handler)
 	}
+	s.http.Handler = boundBody(s.http.Handler, cfg.Timeout)
 	return s, nil
+}
+
+// boundBody ends the reading of every request's body after the timeout, be it
+// by a handler or, to throw it away, by net/http after the answer. A ReadTimeout
+// would not do: it begins when a connection does, which may rest for a while
+// before its headers come. net/http sets the deadline anew for what comes next.
+func boundBody(next http.Handler, timeout time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// It fails only where there is no connection left to read from.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(timeout))
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Addr is the address listened on, with its real port.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
-
-// Handler is what the listener serves. It needs no listener.
-func (s *Server) Handler() http.Handler { return s.http.Handler }
 
 // Run serves until ctx is cancelled and the webhooks in flight are answered. An
 // error says that the listener failed or that webhooks were cut off. It must be
@@ -137,7 +146,8 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // stop lets no more webhooks in and waits for those in flight. What is not done
-// in time is cut off, which cancels its context, and is still waited for.
+// in time is cut off, which cancels its context, and is still waited for. Cutting
+// off senders who have not sent theirs yet is no error.
 func (s *Server) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.drain)
 	defer cancel()
@@ -145,10 +155,16 @@ func (s *Server) stop() error {
 	if err == nil {
 		return nil
 	}
-	cut := len(s.slots)
+	cut := cap(s.slots)
+	for s.takeSlot() { // so that no more work begins
+		cut--
+	}
 	closed := s.http.Close()
-	for range cap(s.slots) {
+	for range cut {
 		s.slots <- struct{}{}
+	}
+	if cut == 0 {
+		return closed
 	}
 	return errors.Join(fmt.Errorf("stop taking webhooks in: %d cut off after %s: %w", cut, s.drain, err), closed)
 }

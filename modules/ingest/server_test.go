@@ -144,7 +144,7 @@ func TestOverloadIsRefusedAtOnce(t *testing.T) {
 	s := serve(t, cfg, next, defaultTimeouts(cfg.Timeout), io.Discard)
 	first := postAsync(t, s)
 	<-entered
-	wantRefusal(t, post(t, s.Handler(), ordersPath, order()), http.StatusServiceUnavailable, "overloaded")
+	wantRefusal(t, post(t, s.http.Handler, ordersPath, order()), http.StatusServiceUnavailable, "overloaded")
 	if next.count() != 1 {
 		t.Errorf("applied %d webhooks, want the first only", next.count())
 	}
@@ -153,7 +153,7 @@ func TestOverloadIsRefusedAtOnce(t *testing.T) {
 		t.Errorf("the first got %d %s", got.status, got.raw)
 	}
 	eventually(t, "another one is let in", func() bool {
-		return post(t, s.Handler(), ordersPath, order()).status == http.StatusOK
+		return post(t, s.http.Handler, ordersPath, order()).status == http.StatusOK
 	})
 }
 
@@ -176,7 +176,7 @@ func TestEveryWebhookIsAnsweredInTime(t *testing.T) {
 func TestTimeoutsLeaveRoomForTheAnswer(t *testing.T) {
 	for _, webhook := range []time.Duration{100 * time.Millisecond, 12 * time.Second, time.Minute} {
 		got := defaultTimeouts(webhook)
-		if got.write <= webhook || got.write <= got.read || got.drain <= webhook {
+		if got.write <= webhook || got.drain <= webhook || got.drain <= got.readHeader {
 			t.Errorf("%s: %+v", webhook, got)
 		}
 	}
@@ -192,7 +192,7 @@ func TestWrapIsPutAroundTheHandler(t *testing.T) {
 		})
 	}
 	s := serve(t, cfg, &recorder{}, quick(), io.Discard)
-	if got := post(t, s.Handler(), ordersPath, order()); got.status != http.StatusOK || len(seen) != 1 {
+	if got := post(t, s.http.Handler, ordersPath, order()); got.status != http.StatusOK || len(seen) != 1 {
 		t.Errorf("got %d %s, seen %v", got.status, got.raw, seen)
 	}
 	if got := <-postAsync(t, s); got.status != http.StatusOK || len(seen) != 2 {

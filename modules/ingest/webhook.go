@@ -30,18 +30,17 @@ func (s *Server) webhook(decode decoder) echo.HandlerFunc {
 		if err := checkHeaders(c.Request().Header); err != nil {
 			return err
 		}
-		select {
-		case s.slots <- struct{}{}:
-			defer func() { <-s.slots }()
-		default:
-			return errOverloaded
-		}
 		ctx, cancel := context.WithTimeout(c.Request().Context(), s.cfg.Timeout)
 		defer cancel()
 		body, err := readBody(c.Response(), c.Request(), s.cfg.MaxBody)
 		if err != nil {
 			return err
 		}
+		// Not before: slow senders would take the slots of those who are done.
+		if !s.takeSlot() {
+			return errOverloaded
+		}
+		defer func() { <-s.slots }()
 		update, err := newUpdate(body, decode, s.rules)
 		if err != nil {
 			return err
@@ -51,6 +50,15 @@ func (s *Server) webhook(decode decoder) echo.HandlerFunc {
 			return err
 		}
 		return s.answer(c, update, outcome)
+	}
+}
+
+func (s *Server) takeSlot() bool {
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	default:
+		return false
 	}
 }
 

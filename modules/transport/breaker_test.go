@@ -23,15 +23,15 @@ func applyTimes(t *testing.T, a Applier, n int) (last error) {
 func TestBreakerOpensOnlyWhenThePeerIsToBlame(t *testing.T) {
 	for _, test := range classified {
 		next := &script{errs: repeat(test.err, 100)}
-		err := applyTimes(t, Breaker(next, DefaultBreaker, quiet()), 20)
+		err := applyTimes(t, newBreaker(next, quiet()), 20)
 		want := int64(20)
 		if test.blamePeer {
-			want = int64(DefaultBreaker.Failures)
+			want = breakerFailures
 		}
 		if next.calls.Load() != want {
 			t.Errorf("%s: the peer was asked %d times, want %d", test.name, next.calls.Load(), want)
 		}
-		if opened := errors.Is(err, ErrCircuitOpen) && test.err != ErrCircuitOpen; test.blamePeer && !opened {
+		if opened := errors.Is(err, errCircuitOpen) && test.err != errCircuitOpen; test.blamePeer && !opened {
 			t.Errorf("%s: the last error is %v", test.name, err)
 		}
 	}
@@ -40,7 +40,7 @@ func TestBreakerOpensOnlyWhenThePeerIsToBlame(t *testing.T) {
 func TestBreakerCountsFailuresInARow(t *testing.T) {
 	down := call(connect.CodeUnavailable)
 	next := &script{errs: append(append(repeat(down, 4), nil), repeat(down, 4)...)}
-	if err := applyTimes(t, Breaker(next, DefaultBreaker, quiet()), 10); err != nil {
+	if err := applyTimes(t, newBreaker(next, quiet()), 10); err != nil {
 		t.Errorf("the last error is %v", err)
 	}
 }
@@ -54,8 +54,8 @@ func TestBreakerBetweenFailures(t *testing.T) {
 		opens   bool
 	}{{"refusal", call(connect.CodeInvalidArgument), false}, {"caller left", context.Canceled, true}} {
 		next := &script{errs: append(append(repeat(down, 4), test.between), down)}
-		err := applyTimes(t, Breaker(next, DefaultBreaker, quiet()), 7)
-		if errors.Is(err, ErrCircuitOpen) != test.opens {
+		err := applyTimes(t, newBreaker(next, quiet()), 7)
+		if errors.Is(err, errCircuitOpen) != test.opens {
 			t.Errorf("%s: the last error is %v", test.name, err)
 		}
 	}
@@ -64,22 +64,22 @@ func TestBreakerBetweenFailures(t *testing.T) {
 func TestOpenBreakerAnswersAtOnceAndProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := &script{errs: repeat(call(connect.CodeUnavailable), 6)}
-		breaker := Breaker(next, DefaultBreaker, quiet())
+		breaker := newBreaker(next, quiet())
 		applyTimes(t, breaker, 5)
 		start := time.Now()
 		err := applyTimes(t, breaker, 100)
-		if !errors.Is(err, ErrCircuitOpen) || !strings.Contains(err.Error(), "circuit breaker is open") || time.Since(start) != 0 {
+		if !errors.Is(err, errCircuitOpen) || !strings.Contains(err.Error(), "circuit breaker is open") || time.Since(start) != 0 {
 			t.Errorf("error is %v after %v", err, time.Since(start))
 		}
 		if next.calls.Load() != 5 {
 			t.Errorf("the peer was asked %d times", next.calls.Load())
 		}
-		time.Sleep(DefaultBreaker.Pause + 1)
+		time.Sleep(breakerPause + 1)
 		applyTimes(t, breaker, 10) // the sixth failure: one probe, and open again
 		if next.calls.Load() != 6 {
 			t.Errorf("the peer was asked %d times after the first pause", next.calls.Load())
 		}
-		time.Sleep(DefaultBreaker.Pause + 1)
+		time.Sleep(breakerPause + 1)
 		if err := applyTimes(t, breaker, 10); err != nil || next.calls.Load() != 16 {
 			t.Errorf("error is %v, the peer was asked %d times", err, next.calls.Load())
 		}
@@ -98,14 +98,14 @@ func TestOnlyOneCallProbes(t *testing.T) {
 			<-release
 			return nil, nil
 		})
-		breaker := Breaker(next, DefaultBreaker, quiet())
+		breaker := newBreaker(next, quiet())
 		applyTimes(t, breaker, 5)
 		down = false
-		time.Sleep(DefaultBreaker.Pause + 1)
+		time.Sleep(breakerPause + 1)
 		probed := make(chan error, 1)
 		go func() { probed <- applyTimes(t, breaker, 1) }()
 		synctest.Wait()
-		if err := applyTimes(t, breaker, 3); !errors.Is(err, ErrCircuitOpen) {
+		if err := applyTimes(t, breaker, 3); !errors.Is(err, errCircuitOpen) {
 			t.Errorf("beside the probe the error is %v", err)
 		}
 		close(release)
@@ -120,15 +120,45 @@ func TestRetryDoesNotWaitForTheBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := &script{errs: repeat(call(connect.CodeUnavailable), 1000)}
 		resilient := Resilient(next, RetryConfig{Timeout: time.Minute, Attempts: 100, BaseDelay: time.Millisecond, MaxDelay: time.Millisecond}, quiet())
-		if _, err := resilient.Apply(t.Context(), one()); !errors.Is(err, ErrCircuitOpen) {
+		if _, err := resilient.Apply(t.Context(), one()); !errors.Is(err, errCircuitOpen) {
 			t.Errorf("error is %v", err)
 		}
-		if next.calls.Load() != int64(DefaultBreaker.Failures) {
+		if next.calls.Load() != breakerFailures {
 			t.Errorf("the peer was asked %d times", next.calls.Load())
 		}
 		start := time.Now()
-		if _, err := resilient.Apply(t.Context(), one()); !errors.Is(err, ErrCircuitOpen) || time.Since(start) != 0 {
+		if _, err := resilient.Apply(t.Context(), one()); !errors.Is(err, errCircuitOpen) || time.Since(start) != 0 {
 			t.Errorf("error is %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+// Readiness follows the breaker, and comes back with the pause: the call that
+// probes has to come from somewhere.
+func TestCheckFailsWhileTheBreakerIsOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := &script{errs: repeat(call(connect.CodeUnavailable), breakerFailures+1)}
+		circuit := Resilient(next, RetryConfig{Timeout: time.Minute, Attempts: 1}, quiet())
+		want := func(when string, open bool) {
+			t.Helper()
+			if err := circuit.Check(t.Context()); errors.Is(err, errCircuitOpen) != open || (err != nil) != open {
+				t.Errorf("%s: Check returned %v", when, err)
+			}
+		}
+		want("before any call", false)
+		applyTimes(t, circuit, breakerFailures-1)
+		want("before the last failure", false)
+		applyTimes(t, circuit, 1)
+		want("after it", true)
+		time.Sleep(breakerPause + 1)
+		want("after the pause", false)
+		applyTimes(t, circuit, 1)
+		want("after a probe that failed", true)
+		time.Sleep(breakerPause + 1)
+		applyTimes(t, circuit, 1)
+		want("after one that succeeded", false)
+		if next.calls.Load() != breakerFailures+2 {
+			t.Errorf("the peer was asked %d times", next.calls.Load())
 		}
 	})
 }

@@ -84,16 +84,31 @@ func (c RPCConfig) Validate() error {
 		// The value is not repeated: it may hold a password.
 		return errors.New("api-url (API_BASE_URL) cannot be called: write it as http://host:port or https://host:port")
 	}
+	if c.Token == "" && !isLoopback(u.Hostname()) {
+		return errors.New("api-url (API_BASE_URL) is on another machine, where the api role asks for a token: set INTERNAL_TOKEN or --internal-token-file to the one that it has")
+	}
 	return nil
 }
 
-// TopicConfig names the topics that carry the updates of each kind.
-type TopicConfig struct{ OrdersTopic, DisputesTopic string }
+// isLoopback does not resolve names: what one resolves to can change.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// TopicConfig names what the brokers keep for payrelay.
+type TopicConfig struct {
+	// OrdersTopic and DisputesTopic carry the updates of their kind.
+	OrdersTopic, DisputesTopic string
+	// Group is the consumer group of all api processes.
+	Group string
+}
 
 // RegisterFlags declares the flags of every role that touches Kafka.
 func (c *TopicConfig) RegisterFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.OrdersTopic, "kafka-orders-topic", "webhooks.orders", "carry updates of orders on the topic `KAFKA_ORDERS_TOPIC`")
 	fs.StringVar(&c.DisputesTopic, "kafka-disputes-topic", "webhooks.disputes", "carry updates of disputes on the topic `KAFKA_DISPUTES_TOPIC`")
+	fs.StringVar(&c.Group, "kafka-group", "payrelay", "consume as the group `KAFKA_CONSUMER_GROUP`")
 }
 
 // Names are the topics that must exist.
@@ -106,6 +121,8 @@ func (c TopicConfig) Validate() error {
 		return errors.New("kafka-orders-topic (KAFKA_ORDERS_TOPIC) and kafka-disputes-topic (KAFKA_DISPUTES_TOPIC) must both have a name")
 	case c.OrdersTopic == c.DisputesTopic:
 		return fmt.Errorf("kafka-orders-topic (KAFKA_ORDERS_TOPIC) and kafka-disputes-topic (KAFKA_DISPUTES_TOPIC) are both %q: give each its own topic", c.OrdersTopic)
+	case c.Group == "":
+		return errors.New("kafka-group (KAFKA_CONSUMER_GROUP) is empty: name the group that all api processes share")
 	default:
 		return nil
 	}
@@ -116,8 +133,6 @@ type KafkaConfig struct {
 	TopicConfig
 	// Brokers are the bootstrap servers, each host:port.
 	Brokers []string
-	// Group is the consumer group of all api processes.
-	Group string
 	// InstanceID makes a consumer a static member: it gets its partitions back
 	// at once after a restart. It must be another one in each api process, and
 	// the same after a restart; empty makes it an ordinary member.
@@ -131,7 +146,6 @@ type KafkaConfig struct {
 func (c *KafkaConfig) RegisterFlags(fs *flag.FlagSet) {
 	c.TopicConfig.RegisterFlags(fs)
 	fs.Var((*commaList)(&c.Brokers), "kafka-brokers", "connect to the Kafka brokers `KAFKA_BROKERS`, separated by commas")
-	fs.StringVar(&c.Group, "kafka-group", "payrelay", "consume as the group `KAFKA_CONSUMER_GROUP`")
 	fs.StringVar(&c.InstanceID, "kafka-instance-id", "", "consume as the static member `KAFKA_INSTANCE_ID`, another one in each process")
 }
 
@@ -144,9 +158,6 @@ func (c KafkaConfig) Validate() error {
 		if _, _, err := net.SplitHostPort(broker); err != nil {
 			return fmt.Errorf("kafka-brokers (KAFKA_BROKERS) names %q: write each broker as host:port", broker)
 		}
-	}
-	if c.Group == "" {
-		return errors.New("kafka-group (KAFKA_CONSUMER_GROUP) is empty: name the group that all api processes share")
 	}
 	return c.TopicConfig.Validate()
 }

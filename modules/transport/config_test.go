@@ -63,10 +63,24 @@ func TestRPCConfig(t *testing.T) {
 		"": false, "127.0.0.1:3002": false, "ftp://api": false, "http://": false, "http://a b": false,
 		"http://user:secret@api": false, "http://api?x=1": false, "http://api#x": false,
 	} {
-		if err := (RPCConfig{URL: url}).Validate(); (err == nil) != valid {
+		if err := (RPCConfig{URL: url, Token: testToken}).Validate(); (err == nil) != valid {
 			t.Errorf("%q: %v", url, err)
 		} else if err != nil && strings.Contains(err.Error(), "secret") {
 			t.Errorf("the error shows a password: %v", err)
+		}
+	}
+}
+
+func TestRPCConfigWantsATokenForAnotherMachine(t *testing.T) {
+	for url, open := range map[string]bool{
+		"http://127.0.0.1:3002": true, "http://[::1]:3002": true, "http://localhost:3002": true,
+		"http://10.1.2.3:3002": false, "http://api:3002": false, "https://127.0.0.1.example.com": false,
+	} {
+		if err := (RPCConfig{URL: url}).Validate(); (err == nil) != open {
+			t.Errorf("%q without a token: %v", url, err)
+		}
+		if err := (RPCConfig{URL: url, Token: testToken}).Validate(); err != nil {
+			t.Errorf("%q with a token: %v", url, err)
 		}
 	}
 }
@@ -81,7 +95,7 @@ func TestKafkaConfig(t *testing.T) {
 	if err := fs.Parse([]string{"--kafka-brokers", "old:1", "--kafka-brokers", " a:9092, b:9092,,"}); err != nil {
 		t.Fatal(err)
 	}
-	want := KafkaConfig{Brokers: []string{"a:9092", "b:9092"}, TopicConfig: TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes"}, Group: "payrelay"}
+	want := KafkaConfig{Brokers: []string{"a:9092", "b:9092"}, TopicConfig: TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes", Group: "payrelay"}}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("config is %+v", cfg)
 	}

@@ -165,14 +165,17 @@ func sendGarbage(t *testing.T, url, mediaType string, garbage []byte) {
 // two topics, empty, and which nobody kills or freezes.
 func openKafka(t *testing.T, far *transporttest.FarSide, unary bool) *transporttest.Link {
 	cfg := KafkaConfig{
-		TopicConfig: TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes"},
-		Group:       "payrelay-" + strings.ReplaceAll(t.Name(), "/", "-"), Unary: unary, InstanceID: "test-0",
+		TopicConfig: TopicConfig{
+			OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes",
+			Group: "payrelay-" + strings.ReplaceAll(t.Name(), "/", "-"),
+		},
+		Unary: unary, InstanceID: "test-0",
 	}
 	link := &transporttest.Link{WantLetters: true}
 	if brokers := os.Getenv("PAYRELAY_TEST_KAFKA"); brokers != "" {
 		cfg.Brokers = strings.Split(brokers, ",")
 	} else {
-		b := startBroker(t, cfg.Names())
+		b := startBroker(t, cfg.Names(), cfg.Group)
 		cfg.Brokers = []string{b.addr}
 		link.Kill, link.Revive = b.kill, b.revive
 	}
@@ -235,12 +238,13 @@ type testBroker struct {
 	t      testing.TB
 	dir    string
 	topics []string
+	group  string
 	addr   string
 	run    *running
 }
 
-func startBroker(t testing.TB, topics []string) *testBroker {
-	b := &testBroker{t: t, dir: t.TempDir(), topics: topics, addr: "127.0.0.1:0"}
+func startBroker(t testing.TB, topics []string, group string) *testBroker {
+	b := &testBroker{t: t, dir: t.TempDir(), topics: topics, group: group, addr: "127.0.0.1:0"}
 	b.revive()
 	t.Cleanup(b.kill)
 	return b
@@ -258,7 +262,7 @@ func (b *testBroker) revive() {
 	var err error
 	// The port may be held for a moment by the connections that were cut.
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); <-time.After(10 * time.Millisecond) {
-		opened, err = broker.Open(broker.Config{Addr: b.addr}, b.dir, b.topics, quiet())
+		opened, err = broker.Open(broker.Config{Addr: b.addr}, b.dir, b.topics, b.group, quiet())
 		if err == nil {
 			b.addr, b.run = opened.Addr(), start(opened.Run)
 			return

@@ -9,17 +9,18 @@ import (
 )
 
 var (
-	// ErrTooLarge refuses an update that no wire carries. It has a Code() string,
-	// "body_too_large".
-	ErrTooLarge error = &finalError{code: "body_too_large", message: "an update must not exceed 524288 bytes in all: send a smaller body"}
-	// ErrOverloaded says that too many updates already wait for their
+	// errTooLarge refuses an update that no wire carries. It has a Code() string,
+	// "body_too_large", which is final for the sender of the webhook, so nothing
+	// but checking the size on this side may say so.
+	errTooLarge error = &finalError{code: "body_too_large", message: "an update must not exceed 524288 bytes in all: send a smaller body"}
+	// errOverloaded says that too many updates already wait for their
 	// acknowledgement. Nothing is wrong with this one.
-	ErrOverloaded = errors.New("too many updates wait for Kafka's acknowledgement")
-	// ErrCircuitOpen says that the far side has failed so often that it is not
+	errOverloaded = errors.New("too many updates wait for Kafka's acknowledgement")
+	// errCircuitOpen says that the far side has failed so often that it is not
 	// asked at the moment.
-	ErrCircuitOpen = errors.New("the circuit breaker is open because the far side kept failing")
-	// ErrClosed says that the client was closed.
-	ErrClosed = errors.New("the client is closed")
+	errCircuitOpen = errors.New("the circuit breaker is open because the far side kept failing")
+	// errClosed says that the client was closed.
+	errClosed = errors.New("the client is closed")
 )
 
 // finalError is a refusal that has a code for the sender of the webhook.
@@ -28,9 +29,17 @@ type finalError struct{ code, message string }
 func (e *finalError) Code() string  { return e.code }
 func (e *finalError) Error() string { return e.message }
 
-// Final says that sending the same batch again cannot help: the far side has
-// judged the batch, or this process as its sender, and refused.
-func Final(err error) bool { return classify(err) == refused }
+// Divides says that the error may be about one update of a batch, or about how
+// many they are, so that sending them one by one may help. An error about this
+// process as the sender, such as a wrong token, would only come again for each.
+func Divides(err error) bool {
+	switch connect.CodeOf(err) {
+	case connect.CodeInvalidArgument, connect.CodeResourceExhausted:
+		return true
+	default:
+		return errors.Is(err, errTooLarge)
+	}
+}
 
 // class is what an error tells the decorators. It is decided in one place,
 // classify, for all modes.
@@ -39,7 +48,8 @@ type class int
 const (
 	// fine is no error.
 	fine class = iota
-	// refused is final, and the far side is well.
+	// refused judges the batch, or this process as its sender: the same again will
+	// be refused again, and the far side is well.
 	refused
 	// busy may succeed in a moment, and the far side is well.
 	busy
@@ -64,11 +74,11 @@ func classify(err error) class {
 	switch {
 	case err == nil:
 		return fine
-	case errors.Is(err, ErrTooLarge):
+	case errors.Is(err, errTooLarge):
 		return refused
-	case errors.Is(err, ErrOverloaded):
+	case errors.Is(err, errOverloaded):
 		return busy
-	case errors.Is(err, ErrCircuitOpen), errors.Is(err, ErrClosed), errors.Is(err, context.Canceled):
+	case errors.Is(err, errCircuitOpen), errors.Is(err, errClosed), errors.Is(err, context.Canceled):
 		return abandoned
 	case errors.As(err, &call):
 		return classifyCall(call.Code())
@@ -83,7 +93,10 @@ func classify(err error) class {
 
 func classifyCall(code connect.Code) class {
 	switch code {
-	case connect.CodeAborted:
+	case connect.CodeAborted,
+		// The api role has no room for so many updates at once, a proxy for another
+		// call, or this side for the answer. None of it judges an update.
+		connect.CodeResourceExhausted:
 		return busy
 	case connect.CodeUnavailable, connect.CodeDeadlineExceeded,
 		// A caller that went away was told apart before: what is left is a
@@ -93,8 +106,6 @@ func classifyCall(code connect.Code) class {
 	case connect.CodeUnknown, connect.CodeInternal, connect.CodeDataLoss:
 		return broken
 	default:
-		// resource_exhausted is here too: the api role says so of a message above
-		// its read limit, while one without capacity is unavailable.
 		return refused
 	}
 }
@@ -104,6 +115,8 @@ func classifyCall(code connect.Code) class {
 func classifyPublish(err error) class {
 	var config sarama.ConfigurationError
 	switch {
+	case errors.Is(err, sarama.ErrMessageSizeTooLarge):
+		return busy // of all the records that went together: alone, this one may fit
 	case errors.As(err, &config),
 		errors.Is(err, sarama.ErrTopicAuthorizationFailed),
 		errors.Is(err, sarama.ErrClusterAuthorizationFailed),

@@ -22,29 +22,29 @@ func publish(err error) error {
 
 // outcomes of classify, by the question that each decorator asks.
 var classified = []struct {
-	name                   string
-	err                    error
-	retry, blamePeer, last bool
+	name                      string
+	err                       error
+	retry, blamePeer, divides bool
 }{
 	{name: "none", err: nil},
 	{name: "unavailable", err: call(connect.CodeUnavailable), retry: true, blamePeer: true},
 	{name: "deadline of an attempt", err: call(connect.CodeDeadlineExceeded), retry: true, blamePeer: true},
 	{name: "aborted", err: call(connect.CodeAborted), retry: true},
 	{name: "reset connection", err: fmt.Errorf("x: %w", connect.NewError(connect.CodeCanceled, syscall.ECONNRESET)), retry: true, blamePeer: true},
-	{name: "invalid argument", err: call(connect.CodeInvalidArgument), last: true},
-	{name: "unauthenticated", err: call(connect.CodeUnauthenticated), last: true},
-	{name: "permission denied", err: call(connect.CodePermissionDenied), last: true},
-	{name: "unimplemented", err: call(connect.CodeUnimplemented), last: true},
-	{name: "failed precondition", err: call(connect.CodeFailedPrecondition), last: true},
-	{name: "read limit of the peer", err: call(connect.CodeResourceExhausted), last: true},
+	{name: "invalid argument", err: call(connect.CodeInvalidArgument), divides: true},
+	{name: "unauthenticated", err: call(connect.CodeUnauthenticated)},
+	{name: "permission denied", err: call(connect.CodePermissionDenied)},
+	{name: "unimplemented", err: call(connect.CodeUnimplemented)},
+	{name: "failed precondition", err: call(connect.CodeFailedPrecondition)},
+	{name: "no room at the peer", err: call(connect.CodeResourceExhausted), retry: true, divides: true},
 	{name: "internal", err: call(connect.CodeInternal), blamePeer: true},
 	{name: "unknown", err: call(connect.CodeUnknown), blamePeer: true},
 	{name: "data loss", err: call(connect.CodeDataLoss), blamePeer: true},
-	{name: "too large", err: tooLarge(0, 1<<20), last: true},
-	{name: "too large, says the peer", err: tooLargeForPeer(call(connect.CodeResourceExhausted)), last: true},
-	{name: "overloaded", err: fmt.Errorf("publish: %w", ErrOverloaded), retry: true},
-	{name: "open breaker", err: fmt.Errorf("x: %w", ErrCircuitOpen)},
-	{name: "closed client", err: ErrClosed},
+	{name: "too large", err: tooLarge(0, 1<<20), divides: true},
+	{name: "too large for Kafka with others", err: publish(sarama.ErrMessageSizeTooLarge), retry: true},
+	{name: "overloaded", err: fmt.Errorf("publish: %w", errOverloaded), retry: true},
+	{name: "open breaker", err: fmt.Errorf("x: %w", errCircuitOpen)},
+	{name: "closed client", err: errClosed},
 	{name: "caller left", err: fmt.Errorf("x: %w", context.Canceled)},
 	{name: "caller left a call", err: connect.NewError(connect.CodeCanceled, context.Canceled)},
 	{name: "deadline of the call", err: fmt.Errorf("x: %w", context.DeadlineExceeded), retry: true, blamePeer: true},
@@ -61,8 +61,8 @@ var classified = []struct {
 func TestClassify(t *testing.T) {
 	for _, test := range classified {
 		class := classify(test.err)
-		if class.retryable() != test.retry || class.blamesPeer() != test.blamePeer || Final(test.err) != test.last {
-			t.Errorf("%s: retry %v, blame the peer %v, final %v", test.name, class.retryable(), class.blamesPeer(), Final(test.err))
+		if class.retryable() != test.retry || class.blamesPeer() != test.blamePeer || Divides(test.err) != test.divides {
+			t.Errorf("%s: retry %v, blame the peer %v, divide %v", test.name, class.retryable(), class.blamesPeer(), Divides(test.err))
 		}
 	}
 }
@@ -70,7 +70,7 @@ func TestClassify(t *testing.T) {
 func TestOnlyTooLargeHasACode(t *testing.T) {
 	for _, test := range classified {
 		want := ""
-		if errors.Is(test.err, ErrTooLarge) {
+		if errors.Is(test.err, errTooLarge) {
 			want = "body_too_large"
 		}
 		// A connect error's own Code returns another type and must not count.

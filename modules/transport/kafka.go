@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -18,7 +17,8 @@ const (
 	maxInFlight = 64 << 20
 	// minInFlight is what each record counts at least, so 4,096 of them may wait.
 	minInFlight = 16 << 10
-	// producerCloseTimeout outlasts the retries of one record.
+	// producerCloseTimeout outlasts a broker's restart. The retries of one record
+	// can take longer, when the brokers are connected and do not answer.
 	producerCloseTimeout = 10 * time.Second
 )
 
@@ -119,12 +119,12 @@ func (k *KafkaClient) publish(ctx context.Context, messages []*sarama.ProducerMe
 	k.gate.RLock()
 	defer k.gate.RUnlock()
 	if k.closed {
-		return ErrClosed
+		return errClosed
 	}
 	for _, message := range messages {
 		weight := message.Metadata.(delivery).weight
 		if !k.inFlight.TryAcquire(weight) {
-			return ErrOverloaded
+			return errOverloaded
 		}
 		select {
 		case k.producer.Input() <- message:
@@ -140,9 +140,6 @@ func await(ctx context.Context, results <-chan error, n int) error {
 	for range n {
 		select {
 		case err := <-results:
-			if errors.Is(err, sarama.ErrMessageSizeTooLarge) {
-				return fmt.Errorf("%w (%w)", ErrTooLarge, err)
-			}
 			if err != nil {
 				return err
 			}
@@ -153,9 +150,9 @@ func await(ctx context.Context, results <-chan error, n int) error {
 	return nil
 }
 
-// Close waits until every record is acknowledged or given up. It returns an
-// error when Kafka did not answer for some of them; whoever published those was
-// told so.
+// Close waits until every record is acknowledged or given up, for a few seconds
+// at most. Records beyond are forgotten and Close returns nil all the same:
+// nobody was told that they are queued, so their senders send them again.
 func (k *KafkaClient) Close() error {
 	if !k.shut() {
 		return nil
@@ -169,10 +166,9 @@ func (k *KafkaClient) Close() error {
 	}()
 	select {
 	case <-drained:
-		return nil
 	case <-time.After(producerCloseTimeout):
-		return fmt.Errorf("close the Kafka producer: records were still not acknowledged after %v", producerCloseTimeout)
 	}
+	return nil
 }
 
 func (k *KafkaClient) shut() (first bool) {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -15,8 +16,8 @@ import (
 
 func startKafka(t *testing.T) (*testBroker, KafkaConfig) {
 	t.Helper()
-	cfg := KafkaConfig{TopicConfig: TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes"}, Group: "payrelay"}
-	b := startBroker(t, cfg.Names())
+	cfg := KafkaConfig{TopicConfig: TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes", Group: "payrelay"}}
+	b := startBroker(t, cfg.Names(), cfg.Group)
 	cfg.Brokers = []string{b.addr}
 	return b, cfg
 }
@@ -60,7 +61,7 @@ func TestFullProducerRefuses(t *testing.T) {
 		t.Errorf("there was room for one, but: %v", err)
 	}
 	_, err = client.Apply(t.Context(), append(one(), one()...))
-	if !errors.Is(err, ErrOverloaded) || !strings.Contains(err.Error(), "too many updates") {
+	if !errors.Is(err, errOverloaded) || !strings.Contains(err.Error(), "too many updates") {
 		t.Errorf("error is %v", err)
 	}
 	free.Release(maxInFlight - minInFlight)
@@ -96,6 +97,33 @@ func TestRecordThatIsNotTakenGivesItsRoomBack(t *testing.T) {
 	}
 	if !client.inFlight.TryAcquire(maxInFlight) {
 		t.Error("its room is lost")
+	}
+}
+
+func (stuckProducer) AsyncClose() {}
+
+// Nobody was told that the records are queued, so a broker that hangs is no
+// reason for a stop to fail.
+func TestCloseForgetsRecordsThatNobodyWaitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		thaw := make(chan struct{})
+		client := &KafkaClient{producer: stuckProducer{}, inFlight: semaphore.NewWeighted(maxInFlight)}
+		client.drained.Go(func() { <-thaw })
+		begin := time.Now()
+		if err := client.Close(); err != nil || time.Since(begin) != producerCloseTimeout {
+			t.Errorf("after %v Close returned %v", time.Since(begin), err)
+		}
+		close(thaw)
+	})
+}
+
+// A broker may be set to take less than an update may have, and judges many of
+// them together: that says nothing final about any one.
+func TestOnlyOurOwnSizeCheckIsFinal(t *testing.T) {
+	results := make(chan error, 1)
+	results <- publish(sarama.ErrMessageSizeTooLarge)
+	if err := await(t.Context(), results, 1); !errors.Is(err, sarama.ErrMessageSizeTooLarge) || code(err) != "" || classify(err) != busy {
+		t.Errorf("error is %v", err)
 	}
 }
 
@@ -177,7 +205,7 @@ func TestClosedProducerRefuses(t *testing.T) {
 			t.Errorf("Close: %v", err)
 		}
 	}
-	if _, err := client.Apply(t.Context(), one()); !errors.Is(err, ErrClosed) {
+	if _, err := client.Apply(t.Context(), one()); !errors.Is(err, errClosed) {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -213,13 +241,40 @@ func TestEnsureTopicsWaitsForTheBrokers(t *testing.T) {
 	}
 }
 
+func TestEnsureTopicsEndsWithItsCaller(t *testing.T) {
+	frozen, err := net.Listen("tcp", "127.0.0.1:0") // connects, by its backlog, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer frozen.Close()
+	_, cfg := startKafka(t)
+	cfg.Brokers = []string{frozen.Addr().String()}
+	ctx, cancel := context.WithCancel(t.Context())
+	checked := make(chan error, 1)
+	go func() { checked <- EnsureTopics(ctx, cfg) }()
+	conn, err := frozen.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Read(make([]byte, 1)); err != nil { // it has begun to ask
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	cancel()
+	err = <-checked
+	if took := time.Since(begin); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), cfg.Brokers[0]) || took > time.Second {
+		t.Errorf("after %v EnsureTopics returned %v", took, err)
+	}
+}
+
 func TestNoBrokers(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	listener.Close()
-	cfg := KafkaConfig{Brokers: []string{listener.Addr().String()}, TopicConfig: TopicConfig{OrdersTopic: "a", DisputesTopic: "b"}, Group: "c"}
+	cfg := KafkaConfig{Brokers: []string{listener.Addr().String()}, TopicConfig: TopicConfig{OrdersTopic: "a", DisputesTopic: "b", Group: "c"}}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if err := EnsureTopics(ctx, cfg); err == nil || !strings.Contains(err.Error(), cfg.Brokers[0]) {
@@ -236,8 +291,8 @@ func TestNoBrokers(t *testing.T) {
 func BenchmarkPublish(b *testing.B) {
 	for name, unary := range map[string]bool{"batched": false, "unary": true} {
 		b.Run(name, func(b *testing.B) {
-			cfg := KafkaConfig{TopicConfig: TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes"}, Group: "payrelay", Unary: unary}
-			cfg.Brokers = []string{startBroker(b, cfg.Names()).addr}
+			cfg := KafkaConfig{TopicConfig: TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes", Group: "payrelay"}, Unary: unary}
+			cfg.Brokers = []string{startBroker(b, cfg.Names(), cfg.Group).addr}
 			client, err := NewKafka(cfg)
 			if err != nil {
 				b.Fatal(err)

@@ -21,12 +21,11 @@ const (
 	Direct Mode = "direct"
 )
 
-// Modes are all modes, the default first.
-var Modes = []Mode{Kafka, HTTP, Protobuf, GRPC, Direct}
+// modes are all of them, the default first.
+var modes = []Mode{Kafka, HTTP, Protobuf, GRPC, Direct}
 
-// ParseMode is the mode of that name.
-func ParseMode(name string) (Mode, error) {
-	for _, mode := range Modes {
+func parseMode(name string) (Mode, error) {
+	for _, mode := range modes {
 		if name == string(mode) {
 			return mode, nil
 		}
@@ -35,8 +34,8 @@ func ParseMode(name string) (Mode, error) {
 }
 
 func modeNames() string {
-	names := make([]string, len(Modes))
-	for i, mode := range Modes {
+	names := make([]string, len(modes))
+	for i, mode := range modes {
 		names[i] = string(mode)
 	}
 	return strings.Join(names, ", ")
@@ -50,6 +49,6 @@ func (m Mode) MarshalText() ([]byte, error) { return []byte(m), nil }
 
 // UnmarshalText makes a flag refuse a mode that does not exist.
 func (m *Mode) UnmarshalText(text []byte) (err error) {
-	*m, err = ParseMode(string(text))
+	*m, err = parseMode(string(text))
 	return err
 }

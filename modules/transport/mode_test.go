@@ -8,18 +8,18 @@ import (
 )
 
 func TestParseMode(t *testing.T) {
-	for _, mode := range Modes {
-		if got, err := ParseMode(string(mode)); got != mode || err != nil {
+	for _, mode := range modes {
+		if got, err := parseMode(string(mode)); got != mode || err != nil {
 			t.Errorf("%s is %q, %v", mode, got, err)
 		}
 	}
 	for _, name := range []string{"", "KAFKA", "rest", "kafka "} {
-		_, err := ParseMode(name)
+		_, err := parseMode(name)
 		if err == nil {
 			t.Errorf("%q is accepted", name)
 			continue
 		}
-		for _, mode := range Modes {
+		for _, mode := range modes {
 			if !strings.Contains(err.Error(), string(mode)) {
 				t.Errorf("the error does not offer %s: %v", mode, err)
 			}

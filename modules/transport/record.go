@@ -21,7 +21,7 @@ func (c KafkaConfig) encode(update *payrelayv1.Update) (*sarama.ProducerMessage,
 		return nil, fmt.Errorf("encode update: %w", err)
 	}
 	if len(value) > maxUpdateBytes {
-		return nil, fmt.Errorf("update has %d bytes: %w", len(value), ErrTooLarge)
+		return nil, fmt.Errorf("update has %d bytes: %w", len(value), errTooLarge)
 	}
 	topic := c.OrdersTopic
 	if update.GetDispute() != nil {

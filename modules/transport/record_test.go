@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-var kafkaNames = KafkaConfig{TopicConfig: TopicConfig{OrdersTopic: "orders", DisputesTopic: "disputes"}, Group: "group"}
+var kafkaNames = KafkaConfig{TopicConfig: TopicConfig{OrdersTopic: "orders", DisputesTopic: "disputes", Group: "group"}}
 
 func TestRecordIsReadable(t *testing.T) {
 	update := orderUpdate("event-1")
@@ -52,7 +52,7 @@ func TestTopicBySubject(t *testing.T) {
 func TestWhatCannotBeARecord(t *testing.T) {
 	large := orderUpdate("event-1")
 	large.RawBody = make([]byte, maxUpdateBytes)
-	if _, err := kafkaNames.encode(large); !errors.Is(err, ErrTooLarge) {
+	if _, err := kafkaNames.encode(large); !errors.Is(err, errTooLarge) {
 		t.Errorf("too large: %v", err)
 	}
 	broken := orderUpdate("\xff")
@@ -135,7 +135,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		again, err := kafkaNames.encode(update)
-		if err != nil && !errors.Is(err, ErrTooLarge) {
+		if err != nil && !errors.Is(err, errTooLarge) {
 			t.Fatalf("what was read cannot be written: %v", err)
 		}
 		if err == nil && again.Key.Length() == 0 {

@@ -14,10 +14,10 @@ import (
 // together do not come back together.
 const jitter = 0.25
 
-// Retry repeats an Apply that may succeed later, at most cfg.Attempts times in
+// retry repeats an Apply that may succeed later, at most cfg.Attempts times in
 // all. It gives up early, with the last error, when the next attempt would
 // start after the deadline of ctx.
-func Retry(next Applier, cfg RetryConfig) Applier {
+func retry(next Applier, cfg RetryConfig) Applier {
 	return applyFunc(func(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		var last error
 		attempt := func() ([]*payrelayv1.Outcome, error) {

@@ -16,7 +16,7 @@ func TestRetryOnlyWhatMaySucceedLater(t *testing.T) {
 	for _, test := range classified {
 		synctest.Test(t, func(t *testing.T) {
 			next := &script{errs: []error{test.err}}
-			_, err := Retry(next, retries).Apply(t.Context(), one())
+			_, err := retry(next, retries).Apply(t.Context(), one())
 			want := int64(1)
 			if test.retry {
 				want = 2
@@ -35,7 +35,7 @@ func TestRetryGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := call(connect.CodeUnavailable)
 		next := &script{errs: repeat(down, 100)}
-		if _, err := Retry(next, retries).Apply(t.Context(), one()); !errors.Is(err, down) {
+		if _, err := retry(next, retries).Apply(t.Context(), one()); !errors.Is(err, down) {
 			t.Errorf("error is %v", err)
 		}
 		if next.calls.Load() != int64(retries.Attempts) {
@@ -48,7 +48,7 @@ func TestOneAttemptIsNoRetry(t *testing.T) {
 	next := &script{errs: repeat(call(connect.CodeUnavailable), 100)}
 	cfg := retries
 	cfg.Attempts = 1
-	if _, err := Retry(next, cfg).Apply(t.Context(), one()); err == nil || next.calls.Load() != 1 {
+	if _, err := retry(next, cfg).Apply(t.Context(), one()); err == nil || next.calls.Load() != 1 {
 		t.Errorf("error is %v after %d attempts", err, next.calls.Load())
 	}
 }
@@ -58,7 +58,7 @@ func TestRetryDelaysGrowAndJitter(t *testing.T) {
 		distinct := make(map[time.Duration]bool)
 		for range 200 {
 			next := &script{errs: repeat(call(connect.CodeUnavailable), 3)}
-			if _, err := Retry(next, retries).Apply(t.Context(), one()); err != nil {
+			if _, err := retry(next, retries).Apply(t.Context(), one()); err != nil {
 				t.Fatal(err)
 			}
 			for i, base := range []time.Duration{100 * time.Millisecond, 150 * time.Millisecond, 150 * time.Millisecond} {
@@ -83,7 +83,7 @@ func TestRetryStaysWithinTheDeadline(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		start := time.Now()
-		_, err := Retry(next, cfg).Apply(ctx, one())
+		_, err := retry(next, cfg).Apply(ctx, one())
 		if !errors.Is(err, down) || time.Since(start) > 3*time.Second {
 			t.Errorf("error is %v after %v", err, time.Since(start))
 		}
@@ -99,7 +99,7 @@ func TestRetryEndsWithItsCaller(t *testing.T) {
 		next := &script{errs: repeat(down, 100)}
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(10*time.Millisecond, cancel)
-		_, err := Retry(next, retries).Apply(ctx, one())
+		_, err := retry(next, retries).Apply(ctx, one())
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, down) || next.calls.Load() != 1 {
 			t.Errorf("error is %v after %d attempts", err, next.calls.Load())
 		}

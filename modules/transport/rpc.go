@@ -117,21 +117,13 @@ func (r *RPC) Close() error {
 func (r *RPC) call(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 	if !r.unary {
 		answer, err := r.client.ApplyUpdates(ctx, &payrelayv1.ApplyUpdatesRequest{Updates: updates})
-		return answer.GetOutcomes(), tooLargeForPeer(err)
+		return answer.GetOutcomes(), err
 	}
 	answer, err := r.client.ApplyUpdate(ctx, &payrelayv1.ApplyUpdateRequest{Update: updates[0]})
 	if err != nil || answer.GetOutcome() == nil {
-		return nil, tooLargeForPeer(err)
+		return nil, err
 	}
 	return []*payrelayv1.Outcome{answer.GetOutcome()}, nil
-}
-
-// tooLargeForPeer gives the api role's own limit the meaning that ours has.
-func tooLargeForPeer(err error) error {
-	if connect.CodeOf(err) == connect.CodeResourceExhausted {
-		return fmt.Errorf("%w (%w)", ErrTooLarge, err)
-	}
-	return err
 }
 
 // split cuts a batch into calls: single updates in the unary shape, as much as

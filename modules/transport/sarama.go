@@ -6,6 +6,17 @@ import (
 	"github.com/IBM/sarama"
 )
 
+// A batch in a topic may be compressed, and then it says nothing about its size.
+// What the producer here sends is not, and has at most 1 MB; this leaves others
+// room. A larger batch fails the fetch that holds it: the partition waits there
+// and the log says why, again and again, until an operator has the topic's
+// records deleted up to its end or moves the group's offset. Nothing is skipped
+// on its own, for there may be payments in it.
+//
+// The library has one such variable per process, so it is set before any
+// goroutine can read it.
+func init() { sarama.MaxDecompressedBatchSize = 8 << 20 }
+
 // newSaramaConfig is what producer and consumer share. Every network step has a
 // deadline; the library's own are half a minute.
 func newSaramaConfig(clientID string) *sarama.Config {

@@ -4,35 +4,44 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/IBM/sarama"
 )
 
-// EnsureTopics waits until the brokers answer and both topics exist, or ctx
-// ends. It creates nothing: how many partitions and replicas a topic has is its
-// operator's decision.
+// EnsureTopics waits until the brokers answer and both topics exist. When ctx
+// ends it returns at once, with what was wrong and the cause. It creates
+// nothing: how many partitions and replicas a topic has is its operator's
+// decision.
 func EnsureTopics(ctx context.Context, cfg KafkaConfig) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
+	var last error
 	for {
-		err := checkTopics(cfg)
+		err := checkTopics(ctx, cfg)
 		if err == nil {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(100 * time.Millisecond):
+		if last == nil || ctx.Err() == nil { // a check that was interrupted says little
+			last = err
+		}
+		sleep(ctx, 100*time.Millisecond)
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w (%w)", last, context.Cause(ctx))
 		}
 	}
 }
 
-func checkTopics(cfg KafkaConfig) error {
+func checkTopics(ctx context.Context, cfg KafkaConfig) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	config := newSaramaConfig("payrelay-check")
 	config.Metadata.Full = false
 	config.Metadata.Retry.Max = 0
+	// The library takes no context, only somebody who dials.
+	config.Net.Proxy.Enable, config.Net.Proxy.Dialer = true, dialer{ctx, config.Net.DialTimeout}
 	client, err := sarama.NewClient(cfg.Brokers, config)
 	if err != nil {
 		return fmt.Errorf("connect to Kafka at %v: %w", cfg.Brokers, err)
@@ -48,4 +57,18 @@ func checkTopics(cfg KafkaConfig) error {
 		}
 	}
 	return nil
+}
+
+// dialer opens connections that end with ctx, whatever waits on them.
+type dialer struct {
+	ctx     context.Context
+	timeout time.Duration
+}
+
+func (d dialer) Dial(network, addr string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: d.timeout}).DialContext(d.ctx, network, addr)
+	if err == nil {
+		context.AfterFunc(d.ctx, func() { _ = conn.Close() })
+	}
+	return conn, err
 }

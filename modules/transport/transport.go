@@ -20,8 +20,8 @@ import (
 //
 // Outcome i answers update i: a verdict, final, never to be retried. An error
 // means that nobody knows what became of the batch and that the whole of it has
-// to be sent again, which is always safe. The exception are errors for which
-// [Final] is true: the same batch will be refused again.
+// to be sent again, which is always safe. The exception is an error with a
+// method Code() string that says "body_too_large": no wire will ever carry it.
 type Applier interface {
 	Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error)
 }
@@ -43,5 +43,5 @@ func checkSizes(updates []*payrelayv1.Update) error {
 }
 
 func tooLarge(index, size int) error {
-	return fmt.Errorf("update %d has %d bytes: %w", index, size, ErrTooLarge)
+	return fmt.Errorf("update %d has %d bytes: %w", index, size, errTooLarge)
 }
