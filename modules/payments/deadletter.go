@@ -71,7 +71,7 @@ func undecodable(r *payrelayv1.UndecodableRecord, now time.Time) *DeadLetter {
 		},
 		Digest:    sha256.Sum256(r.GetValue()),
 		Reason:    payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE,
-		Detail:    "Kafka record that is no update: " + r.GetDetail(),
+		Detail:    PlainText("Kafka record that is no update: " + r.GetDetail()),
 		Payload:   r.GetValue(),
 		CreatedAt: now,
 	}
