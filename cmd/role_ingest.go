@@ -74,7 +74,7 @@ func (p *process) addWire(ctx context.Context, cfg ingestConfig, direct payments
 			return nil, err
 		}
 		p.closeLater(ctx, "producer", producer.Close)
-		return transport.Resilient(producer, cfg.retry, p.log), nil
+		return p.guard(producer, cfg.retry), nil
 	default:
 		cfg.rpc.Unary = !cfg.wire.Batch
 		client, err := transport.NewRPC(cfg.wire.Mode, cfg.rpc)
@@ -82,6 +82,14 @@ func (p *process) addWire(ctx context.Context, cfg ingestConfig, direct payments
 			return nil, err
 		}
 		p.closeLater(ctx, "client", client.Close)
-		return transport.Resilient(client, cfg.retry, p.log), nil
+		return p.guard(client, cfg.retry), nil
 	}
+}
+
+// guard makes a wire resilient. While its circuit is open the process is not
+// ready: a load balancer may know one whose wire works.
+func (p *process) guard(wire transport.Applier, cfg transport.RetryConfig) payments.Applier {
+	circuit := transport.Resilient(wire, cfg, p.log)
+	p.admin.AddCheck("wire", circuit.Check)
+	return circuit
 }

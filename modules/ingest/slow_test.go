@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -17,11 +18,7 @@ func trickle(t *testing.T, s *running, target string) (answer *bufio.Reader) {
 	_, _ = io.WriteString(conn, raw(target, "Expect: 100-continue\r\nContent-Length: 100000\r\n", ""))
 	answer = bufio.NewReader(conn)
 	if target == ordersPath {
-		for _, want := range []string{"HTTP/1.1 100 Continue\r\n", "\r\n"} {
-			if line, err := answer.ReadString('\n'); line != want {
-				t.Fatalf("got %q, %v", line, err)
-			}
-		}
+		awaitContinue(t, answer)
 	}
 	tick := time.NewTicker(5 * time.Millisecond)
 	t.Cleanup(tick.Stop)
@@ -33,6 +30,16 @@ func trickle(t *testing.T, s *running, target string) (answer *bufio.Reader) {
 		}
 	}()
 	return answer
+}
+
+// awaitContinue returns when the server waits for the body.
+func awaitContinue(t *testing.T, answer *bufio.Reader) {
+	t.Helper()
+	for _, want := range []string{"HTTP/1.1 100 Continue\r\n", "\r\n"} {
+		if line, err := answer.ReadString('\n'); line != want {
+			t.Fatalf("got %q, %v", line, err)
+		}
+	}
 }
 
 // TestSlowBodiesTakeNoSlot: only webhooks that have come count as in flight.
@@ -96,7 +103,9 @@ func TestReadDeadlineEndsWithItsRequest(t *testing.T) {
 	answers := bufio.NewReader(conn)
 	for range 2 {
 		<-time.After(2 * cfg.Timeout) // also before the first
-		_, _ = io.WriteString(conn, sized("", order()))
+		_, _ = io.WriteString(conn, raw(ordersPath, fmt.Sprintf("Expect: 100-continue\r\nContent-Length: %d\r\n", len(order())), ""))
+		awaitContinue(t, answers)
+		_, _ = io.WriteString(conn, order())
 		resp, err := http.ReadResponse(answers, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -106,4 +115,3 @@ func TestReadDeadlineEndsWithItsRequest(t *testing.T) {
 		}
 	}
 }
-

@@ -21,7 +21,7 @@ func oneOutcomePerUpdate(t *testing.T, l *link) {
 	for _, n := range []int{1, 2, 300} {
 		l.mustApply(t, batch(fmt.Sprintf("batch-%d", n), n)...)
 	}
-	if got := len(l.far.Applied()); got != 303 {
+	if got := len(l.far.arrived()); got != 303 {
 		t.Errorf("%d updates were applied, want 303", got)
 	}
 }
@@ -38,7 +38,7 @@ func orderPerKey(t *testing.T, l *link) {
 		sent = append(sent, updates...)
 	}
 	l.far.waitApplied(t, ids(sent)...)
-	wantSameOrder(t, sent, l.far.Applied())
+	wantSameOrder(t, sent, l.far.arrived())
 }
 
 func wantSameOrder(t *testing.T, sent, applied []*payrelayv1.Update) {
@@ -72,7 +72,7 @@ func contentArrivesUnchanged(t *testing.T, l *link) {
 	sent.GetDispute().EvidenceDueAt = timestamppb.New(time.Unix(1_768_000_000, 0))
 	sent.GetDispute().Amount = &payrelayv1.Money{MinorUnits: 1<<63 - 1, Currency: "JPY"}
 	l.mustApply(t, sent)
-	if got := l.far.Applied()[0]; !proto.Equal(got, sent) {
+	if got := l.far.arrived()[0]; !proto.Equal(got, sent) {
 		t.Errorf("arrived as %v, sent as %v", got, sent)
 	}
 }
@@ -97,7 +97,7 @@ func concurrency(t *testing.T, l *link) {
 	}
 	all.Wait()
 	l.far.waitApplied(t, ids(sent)...)
-	wantSameOrder(t, sent, l.far.Applied())
+	wantSameOrder(t, sent, l.far.arrived())
 }
 
 // coded is an error with a code for the sender of the webhook.
@@ -128,7 +128,7 @@ func largeBatch(t *testing.T, l *link) {
 		update.RawBody = make([]byte, 500<<10)
 	}
 	l.mustApply(t, updates...)
-	wantSameOrder(t, updates, l.far.Applied())
+	wantSameOrder(t, updates, l.far.arrived())
 }
 
 func garbage(t *testing.T, l *link) {
@@ -144,8 +144,8 @@ func garbage(t *testing.T, l *link) {
 	if !l.WantLetters {
 		return
 	}
-	wait(t, "dead letters", func() bool { return len(l.far.Letters()) >= len(pieces) })
-	letters := l.far.Letters()
+	wait(t, "dead letters", func() bool { return len(l.far.deadLetters()) >= len(pieces) })
+	letters := l.far.deadLetters()
 	if len(letters) != len(pieces) {
 		t.Fatalf("%d dead letters for %d pieces of garbage", len(letters), len(pieces))
 	}

@@ -84,22 +84,22 @@ func (f *FarSide) Block() (unblock func()) {
 	return func() { set(false) }
 }
 
-// FailNext makes that many calls fail.
-func (f *FarSide) FailNext(n int) {
+// failNext makes that many calls fail.
+func (f *FarSide) failNext(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fail = n
 }
 
-// Applied are the updates that were applied, in their order.
-func (f *FarSide) Applied() []*payrelayv1.Update {
+// arrived are the updates that were applied, in their order.
+func (f *FarSide) arrived() []*payrelayv1.Update {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.applied)
 }
 
-// Letters are the undecodable records that arrived.
-func (f *FarSide) Letters() []*payrelayv1.UndecodableRecord {
+// deadLetters are the undecodable records that arrived.
+func (f *FarSide) deadLetters() []*payrelayv1.UndecodableRecord {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.letters)
@@ -115,7 +115,7 @@ func (f *FarSide) calls() int {
 // count is how often each event id was applied.
 func (f *FarSide) count() map[string]int {
 	times := make(map[string]int)
-	for _, update := range f.Applied() {
+	for _, update := range f.arrived() {
 		times[update.GetEventId()]++
 	}
 	return times

@@ -14,7 +14,7 @@ import (
 // What was accepted arrives, whatever happens to either end.
 
 func farSideFails(t *testing.T, l *link) {
-	l.far.FailNext(1)
+	l.far.failNext(1)
 	update := order("order-1", "event-1")
 	if err := l.apply(t, patience, update); l.verdict != payrelayv1.Verdict_VERDICT_QUEUED && err == nil {
 		t.Error("the far side's error was swallowed")
