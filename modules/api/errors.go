@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -82,21 +81,12 @@ func describe(err error) *Error {
 		return &Error{known.Code(), sentence(known.Error())}
 	case errors.As(err, &tooLarge):
 		return &Error{"body_too_large", "the body is larger than this listener reads: send less at once"}
-	case errors.As(err, &routing):
-		return describeRouting(routing)
+	case errors.As(err, &routing) && routing.Code == http.StatusNotFound:
+		return &Error{"not_found", "there is nothing at this path: check it for typing errors"}
+	case errors.As(err, &routing) && routing.Code == http.StatusMethodNotAllowed:
+		return &Error{"method_not_allowed", "this path does not take this method: the Allow header names those it does"}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return &Error{codeDeadline, "it took too long and the outcome is not known: send the same again"}
-	default:
-		return &Error{codeInternal, "something went wrong here: look for the request id in this process's log"}
-	}
-}
-
-func describeRouting(err *echo.HTTPError) *Error {
-	switch err.Code {
-	case http.StatusNotFound:
-		return &Error{"not_found", "there is nothing at this path: check it for typing errors"}
-	case http.StatusMethodNotAllowed:
-		return &Error{"method_not_allowed", "this path does not take this method: the Allow header names those it does"}
 	default:
 		return &Error{codeInternal, "something went wrong here: look for the request id in this process's log"}
 	}
@@ -136,14 +126,5 @@ func errorHandler(log *slog.Logger) echo.HTTPErrorHandler {
 		_ = c.JSON(status, map[string]any{"error": map[string]string{
 			"code": answer.code, "message": answer.message, "request_id": id,
 		}})
-	}
-}
-
-// requestID names each request in its answer and in the log. A name that the
-// caller brings is not taken over: it could be anything.
-func requestID(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		c.Response().Header().Set(echo.HeaderXRequestID, rand.Text())
-		return next(c)
 	}
 }

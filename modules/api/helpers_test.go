@@ -75,10 +75,13 @@ func startInternal(t *testing.T, next Applier, token string) string {
 	return "http://" + in.Addr()
 }
 
-func run(t *testing.T, in *Internal) (stop func() error) {
+// run runs a listener until the test ends; stop ends it earlier and returns what
+// Run returned.
+func run(t *testing.T, listener interface{ Run(context.Context) error }) (stop func() error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- in.Run(ctx) }()
+	go func() { done <- listener.Run(ctx) }()
 	stop = sync.OnceValue(func() error {
 		cancel()
 		select {

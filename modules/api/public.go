@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"golang.org/x/net/netutil"
 
 	"github.com/payrelay/payrelay/modules/payments"
 )
@@ -20,8 +18,6 @@ const (
 	queryTimeout = 5 * time.Second
 	// publicDrain outlasts a query that is under way.
 	publicDrain = queryTimeout + time.Second
-	// publicConnections bounds the open connections; more wait in the kernel.
-	publicConnections = 1024
 	// publicHeaderBytes has room for a filter with as many ids as it takes, each
 	// as long as it may be.
 	publicHeaderBytes = 64 << 10
@@ -57,10 +53,9 @@ type Reader interface {
 // the same name, at most 200 together; an item has to match one of them, and
 // every filter. An id with a comma in it is found by its path only.
 type Public struct {
-	reader   Reader
-	log      *slog.Logger
-	listener net.Listener
-	http     *http.Server
+	reader Reader
+	log    *slog.Logger
+	server *server
 }
 
 // NewPublic opens the listener, so that a port that is taken fails the start.
@@ -68,51 +63,27 @@ func NewPublic(cfg Config, reader Reader, log *slog.Logger) (*Public, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", cfg.Addr)
+	p := &Public{reader: reader, log: log}
+	server, err := newServer("public listener (API_ADDR)", cfg.Addr, publicDrain, p.routes(), log)
 	if err != nil {
-		return nil, fmt.Errorf("open the public listener (API_ADDR): %w", err)
+		return nil, err
 	}
-	p := &Public{reader: reader, log: log, listener: netutil.LimitListener(listener, publicConnections)}
-	p.http = newHTTPServer(p.routes(), log)
-	p.http.MaxHeaderBytes = publicHeaderBytes
+	server.http.MaxHeaderBytes = publicHeaderBytes
+	p.server = server
 	return p, nil
 }
 
 // Addr is the address listened on, with its real port.
-func (p *Public) Addr() string { return p.listener.Addr().String() }
+func (p *Public) Addr() string { return p.server.addr() }
 
-// Run serves until ctx is cancelled and the requests under way are answered. It
-// must be called once, also to release the listener of a start that failed: then
-// with a cancelled context.
-func (p *Public) Run(ctx context.Context) error {
-	served := make(chan error, 1)
-	go func() { served <- p.http.Serve(p.listener) }()
-	select {
-	case err := <-served:
-		return fmt.Errorf("serve the public API: %w", err)
-	case <-ctx.Done():
-	}
-	p.drain()
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve the public API: %w", err)
-	}
-	return nil
-}
-
-// drain lets nobody fail the stop by reading an answer slowly: whoever is cut
-// off can ask again.
-func (p *Public) drain() {
-	ctx, cancel := context.WithTimeout(context.Background(), publicDrain)
-	defer cancel()
-	if p.http.Shutdown(ctx) != nil {
-		p.log.Warn("public requests were cut off", "after", publicDrain)
-		_ = p.http.Close() // it could only fail to close what is given up
-	}
-}
+// Run serves until ctx is cancelled and the requests under way are answered or
+// cut off, which the log tells. It must be called once, also to release the
+// listener of a start that failed: then with a cancelled context.
+func (p *Public) Run(ctx context.Context) error { return p.server.run(ctx) }
 
 func (p *Public) routes() http.Handler {
 	e := newEcho(p.log)
-	e.Use(asData)
+	e.Use(asData, declaredMethods)
 	e.GET("/orders", p.listOrders)
 	e.GET("/orders/events", p.listOrderEvents)
 	e.GET("/orders/:id", p.getOrder)

@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,19 +24,7 @@ func startPublic(t *testing.T, reader Reader) (addr string, stop func() error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- p.Run(ctx) }()
-	stop = sync.OnceValue(func() error {
-		cancel()
-		return <-done
-	})
-	t.Cleanup(func() {
-		if err := stop(); err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	return p.Addr(), stop
+	return p.Addr(), run(t, p)
 }
 
 func TestPublicListens(t *testing.T) {
@@ -153,12 +141,13 @@ func TestPublicHasNothingElse(t *testing.T) {
 		"/payrelay.v1.RelayService/ApplyUpdate", "/grpc.health.v1.Health/Check", "/metrics", "/debug/pprof/", "/%2e%2e/orders", "/ORDERS"} {
 		get(t, handler, path).wantError(t, 404, "not_found")
 	}
+	request(t, handler, "OPTIONS", "/order").wantError(t, 404, "not_found")
 	for _, path := range []string{"/orders", "/orders/1", "/orders/events", "/disputes", "/disputes/1", "/disputes/events"} {
-		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"} {
+		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS", "BREW"} {
 			r := request(t, handler, method, path)
 			r.wantError(t, 405, "method_not_allowed")
-			if !strings.Contains(r.header.Get("Allow"), "GET") {
-				t.Errorf("%s %s: Allow is %q", method, path, r.header.Get("Allow"))
+			if allow := r.header.Values("Allow"); !slices.Equal(allow, []string{"GET"}) {
+				t.Errorf("%s %s: Allow is %q", method, path, allow)
 			}
 		}
 	}

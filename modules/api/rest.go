@@ -41,8 +41,10 @@ func applyREST(relay *Relay, subject string, fits func(*payrelayv1.Update) bool)
 // readUpdate takes Protobuf's JSON with both of its naming styles and no field
 // that the contract does not have.
 func readUpdate(r *http.Request) (*payrelayv1.Update, error) {
-	if r.Header.Get(echo.HeaderContentEncoding) != "" {
-		return nil, &Error{"unsupported_encoding", "send the body as it is, without Content-Encoding"}
+	for _, encoding := range r.Header.Values(echo.HeaderContentEncoding) {
+		if !strings.EqualFold(encoding, "identity") {
+			return nil, &Error{"unsupported_encoding", "send the body as it is, without Content-Encoding"}
+		}
 	}
 	if !isJSON(r.Header.Get(echo.HeaderContentType)) {
 		return nil, &Error{"unsupported_media_type", "send the update as JSON, with Content-Type: application/json"}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,10 +86,12 @@ func TestRESTRefusesBadRequests(t *testing.T) {
 	next := &recorder{}
 	url := startInternal(t, next, "")
 	orders := url + "/internal/updates/orders"
-	got := send(t, http.MethodGet, orders, nil)
-	got.wantError(t, http.StatusMethodNotAllowed, "method_not_allowed")
-	if !strings.Contains(got.header.Get("Allow"), "POST") {
-		t.Errorf("Allow is %q", got.header.Get("Allow"))
+	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodOptions} {
+		got := send(t, method, orders, nil)
+		got.wantError(t, http.StatusMethodNotAllowed, "method_not_allowed")
+		if allow := got.header.Values("Allow"); !slices.Equal(allow, []string{"POST"}) {
+			t.Errorf("%s: Allow is %q", method, allow)
+		}
 	}
 	post(t, url+"/internal/updates", orderJSON).wantError(t, http.StatusNotFound, "not_found")
 	post(t, url+"/", orderJSON).wantError(t, http.StatusNotFound, "not_found")
@@ -95,14 +99,35 @@ func TestRESTRefusesBadRequests(t *testing.T) {
 		send(t, http.MethodPost, orders, []byte(orderJSON), "Content-Type", mediaType).
 			wantError(t, http.StatusUnsupportedMediaType, "unsupported_media_type")
 	}
-	send(t, http.MethodPost, orders, []byte(orderJSON), "Content-Type", "application/json", "Content-Encoding", "gzip").
-		wantError(t, http.StatusUnsupportedMediaType, "unsupported_encoding")
+	for _, encoding := range []string{"gzip", "br", "gzip, identity"} {
+		send(t, http.MethodPost, orders, []byte(orderJSON), "Content-Type", "application/json", "Content-Encoding", encoding).
+			wantError(t, http.StatusUnsupportedMediaType, "unsupported_encoding")
+	}
 	post(t, orders, strings.Repeat(" ", maxMessageBytes)+orderJSON).wantError(t, http.StatusRequestEntityTooLarge, "body_too_large")
 	if next.calls() != 0 {
 		t.Errorf("%d of them were applied", next.calls())
 	}
-	if got := send(t, http.MethodPost, orders, []byte(orderJSON), "Content-Type", "application/json; charset=UTF-8"); got.status != http.StatusOK {
-		t.Errorf("a charset that JSON always has is refused: %d %s", got.status, got.body)
+}
+
+func TestRESTTakesHeadersThatSayTheUsual(t *testing.T) {
+	orders := startInternal(t, &recorder{}, "") + "/internal/updates/orders"
+	for _, headers := range [][]string{
+		{"Content-Type", "application/json; charset=UTF-8"},
+		{"Content-Type", "application/json", "Content-Encoding", "identity"},
+		{"Content-Type", "application/json", "Content-Encoding", "Identity"},
+	} {
+		if got := send(t, http.MethodPost, orders, []byte(orderJSON), headers...); got.status != http.StatusOK {
+			t.Errorf("%q: answer is %d %s", headers, got.status, got.body)
+		}
+	}
+}
+
+// A header that comes twice means all that it says.
+func TestRESTReadsEveryContentEncoding(t *testing.T) {
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(orderJSON))
+	r.Header = http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"identity", "gzip"}}
+	if _, err := readUpdate(r); describe(err).code != "unsupported_encoding" {
+		t.Errorf("error is %v", err)
 	}
 }
 

@@ -34,6 +34,13 @@ func TestStrangersAreRefusedOverREST(t *testing.T) {
 	}
 	// Not even which paths exist is for strangers.
 	send(t, http.MethodGet, url+"/nowhere", nil).wantError(t, http.StatusUnauthorized, "unauthenticated")
+	for _, method := range []string{http.MethodGet, http.MethodOptions} {
+		got := send(t, method, url+"/internal/updates/orders", nil)
+		got.wantError(t, http.StatusUnauthorized, "unauthenticated")
+		if got.header.Get("Allow") != "" {
+			t.Errorf("%s: a stranger is told %q", method, got.header.Get("Allow"))
+		}
+	}
 	if next.calls() != 0 {
 		t.Error("a stranger's update was applied")
 	}
