@@ -25,7 +25,7 @@ type dataConfig struct {
 
 func (c *dataConfig) RegisterFlags(fs *flag.FlagSet) {
 	c.dirConfig.RegisterFlags(fs)
-	fs.StringVar(&c.databaseURL, "database-url", "", "the database, by default sqlite://<data-dir>/payrelay.db: `DATABASE_URL`")
+	fs.StringVar(&c.databaseURL, "database-url", "", "keep the data in the database `DATABASE_URL`, such as sqlite:///var/lib/payrelay.db; by default payrelay.db in the data directory")
 }
 
 // url is the database's, the default filled in.

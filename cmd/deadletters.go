@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -41,7 +42,7 @@ func newDeadLettersList() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "list",
 		Short: "List the open dead letters, the oldest first",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 	}
 	register(command, &data)
 	command.Flags().BoolVar(&query.Settled, "settled", false, "list the settled ones too")
@@ -79,7 +80,12 @@ func printDeadLetters(out io.Writer, letters []*payments.DeadLetter) error {
 // newDeadLetter is a command about one dead letter.
 func newDeadLetter(use, short string, act func(context.Context, database, int64, io.Writer) error) *cobra.Command {
 	var data dataConfig
-	command := &cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(1)}
+	command := &cobra.Command{Use: use, Short: short, Args: func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return errors.New("name one dead letter by its id: app deadletters list has it")
+		}
+		return nil
+	}}
 	register(command, &data)
 	command.RunE = func(command *cobra.Command, args []string) error {
 		id, err := strconv.ParseInt(args[0], 10, 64)
@@ -147,7 +153,7 @@ func replayDeadLetter(ctx context.Context, db database, id int64, out io.Writer)
 
 func discardDeadLetter(ctx context.Context, db database, id int64, out io.Writer) error {
 	if err := db.Discard(ctx, id, time.Now().UTC()); err != nil {
-		return fmt.Errorf("discard dead letter %d: %w", id, err)
+		return err
 	}
 	_, err := fmt.Fprintln(out, "discarded")
 	return err

@@ -27,7 +27,7 @@ func newMigrateUp() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "up",
 		Short: "Bring the schema up to date; the serve commands do it too",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 	}
 	register(command, &data)
 	command.RunE = func(command *cobra.Command, _ []string) error {
@@ -46,7 +46,7 @@ func newMigrateStatus() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "status",
 		Short: "List the schema's migrations and when they were applied",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 	}
 	register(command, &data)
 	command.RunE = func(command *cobra.Command, _ []string) error {

@@ -13,7 +13,7 @@ func newReference() *cobra.Command {
 	return &cobra.Command{
 		Use:    "reference",
 		Short:  "Print the reference of all commands, flags and variables as Markdown",
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 		Hidden: true,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return writeReference(command.OutOrStdout(), command.Root())
@@ -26,7 +26,8 @@ func writeReference(out io.Writer, root *cobra.Command) error {
 	var b strings.Builder
 	b.WriteString("# Configuration\n\n")
 	b.WriteString("Made by `task generate` from the flags' declarations. A flag beats its environment\n" +
-		"variable, and a variable beats the default.\n")
+		"variable, and a variable beats the default. A switch is turned off with `=false`. The token\n" +
+		"between ingest and api, of at least 32 bytes, has no flag: it is in `INTERNAL_TOKEN` or in a file.\n")
 	describeCommand(&b, root)
 	_, err := io.WriteString(out, b.String())
 	return err

@@ -42,6 +42,21 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
+		return fmt.Errorf("%w: see %s --help", err, command.CommandPath())
+	})
 	root.AddCommand(newServe(), newDeadLetters(), newMigrate(), newVersion(), newReference())
 	return root
+}
+
+// noArgs is for commands that have flags only. What stands alone is most often
+// the value of a switch, as in "--batch false".
+func noArgs(command *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if command.HasSubCommands() {
+		return fmt.Errorf("%s has no command %q: see %s --help", command.CommandPath(), args[0], command.CommandPath())
+	}
+	return fmt.Errorf("%s does not take %q: write the value of a flag as --flag=%s", command.CommandPath(), args[0], args[0])
 }

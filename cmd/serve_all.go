@@ -33,7 +33,7 @@ func newServeAll() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "all",
 		Short: "Run every role in one process, with an embedded broker and SQLite unless told otherwise",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return serveAll(command.Context(), cfg, command.OutOrStdout())
 		},
@@ -52,7 +52,7 @@ func serveAll(ctx context.Context, cfg allConfig, out io.Writer) error {
 		return err
 	}
 	return runProcess(ctx, cfg.log, cfg.build, func(p *process) {
-		p.introduce(out, fmt.Sprintf("payrelay is ready: every role in one process, mode %s, data in %s", cfg.wire.Mode, cfg.data.dir))
+		p.introduce(out, fmt.Sprintf("payrelay is ready: every role in one process, mode %s, database %s", cfg.wire.Mode, cfg.data.url()))
 		p.suggest(out)
 	})
 }

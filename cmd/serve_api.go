@@ -27,7 +27,7 @@ func newServeAPI() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "api",
 		Short: "Run the role that owns the data: it applies updates and answers queries",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return serveAPI(command.Context(), cfg, command.OutOrStdout())
 		},
@@ -48,7 +48,7 @@ func serveAPI(ctx context.Context, cfg serveAPIConfig, out io.Writer) error {
 		return err
 	}
 	return runProcess(ctx, cfg.log, cfg.build, func(p *process) {
-		p.introduce(out, fmt.Sprintf("payrelay api is ready: mode %s, data in %s", cfg.wire.Mode, cfg.data.dir))
+		p.introduce(out, fmt.Sprintf("payrelay api is ready: mode %s, database %s", cfg.wire.Mode, cfg.data.url()))
 	})
 }
 

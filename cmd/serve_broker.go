@@ -25,7 +25,7 @@ func newServeBroker() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "broker",
 		Short: "Run the embedded Kafka-protocol broker alone, for split roles on one machine",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return serveBroker(command.Context(), cfg, command.OutOrStdout())
 		},

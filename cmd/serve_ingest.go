@@ -28,7 +28,7 @@ func newServeIngest() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "ingest",
 		Short: "Run the role at the edge: it takes webhooks in and relays them",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return serveIngest(command.Context(), cfg, command.OutOrStdout())
 		},

@@ -17,9 +17,9 @@ const (
 	maxInFlight = 64 << 20
 	// minInFlight is what each record counts at least, so 4,096 of them may wait.
 	minInFlight = 16 << 10
-	// producerCloseTimeout outlasts a broker's restart. The retries of one record
-	// can take longer, when the brokers are connected and do not answer.
-	producerCloseTimeout = 10 * time.Second
+	// producerCloseTimeout is short, because nobody waits for a result by then:
+	// whoever published has an answer already, or was told to send again.
+	producerCloseTimeout = 2 * time.Second
 )
 
 // KafkaClient is the near end of the mode kafka: it publishes updates and
