@@ -53,6 +53,7 @@ func (p *process) addDataLocks(ctx context.Context, data dataConfig, withBroker 
 	return p.addLock(ctx, data.brokerDir())
 }
 
+// databaseFile is the file of a URL that names one.
 func databaseFile(url string) (string, error) {
 	if err := checkScheme(url); err != nil {
 		return "", err

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -34,6 +35,14 @@ func (c *dataConfig) url() string {
 		return c.databaseURL
 	}
 	return "sqlite://" + filepath.Join(c.dir, "payrelay.db")
+}
+
+// Validate refuses a directory that would be the current one by accident.
+func (c dirConfig) Validate() error {
+	if c.dir == "" {
+		return errors.New("data-dir (DATA_DIR) is empty: name a directory, such as ./data")
+	}
+	return nil
 }
 
 // brokerDir is where the embedded broker keeps its log: a directory with a

@@ -48,7 +48,7 @@ func serveAll(ctx context.Context, cfg allConfig, out io.Writer) error {
 	if cfg.api.InternalToken, err = cfg.token.token(); err != nil {
 		return err
 	}
-	if err := validate(cfg.ingest, cfg.retry, cfg.api); err != nil {
+	if err := validate(cfg.data, cfg.ingest, cfg.retry, cfg.api); err != nil {
 		return err
 	}
 	return runProcess(ctx, cfg.log, cfg.build, func(p *process) {

@@ -44,7 +44,7 @@ func serveAPI(ctx context.Context, cfg serveAPIConfig, out io.Writer) error {
 	if cfg.api.InternalToken, err = cfg.token.token(); err != nil {
 		return err
 	}
-	if err := validate(cfg.api); err != nil {
+	if err := validate(cfg.data, cfg.api); err != nil {
 		return err
 	}
 	return runProcess(ctx, cfg.log, cfg.build, func(p *process) {

@@ -35,6 +35,9 @@ func newServeBroker() *cobra.Command {
 }
 
 func serveBroker(ctx context.Context, cfg serveBrokerConfig, out io.Writer) error {
+	if err := validate(cfg.dir, cfg.topics); err != nil {
+		return err
+	}
 	return runProcess(ctx, cfg.log, cfg.build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay broker is ready: an embedded single-node log, data in %s", cfg.dir.brokerDir()))
 	})
