@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"strings"
 )
 
 // minTokenBytes makes guessing the token hopeless.
@@ -29,7 +30,8 @@ func (c *Config) RegisterFlags(fs *flag.FlagSet) {
 }
 
 // Validate refuses addresses that cannot be listened on, and an internal one
-// that strangers could reach without a token.
+// that strangers could reach without a token, and a token that is easy to guess
+// or that no caller could show.
 func (c Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
 		return fmt.Errorf("api-addr (API_ADDR) is %q: write it as host:port, such as 127.0.0.1:3000", c.Addr)
@@ -42,10 +44,16 @@ func (c Config) Validate() error {
 		return fmt.Errorf("internal-addr (INTERNAL_ADDR) is %q, which other machines can reach: set INTERNAL_TOKEN or --internal-token-file, here and at the ingest role, or listen on 127.0.0.1", c.InternalAddr)
 	case c.InternalToken != "" && len(c.InternalToken) < minTokenBytes:
 		return errors.New("the internal token (INTERNAL_TOKEN) is too short: make one of at least 32 bytes, for example with openssl rand -hex 32")
+	case strings.ContainsFunc(c.InternalToken, notVisibleASCII):
+		return errors.New("the internal token (INTERNAL_TOKEN) has a space, a line break or another character in it that is not visible ASCII: make one without, for example with openssl rand -hex 32")
 	default:
 		return nil
 	}
 }
+
+// notVisibleASCII says of which characters a token cannot consist, because a
+// header would not carry them as they are.
+func notVisibleASCII(r rune) bool { return r < '!' || r > '~' }
 
 // isLoopback does not resolve names: what one resolves to can change.
 func isLoopback(host string) bool {

@@ -42,6 +42,27 @@ func TestOnlyLoopbackGoesWithoutToken(t *testing.T) {
 	}
 }
 
+// Such a token could not be sent in a header, or not by everybody: no call would
+// ever work.
+func TestTokenIsVisibleASCII(t *testing.T) {
+	cfg := Config{Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1:0"}
+	for _, bad := range []string{"\n", "\r\n", "\t", " ", "\x00", "\x7f", "é", "\u00a0", "\xff"} {
+		cfg.InternalToken = testToken[:16] + bad + testToken[16:]
+		err := cfg.Validate()
+		if err == nil || !strings.Contains(err.Error(), "INTERNAL_TOKEN") || !strings.Contains(err.Error(), "ASCII") {
+			t.Errorf("%q within the token: %v", bad, err)
+		} else if strings.Contains(err.Error(), testToken[:16]) {
+			t.Errorf("%q within the token: the error shows it", bad)
+		}
+	}
+	for c := byte('!'); c <= '~'; c++ {
+		cfg.InternalToken = testToken + string(c)
+		if err := cfg.Validate(); err != nil {
+			t.Errorf("%q within the token: %v", c, err)
+		}
+	}
+}
+
 func TestConfigRefuses(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"no port":          {Addr: "127.0.0.1", InternalAddr: "127.0.0.1:0"},

@@ -40,6 +40,7 @@ var meanings = map[string]struct {
 	status int
 }{
 	"unauthenticated":        {connect.CodeUnauthenticated, http.StatusUnauthorized},
+	"cross_origin":           {connect.CodePermissionDenied, http.StatusForbidden},
 	"not_found":              {connect.CodeNotFound, http.StatusNotFound},
 	"method_not_allowed":     {connect.CodeUnimplemented, http.StatusMethodNotAllowed},
 	"body_too_large":         {connect.CodeResourceExhausted, http.StatusRequestEntityTooLarge},

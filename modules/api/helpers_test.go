@@ -75,9 +75,11 @@ func startInternal(t *testing.T, next Applier, token string) string {
 	return "http://" + in.Addr()
 }
 
+type runner interface{ Run(context.Context) error }
+
 // run runs a listener until the test ends; stop ends it earlier and returns what
 // Run returned.
-func run(t *testing.T, listener interface{ Run(context.Context) error }) (stop func() error) {
+func run(t *testing.T, listener runner) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -71,7 +71,7 @@ func internalRoutes(token string, relay *Relay, log *slog.Logger) http.Handler {
 	mount(grpcreflect.NewHandlerV1Alpha(reflector, options...))
 	mountREST(e, relay)
 
-	e.Use(requireToken(token, under(health), under(rpcPaths...)), declaredMethods)
+	e.Use(sameOrigin(), requireToken(token, under(health), under(rpcPaths...)), declaredMethods)
 	return e
 }
 

@@ -34,6 +34,8 @@ func TestParametersBecomeTheQuery(t *testing.T) {
 		}}},
 		{"/orders?time_from=2026-01-04T10:00:00Z&time_to=2026-01-04T12:00:01%2B01:00",
 			payments.OrderQuery{From: ten, To: ten.Add(time.Hour + time.Second), Page: firstPage}},
+		{"/orders?time_from=2026-01-04T09:00:00.5-00:59&time_to=2026-01-05T10:00:00%2B23:59",
+			payments.OrderQuery{From: ten.Add(-time.Minute + time.Second/2), To: ten.Add(time.Minute), Page: firstPage}},
 		// Nothing is stored between two microseconds.
 		{"/orders?time_from=2026-01-04T10:00:00.000001Z&time_to=2026-01-04T10:00:00.0000011Z",
 			payments.OrderQuery{From: ten.Add(time.Microsecond), To: ten.Add(2 * time.Microsecond), Page: firstPage}},
@@ -89,6 +91,11 @@ func TestBadParametersAreRefused(t *testing.T) {
 		{"time_from=1767520800", "invalid_time"}, {"time_from=2026-01-04T10:00:00", "invalid_time"},
 		{"time_from=2026-01-04T10:00:00+01:00", "invalid_time"}, {"time_to=2026-02-30T00:00:00Z", "invalid_time"},
 		{"time_to=0001-01-01T00:00:00Z", "invalid_time"}, {"time_to=1969-12-31T23:59:59Z", "invalid_time"}, {"time_to=10000-01-01T00:00:00Z", "invalid_time"},
+		// What time.Parse takes though RFC 3339 does not.
+		{"time_from=2026-01-04T10:00:00,5Z", "invalid_time"}, {"time_to=2026-01-04T9:00:00Z", "invalid_time"},
+		{"time_from=2026-01-04T10:00:00%2B24:00", "invalid_time"}, {"time_to=2026-01-04T10:00:00-24:00", "invalid_time"},
+		{"time_from=2026-01-04T10:00:00%2B00:60", "invalid_time"}, {"time_to=2026-01-04T10:00:00-00:60", "invalid_time"},
+		{"time_from=2026-01-04T10:00:00.Z", "invalid_time"}, {"time_to=2026-01-04T10:00:00Z%0A", "invalid_time"},
 		{"time_from=2026-01-04T10:00:00Z&time_to=2026-01-04T10:00:00Z", "invalid_time"},
 		{"time_from=2026-01-04T10:00:00Z&time_to=2025-01-04T10:00:00Z", "invalid_time"},
 		{"time_from=2026-01-04T10:00:00Z&time_from=2026-01-04T10:00:00Z", "repeated_parameter"},

@@ -21,6 +21,10 @@ const (
 	// publicHeaderBytes has room for a filter with as many ids as it takes, each
 	// as long as it may be.
 	publicHeaderBytes = 64 << 10
+	// publicConnections and publicIdle: who connects here is not known, so that
+	// clients who only keep their connections must not keep others out for long.
+	publicConnections = 8192
+	publicIdle        = 10 * time.Second
 )
 
 // Reader reads what the ledger wrote. Order and Dispute return
@@ -68,7 +72,9 @@ func NewPublic(cfg Config, reader Reader, log *slog.Logger) (*Public, error) {
 	if err != nil {
 		return nil, err
 	}
+	server.maxConnections = publicConnections
 	server.http.MaxHeaderBytes = publicHeaderBytes
+	server.http.IdleTimeout = publicIdle
 	p.server = server
 	return p, nil
 }

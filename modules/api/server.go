@@ -12,19 +12,17 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// maxConnections bounds the open connections of a listener; more wait in the
-// kernel.
-const maxConnections = 1024
-
 // server is a listener and what it serves.
 type server struct {
 	// name is the listener's for people, with the variable that places it.
 	name string
 	// drain is how long requests under way have once the server stops.
-	drain    time.Duration
-	listener net.Listener
-	http     *http.Server
-	log      *slog.Logger
+	drain time.Duration
+	// maxConnections bounds the open connections; more wait in the kernel.
+	maxConnections int
+	listener       net.Listener
+	http           *http.Server
+	log            *slog.Logger
 }
 
 // newServer opens the listener, so that a port that is taken fails the start.
@@ -35,8 +33,9 @@ func newServer(name, addr string, drain time.Duration, handler http.Handler, log
 	}
 	return &server{
 		name: name, drain: drain, log: log,
-		listener: netutil.LimitListener(listener, maxConnections),
-		http:     newHTTPServer(handler, log),
+		maxConnections: 1024,
+		listener:       listener,
+		http:           newHTTPServer(handler, log),
 	}, nil
 }
 
@@ -75,7 +74,7 @@ func (s *server) run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() {
 		defer cancel()
-		served <- s.http.Serve(s.listener)
+		served <- s.http.Serve(netutil.LimitListener(s.listener, s.maxConnections))
 	}()
 	<-ctx.Done()
 	s.stop()

@@ -19,7 +19,7 @@ import (
 // openListener is one of the two listeners, before it runs.
 type openListener struct {
 	*server
-	Run func(context.Context) error
+	runner
 	// request is one that reaches what is behind the listener.
 	request string
 }
@@ -43,8 +43,8 @@ func openListeners(t *testing.T, log *slog.Logger, wait func(context.Context)) [
 	}
 	post := fmt.Sprintf("POST /internal/updates/orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(orderJSON), orderJSON)
 	return []openListener{
-		{public.server, public.Run, "GET /orders HTTP/1.1\r\nHost: x\r\n\r\n"},
-		{internal.server, internal.Run, post},
+		{public.server, public, "GET /orders HTTP/1.1\r\nHost: x\r\n\r\n"},
+		{internal.server, internal, post},
 	}
 }
 
@@ -88,34 +88,58 @@ func TestAFailedListenerFailsTheRun(t *testing.T) {
 
 func TestConnectionsAreBounded(t *testing.T) {
 	for _, l := range openListeners(t, quiet(), func(context.Context) {}) {
-		accepted := make(chan net.Conn)
-		go func() {
-			defer close(accepted)
-			for {
-				conn, err := l.listener.Accept()
-				if err != nil {
-					return
-				}
-				accepted <- conn
+		l.maxConnections = 2
+		run(t, l)
+		ask := func() net.Conn {
+			conn := connectTo(t, l.addr())
+			if _, err := io.WriteString(conn, l.request); err != nil {
+				t.Fatal(err)
 			}
-		}()
-		var last net.Conn
-		for range maxConnections {
-			connectTo(t, l.addr())
-			conn := <-accepted
-			last = conn
-			defer conn.Close()
+			return conn
 		}
-		connectTo(t, l.addr())
-		select {
-		case <-accepted:
-			t.Errorf("%s: more than %d connections are open", l.name, maxConnections)
-		case <-time.After(100 * time.Millisecond):
-			_ = last.Close()
-			_ = (<-accepted).Close()
+		answered := func(conn net.Conn, within time.Duration) bool {
+			_ = conn.SetReadDeadline(time.Now().Add(within))
+			n, _ := conn.Read(make([]byte, 1))
+			return n == 1
 		}
-		_ = l.listener.Close()
-		<-accepted
+		first := ask()
+		if !answered(first, 10*time.Second) || !answered(ask(), 10*time.Second) {
+			t.Fatalf("%s: 2 connections are not served", l.name)
+		}
+		third := ask()
+		if answered(third, 100*time.Millisecond) {
+			t.Errorf("%s: more than 2 connections are served", l.name)
+		}
+		_ = first.Close()
+		if !answered(third, 10*time.Second) {
+			t.Errorf("%s: who waits is not served after another left", l.name)
+		}
+	}
+}
+
+// Clients that keep their connections for later leave room for others.
+func TestManyIdleClientsDoNotBlockPeople(t *testing.T) {
+	addr, _ := startPublic(t, new(memory))
+	for i := range 1200 {
+		conn := connectTo(t, addr)
+		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+		if _, err := io.WriteString(conn, "GET /orders HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 1)); err != nil {
+			t.Fatalf("client %d is not answered: %v", i+1, err)
+		}
+	}
+}
+
+// Strangers get less time to come back than the ingest role.
+func TestIdleConnectionsAreClosed(t *testing.T) {
+	listeners := openListeners(t, quiet(), func(context.Context) {})
+	for i, want := range []time.Duration{10 * time.Second, time.Minute} {
+		if l := listeners[i]; l.http.IdleTimeout != want {
+			t.Errorf("%s: after %v, want %v", l.name, l.http.IdleTimeout, want)
+		}
+		_ = listeners[i].listener.Close()
 	}
 }
 
