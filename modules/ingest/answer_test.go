@@ -116,6 +116,8 @@ func TestLogHoldsNoBody(t *testing.T) {
 	s := serve(t, cfg, &recorder{}, defaultTimeouts(cfg.Timeout), &log)
 	good := post(t, s.http.Handler, ordersPath, order("card", `"4111111111111111"`))
 	bad := post(t, s.http.Handler, ordersPath, order("card", `"4111111111111111"`, "status", `7`))
+	twice := post(t, s.http.Handler, ordersPath, `{"4111111111111111":1,"4111111111111111":2}`)
+	wantRefusal(t, twice, http.StatusBadRequest, "duplicate_key")
 	if strings.Contains(log.String(), "4111") {
 		t.Error("the log holds a part of the body")
 	}

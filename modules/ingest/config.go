@@ -17,7 +17,8 @@ type Config struct {
 	// MaxConnections bounds the open connections; more wait in the kernel.
 	MaxConnections int
 	// MaxInFlight bounds the webhooks that have come and are being applied; more
-	// are answered 503. What is still being read is bounded by MaxConnections.
+	// are answered 503. What is still being read is bounded by MaxConnections and,
+	// as far as bodies are large, by bodyBudget.
 	MaxInFlight int
 	// Timeout bounds one webhook from its headers to its answer, so that the
 	// provider always gets one.
@@ -42,6 +43,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxBody < 1 {
 		return fmt.Errorf("ingest-max-body (INGEST_MAX_BODY) is %d: set it to a number of bytes, such as 262144", c.MaxBody)
+	}
+	if c.MaxBody > bodyBudget {
+		return fmt.Errorf("ingest-max-body (INGEST_MAX_BODY) is %d: set it to at most %d", c.MaxBody, bodyBudget)
 	}
 	if c.MaxConnections < 1 {
 		return fmt.Errorf("ingest-max-connections (INGEST_MAX_CONNECTIONS) is %d: set it to at least 1", c.MaxConnections)

@@ -49,3 +49,16 @@ func TestValidateNamesTheFlagToMend(t *testing.T) {
 		}
 	}
 }
+
+// TestMaxBodyFitsTheBudget: a larger body could never be taken in.
+func TestMaxBodyFitsTheBudget(t *testing.T) {
+	cfg := testConfig()
+	cfg.MaxBody = bodyBudget
+	if err := cfg.Validate(); err != nil {
+		t.Error(err)
+	}
+	cfg.MaxBody++
+	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "INGEST_MAX_BODY") {
+		t.Errorf("got %v", err)
+	}
+}

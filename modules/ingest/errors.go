@@ -35,6 +35,7 @@ var (
 	errEncoding       = &refusal{http.StatusUnsupportedMediaType, "unsupported_encoding", "send the webhook without a Content-Encoding"}
 	errTooManyHeaders = &refusal{http.StatusRequestHeaderFieldsTooLarge, "too_many_headers", fmt.Sprintf("send at most %d header fields", maxHeaderFields)}
 	errEmptyBody      = badRequest("empty_body", "the body is empty; send the webhook as a JSON object")
+	errInvalidBody    = badRequest("invalid_body", "the body's chunks are not written as HTTP/1.1 has them; send the webhook with a Content-Length")
 	errBodyIncomplete = &refusal{http.StatusServiceUnavailable, "body_incomplete", "the body did not arrive completely in time; send the webhook again"}
 	errOverloaded     = &refusal{http.StatusServiceUnavailable, "overloaded", "too many webhooks are in flight; send this one again"}
 	errUnavailable    = &refusal{http.StatusServiceUnavailable, "unavailable", "the webhook may not have been stored; send it again"}

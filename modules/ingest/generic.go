@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -156,13 +157,17 @@ func newGeneric(eventID string, u *payrelayv1.Update, timeField string) (*payrel
 	return u, nil
 }
 
+// rfc3339 is the shape of a time. time.Parse checks the date and the clock, but
+// takes also hours of one digit, decimal commas and offsets that there are not.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
 // parseTime reads an RFC 3339 time to the microsecond; none is nil.
 func parseTime(field, text string) (*timestamppb.Timestamp, error) {
 	if text == "" {
 		return nil, nil
 	}
 	t, err := time.Parse(time.RFC3339, text) // which takes fractions too
-	if err != nil {
+	if err != nil || !rfc3339.MatchString(text) {
 		return nil, badRequest("invalid_time", field+" must be a time such as 2026-01-04T10:00:00.123456Z")
 	}
 	return timestamppb.New(t.Truncate(time.Microsecond)), nil

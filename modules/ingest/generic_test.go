@@ -145,6 +145,24 @@ func TestDisputeStatuses(t *testing.T) {
 	}
 }
 
+// TestTimes that RFC 3339 has, to the microsecond.
+func TestTimes(t *testing.T) {
+	for text, want := range map[string]string{
+		"2026-01-04T00:00:00Z":              "2026-01-04T00:00:00Z",
+		"2026-01-04T10:00:00.5Z":            "2026-01-04T10:00:00.5Z",
+		"2026-01-04T10:00:00.123456789Z":    "2026-01-04T10:00:00.123456Z",
+		"2026-01-04T10:00:00+23:59":         "2026-01-03T10:01:00Z",
+		"2026-01-04T10:00:00.25-19:30":      "2026-01-05T05:30:00.25Z",
+		"2026-01-04T10:00:00-00:00":         "2026-01-04T10:00:00Z",
+		"2026-01-04T10:00:00.000000000001Z": "2026-01-04T10:00:00Z",
+	} {
+		got := accepted(t, ordersPath, order("updated_at", `"`+text+`"`)).GetOccurredAt()
+		if !proto.Equal(got, at(t, want)) {
+			t.Errorf("%s: got %s, want %s", text, got.AsTime(), want)
+		}
+	}
+}
+
 // TestAmountsStayText: 2^53+1 is the first integer that a float loses.
 func TestAmountsStayText(t *testing.T) {
 	for text, want := range map[string]int64{

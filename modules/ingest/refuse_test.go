@@ -225,6 +225,8 @@ func TestBadTimes(t *testing.T) {
 		`"yesterday"`, `"2026-01-04"`, `"2026-01-04 10:00:00Z"`, `"2026-01-04T10:00:00"`,
 		`"2026-13-04T10:00:00Z"`, `"2026-02-30T10:00:00Z"`, `"2026-01-04T24:00:00Z"`,
 		`"2026-01-04T10:00:00+25:00"`, `"0000-01-01T00:00:00Z"`, `"1969-12-31T23:59:59Z"`, `"9999-12-31T23:59:59-14:00"`,
+		`"2026-01-04T10:00:00+24:00"`, `"2026-01-04T10:00:00-24:00"`, `"2026-01-04T10:00:00+00:60"`, `"2026-01-04T00:00:00,5Z"`,
+		`"2026-01-04T9:00:00Z"`, `"2026-01-04T10:00:00.Z"`, `"2026-01-04T10:00:00+0100"`, `"2026-01-04T10:00:00Z\n"`,
 		`"12026-01-04T10:00:00Z"`, `"1767520800"`, `" 2026-01-04T10:00:00Z"`,
 	} {
 		refused(t, ordersPath, order("updated_at", value), "invalid_time")
@@ -245,16 +247,10 @@ func TestBadDisputes(t *testing.T) {
 	}
 }
 
-// TestMessagesEchoLittle: of the body, a message repeats one short name.
-func TestMessagesEchoLittle(t *testing.T) {
+// TestMessagesEchoNothing of the body.
+func TestMessagesEchoNothing(t *testing.T) {
 	evil := `<script>\u001b[31m\u202e` + strings.Repeat("é", 5000)
-	got := refused(t, ordersPath, `{"`+evil+`":1,"`+evil+`":2}`, "duplicate_key")
-	for _, r := range got.Error.Message {
-		if r < ' ' || r > '~' {
-			t.Fatalf("message holds %q: %q", r, got.Error.Message)
-		}
-	}
-	for _, body := range []string{evil, `{"status":"` + evil, order("order_id", `{"`+evil+`":1}`), order("updated_at", `"`+evil+`"`),
+	for _, body := range []string{evil, `{"` + evil + `":1,"` + evil + `":2}`, `{"status":"` + evil, order("order_id", `{"`+evil+`":1}`), order("updated_at", `"`+evil+`"`),
 		order("meta", `{"amount":"`+evil+`","currency":"USD"}`), order("meta", `{"amount":"1","currency":"`+evil+`"}`)} {
 		if got := post(t, handler(t, &recorder{}), ordersPath, body); got.status != http.StatusBadRequest ||
 			strings.Contains(string(got.raw), "script") || strings.Contains(string(got.raw), "é") {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+	"golang.org/x/sync/semaphore"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
@@ -53,6 +54,8 @@ type Server struct {
 	drain    time.Duration
 	// slots holds one element per webhook that has come and is not yet answered.
 	slots chan struct{}
+	// bodies is what there is of bodyBudget.
+	bodies *semaphore.Weighted
 }
 
 // New opens the listener, so that a port that is taken fails the start.
@@ -90,6 +93,7 @@ func open(cfg Config, next Applier, rules Rules, log *slog.Logger, t timeouts) (
 		cfg: cfg, next: next, rules: rules, log: log, drain: t.drain,
 		listener: netutil.LimitListener(listener, cfg.MaxConnections),
 		slots:    make(chan struct{}, cfg.MaxInFlight),
+		bodies:   semaphore.NewWeighted(bodyBudget),
 	}
 	s.http = &http.Server{
 		Handler:           s.routes(),

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -18,7 +17,6 @@ import (
 const (
 	maxDepth  = 32 // of objects and arrays in each other
 	maxNumber = 32 // characters; 64-bit integers and every amount have fewer
-	maxQuoted = 32 // bytes of a name that a message repeats
 )
 
 var (
@@ -27,6 +25,7 @@ var (
 	errTooDeep      = badRequest("too_deep", fmt.Sprintf("objects and arrays may be nested %d deep", maxDepth))
 	errInvalidUTF8  = badRequest("invalid_utf8", "the body must be valid UTF-8, without escapes of half a character")
 	errNUL          = badRequest("invalid_json", `text must not contain \u0000`)
+	errDuplicateKey = badRequest("duplicate_key", "a name occurs twice in one object (upper and lower case count as the same)")
 	errNumberLength = badRequest("invalid_json", fmt.Sprintf("a number must have at most %d characters", maxNumber))
 )
 
@@ -168,7 +167,8 @@ func hasNUL(quoted []byte) bool {
 	return bytes.IndexByte(text, 0) >= 0
 }
 
-// name notes one of the object at depth and refuses the second of its kind.
+// name notes one of the object at depth and refuses the second of its kind,
+// without repeating it: it is the sender's data, like a value.
 func (s *scan) name(depth int, quoted []byte) error {
 	s.folded, _ = jsontext.AppendUnquote(s.folded[:0], quoted) // the tokenizer has accepted it
 	s.folded = fold(s.folded)
@@ -178,7 +178,7 @@ func (s *scan) name(depth int, quoted []byte) error {
 		s.names[depth] = names
 	}
 	if _, twice := names[string(s.folded)]; twice {
-		return badRequest("duplicate_key", "the name "+quoteName(s.folded)+" occurs twice in one object (upper and lower case count as the same)")
+		return errDuplicateKey
 	}
 	names[string(s.folded)] = struct{}{}
 	return nil
@@ -206,12 +206,4 @@ func foldRune(r rune) rune {
 		}
 		r = next
 	}
-}
-
-// quoteName shows the start of a name in printable ASCII.
-func quoteName(name []byte) string {
-	if len(name) > maxQuoted {
-		name = name[:maxQuoted]
-	}
-	return strconv.QuoteToASCII(string(name))
 }

@@ -1,10 +1,8 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"log/slog"
 	"mime"
@@ -32,7 +30,9 @@ func (s *Server) webhook(decode decoder) echo.HandlerFunc {
 		}
 		ctx, cancel := context.WithTimeout(c.Request().Context(), s.cfg.Timeout)
 		defer cancel()
-		body, err := readBody(c.Response(), c.Request(), s.cfg.MaxBody)
+		room := reservation{budget: s.bodies}
+		defer room.release()
+		body, err := readBody(c.Response(), c.Request(), s.cfg.MaxBody, &room)
 		if err != nil {
 			return err
 		}
@@ -83,26 +83,6 @@ func checkHeaders(header http.Header) error {
 		return errMediaType
 	}
 	return nil
-}
-
-// readBody reads at most limit bytes. It trusts no announced length with memory
-// before the bytes have come.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	if r.ContentLength > limit {
-		return nil, &http.MaxBytesError{Limit: limit}
-	}
-	expect := min(max(r.ContentLength, 0), 8<<10)
-	body := bytes.NewBuffer(make([]byte, 0, expect+bytes.MinRead))
-	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
-		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-			return nil, err
-		}
-		return nil, fmt.Errorf("%w: %w", errBodyIncomplete, err)
-	}
-	if body.Len() == 0 {
-		return nil, errEmptyBody
-	}
-	return body.Bytes(), nil
 }
 
 // newUpdate decodes body, which the update keeps, and has it checked.
