@@ -10,6 +10,7 @@ import (
 
 	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store/postgres"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
 )
 
@@ -24,41 +25,78 @@ type database interface {
 	Close() error
 }
 
-// openDatabase opens the store that the URL's scheme names.
-func openDatabase(ctx context.Context, url string) (database, error) {
-	if err := checkScheme(url); err != nil {
-		return nil, err
-	}
-	return sqlite.Open(ctx, url)
+// engine is a kind of database, as far as the wiring has to know.
+type engine struct {
+	open func(ctx context.Context, url string) (database, error)
+	// shards is how many batches measured best to be committed side by side.
+	shards int
+	// divide says of an error that it is about one update of a batch.
+	divide func(error) bool
+	// file is where on this machine the data is, for an engine that only one
+	// process may use; nil for a server.
+	file func(url string) (string, error)
 }
 
-func checkScheme(url string) error {
-	if scheme, _, _ := strings.Cut(url, "://"); scheme != "sqlite" {
-		return fmt.Errorf("database-url (DATABASE_URL) has the scheme %q: write it as sqlite://path/to/payrelay.db", scheme)
-	}
-	return nil
+// engines are found by the scheme of a URL.
+var engines = map[string]engine{
+	"sqlite":     {open: opener(sqlite.Open), shards: 1, file: sqlite.Path},
+	"postgres":   postgresEngine,
+	"postgresql": postgresEngine,
 }
 
-// addDataLocks takes the directory of the database and, with an embedded broker,
-// of its log. They are two locks, so that the roles can be split over processes
-// that share one data directory.
+var postgresEngine = engine{
+	open:   opener(postgres.Open),
+	shards: 2,
+	divide: func(err error) bool { return errors.Is(err, postgres.ErrUnstorable) },
+}
+
+func opener[D database](open func(context.Context, string) (D, error)) func(context.Context, string) (database, error) {
+	return func(ctx context.Context, url string) (database, error) {
+		db, err := open(ctx, url)
+		if err != nil {
+			return nil, err
+		}
+		return db, nil
+	}
+}
+
+// engineOf tells which engine a URL names. The error does not repeat the URL,
+// which may hold a password.
+func engineOf(url string) (engine, error) {
+	scheme, _, _ := strings.Cut(url, "://")
+	e, known := engines[scheme]
+	if !known {
+		return engine{}, fmt.Errorf("database-url (DATABASE_URL) has the scheme %q: write it as sqlite://path/to/payrelay.db or postgres://user:password@host/database", scheme)
+	}
+	return e, nil
+}
+
+// addDataLocks takes the directory of the database, where it is on this machine,
+// and, with an embedded broker, of its log. They are two locks, so that the
+// roles can be split over processes that share one data directory.
 func (p *process) addDataLocks(ctx context.Context, data dataConfig, withBroker bool) error {
 	path, err := databaseFile(data.url())
 	if err != nil {
 		return err
 	}
-	if err := p.addLock(ctx, filepath.Dir(path)); err != nil || !withBroker {
-		return err
+	if path != "" {
+		if err := p.addLock(ctx, filepath.Dir(path)); err != nil {
+			return err
+		}
+	}
+	if !withBroker {
+		return nil
 	}
 	return p.addLock(ctx, data.brokerDir())
 }
 
-// databaseFile is the file of a URL that names one.
+// databaseFile is the file of the database; empty if it is on a server.
 func databaseFile(url string) (string, error) {
-	if err := checkScheme(url); err != nil {
+	e, err := engineOf(url)
+	if err != nil || e.file == nil {
 		return "", err
 	}
-	return sqlite.Path(url)
+	return e.file(url)
 }
 
 // withDatabase opens an existing database for one command, beside a running
@@ -69,7 +107,7 @@ func withDatabase(ctx context.Context, data dataConfig, use func(database) error
 	if err != nil {
 		return err
 	}
-	if !exists(path) {
+	if path != "" && !exists(path) {
 		return fmt.Errorf("there is no database %s: name its directory with --data-dir, or make it with app migrate up", path)
 	}
 	return withNewDatabase(ctx, data, use)
@@ -81,10 +119,16 @@ func withNewDatabase(ctx context.Context, data dataConfig, use func(database) er
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("make data directory: %w", err)
+	if path != "" {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return fmt.Errorf("make data directory: %w", err)
+		}
 	}
-	db, err := openDatabase(ctx, data.url())
+	e, err := engineOf(data.url())
+	if err != nil {
+		return err
+	}
+	db, err := e.open(ctx, data.url())
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,7 +27,7 @@ type dataConfig struct {
 
 func (c *dataConfig) RegisterFlags(fs *flag.FlagSet) {
 	c.dirConfig.RegisterFlags(fs)
-	fs.StringVar(&c.databaseURL, "database-url", "", "keep the data in the database `DATABASE_URL`, such as sqlite:///var/lib/payrelay.db; by default payrelay.db in the data directory")
+	fs.StringVar(&c.databaseURL, "database-url", "", "keep the data in the database `DATABASE_URL`, sqlite://path/to/file or postgres://user:password@host/name; by default payrelay.db in the data directory")
 }
 
 // url is the database's, the default filled in.
@@ -35,6 +36,15 @@ func (c *dataConfig) url() string {
 		return c.databaseURL
 	}
 	return "sqlite://" + filepath.Join(c.dir, "payrelay.db")
+}
+
+// shown is the database for people to read, without a password.
+func (c *dataConfig) shown() string {
+	u, err := url.Parse(c.url())
+	if err != nil {
+		return "given by DATABASE_URL"
+	}
+	return u.Redacted()
 }
 
 // Validate refuses a directory that would be the current one by accident.

@@ -18,14 +18,16 @@ type apiConfig struct {
 	kafka transport.KafkaConfig
 }
 
-// applyBatch is group commit at the api role. SQLite has one writer, so it has
-// one shard. The queue is bounded, for what waits longer than the callers do is
-// work for nobody.
-var applyBatch = payments.BatcherConfig{
-	Shards:          1,
-	MaxBatch:        512,
-	MaxWaitingBytes: 64 << 20,
-	Timeout:         30 * time.Second,
+// applyBatch is group commit at the api role. The queue is bounded, for what
+// waits longer than the callers do is work for nobody.
+func applyBatch(e engine) payments.BatcherConfig {
+	return payments.BatcherConfig{
+		Shards:          e.shards,
+		MaxBatch:        512,
+		MaxWaitingBytes: 64 << 20,
+		Timeout:         30 * time.Second,
+		Divide:          e.divide,
+	}
 }
 
 // apiRole is what others connect to when all roles are one process.
@@ -38,12 +40,16 @@ type apiRole struct {
 // addAPI adds the role that owns the data: store, group commit, the internal
 // and the public listener and, in kafka mode, the consumer.
 func (p *process) addAPI(ctx context.Context, cfg apiConfig) (*apiRole, error) {
-	store, err := p.addDatabase(ctx, cfg.data.url())
+	engine, err := engineOf(cfg.data.url())
+	if err != nil {
+		return nil, err
+	}
+	store, err := p.addDatabase(ctx, engine, cfg.data.url())
 	if err != nil {
 		return nil, err
 	}
 	ledger := payments.NewLedger(store)
-	batcher := payments.NewBatcher(p.admin.Instrument("ledger", ledger), applyBatch)
+	batcher := payments.NewBatcher(p.admin.Instrument("ledger", ledger), applyBatch(engine))
 	p.closeLater(ctx, "group commit", func() error { batcher.Close(); return nil })
 	if err := p.addListeners(ctx, cfg.api, batcher, store); err != nil {
 		return nil, err
@@ -51,14 +57,17 @@ func (p *process) addAPI(ctx context.Context, cfg apiConfig) (*apiRole, error) {
 	role := &apiRole{ledger: ledger, grouped: batcher}
 	if cfg.wire.Mode == transport.Kafka {
 		cfg.kafka.Unary = !cfg.wire.Batch
+		if cfg.kafka.InstanceID == "" && engine.file != nil {
+			cfg.kafka.InstanceID = onlyInstance
+		}
 		return role, p.addConsumer(ctx, cfg.kafka, role)
 	}
 	return role, nil
 }
 
 // addDatabase opens the database and brings its schema up to date.
-func (p *process) addDatabase(ctx context.Context, url string) (database, error) {
-	store, err := openDatabase(ctx, url)
+func (p *process) addDatabase(ctx context.Context, engine engine, url string) (database, error) {
+	store, err := engine.open(ctx, url)
 	if err != nil {
 		return nil, err
 	}
@@ -84,8 +93,8 @@ func (p *process) addListeners(ctx context.Context, cfg api.Config, next payment
 	return nil
 }
 
-// onlyInstance names the one api process that a SQLite database can have, so
-// that after a restart it gets its partitions back at once.
+// onlyInstance names the one api process that a database in a file, or an
+// embedded broker, can have: after a restart it gets its partitions back at once.
 const onlyInstance = "payrelay-api"
 
 // errNotJoined is normal for a moment after a start and during a rebalance.
@@ -96,9 +105,6 @@ var errNotJoined = errors.New("the consumer is not a member of its group")
 func (p *process) addConsumer(ctx context.Context, cfg transport.KafkaConfig, role *apiRole) error {
 	if err := p.awaitTopics(ctx, cfg); err != nil {
 		return err
-	}
-	if cfg.InstanceID == "" {
-		cfg.InstanceID = onlyInstance
 	}
 	consumer, err := transport.NewConsumer(cfg, p.admin.Instrument("consumer", role.ledger), role.ledger, p.log)
 	if err != nil {

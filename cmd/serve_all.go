@@ -52,7 +52,7 @@ func serveAll(ctx context.Context, cfg allConfig, out io.Writer) error {
 		return err
 	}
 	return runProcess(ctx, cfg.log, cfg.build, func(p *process) {
-		p.introduce(out, fmt.Sprintf("payrelay is ready: every role in one process, mode %s, database %s", cfg.wire.Mode, cfg.data.url()))
+		p.introduce(out, fmt.Sprintf("payrelay is ready: every role in one process, mode %s, database %s", cfg.wire.Mode, cfg.data.shown()))
 		p.suggest(out)
 	})
 }
@@ -94,7 +94,7 @@ func (p *process) addBacklog(ctx context.Context, cfg allConfig, role *apiRole) 
 	if err != nil {
 		return err
 	}
-	cfg.kafka.Brokers = brokers
+	cfg.kafka.Brokers, cfg.kafka.InstanceID = brokers, onlyInstance
 	return p.addConsumer(ctx, cfg.kafka, role)
 }
 

@@ -48,7 +48,7 @@ func serveAPI(ctx context.Context, cfg serveAPIConfig, out io.Writer) error {
 		return err
 	}
 	return runProcess(ctx, cfg.log, cfg.build, func(p *process) {
-		p.introduce(out, fmt.Sprintf("payrelay api is ready: mode %s, database %s", cfg.wire.Mode, cfg.data.url()))
+		p.introduce(out, fmt.Sprintf("payrelay api is ready: mode %s, database %s", cfg.wire.Mode, cfg.data.shown()))
 	})
 }
 

@@ -1,0 +1,44 @@
+package postgres_test
+
+import (
+	"errors"
+	"testing"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store/postgres"
+)
+
+// After a failover to a server that lagged behind, an order that was read may not
+// be there. What was judged from it must not be taken for a new order.
+func TestAnOrderThatIsGoneIsARace(t *testing.T) {
+	_, store := migrated(t)
+	a := &payments.Aggregate{OrderID: "o1", Version: 5}
+	a.Order.State = payments.Order{ID: "o1", Status: payrelayv1.OrderStatus_ORDER_STATUS_UPDATED, CreatedAt: trafficStart, UpdatedAt: trafficStart}
+	others := &payments.Aggregate{OrderID: "o2"}
+	for _, aggregates := range [][]*payments.Aggregate{{a}, {a, others}} {
+		if err := store.Commit(t.Context(), &payments.Changes{Aggregates: aggregates}); !errors.Is(err, payments.ErrRaced) {
+			t.Errorf("error %v, want ErrRaced", err)
+		}
+	}
+	snapshot, err := store.Load(t.Context(), payments.Lookup{OrderIDs: []string{"o1", "o2"}})
+	if err != nil || len(snapshot.Aggregates) > 0 {
+		t.Errorf("%d orders (%v), want none", len(snapshot.Aggregates), err)
+	}
+}
+
+// A value that the database cannot keep is an error of its own kind, and leaves
+// the connections as they were.
+func TestUnstorableValues(t *testing.T) {
+	_, store := migrated(t)
+	letter := &payments.DeadLetter{Key: payments.Key{Provider: "p", EventID: "e"}, Detail: "a \x00 in a text", CreatedAt: trafficStart}
+	for range 2 {
+		if err := store.Commit(t.Context(), &payments.Changes{DeadLetters: []*payments.DeadLetter{letter}}); !errors.Is(err, postgres.ErrUnstorable) {
+			t.Errorf("error %v, want ErrUnstorable", err)
+		}
+	}
+	letter.Detail = "a text"
+	if err := store.Commit(t.Context(), &payments.Changes{DeadLetters: []*payments.DeadLetter{letter}}); err != nil {
+		t.Error(err)
+	}
+}

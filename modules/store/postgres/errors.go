@@ -1,0 +1,65 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+// Errors that sending again does not mend. Every other error of a store is one
+// that passes: of the network, of a server that restarts or has no room.
+var (
+	// ErrMisconfigured says that a person has to mend the database: a wrong
+	// password, no such database, a right or a table that is missing.
+	ErrMisconfigured = errors.New("the database needs its administrator")
+	// ErrUnstorable says that the database refuses a value of the batch.
+	ErrUnstorable = errors.New("the database refuses a value")
+)
+
+// wonRace is the constraint of the domain that counts of rows are cast to.
+const wonRace = "another_writer_was_first"
+
+// The codes of PostgreSQL that say more than "not now".
+const (
+	uniqueViolation = "23505"
+	// cardinalityViolation is a row given twice in one statement: a dispute that
+	// two orders of a batch claim, of which one is too late.
+	cardinalityViolation = "21000"
+	serializationFailure = "40001"
+	deadlockDetected     = "40P01"
+)
+
+// classified gives an error of the server its meaning, by its code or by the two
+// characters that are its class.
+func classified(err error) error {
+	var failed *pgconn.PgError
+	if !errors.As(err, &failed) || len(failed.Code) != 5 {
+		return err
+	}
+	switch failed.Code {
+	case uniqueViolation, cardinalityViolation, serializationFailure, deadlockDetected:
+		return fmt.Errorf("%w: %w", payments.ErrRaced, err)
+	}
+	switch {
+	case failed.ConstraintName == wonRace:
+		return payments.ErrRaced
+	case inClass(failed, "28", "3D", "3F", "42"):
+		return fmt.Errorf("%w: %w", ErrMisconfigured, err)
+	case inClass(failed, "22", "23", "54"):
+		return fmt.Errorf("%w: %w", ErrUnstorable, err)
+	default:
+		return err
+	}
+}
+
+func inClass(failed *pgconn.PgError, classes ...string) bool {
+	for _, class := range classes {
+		if failed.Code[:2] == class {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,38 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+func TestClasses(t *testing.T) {
+	for code, want := range map[string]error{
+		"23505": payments.ErrRaced, "21000": payments.ErrRaced, "40001": payments.ErrRaced, "40P01": payments.ErrRaced,
+		"28P01": ErrMisconfigured, "28000": ErrMisconfigured, "3D000": ErrMisconfigured, "3F000": ErrMisconfigured, "42501": ErrMisconfigured, "42P01": ErrMisconfigured,
+		"22021": ErrUnstorable, "22P05": ErrUnstorable, "23514": ErrUnstorable, "23503": ErrUnstorable, "54000": ErrUnstorable,
+		"08006": nil, "25006": nil, "53100": nil, "53300": nil, "55P03": nil, "57014": nil, "57P01": nil, "57P03": nil, "58030": nil, "XX000": nil, "": nil,
+	} {
+		cause := &pgconn.PgError{Code: code}
+		got := classified(fmt.Errorf("commit: %w", cause))
+		for _, class := range []error{payments.ErrRaced, ErrMisconfigured, ErrUnstorable} {
+			if errors.Is(got, class) != (class == want) {
+				t.Errorf("%s is %v, want %v", code, got, want)
+			}
+		}
+		if !errors.Is(got, cause) {
+			t.Errorf("%s: %v hides its cause", code, got)
+		}
+	}
+	if got := classified(&pgconn.PgError{Code: "23514", ConstraintName: wonRace}); !errors.Is(got, payments.ErrRaced) {
+		t.Errorf("a lost race is %v", got)
+	}
+	if classified(nil) != nil || classified(io.EOF) != io.EOF {
+		t.Error("what is not the server's error should stay as it is")
+	}
+}

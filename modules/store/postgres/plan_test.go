@@ -1,0 +1,92 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store/postgres"
+)
+
+// plan is how the server means to run a prepared statement.
+func plan(t *testing.T, pool *pgxpool.Pool, statement string) string {
+	t.Helper()
+	conn, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	prepared, err := conn.Conn().Prepare(t.Context(), "", statement)
+	if err != nil {
+		t.Fatalf("%v: %s", err, statement)
+	}
+	name := fmt.Sprintf("plan_%p", prepared)
+	if _, err = conn.Conn().Prepare(t.Context(), name, statement); err != nil {
+		t.Fatal(err)
+	}
+	nulls := strings.TrimSuffix(strings.Repeat("NULL, ", len(prepared.ParamOIDs)), ", ")
+	rows, err := conn.Query(context.Background(), "EXPLAIN EXECUTE "+name+" ("+nulls+")")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, line)
+	}
+	if rows.Err() != nil {
+		t.Fatal(rows.Err())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// readsWhole says whether a plan reads a whole table: by itself, or through an
+// index without a condition on it.
+func readsWhole(plan string) bool {
+	lines := strings.Split(plan, "\n")
+	return slices.ContainsFunc(lines, func(l string) bool {
+		return strings.Contains(l, "Seq Scan") || strings.Contains(l, "Hash") || strings.Contains(l, "Merge")
+	}) ||
+		strings.Count(plan, "Index Scan")+strings.Count(plan, "Index Only Scan") > strings.Count(plan, "Index Cond:")
+}
+
+// The ledger's cost must not grow with what is stored, and its plans are made
+// when that may still be nothing.
+func TestLedgerStatementsGoByTheirIndexes(t *testing.T) {
+	_, store := migrated(t)
+	for _, statement := range postgres.LedgerStatements {
+		if p := plan(t, store.LedgerPool(), statement); readsWhole(p) {
+			t.Errorf("%s\nruns as\n%s", statement, p)
+		} else if testing.Verbose() {
+			t.Logf("%s\n%s", statement, p)
+		}
+	}
+}
+
+// Pages can come out of an index in their order. An empty table has no need of
+// that, unless other ways are closed.
+func TestPagesGoByTheirIndexes(t *testing.T) {
+	databaseURL, _ := migrated(t)
+	store := open(t, withParameters(t, databaseURL, url.Values{"enable_bitmapscan": {"off"}, "enable_sort": {"off"}}))
+	page := payments.PageRequest{Limit: 50, After: &payments.Cursor{At: trafficStart, ID: "x", Sequence: 7}}
+	for query, index := range map[string]string{
+		postgres.OrderPage(payments.OrderQuery{Page: page}):                                       "orders_by_creation",
+		postgres.OrderPage(payments.OrderQuery{Page: page, From: trafficStart, To: trafficStart}): "orders_by_creation",
+		postgres.DisputePage(payments.DisputeQuery{Page: page}):                                   "disputes_by_opening",
+		postgres.EventPage(payments.EventQuery{Page: page}):                                       "events_pkey",
+		postgres.EventPage(payments.EventQuery{Page: page, Disputes: true}):                       "events_of_disputes",
+	} {
+		if p := plan(t, store.LedgerPool(), query); readsWhole(p) || !strings.Contains(p, "Scan Backward using "+index) || strings.Contains(p, "Sort") {
+			t.Errorf("%s\nruns as\n%s\nbut should use %s", query, p, index)
+		}
+	}
+}

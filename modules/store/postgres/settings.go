@@ -1,0 +1,130 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// settings are parameters of a database URL. What an operator's URL says
+// otherwise counts.
+type settings map[string]string
+
+var commonSettings = settings{
+	"application_name": "payrelay",
+	"connect_timeout":  "3", // seconds, for each host
+	// Of several hosts, the one that can be written to: after a failover too.
+	"target_session_attrs": "read-write",
+
+	"pool_max_conn_lifetime":        "30m",
+	"pool_max_conn_lifetime_jitter": "3m",
+	"pool_health_check_period":      "15s",
+
+	// Milliseconds. No statement of this package takes that long on a database
+	// that is well.
+	"statement_timeout":                   "5000",
+	"lock_timeout":                        "2000",
+	"idle_in_transaction_session_timeout": "10000",
+	"tcp_user_timeout":                    "10000",
+}
+
+var (
+	// The server keeps the plan of a prepared statement, and one that it made
+	// while the tables were empty reads all of a table: until statistics are
+	// gathered, which a busy day can put off for long. What people ask for is
+	// planned each time.
+	readerSettings = commonSettings.with(settings{"pool_max_conns": "4", "plan_cache_mode": "force_custom_plan"})
+
+	// All statements of the ledger look rows up by an index, so they are planned
+	// once, and nothing else is left to choose.
+	ledgerSettings = commonSettings.with(settings{
+		"pool_max_conns":   "12",
+		"enable_seqscan":   "off",
+		"enable_hashjoin":  "off",
+		"enable_mergejoin": "off",
+		"plan_cache_mode":  "force_generic_plan",
+		"jit":              "off", // it takes a plan without a choice for an expensive one
+	})
+
+	// A migration may take its time, and waits for those of other processes.
+	migrationSettings = commonSettings.with(settings{"statement_timeout": "0"})
+)
+
+func (s settings) with(others settings) settings {
+	all := maps.Clone(s)
+	maps.Copy(all, others)
+	return all
+}
+
+var errURL = errors.New("the database URL must be postgres://user:password@host:5432/name, with special characters of the password as %XX")
+
+// parse makes a pool's configuration. The parsers' own errors may quote a part of
+// the password, so they are not shown.
+func parse(databaseURL string, defaults settings) (*pgxpool.Config, error) {
+	u, err := url.Parse(databaseURL)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return nil, errURL
+	}
+	query := u.Query()
+	for name, value := range defaults {
+		if !query.Has(name) {
+			query.Set(name, value)
+		}
+	}
+	// Nobody's preference: what is answered with 2xx must be on disk.
+	query.Set("synchronous_commit", "on")
+	u.RawQuery = query.Encode()
+	cfg, err := pgxpool.ParseConfig(u.String())
+	if err != nil {
+		return nil, fmt.Errorf("%w; one of its parameters has a value that is not possible, among %q", errURL, slices.Sorted(maps.Keys(u.Query())))
+	}
+	return cfg, nil
+}
+
+// required are settings of the server and the values that are safe, with what a
+// person can do about any other.
+var required = []struct {
+	name, remedy string
+	safe         []string
+}{
+	{"synchronous_commit", "connect without a pooler that drops settings", []string{"on", "local", "remote_write", "remote_apply"}},
+	{"fsync", "switch it on in postgresql.conf", []string{"on"}},
+	{"full_page_writes", "switch it on in postgresql.conf", []string{"on"}},
+	{"server_encoding", "create the database with ENCODING 'UTF8'", []string{"UTF8"}},
+}
+
+// checkServer reads the settings back: a durability that was only asked for is
+// none.
+func (s *Store) checkServer(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	rows, err := s.ledger.Query(ctx, "SELECT name, setting FROM pg_settings")
+	if err != nil {
+		return classified(err)
+	}
+	actual := make(map[string]string)
+	var name, setting string
+	_, err = pgx.ForEachRow(rows, []any{&name, &setting}, func() error {
+		actual[name] = setting
+		return nil
+	})
+	if err != nil {
+		return classified(err)
+	}
+	return checkSettings(actual)
+}
+
+func checkSettings(actual map[string]string) error {
+	for _, r := range required {
+		if !slices.Contains(r.safe, actual[r.name]) {
+			return fmt.Errorf("the server's setting %s is %q, with which a payment could be lost: %s", r.name, actual[r.name], r.remedy)
+		}
+	}
+	return nil
+}
