@@ -12,7 +12,8 @@
 // The log itself is kfake of franz-go, a broker made for tests that learned to
 // persist. This package adds what it takes to rely on it: topics that are
 // certain to exist, a guard in front of its parser, which a malformed request
-// could crash, and a bound on the log, all of which a start reads.
+// could crash, a bound on the log, all of which a start reads, and checks at the
+// start for a log that is damaged or has lost its tail.
 package broker
 
 import (
@@ -31,6 +32,7 @@ import (
 type Broker struct {
 	cluster *kfake.Cluster
 	addr    string
+	gate    *gate
 	topics  []string
 	group   string // applies the records; see trim
 	log     *slog.Logger
@@ -39,6 +41,10 @@ type Broker struct {
 // Open starts a broker on the log kept in dir, which it creates if needed, and
 // makes sure that the topics exist, each with one partition. Clients are served
 // from here on; Run owns the rest of the broker's life and must be called.
+//
+// A log that a crash has cut short is served without the records that are lost,
+// and groups that had consumed those start over. A log with damage in front of
+// sound records is an error, and its files stay as they are.
 //
 // group is the consumer group that applies the records. Only once it has
 // committed for a topic are records of that topic deleted: those that it and
@@ -54,6 +60,9 @@ func Open(cfg Config, dir string, topics []string, group string, log *slog.Logge
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the broker's directory: %w", err)
 	}
+	if err := checkLog(dir); err != nil {
+		return nil, err
+	}
 	b := &Broker{topics: topics, group: group, log: log}
 	cluster, err := kfake.NewCluster(b.options(cfg, dir)...)
 	if err != nil {
@@ -64,6 +73,11 @@ func Open(cfg Config, dir string, topics []string, group string, log *slog.Logge
 		cluster.Close()
 		return nil, err
 	}
+	if err := b.rewind(); err != nil {
+		cluster.Close()
+		return nil, err
+	}
+	b.gate.open()
 	// Opening has read the whole log; that memory is not needed again.
 	debug.FreeOSMemory()
 	return b, nil
@@ -105,7 +119,8 @@ func (b *Broker) options(cfg Config, dir string) []kfake.Opt {
 				return nil, err
 			}
 			b.addr = ln.Addr().String()
-			return newGuard(ln, produceLimit(len(b.topics)), b.log), nil
+			b.gate = newGate(ln)
+			return newGuard(b.gate, produceLimit(len(b.topics)), b.log), nil
 		}),
 	}
 	if cfg.SyncWrites {

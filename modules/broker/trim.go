@@ -17,7 +17,7 @@ const (
 	// trimInterval bounds the log to about this much traffic, and with it what
 	// the next start has to read.
 	trimInterval = time.Minute
-	trimTimeout  = 10 * time.Second
+	adminTimeout = 10 * time.Second // for all that the broker asks itself at once
 )
 
 // trim deletes the records that the broker's group and all other consumer
@@ -30,7 +30,14 @@ const (
 // disk, so an emptied log starts again at 0 after a restart, and a group that
 // has committed 1000 skips the next 1000 records.
 func (b *Broker) trim(ctx context.Context) error {
-	groups, err := b.groups(ctx)
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.addr))
+	if err != nil {
+		return fmt.Errorf("connecting to list consumer groups: %w", err)
+	}
+	defer client.Close()
+	groups, err := b.groups(ctx, client)
 	if err != nil {
 		return err
 	}
@@ -80,14 +87,7 @@ func reads(g *kfake.GroupInfo, topic string) bool {
 
 // groups returns all consumer groups. Their names are to be had over the wire
 // only; the offsets then come from the cluster itself.
-func (b *Broker) groups(ctx context.Context) ([]*kfake.GroupInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, trimTimeout)
-	defer cancel()
-	client, err := kgo.NewClient(kgo.SeedBrokers(b.addr))
-	if err != nil {
-		return nil, fmt.Errorf("connecting to list consumer groups: %w", err)
-	}
-	defer client.Close()
+func (b *Broker) groups(ctx context.Context, client *kgo.Client) ([]*kfake.GroupInfo, error) {
 	resp, err := kmsg.NewPtrListGroupsRequest().RequestWith(ctx, client)
 	if err == nil {
 		err = kerr.ErrorForCode(resp.ErrorCode)
