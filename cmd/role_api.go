@@ -60,7 +60,7 @@ func (p *process) addAPI(ctx context.Context, cfg apiConfig) (*apiRole, error) {
 		if cfg.kafka.InstanceID == "" && engine.file != nil {
 			cfg.kafka.InstanceID = onlyInstance
 		}
-		return role, p.addConsumer(ctx, cfg.kafka, role)
+		return role, p.addConsumer(ctx, "consumer", cfg.kafka, role)
 	}
 	return role, nil
 }
@@ -100,24 +100,25 @@ const onlyInstance = "payrelay-api"
 // errNotJoined is normal for a moment after a start and during a rebalance.
 var errNotJoined = errors.New("the consumer is not a member of its group")
 
-// addConsumer adds the far side of mode kafka. A partition's batch is one
-// already, so it goes straight to the ledger.
-func (p *process) addConsumer(ctx context.Context, cfg transport.KafkaConfig, role *apiRole) error {
+// addConsumer adds the far side of mode kafka under a name of its own, since a
+// process can have two. A partition's batch is one already, so it goes straight
+// to the ledger.
+func (p *process) addConsumer(ctx context.Context, name string, cfg transport.KafkaConfig, role *apiRole) error {
 	if err := p.awaitTopics(ctx, cfg); err != nil {
 		return err
 	}
-	consumer, err := transport.NewConsumer(cfg, p.admin.Instrument("consumer", role.ledger), role.ledger, p.log)
+	consumer, err := transport.NewConsumer(cfg, p.admin.Instrument(name, role.ledger), role.ledger, p.log)
 	if err != nil {
 		return err
 	}
-	p.admin.AddCheck("consumer", func(context.Context) error {
+	p.admin.AddCheck(name, func(context.Context) error {
 		if !consumer.Ready() {
 			return errNotJoined
 		}
 		return nil
 	})
-	p.admin.AddGauge("payrelay_consumer_lag_records", "Records published to this process's partitions and not yet applied.",
+	p.admin.AddGauge("payrelay_"+name+"_lag_records", "Records published to this process's partitions and not yet applied.",
 		func() float64 { return float64(consumer.Lag()) })
-	p.crew.start(ctx, "consumer", consumer.Run)
+	p.crew.start(ctx, name, consumer.Run)
 	return nil
 }

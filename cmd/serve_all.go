@@ -95,7 +95,7 @@ func (p *process) addBacklog(ctx context.Context, cfg allConfig, role *apiRole) 
 		return err
 	}
 	cfg.kafka.Brokers, cfg.kafka.InstanceID = brokers, onlyInstance
-	return p.addConsumer(ctx, cfg.kafka, role)
+	return p.addConsumer(ctx, "backlog", cfg.kafka, role)
 }
 
 // suggest shows the whole way of a webhook in two commands.

@@ -67,6 +67,25 @@ func TestLeavingKafka(t *testing.T) {
 	})
 }
 
+// TestMovingToAnotherKafka: the same holds when the next start is told to use a
+// cluster instead, here the embedded broker of somebody else.
+func TestMovingToAnotherKafka(t *testing.T) {
+	inEvery(t, ofKafka, func(t *testing.T, s setup) {
+		cluster := startCluster(t, s, options{})
+		c := startCluster(t, s, options{})
+		c.running["api"].kill(t)
+		c.accept(t, outageWebhook("moved", 0), "")
+		c.running["ingest"].terminate(t)
+		c.running["broker"].terminate(t)
+		cluster.running["api"].terminate(t)
+		c.layout, c.edge = oneProcess, []string{"--kafka-brokers", cluster.addr("broker")}
+		c.start(t, "all")
+		c.awaitHistory(t, "/orders/events", "moved", "moved-0 created applied")
+		c.accept(t, outageWebhook("moved", 1), "")
+		c.awaitHistory(t, "/orders/events", "moved", "moved-0 created applied", "moved-1 updated applied")
+	})
+}
+
 func ofKafka(s setup) bool { return s.mode == "kafka" && isSplit(s) }
 
 // TestBrokerDown: without its broker the edge promises nothing, says so in time,
