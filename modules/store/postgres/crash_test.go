@@ -31,21 +31,22 @@ func TestConnectionsCutUnderLoad(t *testing.T) {
 
 // The server is killed outright, and comes back.
 func TestServerKilledUnderLoad(t *testing.T) {
-	server := startServer(t)
-	store := open(t, server.url())
+	server := ownServer(t)
+	store := open(t, server.URL())
 	if err := store.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	load := startLoad(t, store)
 	for range 4 {
 		load.awaitMore(200)
-		server.kill()
-		server.start()
+		if err := errors.Join(server.Kill(), server.Start()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	load.awaitMore(200)
 	load.finish()
 	load.wantFailures()
-	wantConfirmedOnce(t, server.url(), load)
+	wantConfirmedOnce(t, server.URL(), load)
 }
 
 // load is a handful of callers on a batcher, each of which sends an update until

@@ -2,44 +2,51 @@ package postgres_test
 
 import (
 	"context"
-	"crypto/rand"
 	"maps"
 	"net/url"
-	"os"
-	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/payrelay/payrelay/e2e/servers"
 	"github.com/payrelay/payrelay/modules/store/postgres"
 )
 
-// serverURL is that of a server on which the tests may create databases. Without
-// one they are skipped, but not where the lane of production is to be proven.
+// serverURL is that of a server on which the tests may create databases.
 func serverURL(tb testing.TB) string {
 	tb.Helper()
-	server := os.Getenv("PAYRELAY_TEST_POSTGRES")
-	switch {
-	case server != "":
-		return server
-	case strings.Contains(os.Getenv("PAYRELAY_TEST_LANES"), "production"):
-		tb.Fatal("PAYRELAY_TEST_LANES asks for production: set PAYRELAY_TEST_POSTGRES to the URL of a server on which databases may be created")
-	default:
-		tb.Skip("set PAYRELAY_TEST_POSTGRES to the URL of a PostgreSQL server on which databases may be created, to run this test")
-	}
-	return ""
+	return servers.Need(tb, servers.PostgresVariable)[0]
 }
 
 // newDatabase is the URL of an empty database that is dropped when the test ends.
 func newDatabase(tb testing.TB) string {
 	tb.Helper()
-	server := serverURL(tb)
-	name := "payrelay_test_" + strings.ToLower(rand.Text())
-	execute(tb, server, "CREATE DATABASE "+name+" ENCODING 'UTF8' TEMPLATE template0")
-	tb.Cleanup(func() { execute(tb, server, "DROP DATABASE "+name+" WITH (FORCE)") })
-	u := parseURL(tb, server)
-	u.Path = "/" + name
-	return u.String()
+	databaseURL, drop, err := servers.CreateDatabase(tb.Context(), serverURL(tb))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := drop(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return databaseURL
+}
+
+// ownServer is a server that the test may kill.
+func ownServer(tb testing.TB) *servers.Postgres {
+	tb.Helper()
+	serverURL(tb)
+	server, err := servers.StartPostgres(tb.TempDir())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return server
 }
 
 func withParameters(tb testing.TB, databaseURL string, more url.Values) string {
@@ -55,7 +62,7 @@ func parseURL(tb testing.TB, databaseURL string) *url.URL {
 	tb.Helper()
 	u, err := url.Parse(databaseURL)
 	if err != nil {
-		tb.Fatal("PAYRELAY_TEST_POSTGRES is not a URL")
+		tb.Fatal(servers.PostgresVariable + " is not a URL")
 	}
 	return u
 }

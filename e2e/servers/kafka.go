@@ -1,0 +1,156 @@
+package servers
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// Kafka is a cluster of Apache Kafka nodes, each of them broker and controller.
+type Kafka struct {
+	nodes []*Node
+}
+
+// Node is one process of a cluster.
+type Node struct {
+	server
+	id, port, controller int
+}
+
+// StartKafka starts a cluster of so many nodes, with its data in dir, out of the
+// libraries of libs; see [KafkaLibs].
+func StartKafka(libs, dir string, nodes int) (*Kafka, error) {
+	java, err := program("java", "", "install Java 17 or newer (Debian's package default-jre-headless)")
+	if err != nil {
+		return nil, err
+	}
+	k := new(Kafka)
+	for id := range nodes {
+		k.nodes = append(k.nodes, &Node{id: id + 1, port: freePort(), controller: freePort()})
+	}
+	for _, n := range k.nodes {
+		if err := n.prepare(java, libs, filepath.Join(dir, fmt.Sprint("node", n.id)), k.properties(n)); err != nil {
+			return nil, err
+		}
+	}
+	if err := k.start(); err != nil {
+		_ = k.Stop() // the start's error says what is wrong
+		return nil, err
+	}
+	return k, nil
+}
+
+// start starts all nodes at once, for alone none of them has a quorum.
+func (k *Kafka) start() error {
+	failures := make(chan error, len(k.nodes))
+	for _, n := range k.nodes {
+		go func() { failures <- n.Start() }()
+	}
+	var first error
+	for range k.nodes {
+		if err := <-failures; err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// Brokers are the bootstrap servers, separated by commas.
+func (k *Kafka) Brokers() string {
+	addrs := make([]string, len(k.nodes))
+	for i, n := range k.nodes {
+		addrs[i] = n.Addr()
+	}
+	return strings.Join(addrs, ",")
+}
+
+// Nodes are the cluster's, by ascending id from 1.
+func (k *Kafka) Nodes() []*Node { return k.nodes }
+
+// Stop ends all nodes.
+func (k *Kafka) Stop() error {
+	var first error
+	for _, n := range k.nodes {
+		// A node that is stopped cleanly looks for one that takes over its
+		// partitions, and there is none.
+		if err := n.Kill(); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// ID is the node's number in the cluster.
+func (n *Node) ID() int { return n.id }
+
+// Addr is where clients reach the node.
+func (n *Node) Addr() string { return address(n.port) }
+
+// Start starts the node, again at the same address and with its data, and waits
+// until it takes connections.
+func (n *Node) Start() error {
+	return n.launch(func() bool { return accepts(n.port) })
+}
+
+// Stop is a clean stop, for which the node hands its partitions over.
+func (n *Node) Stop() error { return n.stop(syscall.SIGTERM) }
+
+// prepare formats the node's storage.
+func (n *Node) prepare(java, libs, dir, properties string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("prepare Kafka: %w", err)
+	}
+	file := filepath.Join(dir, "server.properties")
+	if err := os.WriteFile(file, []byte(properties+"log.dirs="+filepath.Join(dir, "data")+"\n"), 0o644); err != nil {
+		return fmt.Errorf("prepare Kafka: %w", err)
+	}
+	run := func(class string, args ...string) *exec.Cmd {
+		// A small heap and a cheap collector: tests run several of them beside
+		// what they test.
+		command := exec.Command(java, append([]string{"-Xms64m", "-Xmx320m", "-XX:+UseSerialGC", "-Xshare:auto",
+			"-cp", filepath.Join(libs, "*"), class}, args...)...)
+		command.Dir = dir
+		return command
+	}
+	n.server = server{name: fmt.Sprint("Kafka node ", n.id), log: filepath.Join(dir, "log"), command: func() *exec.Cmd {
+		return run("kafka.Kafka", file)
+	}}
+	if out, err := run("kafka.tools.StorageTool", "format", "-t", clusterID, "-c", file).CombinedOutput(); err != nil {
+		return fmt.Errorf("format Kafka's storage: %w: %s", err, out)
+	}
+	return nil
+}
+
+// clusterID is one of the form that Kafka wants.
+const clusterID = "cGF5cmVsYXktdGVzdC0wMA"
+
+// properties are Kafka's defaults, but for the internal topics, which are small
+// here, and for what makes a start wait. Topics are never created by accident.
+func (k *Kafka) properties(n *Node) string {
+	voters := make([]string, len(k.nodes))
+	for i, other := range k.nodes {
+		voters[i] = fmt.Sprintf("%d@%s", other.id, address(other.controller))
+	}
+	copies := min(len(k.nodes), 3)
+	return strings.Join([]string{
+		"process.roles=broker,controller",
+		fmt.Sprint("node.id=", n.id),
+		"controller.quorum.voters=" + strings.Join(voters, ","),
+		"listeners=PLAINTEXT://" + n.Addr() + ",CONTROLLER://" + address(n.controller),
+		"advertised.listeners=PLAINTEXT://" + n.Addr(),
+		"controller.listener.names=CONTROLLER",
+		"inter.broker.listener.name=PLAINTEXT",
+		"auto.create.topics.enable=false",
+		"offsets.topic.num.partitions=4",
+		fmt.Sprint("offsets.topic.replication.factor=", copies),
+		"transaction.state.log.num.partitions=1",
+		fmt.Sprint("transaction.state.log.replication.factor=", copies),
+		fmt.Sprint("transaction.state.log.min.isr=", max(copies-1, 1)),
+		"group.initial.rebalance.delay.ms=0",
+		"group.min.session.timeout.ms=1000",
+		"",
+	}, "\n")
+}

@@ -1,0 +1,67 @@
+package servers
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// KafkaVersion is the release that the tests run; kafka.xml names the same.
+const KafkaVersion = "4.1.0"
+
+//go:embed kafka.xml
+var kafkaPOM []byte
+
+// downloadWithin is for 45 MB from a slow mirror.
+const downloadWithin = 10 * time.Minute
+
+// KafkaLibs is the directory of Kafka's libraries in the user's cache. The first
+// call has Maven fetch them, about 45 MB.
+func KafkaLibs(ctx context.Context) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find a place for Kafka: %w", err)
+	}
+	libs := filepath.Join(cache, "payrelay", "kafka-"+KafkaVersion)
+	if _, err := os.Stat(libs); err == nil {
+		return libs, nil
+	}
+	return libs, fetchKafka(ctx, libs)
+}
+
+// fetchKafka leaves all libraries or no directory, however it ends.
+func fetchKafka(ctx context.Context, libs string) error {
+	maven, err := program("mvn", "", "install Maven (Debian's package maven), which fetches Kafka")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(libs), 0o755); err != nil {
+		return fmt.Errorf("fetch Kafka: %w", err)
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(libs), "fetching-")
+	if err != nil {
+		return fmt.Errorf("fetch Kafka: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the cache harms nobody
+	if err := os.WriteFile(filepath.Join(dir, "pom.xml"), kafkaPOM, 0o644); err != nil {
+		return fmt.Errorf("fetch Kafka: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, downloadWithin)
+	defer cancel()
+	command := exec.CommandContext(ctx, maven, "-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+filepath.Join(dir, "libs"))
+	command.Dir = dir
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("fetch Kafka %s with Maven: %w: %s", KafkaVersion, err, out)
+	}
+	if err := os.Rename(filepath.Join(dir, "libs"), libs); err != nil {
+		if _, there := os.Stat(libs); there == nil {
+			return nil // another process was first
+		}
+		return fmt.Errorf("fetch Kafka: %w", err)
+	}
+	return nil
+}
