@@ -3,58 +3,72 @@ package e2e
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
-// check wants the cluster to have recorded each webhook once and nothing else,
-// and every order and dispute to be in the state that its webhooks amount to.
+// check wants the cluster to have recorded each webhook once and nothing else, no
+// update of an order to have overtaken another, and every order and dispute to be
+// in the state that its webhooks amount to.
 func (l *load) check(t *testing.T, c *cluster) {
 	t.Helper()
+	l.awaitRecorded(t, c)
 	l.sendLast(t, c)
-	var recorded []eventItem
-	eventually(t, appliedWithin, "the last webhooks are recorded", func() bool {
-		recorded = append(list[eventItem](t, c, "/orders/events", nil), list[eventItem](t, c, "/disputes/events", nil)...)
-		return lastAreThere(recorded)
-	})
-	for _, wrong := range audit(l.sent, recorded) {
+	for _, wrong := range audit(l.sent, l.awaitRecorded(t, c)) {
 		t.Error(wrong)
 	}
 	l.wantStates(t, c)
 }
 
-// sendLast sends one more of each kind. In kafka mode they come after everything
-// else on their topics: once they are recorded, nothing is still to come.
+// sendLast sends more, to all partitions that there may be. In kafka mode they
+// come after everything else there: once they are recorded, so is what would be a
+// second effect of something before them.
 func (l *load) sendLast(t *testing.T, c *cluster) {
 	t.Helper()
-	facts := story("last", 1)
-	for _, f := range []fact{facts[0], facts[4]} {
-		answer, err := c.send(f.webhook)
-		if err != nil || answer.status/100 != 2 {
-			t.Fatalf("the last webhook is answered %s, %v", answer, err)
+	const most = 64
+	for i := range most {
+		facts := story(fmt.Sprint("last-", i), 1)
+		for _, f := range []fact{facts[0], facts[4]} {
+			answer, err := c.send(f.webhook)
+			if err != nil || answer.status/100 != 2 {
+				t.Fatalf("the last webhook is answered %s, %v", answer, err)
+			}
+			l.sent = append(l.sent, f)
 		}
-		l.sent = append(l.sent, f)
 	}
 }
 
-func lastAreThere(recorded []eventItem) bool {
-	found := 0
-	for _, e := range recorded {
-		if e.OrderID == "last" {
-			found++
+// awaitRecorded waits until there are as many events as webhooks, and returns
+// them in the sequence of recording, those of disputes after those of orders. It
+// gives up without a word: the audit says which are missing.
+func (l *load) awaitRecorded(t *testing.T, c *cluster) (recorded []eventItem) {
+	t.Helper()
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(appliedWithin); ; <-ticker.C {
+		recorded = append(list[eventItem](t, c, "/orders/events", nil), list[eventItem](t, c, "/disputes/events", nil)...)
+		if len(recorded) >= len(l.sent) || time.Now().After(deadline) {
+			return recorded
 		}
 	}
-	return found >= 2
 }
 
 // audit says what is wrong with what is recorded of webhooks that were all
-// accepted.
+// accepted. What was sent of an order after another webhook of it was accepted
+// must not be recorded before that one.
 func audit(sent []fact, recorded []eventItem) []string {
-	unseen, wrong := make(map[string]fact, len(sent)), []string(nil)
-	for _, f := range sent {
-		unseen[f.event] = f
+	unseen, places, wrong := make(map[string]fact, len(sent)), make(map[string]int, len(sent)), []string(nil)
+	for i, f := range sent {
+		unseen[f.event], places[f.event] = f, i
 	}
+	newest := make(map[string]int) // of what is recorded of an order or its disputes
 	for _, e := range recorded {
 		f, expected := unseen[e.EventID]
 		delete(unseen, e.EventID)
+		place, about := places[e.EventID], fmt.Sprint(e.OrderID, f.dispute)
+		if f.prompt && place < newest[about] {
+			wrong = append(wrong, fmt.Sprintf("event %s was overtaken by %s", e.EventID, sent[newest[about]].event))
+		}
+		newest[about] = max(newest[about], place)
 		switch {
 		case !expected:
 			wrong = append(wrong, fmt.Sprintf("event %s is recorded twice, or was never sent", e.EventID))
@@ -77,13 +91,16 @@ func TestAudit(t *testing.T) {
 		f := facts[i]
 		return eventItem{EventID: f.event, OrderID: f.order, Kind: f.kind, Verdict: "applied", BodySHA256: f.digest()}
 	}
+	facts[0].prompt, facts[1].prompt = true, false
 	other, dead := good(2), good(2)
 	other.BodySHA256, dead.Verdict = facts[1].digest(), "dead_lettered"
 	for name, c := range map[string]struct {
 		recorded []eventItem
 		wrong    int
 	}{
-		"as it should be":   {[]eventItem{good(1), good(0), good(2)}, 0},
+		"as it should be":   {[]eventItem{good(0), good(1), good(2)}, 0},
+		"sent again":        {[]eventItem{good(0), good(2), good(1)}, 0},
+		"overtaken":         {[]eventItem{good(1), good(0), good(2)}, 1},
 		"lost":              {[]eventItem{good(0), good(1)}, 1},
 		"twice":             {[]eventItem{good(0), good(1), good(1), good(2)}, 1},
 		"one for another":   {[]eventItem{good(0), good(1), good(1)}, 2},

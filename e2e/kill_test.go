@@ -1,6 +1,10 @@
 package e2e
 
-import "testing"
+import (
+	"maps"
+	"slices"
+	"testing"
+)
 
 // between is how many webhooks are accepted before, between and after strikes.
 const between = 200
@@ -9,7 +13,7 @@ const between = 200
 // 2xx is lost, and none takes effect twice.
 func TestKill(t *testing.T) {
 	inEvery(t, everySetup, func(t *testing.T, s setup) {
-		strikeUnderLoad(t, s, (*process).kill)
+		strikeUnderLoad(t, s, options{edge: impatient, own: true}, (*cluster).kill)
 	})
 }
 
@@ -17,20 +21,20 @@ func TestKill(t *testing.T) {
 // nothing either.
 func TestTerminate(t *testing.T) {
 	inEvery(t, everySetup, func(t *testing.T, s setup) {
-		strikeUnderLoad(t, s, (*process).terminate)
+		strikeUnderLoad(t, s, options{edge: impatient}, (*cluster).terminate)
 	})
 }
 
-// strikeUnderLoad strikes every role in its turn, those of one process twice,
-// and starts it again.
-func strikeUnderLoad(t *testing.T, s setup, strike func(*process, *testing.T)) {
-	c := startCluster(t, s, options{edge: impatient})
+// strikeUnderLoad strikes every process in its turn, those of one process twice,
+// and the servers that are its own, and starts it again.
+func strikeUnderLoad(t *testing.T, s setup, o options, strike func(*cluster, *testing.T, string)) {
+	c := startCluster(t, s, o)
 	l := startLoad(t, c)
 	for range 2 {
-		for _, role := range s.roles() {
+		for _, member := range append(slices.Sorted(maps.Keys(c.servers)), s.members()...) {
 			l.awaitAcked(t, between)
-			strike(c.running[role], t)
-			c.start(t, role)
+			strike(c, t, member)
+			c.start(t, member)
 		}
 	}
 	l.awaitAcked(t, between)

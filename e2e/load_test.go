@@ -27,13 +27,18 @@ type fact struct {
 	order, kind string
 	dispute     bool
 	minorUnits  int64
+	// prompt says that it was accepted at the first attempt, so before anything
+	// later about its order was sent.
+	prompt bool
 }
 
 // load is a provider: it sends webhooks, notes how each was answered, and sends
 // those that were not accepted again later. It never sends again what was
 // accepted, but for some of it at once, as a duplicate.
 type load struct {
-	ingest  string
+	// ingests take turns, so that what is said of one order comes in everywhere.
+	ingests []string
+	turn    atomic.Int64
 	stop    chan struct{}
 	senders sync.WaitGroup
 	acked   atomic.Int64
@@ -50,7 +55,7 @@ type load struct {
 
 // startLoad needs a cluster of its own, for it wants to know all that is stored.
 func startLoad(t *testing.T, c *cluster) *load {
-	l := &load{ingest: "http://" + c.addr("ingest"), stop: make(chan struct{})}
+	l := &load{ingests: c.ingests(), stop: make(chan struct{})}
 	for sender := range senders {
 		l.senders.Go(func() { l.send(sender) })
 	}
@@ -117,6 +122,9 @@ func (l *load) first(f fact) bool {
 		l.mu.Unlock()
 		return false
 	}
+	l.mu.Lock()
+	l.sent[count-1].prompt = true
+	l.mu.Unlock()
 	if count%10 == 0 {
 		l.attempt(f)
 	}
@@ -126,7 +134,8 @@ func (l *load) first(f fact) bool {
 // attempt sends a webhook and tells whether it was accepted.
 func (l *load) attempt(f fact) bool {
 	begin := time.Now()
-	answer, err := post(l.ingest+f.path, f.body)
+	ingest := l.ingests[l.turn.Add(1)%int64(len(l.ingests))]
+	answer, err := post(ingest+f.path, f.body)
 	took := time.Since(begin)
 
 	l.mu.Lock()

@@ -12,7 +12,7 @@ import (
 func TestAPIDown(t *testing.T) {
 	inEvery(t, isSplit, func(t *testing.T, s setup) {
 		c := startCluster(t, s, options{edge: impatient})
-		c.running["api"].kill(t)
+		c.kill(t, "api")
 		const webhooks = 5
 		for i := range webhooks {
 			if s.mode == "kafka" {
@@ -36,13 +36,13 @@ func TestAPIDown(t *testing.T) {
 func TestAPIFrozen(t *testing.T) {
 	inEvery(t, isSplit, func(t *testing.T, s setup) {
 		c := startCluster(t, s, options{edge: impatient})
-		c.running["api"].freeze(t)
+		c.freeze(t, "api")
 		if s.mode == "kafka" {
 			c.accept(t, outageWebhook("frozen", 0), "")
 		} else {
 			c.wantUnavailable(t, outageWebhook("frozen", 0))
 		}
-		c.running["api"].thaw(t)
+		c.thaw(t, "api")
 		c.acceptSoon(t, outageWebhook("frozen", 0)) // which may be a duplicate
 		c.acceptSoon(t, outageWebhook("frozen", 1))
 		c.awaitHistory(t, "/orders/events", "frozen", "frozen-0 created applied", "frozen-1 updated applied")
@@ -52,15 +52,15 @@ func TestAPIFrozen(t *testing.T) {
 // TestLeavingKafka: what the embedded broker accepted is applied, whatever mode
 // the next start is told to use.
 func TestLeavingKafka(t *testing.T) {
-	inEvery(t, ofKafka, func(t *testing.T, s setup) {
+	inEvery(t, ofEmbeddedKafka, func(t *testing.T, s setup) {
 		c := startCluster(t, s, options{})
-		c.running["api"].kill(t)
+		c.kill(t, "api")
 		for i := range 3 {
 			c.accept(t, outageWebhook("left", i), "")
 		}
-		c.running["ingest"].terminate(t)
-		c.running["broker"].terminate(t)
-		c.setup = setup{"http", oneProcess}
+		c.terminate(t, "ingest")
+		c.terminate(t, "broker")
+		c.setup = setup{"http", embedded, oneProcess}
 		c.start(t, "all")
 		c.awaitHistory(t, "/orders/events", "left", "left-0 created applied", "left-1 updated applied", "left-2 updated applied")
 		c.accept(t, outageWebhook("left", 3), "applied")
@@ -70,14 +70,14 @@ func TestLeavingKafka(t *testing.T) {
 // TestMovingToAnotherKafka: the same holds when the next start is told to use a
 // cluster instead, here the embedded broker of somebody else.
 func TestMovingToAnotherKafka(t *testing.T) {
-	inEvery(t, ofKafka, func(t *testing.T, s setup) {
+	inEvery(t, ofEmbeddedKafka, func(t *testing.T, s setup) {
 		cluster := startCluster(t, s, options{})
 		c := startCluster(t, s, options{})
-		c.running["api"].kill(t)
+		c.kill(t, "api")
 		c.accept(t, outageWebhook("moved", 0), "")
-		c.running["ingest"].terminate(t)
-		c.running["broker"].terminate(t)
-		cluster.running["api"].terminate(t)
+		c.terminate(t, "ingest")
+		c.terminate(t, "broker")
+		cluster.terminate(t, "api")
 		c.layout, c.edge = oneProcess, []string{"--kafka-brokers", cluster.addr("broker")}
 		c.start(t, "all")
 		c.awaitHistory(t, "/orders/events", "moved", "moved-0 created applied")
@@ -88,13 +88,15 @@ func TestMovingToAnotherKafka(t *testing.T) {
 
 func ofKafka(s setup) bool { return s.mode == "kafka" && isSplit(s) }
 
+func ofEmbeddedKafka(s setup) bool { return ofKafka(s) && s.lane == embedded }
+
 // TestBrokerDown: without its broker the edge promises nothing, says so in time,
 // and comes back by itself.
 func TestBrokerDown(t *testing.T) {
 	inEvery(t, ofKafka, func(t *testing.T, s setup) {
-		c := startCluster(t, s, options{edge: impatient})
+		c := startCluster(t, s, options{edge: impatient, own: true})
 		c.accept(t, outageWebhook("down", 0), "")
-		c.running["broker"].kill(t)
+		c.kill(t, "broker")
 		for range 3 {
 			c.wantUnavailable(t, outageWebhook("down", 1))
 		}
@@ -106,14 +108,48 @@ func TestBrokerDown(t *testing.T) {
 
 func TestBrokerFrozen(t *testing.T) {
 	inEvery(t, ofKafka, func(t *testing.T, s setup) {
-		c := startCluster(t, s, options{edge: impatient})
+		c := startCluster(t, s, options{edge: impatient, own: true})
 		c.accept(t, outageWebhook("frozen", 0), "")
-		c.running["broker"].freeze(t)
+		c.freeze(t, "broker")
 		c.wantUnavailable(t, outageWebhook("frozen", 1))
-		c.running["broker"].thaw(t)
+		c.thaw(t, "broker")
 		c.acceptSoon(t, outageWebhook("frozen", 1))
 		c.awaitHistory(t, "/orders/events", "frozen", "frozen-0 created applied", "frozen-1 updated applied")
 	})
+}
+
+// TestDatabaseDown: without its database the api role promises nothing, says so in
+// time, parks nothing, and comes back by itself.
+func TestDatabaseDown(t *testing.T) {
+	inEvery(t, ofOwnDatabase, func(t *testing.T, s setup) {
+		outOfDatabase(t, s, "down", (*cluster).kill, (*cluster).start)
+	})
+}
+
+// TestDatabaseFrozen: one that hangs costs no more than the deadline.
+func TestDatabaseFrozen(t *testing.T) {
+	inEvery(t, ofOwnDatabase, func(t *testing.T, s setup) {
+		outOfDatabase(t, s, "frozen", (*cluster).freeze, (*cluster).thaw)
+	})
+}
+
+func ofOwnDatabase(s setup) bool { return isSplit(s) && s.lane == production }
+
+// outOfDatabase takes the database away and brings it back.
+func outOfDatabase(t *testing.T, s setup, order string, strike, mend func(*cluster, *testing.T, string)) {
+	c := startCluster(t, s, options{edge: impatient, own: true})
+	c.accept(t, outageWebhook(order, 0), "applied")
+	c.awaitHistory(t, "/orders/events", order, order+"-0 created applied")
+	strike(c, t, "database")
+	if s.mode == "kafka" {
+		c.accept(t, outageWebhook(order, 1), "")
+	} else {
+		c.wantUnavailable(t, outageWebhook(order, 1))
+	}
+	mend(c, t, "database")
+	c.acceptSoon(t, outageWebhook(order, 1)) // which may be a duplicate
+	c.awaitHistory(t, "/orders/events", order, order+"-0 created applied", order+"-1 updated applied")
+	c.wantDeadLetters(t, nil)
 }
 
 // outageWebhook is one of a sequence about an order.

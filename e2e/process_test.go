@@ -94,6 +94,16 @@ func (p *process) awaitReady(t *testing.T) {
 	}
 }
 
+// gone says that the process has ended.
+func (p *process) gone() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
 // url is where the listener of that name is, by the process's own words.
 func (p *process) url(name string) string {
 	p.mu.Lock()
@@ -158,9 +168,7 @@ func (p *process) terminate(t *testing.T) {
 }
 
 func (p *process) cleanUp() {
-	select {
-	case <-p.exited:
-	default:
+	if !p.gone() {
 		p.terminate(p.t)
 	}
 	p.checkLog()

@@ -225,7 +225,7 @@ func (c *cluster) wantDeadLetters(t *testing.T, want map[string]string) {
 		}
 	}()
 	eventually(t, appliedWithin, fmt.Sprintf("%d dead letters are listed", len(want)), func() bool {
-		listed = runToEnd(t, nil, "deadletters", "list", "--data-dir", c.dir)
+		listed = runToEnd(t, nil, append([]string{"deadletters", "list"}, c.dataArgs()...)...)
 		return listed.code != 0 || strings.Count(listed.stdout, "\n") > len(want) // there is a headline
 	})
 	for event, reason := range want {

@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/payrelay/payrelay/e2e/servers"
+)
+
+// backing is what a deployment of the production lane stands on.
+type backing struct {
+	// database is the URL of a database of its own.
+	database string
+	brokers  string
+	topics   topics
+	// servers are those that the test may strike, by their names as members:
+	// "database" and, in mode kafka, "broker".
+	servers map[string]server
+}
+
+// server is one that can be struck and comes back.
+type server interface {
+	Start() error
+	Kill() error
+	Signal(syscall.Signal) error
+}
+
+// topics are names that no other deployment has, nor its consumer group.
+type topics struct{ orders, disputes, group string }
+
+func newTopics() topics {
+	id := strings.ToLower(rand.Text())
+	return topics{"orders." + id, "disputes." + id, "payrelay-" + id}
+}
+
+func (n topics) args() []string {
+	return []string{"--kafka-orders-topic", n.orders, "--kafka-disputes-topic", n.disputes, "--kafka-group", n.group}
+}
+
+// needLane skips the test, or fails it, where the lane cannot run.
+func needLane(t *testing.T, lane string) {
+	t.Helper()
+	if lane == production {
+		servers.Need(t, servers.PostgresVariable, servers.KafkaVariable, servers.KafkaLibsVariable)
+	}
+}
+
+// partitions are more than there are consumers, and no multiple of three.
+const partitions = 8
+
+func startBacking(t *testing.T, s setup, o options) backing {
+	t.Helper()
+	b := backing{servers: make(map[string]server)}
+	b.database = b.startDatabase(t, o.own)
+	if s.mode == "kafka" {
+		b.brokers, b.topics = b.startBroker(t, o.own), newTopics()
+		b.createTopics(t, 1)
+	}
+	return b
+}
+
+func (b *backing) startDatabase(t *testing.T, own bool) string {
+	t.Helper()
+	serverURL := servers.Need(t, servers.PostgresVariable)[0]
+	if own {
+		postgres, err := servers.StartPostgres(t.TempDir())
+		check(t, err)
+		t.Cleanup(func() { check(t, postgres.Stop()) })
+		b.servers["database"] = postgres
+		serverURL = postgres.URL()
+	}
+	database, drop, err := servers.CreateDatabase(t.Context(), serverURL)
+	check(t, err)
+	if !own {
+		t.Cleanup(func() { check(t, drop()) })
+	}
+	return database
+}
+
+func (b *backing) startBroker(t *testing.T, own bool) string {
+	t.Helper()
+	if !own {
+		return servers.Need(t, servers.KafkaVariable)[0]
+	}
+	kafka := startKafka(t, 1)
+	b.servers["broker"] = kafka.Nodes()[0]
+	return kafka.Brokers()
+}
+
+func startKafka(t *testing.T, nodes int) *servers.Kafka {
+	t.Helper()
+	kafka, err := servers.StartKafka(servers.Need(t, servers.KafkaLibsVariable)[0], t.TempDir(), nodes)
+	check(t, err)
+	t.Cleanup(func() { check(t, kafka.Stop()) })
+	return kafka
+}
+
+// createTopics makes the topics as an operator does, with so many copies.
+func (b *backing) createTopics(t *testing.T, copies int) {
+	t.Helper()
+	args := []string{"topics", "create", "--kafka-brokers", b.brokers, "--partitions", fmt.Sprint(partitions),
+		"--replication-factor", fmt.Sprint(copies), "--min-insync-replicas", fmt.Sprint(max(copies-1, 1))}
+	if r := runToEnd(t, nil, append(args, b.topics.args()...)...); r.code != 0 {
+		t.Fatalf("create the topics: %s%s", r.stdout, r.stderr)
+	}
+}
