@@ -95,7 +95,7 @@ func TestKafkaConfig(t *testing.T) {
 	if err := fs.Parse([]string{"--kafka-brokers", "old:1", "--kafka-brokers", " a:9092, b:9092,,"}); err != nil {
 		t.Fatal(err)
 	}
-	want := KafkaConfig{Brokers: []string{"a:9092", "b:9092"}, TopicConfig: TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes", Group: "payrelay"}}
+	want := KafkaConfig{ClusterConfig: ClusterConfig{Brokers: []string{"a:9092", "b:9092"}}, TopicConfig: TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes", Group: "payrelay"}}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("config is %+v", cfg)
 	}

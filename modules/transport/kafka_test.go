@@ -275,7 +275,7 @@ func TestNoBrokers(t *testing.T) {
 		t.Fatal(err)
 	}
 	listener.Close()
-	cfg := KafkaConfig{Brokers: []string{listener.Addr().String()}, TopicConfig: TopicConfig{OrdersTopic: "a", DisputesTopic: "b", Group: "c"}}
+	cfg := KafkaConfig{ClusterConfig: ClusterConfig{Brokers: []string{listener.Addr().String()}}, TopicConfig: TopicConfig{OrdersTopic: "a", DisputesTopic: "b", Group: "c"}}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if err := EnsureTopics(ctx, cfg); err == nil || !strings.Contains(err.Error(), cfg.Brokers[0]) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -57,18 +56,4 @@ func checkTopics(ctx context.Context, cfg KafkaConfig) error {
 		}
 	}
 	return nil
-}
-
-// dialer opens connections that end with ctx, whatever waits on them.
-type dialer struct {
-	ctx     context.Context
-	timeout time.Duration
-}
-
-func (d dialer) Dial(network, addr string) (net.Conn, error) {
-	conn, err := (&net.Dialer{Timeout: d.timeout}).DialContext(d.ctx, network, addr)
-	if err == nil {
-		context.AfterFunc(d.ctx, func() { _ = conn.Close() })
-	}
-	return conn, err
 }

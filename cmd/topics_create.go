@@ -1,0 +1,61 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/payrelay/payrelay/modules/transport"
+)
+
+func newTopics() *cobra.Command {
+	topics := &cobra.Command{Use: "topics", Short: "Create and check the topics on a Kafka cluster"}
+	return group(topics, newTopicsCreate())
+}
+
+// topicsConfig is what every command about topics needs to know.
+type topicsConfig struct {
+	cluster transport.ClusterConfig
+	topics  transport.TopicConfig
+}
+
+func (c *topicsConfig) registrars() []registrar { return []registrar{&c.cluster, &c.topics} }
+
+func newTopicsCreate() *cobra.Command {
+	var cfg topicsConfig
+	var spec transport.TopicSpec
+	command := &cobra.Command{
+		Use:   "create",
+		Short: "Create the topics that do not exist yet; those that do are left as they are",
+		Args:  noArgs,
+	}
+	register(command, append(cfg.registrars(), &spec)...)
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		if err := validate(cfg.cluster, cfg.topics, spec); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(command.Context(), topicsTimeout)
+		defer cancel()
+		created, err := transport.CreateTopics(ctx, cfg.cluster, cfg.topics, spec)
+		for _, topic := range created {
+			printCreated(command.OutOrStdout(), topic)
+		}
+		return err
+	}
+	return command
+}
+
+func printCreated(out io.Writer, t transport.CreatedTopic) {
+	shape := fmt.Sprintf("%d partitions, replication factor %d, min.insync.replicas %d", len(t.Partitions), t.Replicas(), t.MinInSync)
+	switch {
+	case t.Created:
+		fmt.Fprintf(out, "created %s: %s\n", t.Name, shape)
+	case len(t.Differences) == 0:
+		fmt.Fprintf(out, "%s exists: %s\n", t.Name, shape)
+	default:
+		fmt.Fprintf(out, "%s exists and was left as it is: %s\n", t.Name, strings.Join(t.Differences, "; "))
+	}
+}

@@ -1,0 +1,108 @@
+package transport
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"strings"
+)
+
+// TopicConfig names what the brokers keep for payrelay.
+type TopicConfig struct {
+	// OrdersTopic and DisputesTopic carry the updates of their kind.
+	OrdersTopic, DisputesTopic string
+	// Group is the consumer group of all api processes.
+	Group string
+}
+
+// RegisterFlags declares the flags of every role that touches Kafka.
+func (c *TopicConfig) RegisterFlags(fs *flag.FlagSet) {
+	fs.StringVar(&c.OrdersTopic, "kafka-orders-topic", "webhooks.orders", "carry updates of orders on the topic `KAFKA_ORDERS_TOPIC`")
+	fs.StringVar(&c.DisputesTopic, "kafka-disputes-topic", "webhooks.disputes", "carry updates of disputes on the topic `KAFKA_DISPUTES_TOPIC`")
+	fs.StringVar(&c.Group, "kafka-group", "payrelay", "consume as the group `KAFKA_CONSUMER_GROUP`")
+}
+
+// Names are the topics that must exist.
+func (c TopicConfig) Names() []string { return []string{c.OrdersTopic, c.DisputesTopic} }
+
+// Validate tells how to mend names that cannot work together.
+func (c TopicConfig) Validate() error {
+	switch {
+	case c.OrdersTopic == "" || c.DisputesTopic == "":
+		return errors.New("kafka-orders-topic (KAFKA_ORDERS_TOPIC) and kafka-disputes-topic (KAFKA_DISPUTES_TOPIC) must both have a name")
+	case c.OrdersTopic == c.DisputesTopic:
+		return fmt.Errorf("kafka-orders-topic (KAFKA_ORDERS_TOPIC) and kafka-disputes-topic (KAFKA_DISPUTES_TOPIC) are both %q: give each its own topic", c.OrdersTopic)
+	case c.Group == "":
+		return errors.New("kafka-group (KAFKA_CONSUMER_GROUP) is empty: name the group that all api processes share")
+	default:
+		return nil
+	}
+}
+
+// ClusterConfig says how to reach the brokers.
+type ClusterConfig struct {
+	// Brokers are the bootstrap servers, each host:port.
+	Brokers []string
+}
+
+// RegisterFlags declares the flags of everything that connects to Kafka.
+func (c *ClusterConfig) RegisterFlags(fs *flag.FlagSet) {
+	fs.Var((*commaList)(&c.Brokers), "kafka-brokers", "connect to the Kafka brokers `KAFKA_BROKERS`, separated by commas")
+}
+
+// Validate tells how to mend addresses that cannot be connected to.
+func (c ClusterConfig) Validate() error {
+	if len(c.Brokers) == 0 {
+		return errors.New("kafka-brokers (KAFKA_BROKERS) is empty: name at least one broker as host:port")
+	}
+	for _, broker := range c.Brokers {
+		if _, _, err := net.SplitHostPort(broker); err != nil {
+			return fmt.Errorf("kafka-brokers (KAFKA_BROKERS) names %q: write each broker as host:port", broker)
+		}
+	}
+	return nil
+}
+
+// KafkaConfig says where the topics are, and who consumes them.
+type KafkaConfig struct {
+	TopicConfig
+	ClusterConfig
+	// InstanceID makes a consumer a static member: it gets its partitions back
+	// at once after a restart. It must be another one in each api process, and
+	// the same after a restart; empty makes it an ordinary member.
+	InstanceID string
+	// Unary makes the producer send one record per request, and the consumer
+	// apply one record per call. It is the opposite of Config.Batch.
+	Unary bool
+}
+
+// RegisterFlags declares the flags of both roles.
+func (c *KafkaConfig) RegisterFlags(fs *flag.FlagSet) {
+	c.TopicConfig.RegisterFlags(fs)
+	c.ClusterConfig.RegisterFlags(fs)
+	fs.StringVar(&c.InstanceID, "kafka-instance-id", "", "consume as the static member `KAFKA_INSTANCE_ID`, another one in each process")
+}
+
+// Validate tells how to mend names that Kafka would refuse.
+func (c KafkaConfig) Validate() error {
+	if err := c.ClusterConfig.Validate(); err != nil {
+		return err
+	}
+	return c.TopicConfig.Validate()
+}
+
+// commaList is a flag that replaces the whole list whenever it is set.
+type commaList []string
+
+func (l *commaList) String() string { return strings.Join(*l, ",") }
+
+func (l *commaList) Set(text string) error {
+	*l = nil
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			*l = append(*l, item)
+		}
+	}
+	return nil
+}

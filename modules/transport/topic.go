@@ -1,0 +1,140 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// Topic is what the brokers say about a topic.
+type Topic struct {
+	Name       string
+	Partitions []Partition // by their number, which is their index
+	// MinInSync is how many replicas must have a record before it counts as
+	// acknowledged.
+	MinInSync int
+	// UncleanElection lets a replica that lacks acknowledged records become the
+	// leader, and then they are gone.
+	UncleanElection bool
+	// CleanupPolicy is "delete", or has "compact" in it.
+	CleanupPolicy string
+	// Retention and RetentionBytes are how long and how much a partition keeps,
+	// whether it was applied or not; below 0 is for ever and everything.
+	Retention      time.Duration
+	RetentionBytes int64
+	// MaxMessageBytes bounds one batch of records.
+	MaxMessageBytes int
+}
+
+// Partition is where the replicas of one partition are.
+type Partition struct {
+	Leader   int32   // the broker's id, below 0 if there is none
+	Replicas []int32 // ids of the brokers that should have a copy
+	InSync   []int32 // ids of those that have everything
+}
+
+// Replicas is how many copies the partition with the fewest is meant to have.
+func (t Topic) Replicas() int {
+	if len(t.Partitions) == 0 {
+		return 0
+	}
+	fewest := len(t.Partitions[0].Replicas)
+	for _, p := range t.Partitions {
+		fewest = min(fewest, len(p.Replicas))
+	}
+	return fewest
+}
+
+// The names that Kafka has for a topic's settings.
+const (
+	minInSyncReplicas = "min.insync.replicas"
+	uncleanElection   = "unclean.leader.election.enable"
+	cleanupPolicy     = "cleanup.policy"
+	retentionTime     = "retention.ms"
+	retentionBytes    = "retention.bytes"
+	maxMessageBytes   = "max.message.bytes"
+)
+
+// minMessageBytes is Kafka's own default, and room for the largest batch of the
+// producer.
+const minMessageBytes = 1<<20 + 12
+
+// errNoTopic says that the brokers do not have a topic.
+var errNoTopic = errors.New("does not exist")
+
+// describeTopic is the topic of that name, or errNoTopic.
+func describeTopic(admin sarama.ClusterAdmin, name string) (Topic, error) {
+	found, err := admin.DescribeTopics([]string{name})
+	if err == nil && len(found) == 1 && found[0].Err != sarama.ErrNoError {
+		err = found[0].Err
+	}
+	switch {
+	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
+		return Topic{}, fmt.Errorf("topic %q %w", name, errNoTopic)
+	case err != nil:
+		return Topic{}, fmt.Errorf("ask the brokers for topic %q: %w", name, err)
+	case len(found) != 1:
+		return Topic{}, fmt.Errorf("ask the brokers for topic %q: they told of %d topics", name, len(found))
+	}
+	topic := Topic{Name: name, Partitions: make([]Partition, len(found[0].Partitions))}
+	for _, p := range found[0].Partitions {
+		if int(p.ID) >= len(topic.Partitions) {
+			return Topic{}, fmt.Errorf("ask the brokers for topic %q: they told of partition %d and not of all below it", name, p.ID)
+		}
+		topic.Partitions[p.ID] = Partition{Leader: p.Leader, Replicas: p.Replicas, InSync: p.Isr}
+	}
+	return topic, topic.readSettings(admin)
+}
+
+func (t *Topic) readSettings(admin sarama.ClusterAdmin) error {
+	resource := &sarama.ConfigResource{Type: sarama.TopicResource, Name: t.Name, ConfigNames: []string{
+		minInSyncReplicas, uncleanElection, cleanupPolicy, retentionTime, retentionBytes, maxMessageBytes,
+	}}
+	results, err := admin.DescribeConfigs([]*sarama.ConfigResource{resource}, sarama.DescribeConfigsOptions{})
+	if err == nil && len(results) != 1 {
+		err = fmt.Errorf("they answered for %d topics", len(results))
+	}
+	if err == nil && results[0].ErrorCode != sarama.ErrNoError {
+		err = results[0].ErrorCode
+	}
+	if err != nil {
+		return fmt.Errorf("ask the brokers for the settings of topic %q: %w", t.Name, err)
+	}
+	settings := make(map[string]string)
+	for _, entry := range results[0].Configs {
+		settings[entry.Name] = entry.Value
+	}
+	return t.parseSettings(settings)
+}
+
+func (t *Topic) parseSettings(settings map[string]string) error {
+	var wrong error
+	number := func(name string) int64 {
+		n, err := strconv.ParseInt(settings[name], 10, 64)
+		if err != nil && wrong == nil {
+			wrong = fmt.Errorf("topic %q has the setting %s=%q, which is no number", t.Name, name, settings[name])
+		}
+		return n
+	}
+	t.MinInSync = int(number(minInSyncReplicas))
+	t.MaxMessageBytes = int(number(maxMessageBytes))
+	t.RetentionBytes = number(retentionBytes)
+	t.Retention = milliseconds(number(retentionTime))
+	t.UncleanElection = settings[uncleanElection] == "true"
+	t.CleanupPolicy = settings[cleanupPolicy]
+	return wrong
+}
+
+// milliseconds does not overflow: some write "for ever" as the largest number.
+func milliseconds(ms int64) time.Duration {
+	if ms < 0 || ms > int64(time.Duration(1<<63-1)/time.Millisecond) {
+		return -time.Millisecond // as Kafka writes it
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+func (t Topic) compacted() bool { return strings.Contains(t.CleanupPolicy, "compact") }
