@@ -104,9 +104,6 @@ var errNotJoined = errors.New("the consumer is not a member of its group")
 // process can have two. A partition's batch is one already, so it goes straight
 // to the ledger.
 func (p *process) addConsumer(ctx context.Context, name string, cfg transport.KafkaConfig, role *apiRole) error {
-	if err := p.awaitTopics(ctx, cfg); err != nil {
-		return err
-	}
 	consumer, err := transport.NewConsumer(cfg, p.admin.Instrument(name, role.ledger), role.ledger, p.log)
 	if err != nil {
 		return err

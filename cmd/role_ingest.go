@@ -65,9 +65,6 @@ func (p *process) addWire(ctx context.Context, cfg ingestConfig, direct payments
 	case transport.Direct:
 		return transport.Deadline(transport.NewDirect(direct), cfg.retry.Timeout), nil
 	case transport.Kafka:
-		if err := p.awaitTopics(ctx, cfg.kafka); err != nil {
-			return nil, err
-		}
 		cfg.kafka.Unary = !cfg.wire.Batch
 		producer, err := transport.NewKafka(cfg.kafka)
 		if err != nil {

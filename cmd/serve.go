@@ -28,13 +28,16 @@ var errNeedsBrokers = errors.New("mode kafka needs kafka-brokers (KAFKA_BROKERS)
 // errDirectIsOneProcess is for the roles that direct cannot connect.
 var errDirectIsOneProcess = errors.New("mode direct has no wire: it works in app serve all only")
 
-// checkSplit refuses what only works when all roles are one process.
+// checkSplit refuses what only works when all roles are one process, and a Kafka
+// that cannot be reached as it is configured.
 func checkSplit(wire transport.Config, kafka transport.KafkaConfig) error {
 	switch {
 	case wire.Mode == transport.Direct:
 		return errDirectIsOneProcess
 	case wire.Mode == transport.Kafka && len(kafka.Brokers) == 0:
 		return errNeedsBrokers
+	case wire.Mode == transport.Kafka:
+		return kafka.Validate()
 	default:
 		return nil
 	}

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -43,6 +44,9 @@ func newServeAll() *cobra.Command {
 	return command
 }
 
+// errOneCopy is for who wants what only a cluster has.
+var errOneCopy = errors.New("kafka-min-copies (KAFKA_MIN_COPIES) is more than 1, and the embedded broker keeps one copy: name a Kafka cluster with --kafka-brokers")
+
 func serveAll(ctx context.Context, cfg allConfig, out io.Writer) error {
 	var err error
 	if cfg.api.InternalToken, err = cfg.token.token(); err != nil {
@@ -51,14 +55,36 @@ func serveAll(ctx context.Context, cfg allConfig, out io.Writer) error {
 	if err := validate(cfg.data, cfg.ingest, cfg.retry, cfg.api); err != nil {
 		return err
 	}
+	if err := cfg.checkKafka(); err != nil {
+		return err
+	}
 	return runProcess(ctx, cfg.log, cfg.build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay is ready: every role in one process, mode %s, database %s", cfg.wire.Mode, cfg.data.shown()))
 		p.suggest(out)
 	})
 }
 
+// embedded says that the process is its own Kafka.
+func (cfg allConfig) embedded() bool {
+	return cfg.wire.Mode == transport.Kafka && len(cfg.kafka.Brokers) == 0
+}
+
+// checkKafka refuses a Kafka that cannot be what it is configured to be.
+func (cfg allConfig) checkKafka() error {
+	switch {
+	case cfg.embedded() && cfg.kafka.MinCopies > 1:
+		return errOneCopy
+	case cfg.embedded():
+		return validate(cfg.kafka.TopicConfig, cfg.kafka.CopiesConfig)
+	case cfg.wire.Mode == transport.Kafka:
+		return cfg.kafka.Validate()
+	default:
+		return nil
+	}
+}
+
 func (cfg allConfig) build(ctx context.Context, p *process) error {
-	embedded := cfg.wire.Mode == transport.Kafka && len(cfg.kafka.Brokers) == 0
+	embedded := cfg.embedded()
 	backlog := !embedded && exists(cfg.data.brokerDir())
 	if err := p.addDataLocks(ctx, cfg.data, embedded || backlog); err != nil {
 		return err
@@ -66,12 +92,15 @@ func (cfg allConfig) build(ctx context.Context, p *process) error {
 	if err := p.addAdmin(ctx, cfg.admin); err != nil {
 		return err
 	}
-	if embedded {
-		brokers, err := p.addBroker(ctx, cfg.broker, cfg.data.dirConfig, cfg.kafka.TopicConfig)
-		if err != nil {
-			return err
-		}
-		cfg.kafka.Brokers = brokers
+	var err error
+	switch {
+	case embedded:
+		cfg.kafka.ClusterConfig, err = p.addBroker(ctx, cfg.broker, cfg.data.dirConfig, cfg.kafka.TopicConfig)
+	case cfg.wire.Mode == transport.Kafka:
+		err = p.awaitTopics(ctx, cfg.kafka)
+	}
+	if err != nil {
+		return err
 	}
 	role, err := p.addAPI(ctx, apiConfig{cfg.data, cfg.api, cfg.wire, cfg.kafka})
 	if err != nil {
@@ -90,11 +119,11 @@ func (cfg allConfig) build(ctx context.Context, p *process) error {
 // told to use another wire: it was answered 2xx.
 func (p *process) addBacklog(ctx context.Context, cfg allConfig, role *apiRole) error {
 	p.log.Info("the embedded broker's log from an earlier start is applied too", "dir", cfg.data.brokerDir())
-	brokers, err := p.addBroker(ctx, cfg.broker, cfg.data.dirConfig, cfg.kafka.TopicConfig)
+	cluster, err := p.addBroker(ctx, cfg.broker, cfg.data.dirConfig, cfg.kafka.TopicConfig)
 	if err != nil {
 		return err
 	}
-	cfg.kafka.Brokers, cfg.kafka.InstanceID = brokers, onlyInstance
+	cfg.kafka.ClusterConfig, cfg.kafka.InstanceID = cluster, onlyInstance
 	return p.addConsumer(ctx, "backlog", cfg.kafka, role)
 }
 

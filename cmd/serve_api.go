@@ -59,6 +59,11 @@ func (cfg serveAPIConfig) build(ctx context.Context, p *process) error {
 	if err := p.addAdmin(ctx, cfg.admin); err != nil {
 		return err
 	}
+	if cfg.wire.Mode == transport.Kafka {
+		if err := p.awaitTopics(ctx, cfg.kafka); err != nil {
+			return err
+		}
+	}
 	_, err := p.addAPI(ctx, apiConfig{cfg.data, cfg.api, cfg.wire, cfg.kafka})
 	return err
 }

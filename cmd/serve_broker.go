@@ -56,15 +56,15 @@ func (cfg serveBrokerConfig) build(ctx context.Context, p *process) error {
 
 // addBroker adds the embedded broker with its topics and tells where it listens.
 // Its directory must be locked.
-func (p *process) addBroker(ctx context.Context, cfg broker.Config, dir dirConfig, topics transport.TopicConfig) (brokers []string, err error) {
+func (p *process) addBroker(ctx context.Context, cfg broker.Config, dir dirConfig, topics transport.TopicConfig) (transport.ClusterConfig, error) {
 	if err := topics.Validate(); err != nil {
-		return nil, err
+		return transport.ClusterConfig{}, err
 	}
 	b, err := broker.Open(cfg, dir.brokerDir(), topics.Names(), topics.Group, p.log)
 	if err != nil {
-		return nil, err
+		return transport.ClusterConfig{}, err
 	}
 	p.crew.start(ctx, "broker", b.Run)
 	p.listens("broker", b.Addr(), "Kafka protocol")
-	return []string{b.Addr()}, nil
+	return transport.ClusterConfig{Brokers: []string{b.Addr()}}, nil
 }

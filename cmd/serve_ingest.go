@@ -57,5 +57,10 @@ func (cfg serveIngestConfig) build(ctx context.Context, p *process) error {
 	if err := p.addAdmin(ctx, cfg.admin); err != nil {
 		return err
 	}
+	if cfg.wire.Mode == transport.Kafka {
+		if err := p.awaitTopics(ctx, cfg.kafka); err != nil {
+			return err
+		}
+	}
 	return p.addIngest(ctx, ingestConfig{cfg.ingest, cfg.wire, cfg.retry, cfg.rpc, cfg.kafka}, nil)
 }

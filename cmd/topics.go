@@ -4,17 +4,37 @@ import (
 	"context"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/payrelay/payrelay/modules/transport"
 )
+
+func newTopics() *cobra.Command {
+	topics := &cobra.Command{Use: "topics", Short: "Create and check the topics on a Kafka cluster"}
+	return group(topics, newTopicsCreate(), newTopicsCheck())
+}
+
+// topicsConfig is what every command about topics needs to know.
+type topicsConfig struct {
+	cluster transport.ClusterConfig
+	topics  transport.TopicConfig
+}
+
+func (c *topicsConfig) registrars() []registrar { return []registrar{&c.cluster, &c.topics} }
 
 // topicsTimeout is how long a start waits for the brokers, so that the roles
 // and the broker can be started in any order.
 const topicsTimeout = 15 * time.Second
 
-// awaitTopics waits until the brokers answer and have the topics.
+// awaitTopics waits until the brokers answer and have the topics, and refuses
+// topics in which an acknowledgement is worth too little.
 func (p *process) awaitTopics(ctx context.Context, cfg transport.KafkaConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
 	defer cancel()
 	p.log.Info("looking for the topics", "brokers", cfg.Brokers)
-	return transport.EnsureTopics(ctx, cfg)
+	warnings, err := transport.EnsureTopics(ctx, cfg)
+	for _, warning := range warnings {
+		p.log.Warn(warning)
+	}
+	return err
 }

@@ -11,19 +11,6 @@ import (
 	"github.com/payrelay/payrelay/modules/transport"
 )
 
-func newTopics() *cobra.Command {
-	topics := &cobra.Command{Use: "topics", Short: "Create and check the topics on a Kafka cluster"}
-	return group(topics, newTopicsCreate())
-}
-
-// topicsConfig is what every command about topics needs to know.
-type topicsConfig struct {
-	cluster transport.ClusterConfig
-	topics  transport.TopicConfig
-}
-
-func (c *topicsConfig) registrars() []registrar { return []registrar{&c.cluster, &c.topics} }
-
 func newTopicsCreate() *cobra.Command {
 	var cfg topicsConfig
 	var spec transport.TopicSpec

@@ -146,6 +146,10 @@ var settings = map[string]string{
 	"offsets.retention.minutes": "43200", // 30 days
 }
 
+// topicSettings repeats what counts of settings for each topic, for a client that
+// asks is told of the topic's own settings and else of kfake's defaults.
+var topicSettings = map[string]string{"retention.ms": "-1"}
+
 // createTopics adds what is missing. It goes through the one call that is
 // certain to persist: a topic that a client's request creates is gone, with
 // its records, after a crash, and seeding works on an empty directory only.
@@ -155,7 +159,7 @@ func (b *Broker) createTopics() error {
 			continue
 		}
 		// One partition, for each costs a flush of its own per request.
-		if err := b.cluster.CreateTopic(topic, 1, nil); err != nil {
+		if err := b.cluster.CreateTopic(topic, 1, topicSettings); err != nil {
 			return fmt.Errorf("creating topic %q: %w", topic, err)
 		}
 	}

@@ -10,7 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 )
 
-// apis are the requests that producers and consumers make, each with the newest
+// apis are the requests that producers and consumers make, and the one that
+// tells how safe a topic is, each with the newest
 // version let through. kfake crashes on a key that it does not know. Versions
 // that name topics by id are left out: kfake crashes on two unknown ids in one
 // Produce, which is what a client sends when its topics were made anew.
@@ -28,6 +29,7 @@ var apis = map[kmsg.Key]int16{
 	kmsg.SyncGroup:            5,
 	kmsg.ListGroups:           5,
 	kmsg.ApiVersions:          5,
+	kmsg.DescribeConfigs:      4,
 	kmsg.InitProducerID:       5,
 	kmsg.OffsetForLeaderEpoch: 4,
 }
@@ -93,10 +95,12 @@ func parseHeader(b [headerSize]byte, produceLimit int) (header, error) {
 }
 
 // inspected tells for which requests the header is not enough.
-func inspected(key kmsg.Key) bool { return key == kmsg.JoinGroup || key == kmsg.ListOffsets }
+func inspected(key kmsg.Key) bool {
+	return key == kmsg.JoinGroup || key == kmsg.ListOffsets || key == kmsg.DescribeConfigs
+}
 
 // inspect decodes a whole frame, header included, and refuses well-formed
-// requests that would crash kfake.
+// requests that would crash kfake or cost it much.
 func inspect(h header, frame []byte) error {
 	body := kbin.Reader{Src: frame[headerSize+max(h.clientID, 0):]}
 	req := h.key.Request()
@@ -112,6 +116,8 @@ func inspect(h header, frame []byte) error {
 		return inspectJoin(req)
 	case *kmsg.ListOffsetsRequest:
 		return inspectListOffsets(req)
+	case *kmsg.DescribeConfigsRequest:
+		return inspectDescribeConfigs(req)
 	}
 	return nil
 }
@@ -140,6 +146,21 @@ func inspectListOffsets(req *kmsg.ListOffsetsRequest) error {
 			if p.Timestamp != newest && p.Timestamp != oldest {
 				return errors.New("offsets by time are not served")
 			}
+		}
+	}
+	return nil
+}
+
+// inspectDescribeConfigs lets the settings of some topics be asked for. A few
+// bytes can ask for everything about another thing, again and again.
+func inspectDescribeConfigs(req *kmsg.DescribeConfigsRequest) error {
+	const most = 16
+	if len(req.Resources) > most {
+		return fmt.Errorf("settings of %d things are asked for at once", len(req.Resources))
+	}
+	for _, resource := range req.Resources {
+		if resource.ResourceType != kmsg.ConfigResourceTypeTopic {
+			return errors.New("settings of anything but topics are not served")
 		}
 	}
 	return nil

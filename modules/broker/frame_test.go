@@ -54,6 +54,16 @@ func listOffsetsRequest(timestamps ...int64) *kmsg.ListOffsetsRequest {
 	return req
 }
 
+func describeConfigsRequest(kind kmsg.ConfigResourceType, n int) *kmsg.DescribeConfigsRequest {
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	for range n {
+		resource := kmsg.NewDescribeConfigsRequestResource()
+		resource.ResourceType, resource.ResourceName = kind, "orders"
+		req.Resources = append(req.Resources, resource)
+	}
+	return req
+}
+
 // produceByID names two topics by ids that the broker does not know.
 func produceByID() *kmsg.ProduceRequest {
 	req := kmsg.NewPtrProduceRequest()
@@ -92,6 +102,8 @@ var hostile = map[string]struct {
 	"join, protocol twice (kills)": {request(joinRequest("range", "range"), 3), "names a protocol twice"},
 	"join, cut inside":             {rawFrame(12, kmsg.JoinGroup, 5, -1, 0, 9), "undecodable"},
 	"offsets by time":              {request(listOffsetsRequest(-1, 0), 5), "by time"},
+	"settings of the broker":       {request(describeConfigsRequest(kmsg.ConfigResourceTypeBroker, 1), 4), "anything but topics"},
+	"settings of many topics":      {request(describeConfigsRequest(kmsg.ConfigResourceTypeTopic, 17), 4), "17 things"},
 }
 
 func TestHostileRequestsAreRefused(t *testing.T) {
@@ -128,6 +140,8 @@ func TestHonestRequestsPassUnchanged(t *testing.T) {
 				req = listOffsetsRequest(-1, -2)
 			case kmsg.Produce:
 				req = produce
+			case kmsg.DescribeConfigs:
+				req = describeConfigsRequest(kmsg.ConfigResourceTypeTopic, 16)
 			}
 			stream = append(stream, request(req, version)...)
 		}

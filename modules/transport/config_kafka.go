@@ -68,6 +68,7 @@ func (c ClusterConfig) Validate() error {
 type KafkaConfig struct {
 	TopicConfig
 	ClusterConfig
+	CopiesConfig
 	// InstanceID makes a consumer a static member: it gets its partitions back
 	// at once after a restart. It must be another one in each api process, and
 	// the same after a restart; empty makes it an ordinary member.
@@ -81,15 +82,18 @@ type KafkaConfig struct {
 func (c *KafkaConfig) RegisterFlags(fs *flag.FlagSet) {
 	c.TopicConfig.RegisterFlags(fs)
 	c.ClusterConfig.RegisterFlags(fs)
+	c.CopiesConfig.RegisterFlags(fs)
 	fs.StringVar(&c.InstanceID, "kafka-instance-id", "", "consume as the static member `KAFKA_INSTANCE_ID`, another one in each process")
 }
 
 // Validate tells how to mend names that Kafka would refuse.
 func (c KafkaConfig) Validate() error {
-	if err := c.ClusterConfig.Validate(); err != nil {
-		return err
+	for _, part := range []interface{ Validate() error }{c.ClusterConfig, c.CopiesConfig, c.TopicConfig} {
+		if err := part.Validate(); err != nil {
+			return err
+		}
 	}
-	return c.TopicConfig.Validate()
+	return nil
 }
 
 // commaList is a flag that replaces the whole list whenever it is set.

@@ -19,7 +19,7 @@ func TestFlagsNameTheirEnvironment(t *testing.T) {
 		"api-url": "API_BASE_URL", "api-timeout": "API_TIMEOUT", "api-retry-attempts": "API_RETRY_ATTEMPTS",
 		"api-retry-base-delay": "API_RETRY_BASE_DELAY", "api-retry-max-delay": "API_RETRY_MAX_DELAY",
 		"kafka-brokers": "KAFKA_BROKERS", "kafka-orders-topic": "KAFKA_ORDERS_TOPIC", "kafka-disputes-topic": "KAFKA_DISPUTES_TOPIC",
-		"kafka-group": "KAFKA_CONSUMER_GROUP", "kafka-instance-id": "KAFKA_INSTANCE_ID",
+		"kafka-group": "KAFKA_CONSUMER_GROUP", "kafka-instance-id": "KAFKA_INSTANCE_ID", "kafka-min-copies": "KAFKA_MIN_COPIES",
 	}
 	got := make(map[string]string)
 	fs.VisitAll(func(f *flag.Flag) { got[f.Name], _ = flag.UnquoteUsage(f) })
@@ -95,7 +95,7 @@ func TestKafkaConfig(t *testing.T) {
 	if err := fs.Parse([]string{"--kafka-brokers", "old:1", "--kafka-brokers", " a:9092, b:9092,,"}); err != nil {
 		t.Fatal(err)
 	}
-	want := KafkaConfig{ClusterConfig: ClusterConfig{Brokers: []string{"a:9092", "b:9092"}}, TopicConfig: TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes", Group: "payrelay"}}
+	want := KafkaConfig{ClusterConfig: ClusterConfig{Brokers: []string{"a:9092", "b:9092"}}, CopiesConfig: CopiesConfig{MinCopies: 1}, TopicConfig: topicNames}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("config is %+v", cfg)
 	}
@@ -110,6 +110,7 @@ func TestKafkaConfig(t *testing.T) {
 		"KAFKA_ORDERS_TOPIC":   func(c *KafkaConfig) { c.OrdersTopic = "" },
 		"KAFKA_DISPUTES_TOPIC": func(c *KafkaConfig) { c.DisputesTopic = c.OrdersTopic },
 		"KAFKA_CONSUMER_GROUP": func(c *KafkaConfig) { c.Group = "" },
+		"KAFKA_MIN_COPIES":     func(c *KafkaConfig) { c.MinCopies = -1 },
 	} {
 		bad := cfg
 		spoil(&bad)

@@ -211,64 +211,6 @@ func TestClosedProducerRefuses(t *testing.T) {
 	}
 }
 
-func TestEnsureTopics(t *testing.T) {
-	_, cfg := startKafka(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	if err := EnsureTopics(ctx, cfg); err != nil {
-		t.Errorf("both topics exist, but: %v", err)
-	}
-	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	cfg.DisputesTopic = "nothing"
-	err := EnsureTopics(ctx, cfg)
-	if err == nil || !strings.Contains(err.Error(), `topic "nothing" does not exist`) || !strings.Contains(err.Error(), "create it") {
-		t.Errorf("error is %v", err)
-	}
-	// Asking must not have created it.
-	if err := EnsureTopics(ctx, cfg); err == nil {
-		t.Error("the topic sprang up")
-	}
-}
-
-func TestEnsureTopicsWaitsForTheBrokers(t *testing.T) {
-	b, cfg := startKafka(t)
-	b.kill()
-	checked := make(chan error, 1)
-	go func() { checked <- EnsureTopics(t.Context(), cfg) }()
-	b.revive()
-	if err := <-checked; err != nil {
-		t.Errorf("error is %v", err)
-	}
-}
-
-func TestEnsureTopicsEndsWithItsCaller(t *testing.T) {
-	frozen, err := net.Listen("tcp", "127.0.0.1:0") // connects, by its backlog, and says nothing
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer frozen.Close()
-	_, cfg := startKafka(t)
-	cfg.Brokers = []string{frozen.Addr().String()}
-	ctx, cancel := context.WithCancel(t.Context())
-	checked := make(chan error, 1)
-	go func() { checked <- EnsureTopics(ctx, cfg) }()
-	conn, err := frozen.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := conn.Read(make([]byte, 1)); err != nil { // it has begun to ask
-		t.Fatal(err)
-	}
-	begin := time.Now()
-	cancel()
-	err = <-checked
-	if took := time.Since(begin); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), cfg.Brokers[0]) || took > time.Second {
-		t.Errorf("after %v EnsureTopics returned %v", took, err)
-	}
-}
-
 func TestNoBrokers(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -278,7 +220,7 @@ func TestNoBrokers(t *testing.T) {
 	cfg := KafkaConfig{ClusterConfig: ClusterConfig{Brokers: []string{listener.Addr().String()}}, TopicConfig: TopicConfig{OrdersTopic: "a", DisputesTopic: "b", Group: "c"}}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if err := EnsureTopics(ctx, cfg); err == nil || !strings.Contains(err.Error(), cfg.Brokers[0]) {
+	if _, err := EnsureTopics(ctx, cfg); err == nil || !strings.Contains(err.Error(), cfg.Brokers[0]) {
 		t.Errorf("error is %v", err)
 	}
 	if _, err := NewKafka(KafkaConfig{}); err == nil || !strings.Contains(err.Error(), "KAFKA_BROKERS") {

@@ -33,6 +33,9 @@ func newSaramaConfig(clientID string) *sarama.Config {
 	return c
 }
 
+// producerMaxBytes bounds a batch of records. Kafka's brokers take a little more.
+const producerMaxBytes = 1_000_000
+
 func producerConfig(cfg KafkaConfig) *sarama.Config {
 	c := newSaramaConfig("payrelay-ingest")
 	// One refresh of the metadata outlasts the 10 s window in which the producer
@@ -46,7 +49,7 @@ func producerConfig(cfg KafkaConfig) *sarama.Config {
 	c.Producer.Timeout = 3 * time.Second
 	c.Producer.Return.Successes = true
 	c.Producer.Return.Errors = true
-	c.Producer.MaxMessageBytes = 1_000_000
+	c.Producer.MaxMessageBytes = producerMaxBytes
 	// The hash of the key decides the partition. Another one would move orders to
 	// other partitions, where they could overtake themselves.
 	c.Producer.Partitioner = sarama.NewHashPartitioner

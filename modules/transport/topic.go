@@ -64,9 +64,9 @@ const (
 const minMessageBytes = 1<<20 + 12
 
 // errNoTopic says that the brokers do not have a topic.
-var errNoTopic = errors.New("does not exist")
+var errNoTopic = errors.New("does not exist on the Kafka brokers: create it with app topics create, or name another with --kafka-orders-topic and --kafka-disputes-topic")
 
-// describeTopic is the topic of that name, or errNoTopic.
+// describeTopic is the topic of that name without its settings, or errNoTopic.
 func describeTopic(admin sarama.ClusterAdmin, name string) (Topic, error) {
 	found, err := admin.DescribeTopics([]string{name})
 	if err == nil && len(found) == 1 && found[0].Err != sarama.ErrNoError {
@@ -87,9 +87,10 @@ func describeTopic(admin sarama.ClusterAdmin, name string) (Topic, error) {
 		}
 		topic.Partitions[p.ID] = Partition{Leader: p.Leader, Replicas: p.Replicas, InSync: p.Isr}
 	}
-	return topic, topic.readSettings(admin)
+	return topic, nil
 }
 
+// readSettings fills in what describeTopic leaves out.
 func (t *Topic) readSettings(admin sarama.ClusterAdmin) error {
 	resource := &sarama.ConfigResource{Type: sarama.TopicResource, Name: t.Name, ConfigNames: []string{
 		minInSyncReplicas, uncleanElection, cleanupPolicy, retentionTime, retentionBytes, maxMessageBytes,
@@ -101,7 +102,10 @@ func (t *Topic) readSettings(admin sarama.ClusterAdmin) error {
 	if err == nil && results[0].ErrorCode != sarama.ErrNoError {
 		err = results[0].ErrorCode
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
+		return fmt.Errorf("topic %q %w", t.Name, errNoTopic)
+	case err != nil:
 		return fmt.Errorf("ask the brokers for the settings of topic %q: %w", t.Name, err)
 	}
 	settings := make(map[string]string)

@@ -137,23 +137,20 @@ func creationError(name string, spec TopicSpec, err error) error {
 func awaitTopic(ctx context.Context, admin sarama.ClusterAdmin, name string) (Topic, error) {
 	for {
 		topic, err := describeTopic(admin, name)
-		if err == nil && topic.led() || err != nil && !errors.Is(err, errNoTopic) {
+		if err == nil {
+			err = topic.readSettings(admin)
+		}
+		if err == nil && len(topic.Partitions) > 0 && len(topic.Leaderless()) == 0 {
+			return topic, nil
+		}
+		if err != nil && !errors.Is(err, errNoTopic) {
 			return topic, err
 		}
 		sleep(ctx, 100*time.Millisecond)
 		if ctx.Err() != nil {
-			return topic, fmt.Errorf("topic %q was created, but its partitions have no leaders yet: see app topics check: %w", name, context.Cause(ctx))
+			return topic, fmt.Errorf("topic %q exists, but its partitions have no leaders yet: see app topics check: %w", name, context.Cause(ctx))
 		}
 	}
-}
-
-func (t Topic) led() bool {
-	for _, p := range t.Partitions {
-		if p.Leader < 0 {
-			return false
-		}
-	}
-	return len(t.Partitions) > 0
 }
 
 // differences say in what an existing topic is not what was asked for.

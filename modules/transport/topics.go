@@ -13,47 +13,68 @@ import (
 // ends it returns at once, with what was wrong and the cause. It creates
 // nothing: how many partitions and replicas a topic has is its operator's
 // decision.
-func EnsureTopics(ctx context.Context, cfg KafkaConfig) error {
+//
+// Topics that acknowledge a record in fewer copies than cfg.MinCopies are an
+// error. Warnings are for the log: what else can lose or refuse updates.
+//
+// The topics need not have the same number of partitions: nothing relies on an
+// order and its disputes being consumed by one process.
+func EnsureTopics(ctx context.Context, cfg KafkaConfig) (warnings []string, err error) {
 	if err := cfg.Validate(); err != nil {
-		return err
+		return nil, err
 	}
 	var last error
 	for {
-		err := checkTopics(ctx, cfg)
-		if err == nil {
-			return nil
+		warnings, err := judgeTopics(ctx, cfg)
+		if err == nil || errors.Is(err, errFewCopies) {
+			return warnings, err
 		}
 		if last == nil || ctx.Err() == nil { // a check that was interrupted says little
 			last = err
 		}
 		sleep(ctx, 100*time.Millisecond)
 		if ctx.Err() != nil {
-			return fmt.Errorf("%w (%w)", last, context.Cause(ctx))
+			return nil, fmt.Errorf("%w (%w)", last, context.Cause(ctx))
 		}
 	}
 }
 
-func checkTopics(ctx context.Context, cfg KafkaConfig) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	config := newSaramaConfig("payrelay-check")
-	config.Metadata.Full = false
-	config.Metadata.Retry.Max = 0
-	// The library takes no context, only somebody who dials.
-	config.Net.Proxy.Enable, config.Net.Proxy.Dialer = true, dialer{ctx, config.Net.DialTimeout}
-	client, err := sarama.NewClient(cfg.Brokers, config)
+func judgeTopics(ctx context.Context, cfg KafkaConfig) (warnings []string, err error) {
+	err = withAdmin(ctx, cfg.ClusterConfig, func(admin sarama.ClusterAdmin) error {
+		for _, name := range cfg.Names() {
+			about, err := cfg.judge(admin, name)
+			if err != nil {
+				return err
+			}
+			warnings = append(warnings, about...)
+		}
+		return nil
+	})
+	return warnings, err
+}
+
+func (c CopiesConfig) judge(admin sarama.ClusterAdmin, name string) (warnings []string, err error) {
+	topic, err := describeTopic(admin, name)
 	if err != nil {
-		return fmt.Errorf("connect to Kafka at %v: %w", cfg.Brokers, err)
+		return nil, err
 	}
-	defer client.Close()
-	for _, topic := range cfg.Names() {
-		err := client.RefreshMetadata(topic)
-		if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
-			return fmt.Errorf("topic %q does not exist on the Kafka brokers %v: create it, or name another with --kafka-orders-topic and --kafka-disputes-topic", topic, cfg.Brokers)
+	if err := topic.readSettings(admin); err != nil {
+		if c.MinCopies > 1 || !unreadable(err) {
+			return nil, err
 		}
-		if err != nil {
-			return fmt.Errorf("ask the Kafka brokers %v for topic %q: start them, or correct --kafka-brokers (KAFKA_BROKERS): %w", cfg.Brokers, topic, err)
-		}
+		return []string{fmt.Sprintf("nobody knows in how many copies topic %q acknowledges a record: %v", name, err)}, nil
 	}
-	return nil
+	if err := c.checkCopies(topic); err != nil {
+		return nil, err
+	}
+	warnings = topic.Weaknesses()
+	if topic.Copies() < 2 {
+		warnings = append(warnings, fmt.Sprintf("topic %q acknowledges a record once one broker has it, and loses it with that broker's disk: give it more replicas and %s 2", name, minInSyncReplicas))
+	}
+	return warnings, nil
+}
+
+// unreadable says that these brokers will never tell this user the settings.
+func unreadable(err error) bool {
+	return errors.Is(err, sarama.ErrTopicAuthorizationFailed) || errors.Is(err, sarama.ErrClusterAuthorizationFailed) || errors.Is(err, sarama.ErrUnsupportedVersion)
 }

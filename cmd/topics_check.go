@@ -1,0 +1,87 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/payrelay/payrelay/modules/transport"
+)
+
+func newTopicsCheck() *cobra.Command {
+	var cfg topicsConfig
+	// One copy is what a start accepts, and no cluster should settle for.
+	copies := transport.CopiesConfig{MinCopies: 2}
+	command := &cobra.Command{
+		Use:   "check",
+		Short: "Show the topics and what waits in them, and fail if acknowledged records are not safe",
+		Args:  noArgs,
+	}
+	register(command, append(cfg.registrars(), &copies)...)
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		if err := validate(cfg.cluster, cfg.topics, copies); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(command.Context(), topicsTimeout)
+		defer cancel()
+		reports, err := transport.CheckTopics(ctx, cfg.cluster, cfg.topics)
+		if err != nil {
+			return err
+		}
+		return printReports(command.OutOrStdout(), reports, copies)
+	}
+	return command
+}
+
+// printReports shows all and returns an error if there is a problem.
+func printReports(out io.Writer, reports []transport.TopicReport, copies transport.CopiesConfig) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "TOPIC\tPARTITIONS\tREPLICAS\tMIN IN SYNC\tRETENTION\tLEADERLESS\tUNDER-REPLICATED")
+	for _, r := range reports {
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%s\t%d\t%d\n", r.Name, len(r.Partitions), r.Replicas(), r.MinInSync,
+			retentionText(r.Topic), len(r.Leaderless()), len(r.UnderReplicated()))
+	}
+	fmt.Fprintln(table, "\nTOPIC\tPARTITION\tLEADER\tIN SYNC\tOLDEST\tAPPLIED\tNEWEST\tLAG")
+	var problems []string
+	for _, r := range reports {
+		for i, p := range r.Partitions {
+			done := r.Progress[i]
+			fmt.Fprintf(table, "%s\t%d\t%s\t%d of %d\t%s\t%s\t%s\t%s\n", r.Name, i, known(int64(p.Leader)), len(p.InSync), len(p.Replicas),
+				known(done.Oldest), known(done.Applied), known(done.Newest), known(done.Lag()))
+		}
+		problems = append(problems, r.Problems(copies)...)
+	}
+	if err := table.Flush(); err != nil || len(problems) == 0 {
+		return err
+	}
+	fmt.Fprintln(out)
+	for _, problem := range problems {
+		fmt.Fprintln(out, problem)
+	}
+	return fmt.Errorf("the topics are not safe: problems found: %d", len(problems))
+}
+
+// known is a number, or a dash for one that is not known.
+func known(n int64) string {
+	if n < 0 {
+		return "-"
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func retentionText(t transport.Topic) string {
+	const day = 24 * time.Hour
+	switch {
+	case t.Retention < 0:
+		return "for ever"
+	case t.Retention >= day && t.Retention%day == 0:
+		return fmt.Sprintf("%d days", t.Retention/day)
+	default:
+		return t.Retention.String()
+	}
+}

@@ -1,0 +1,124 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// Progress is how far a consumer group has come in one partition. Each offset
+// is that of the next record, and below 0 if it is not known.
+type Progress struct {
+	// Applied is what the group has committed.
+	Applied int64
+	// Oldest and Newest are what the partition still has, and where it ends.
+	Oldest, Newest int64
+	// Aged is where the records begin that have most of the topic's retention
+	// before them; below 0 if nothing expires.
+	Aged int64
+}
+
+// Lag is how many records wait to be applied, or below 0 if that is not known.
+func (p Progress) Lag() int64 {
+	if p.Newest < 0 {
+		return -1
+	}
+	return p.Newest - max(p.Applied, p.Oldest)
+}
+
+// problem says what retention has done or is about to do, or nothing.
+func (p Progress) problem() string {
+	switch {
+	case p.Applied >= 0 && p.Oldest > p.Applied:
+		return fmt.Sprintf("%d records were deleted before they were applied: have their providers send them again", p.Oldest-p.Applied)
+	case p.Newest >= 0 && p.Aged > max(p.Applied, p.Oldest):
+		return fmt.Sprintf("%d records have waited for more than half of the topic's retention, and will be deleted: let the api role apply them, or raise %s", p.Aged-max(p.Applied, p.Oldest), retentionTime)
+	default:
+		return ""
+	}
+}
+
+// readProgress asks the brokers about every partition of a topic.
+func readProgress(ctx context.Context, admin sarama.ClusterAdmin, group string, topic Topic, now time.Time) ([]Progress, error) {
+	applied, err := appliedOffsets(ctx, admin, group, topic)
+	if err != nil {
+		return nil, fmt.Errorf("ask the brokers for the offsets of group %q: %w", group, err)
+	}
+	oldest, err := offsetsAt(admin, topic, sarama.OffsetOldest)
+	if err != nil {
+		return nil, err
+	}
+	aged, err := agedOffsets(admin, topic, now)
+	if err != nil {
+		return nil, err
+	}
+	newest, err := offsetsAt(admin, topic, sarama.OffsetNewest)
+	if err != nil {
+		return nil, err
+	}
+	progress := make([]Progress, len(topic.Partitions))
+	for i := range progress {
+		progress[i] = Progress{Applied: applied[i], Oldest: oldest[i], Newest: newest[i], Aged: aged[i]}
+		if topic.Retention >= 0 && aged[i] < 0 {
+			progress[i].Aged = newest[i] // no record is younger
+		}
+	}
+	return progress, nil
+}
+
+func appliedOffsets(ctx context.Context, admin sarama.ClusterAdmin, group string, topic Topic) ([]int64, error) {
+	numbers := topic.partitions(func(Partition) bool { return true })
+	answer, err := admin.ListConsumerGroupOffsets(group, map[string][]int32{topic.Name: numbers})
+	// A broker that has just become the group's coordinator reads its log first.
+	for errors.Is(err, sarama.ErrOffsetsLoadInProgress) && ctx.Err() == nil {
+		sleep(ctx, 100*time.Millisecond)
+		answer, err = admin.ListConsumerGroupOffsets(group, map[string][]int32{topic.Name: numbers})
+	}
+	if err != nil && !errors.Is(err, sarama.ErrGroupIDNotFound) {
+		return nil, err
+	}
+	offsets := make([]int64, len(numbers))
+	for i := range offsets {
+		offsets[i] = -1
+		if err != nil {
+			continue // a group that does not exist yet
+		}
+		if block := answer.GetBlock(topic.Name, int32(i)); block != nil && block.Err == sarama.ErrNoError {
+			offsets[i] = block.Offset
+		}
+	}
+	return offsets, nil
+}
+
+// agedOffsets are where the younger half of what retention allows begins.
+func agedOffsets(admin sarama.ClusterAdmin, topic Topic, now time.Time) ([]int64, error) {
+	if topic.Retention < 0 {
+		return slices.Repeat([]int64{-1}, len(topic.Partitions)), nil
+	}
+	return offsetsAt(admin, topic, now.Add(-topic.Retention/2).UnixMilli())
+}
+
+// offsetsAt are the offsets at a time in ms, or at one of the two ends of each
+// partition; below 0 where no leader tells, or no record is that young.
+func offsetsAt(admin sarama.ClusterAdmin, topic Topic, at int64) ([]int64, error) {
+	question := make(map[int32]int64)
+	for i := range topic.Partitions {
+		question[int32(i)] = at
+	}
+	answer, err := admin.ListOffsets(map[string]map[int32]int64{topic.Name: question}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask the brokers for the offsets of topic %q: %w", topic.Name, err)
+	}
+	offsets := make([]int64, len(topic.Partitions))
+	for i := range offsets {
+		offsets[i] = -1
+		if result := answer[topic.Name][int32(i)]; result != nil && (result.Err == nil || errors.Is(result.Err, sarama.ErrNoError)) {
+			offsets[i] = result.Offset
+		}
+	}
+	return offsets, nil
+}
