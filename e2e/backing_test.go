@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/payrelay/payrelay/e2e/servers"
@@ -17,7 +16,7 @@ type backing struct {
 	brokers  string
 	topics   topics
 	// servers are those that the test may strike, by their names as members:
-	// "database" and, in mode kafka, "broker".
+	// "database" and, in mode kafka, "broker", "broker-2" and so on.
 	servers map[string]server
 }
 
@@ -25,7 +24,8 @@ type backing struct {
 type server interface {
 	Start() error
 	Kill() error
-	Signal(syscall.Signal) error
+	Freeze() error
+	Thaw() error
 }
 
 // topics are names that no other deployment has, nor its consumer group.
@@ -56,8 +56,9 @@ func startBacking(t *testing.T, s setup, o options) backing {
 	b := backing{servers: make(map[string]server)}
 	b.database = b.startDatabase(t, o.own)
 	if s.mode == "kafka" {
-		b.brokers, b.topics = b.startBroker(t, o.own), newTopics()
-		b.createTopics(t, 1)
+		nodes := max(o.nodes, 1)
+		b.brokers, b.topics = b.startBrokers(t, o.own, nodes), newTopics()
+		b.createTopics(t, nodes)
 	}
 	return b
 }
@@ -80,22 +81,18 @@ func (b *backing) startDatabase(t *testing.T, own bool) string {
 	return database
 }
 
-func (b *backing) startBroker(t *testing.T, own bool) string {
+func (b *backing) startBrokers(t *testing.T, own bool, nodes int) string {
 	t.Helper()
 	if !own {
 		return servers.Need(t, servers.KafkaVariable)[0]
 	}
-	kafka := startKafka(t, 1)
-	b.servers["broker"] = kafka.Nodes()[0]
-	return kafka.Brokers()
-}
-
-func startKafka(t *testing.T, nodes int) *servers.Kafka {
-	t.Helper()
 	kafka, err := servers.StartKafka(servers.Need(t, servers.KafkaLibsVariable)[0], t.TempDir(), nodes)
 	check(t, err)
 	t.Cleanup(func() { check(t, kafka.Stop()) })
-	return kafka
+	for i, name := range numbered("broker", nodes) {
+		b.servers[name] = kafka.Nodes()[i]
+	}
+	return kafka.Brokers()
 }
 
 // createTopics makes the topics as an operator does, with so many copies.

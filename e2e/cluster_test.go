@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 )
 
@@ -123,8 +122,9 @@ type options struct {
 	wire, edge []string
 	env        []string
 	// own gives the deployment servers that the test may strike, where otherwise
-	// it shares them with others.
-	own bool
+	// it shares them with others; nodes is of how many Kafka then has, if not one.
+	own   bool
+	nodes int
 }
 
 // impatient makes the edge give up soon, for tests that make it wait in vain.
@@ -196,7 +196,7 @@ func (c *cluster) terminate(t *testing.T, member string) {
 func (c *cluster) freeze(t *testing.T, member string) {
 	t.Helper()
 	if server := c.servers[member]; server != nil {
-		check(t, server.Signal(syscall.SIGSTOP))
+		check(t, server.Freeze())
 		return
 	}
 	c.running[member].freeze(t)
@@ -206,7 +206,7 @@ func (c *cluster) freeze(t *testing.T, member string) {
 func (c *cluster) thaw(t *testing.T, member string) {
 	t.Helper()
 	if server := c.servers[member]; server != nil {
-		check(t, server.Signal(syscall.SIGCONT))
+		check(t, server.Thaw())
 		return
 	}
 	c.running[member].thaw(t)

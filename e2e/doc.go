@@ -5,5 +5,5 @@
 //
 // It has tests only. They know the program by its command line, its answers and
 // its contract in gen, and nothing else of it. What has to hold in every mode is
-// named Test…/<mode>/<layout>.
+// named Test…/<mode>/<lane>/<layout>, where a lane is what the program stands on.
 package e2e

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Kafka is a cluster of Apache Kafka nodes, each of them broker and controller.
@@ -18,18 +19,24 @@ type Kafka struct {
 type Node struct {
 	server
 	id, port, controller int
+	// java are further options of the Java machine.
+	java []string
 }
 
 // StartKafka starts a cluster of so many nodes, with its data in dir, out of the
 // libraries of libs; see [KafkaLibs].
 func StartKafka(libs, dir string, nodes int) (*Kafka, error) {
+	return startKafka(libs, dir, nodes)
+}
+
+func startKafka(libs, dir string, nodes int, options ...string) (*Kafka, error) {
 	java, err := program("java", "", "install Java 17 or newer (Debian's package default-jre-headless)")
 	if err != nil {
 		return nil, err
 	}
 	k := new(Kafka)
 	for id := range nodes {
-		k.nodes = append(k.nodes, &Node{id: id + 1, port: freePort(), controller: freePort()})
+		k.nodes = append(k.nodes, &Node{id: id + 1, port: freePort(), controller: freePort(), java: options})
 	}
 	for _, n := range k.nodes {
 		if err := n.prepare(java, libs, filepath.Join(dir, fmt.Sprint("node", n.id)), k.properties(n)); err != nil {
@@ -107,21 +114,26 @@ func (n *Node) prepare(java, libs, dir, properties string) error {
 	if err := os.WriteFile(file, []byte(properties+"log.dirs="+filepath.Join(dir, "data")+"\n"), 0o644); err != nil {
 		return fmt.Errorf("prepare Kafka: %w", err)
 	}
-	run := func(class string, args ...string) *exec.Cmd {
-		// A small heap and a cheap collector: tests run several of them beside
-		// what they test.
-		command := exec.Command(java, append([]string{"-Xms64m", "-Xmx320m", "-XX:+UseSerialGC", "-Xshare:auto",
-			"-cp", filepath.Join(libs, "*"), class}, args...)...)
+	run := func(args ...string) *exec.Cmd {
+		command := exec.Command(java, append(javaOptions(libs), args...)...)
 		command.Dir = dir
 		return command
 	}
 	n.server = server{name: fmt.Sprint("Kafka node ", n.id), log: filepath.Join(dir, "log"), command: func() *exec.Cmd {
-		return run("kafka.Kafka", file)
+		return run(append(n.java, "kafka.Kafka", file)...)
 	}}
 	if out, err := run("kafka.tools.StorageTool", "format", "-t", clusterID, "-c", file).CombinedOutput(); err != nil {
 		return fmt.Errorf("format Kafka's storage: %w: %s", err, out)
 	}
 	return nil
+}
+
+// javaOptions make nodes small and soon there, for tests run several of them
+// beside what they test: of the 5 s of processor time until a node serves, the
+// simple compiler and the classes as an image in memory leave 1.7 s.
+func javaOptions(libs string) []string {
+	return []string{"-Xms64m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+		"-Xshare:auto", "-Xlog:cds=off", "-XX:SharedArchiveFile=" + imageOf(libs), "-cp", filepath.Join(libs, "*")}
 }
 
 // clusterID is one of the form that Kafka wants.
@@ -135,6 +147,12 @@ func (k *Kafka) properties(n *Node) string {
 		voters[i] = fmt.Sprintf("%d@%s", other.id, address(other.controller))
 	}
 	copies := min(len(k.nodes), 3)
+	// A node that was killed may not come back before its session has ended. Only
+	// in a cluster is it of interest how long that takes by default.
+	session := 9 * time.Second
+	if len(k.nodes) == 1 {
+		session = 2 * time.Second
+	}
 	return strings.Join([]string{
 		"process.roles=broker,controller",
 		fmt.Sprint("node.id=", n.id),
@@ -149,6 +167,8 @@ func (k *Kafka) properties(n *Node) string {
 		"transaction.state.log.num.partitions=1",
 		fmt.Sprint("transaction.state.log.replication.factor=", copies),
 		fmt.Sprint("transaction.state.log.min.isr=", max(copies-1, 1)),
+		fmt.Sprint("broker.session.timeout.ms=", session.Milliseconds()),
+		"broker.heartbeat.interval.ms=500",
 		"group.initial.rebalance.delay.ms=0",
 		"group.min.session.timeout.ms=1000",
 		"",

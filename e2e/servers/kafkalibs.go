@@ -20,17 +20,45 @@ var kafkaPOM []byte
 const downloadWithin = 10 * time.Minute
 
 // KafkaLibs is the directory of Kafka's libraries in the user's cache. The first
-// call has Maven fetch them, about 45 MB.
+// call has Maven fetch them, about 45 MB, and starts a node once to take the image
+// of its classes.
 func KafkaLibs(ctx context.Context) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("find a place for Kafka: %w", err)
 	}
 	libs := filepath.Join(cache, "payrelay", "kafka-"+KafkaVersion)
-	if _, err := os.Stat(libs); err == nil {
+	if _, err := os.Stat(imageOf(libs)); err == nil {
 		return libs, nil
 	}
-	return libs, fetchKafka(ctx, libs)
+	if err := fetchKafka(ctx, libs); err != nil {
+		return "", err
+	}
+	return libs, takeImage(libs)
+}
+
+// imageOf is the file that the classes of the libraries are mapped from.
+func imageOf(libs string) string { return libs + ".jsa" }
+
+// takeImage runs a node for a moment.
+func takeImage(libs string) error {
+	dir, err := os.MkdirTemp("", "payrelay-kafka-")
+	if err != nil {
+		return fmt.Errorf("take the image of Kafka's classes: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the temporary directory harms nobody
+	unfinished := filepath.Join(filepath.Dir(libs), filepath.Base(dir)+".jsa")
+	kafka, err := startKafka(libs, dir, 1, "-XX:SharedArchiveFile=", "-XX:ArchiveClassesAtExit="+unfinished)
+	if err != nil {
+		return fmt.Errorf("take the image of Kafka's classes: %w", err)
+	}
+	if err := kafka.nodes[0].Stop(); err != nil {
+		return err
+	}
+	if err := os.Rename(unfinished, imageOf(libs)); err != nil {
+		return fmt.Errorf("take the image of Kafka's classes: %w", err)
+	}
+	return nil
 }
 
 // fetchKafka leaves all libraries or no directory, however it ends.
@@ -38,6 +66,9 @@ func fetchKafka(ctx context.Context, libs string) error {
 	maven, err := program("mvn", "", "install Maven (Debian's package maven), which fetches Kafka")
 	if err != nil {
 		return err
+	}
+	if _, err := os.Stat(libs); err == nil {
+		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(libs), 0o755); err != nil {
 		return fmt.Errorf("fetch Kafka: %w", err)

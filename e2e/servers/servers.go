@@ -14,6 +14,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -93,19 +95,44 @@ func (s *server) await(answers func() bool, deadline time.Time) bool {
 
 // Kill is kill -9.
 func (s *server) Kill() error {
-	err := s.Signal(syscall.SIGKILL)
-	if s.exited != nil {
-		<-s.exited
-	}
-	return err
-}
-
-// Signal sends a signal, such as SIGSTOP; to one that has ended it is no error.
-func (s *server) Signal(signal syscall.Signal) error {
 	if s.running == nil {
 		return nil
 	}
-	if err := s.running.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	err := s.signal(s.PID(), syscall.SIGKILL)
+	<-s.exited
+	return err
+}
+
+// Freeze stops the server where it is, with all its processes.
+func (s *server) Freeze() error { return s.signalAll(syscall.SIGSTOP) }
+
+// Thaw lets a frozen server go on.
+func (s *server) Thaw() error { return s.signalAll(syscall.SIGCONT) }
+
+// signalAll begins with the parent: a stopped one makes no more children.
+func (s *server) signalAll(signal syscall.Signal) error {
+	if err := s.signal(s.PID(), signal); err != nil {
+		return err
+	}
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", s.PID()))
+	if err != nil {
+		return fmt.Errorf("find the processes of %s: %w", s.name, err)
+	}
+	for child := range strings.FieldsSeq(string(children)) {
+		pid, err := strconv.Atoi(child)
+		if err == nil {
+			err = s.signal(pid, signal)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// signal is no error when the process has ended.
+func (s *server) signal(pid int, signal syscall.Signal) error {
+	if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("send %v to %s: %w", signal, s.name, err)
 	}
 	return nil
@@ -119,7 +146,7 @@ func (s *server) stop(signal syscall.Signal) error {
 	if s.running == nil {
 		return nil
 	}
-	if err := s.Signal(signal); err != nil {
+	if err := s.signal(s.PID(), signal); err != nil {
 		return err
 	}
 	select {

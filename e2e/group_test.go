@@ -1,0 +1,86 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+)
+
+func ofGroups(s setup) bool {
+	return s.mode == "kafka" && s.lane == production && s.layout == several
+}
+
+// TestGroup: the api processes of a consumer group share the partitions. They
+// join, leave, die and are restarted one by one while two ingest processes take
+// webhooks in, and whoever is left applies all of it, in order.
+func TestGroup(t *testing.T) {
+	inEvery(t, ofGroups, func(t *testing.T, s setup) {
+		c := prepareCluster(t, s, options{edge: impatient})
+		for _, member := range []string{"api", "ingest", "ingest-2"} {
+			c.start(t, member)
+		}
+		l := startLoad(t, c)
+		step := func(what string, do func(*testing.T, string), members ...string) {
+			l.awaitAcked(t, between)
+			for _, member := range members {
+				do(t, member)
+			}
+			l.awaitApplied(t, c)
+			t.Logf("%s: %v", what, members)
+		}
+		step("join", c.start, "api-2", "api-3")
+		step("leave", c.terminate, "api-2")
+		step("die", c.kill, "api")
+		step("come back", c.start, "api", "api-2")
+		step("rolling restart", func(t *testing.T, member string) {
+			c.terminate(t, member)
+			l.awaitAcked(t, between/4)
+			c.start(t, member)
+		}, s.members()...)
+		l.finish(t)
+		l.check(t, c)
+	})
+}
+
+// TestLeadersLost: each of three Kafka nodes dies in its turn while webhooks come
+// in. Some of the partitions are led by it, and another one takes them over.
+func TestLeadersLost(t *testing.T) {
+	inEvery(t, ofGroups, func(t *testing.T, s setup) {
+		c := startCluster(t, s, options{edge: impatient, own: true, nodes: 3})
+		l := startLoad(t, c)
+		for _, node := range numbered("broker", 3) {
+			l.awaitAcked(t, between)
+			c.kill(t, node)
+			before := l.acked.Load()
+			l.awaitAcked(t, 5*between) // without the node: others lead
+			l.awaitApplied(t, c)
+			c.start(t, node)
+			t.Logf("%s: %d accepted while it was away", node, l.acked.Load()-before)
+		}
+		l.finish(t)
+		l.check(t, c)
+	})
+}
+
+// awaitApplied waits until all that was accepted before is recorded.
+func (l *load) awaitApplied(t *testing.T, c *cluster) {
+	t.Helper()
+	l.mu.Lock()
+	missing := make(map[string]bool, len(l.sent))
+	for _, f := range l.sent {
+		missing[f.event] = f.prompt
+	}
+	l.mu.Unlock()
+	eventually(t, 2*appliedWithin, fmt.Sprintf("all of %d webhooks that were accepted are recorded", len(missing)), func() bool {
+		for _, path := range []string{"/orders/events", "/disputes/events"} {
+			for _, e := range list[eventItem](t, c, path, nil) {
+				delete(missing, e.EventID)
+			}
+		}
+		for _, accepted := range missing {
+			if accepted {
+				return false
+			}
+		}
+		return true
+	})
+}
