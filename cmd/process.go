@@ -31,6 +31,7 @@ func runProcess(ctx context.Context, logs logConfig, build func(context.Context,
 	if err != nil {
 		return err
 	}
+	relaxGarbageCollection()
 	p := &process{log: log, crew: newCrew()}
 	if err := build(ctx, p); err != nil {
 		if ctx.Err() != nil {

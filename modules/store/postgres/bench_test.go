@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -93,6 +94,7 @@ func BenchmarkLedger(b *testing.B) {
 // -benchtime=10x or so: one iteration is a turn of each.
 func BenchmarkBatcher(b *testing.B) {
 	serverURL(b)
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as the program does, for both
 	for _, callers := range []int{1, 64, 256} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
 			contenders := []*contender{{name: "control", to: newControl(b), turn: min(2048, 256*callers)}}
