@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -160,25 +159,18 @@ func sendGarbage(t *testing.T, url, mediaType string, garbage []byte) {
 	}
 }
 
-// openKafka links a producer over the embedded broker to a consumer. With
-// PAYRELAY_TEST_KAFKA=host:port,… the broker is that one, which has to have the
-// two topics, empty, and which nobody kills or freezes.
+// openKafka links a producer over the embedded broker to a consumer.
 func openKafka(t *testing.T, far *transporttest.FarSide, unary bool) *transporttest.Link {
-	cfg := KafkaConfig{
-		TopicConfig: TopicConfig{
-			OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes",
-			Group: "payrelay-" + strings.ReplaceAll(t.Name(), "/", "-"),
-		},
-		Unary: unary, InstanceID: "test-0",
-	}
-	link := &transporttest.Link{WantLetters: true}
-	if brokers := os.Getenv("PAYRELAY_TEST_KAFKA"); brokers != "" {
-		cfg.Brokers = strings.Split(brokers, ",")
-	} else {
-		b := startBroker(t, cfg.Names(), cfg.Group)
-		cfg.Brokers = []string{b.addr}
-		link.Kill, link.Revive = b.kill, b.revive
-	}
+	cfg := KafkaConfig{TopicConfig: topicNames, Unary: unary, InstanceID: "test-0"}
+	b := startBroker(t, cfg.Names(), cfg.Group)
+	cfg.Brokers = []string{b.addr}
+	link := linkKafka(t, far, cfg)
+	link.Kill, link.Revive = b.kill, b.revive
+	return link
+}
+
+// linkKafka links a producer to a consumer over the topics of a configuration.
+func linkKafka(t *testing.T, far *transporttest.FarSide, cfg KafkaConfig) *transporttest.Link {
 	var gate gate
 	consumer := startConsumer(t, cfg, far)
 	config := producerConfig(cfg)
@@ -193,14 +185,15 @@ func openKafka(t *testing.T, far *transporttest.FarSide, unary bool) *transportt
 			t.Errorf("close the client: %v", err)
 		}
 	})
-	link.Client, link.Close, link.Freeze = client, closeClient, gate.freeze
-	link.Restart = func() error {
-		err := consumer.stop()
-		consumer = startConsumer(t, cfg, far)
-		return err
+	return &transporttest.Link{
+		Client: client, Close: closeClient, Freeze: gate.freeze, WantLetters: true,
+		Restart: func() error {
+			err := consumer.stop()
+			consumer = startConsumer(t, cfg, far)
+			return err
+		},
+		Garbage: func(garbage []byte) { publishRaw(t, cfg, garbage) },
 	}
-	link.Garbage = func(garbage []byte) { publishRaw(t, cfg, garbage) }
-	return link
 }
 
 func startConsumer(t *testing.T, cfg KafkaConfig, far *transporttest.FarSide) *running {
