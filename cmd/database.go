@@ -39,7 +39,7 @@ type engine struct {
 
 // engines are found by the scheme of a URL.
 var engines = map[string]engine{
-	"sqlite":     {open: opener(sqlite.Open), shards: 1, file: sqlite.Path},
+	"sqlite":     {open: openFile, shards: 1, file: sqlite.Path},
 	"postgres":   postgresEngine,
 	"postgresql": postgresEngine,
 }
@@ -58,6 +58,18 @@ func opener[D database](open func(context.Context, string) (D, error)) func(cont
 		}
 		return db, nil
 	}
+}
+
+// openFile opens a database that has not moved.
+func openFile(ctx context.Context, url string) (database, error) {
+	path, err := sqlite.Path(url)
+	if err != nil {
+		return nil, err
+	}
+	if err := refuseMoved(path); err != nil {
+		return nil, err
+	}
+	return opener(sqlite.Open)(ctx, url)
 }
 
 // engineOf tells which engine a URL names. The error does not repeat the URL,

@@ -38,12 +38,17 @@ func (c *dataConfig) url() string {
 	return "sqlite://" + filepath.Join(c.dir, "payrelay.db")
 }
 
-// shown is the database for people to read, without a password.
-func (c *dataConfig) shown() string {
-	u, err := url.Parse(c.url())
+// shown is the database for people to read.
+func (c *dataConfig) shown() string { return shownURL(c.url()) }
+
+// shownURL is a database's URL without a password, and without its parameters, of
+// which one can be the password too.
+func shownURL(databaseURL string) string {
+	u, err := url.Parse(databaseURL)
 	if err != nil {
 		return "given by DATABASE_URL"
 	}
+	u.RawQuery = ""
 	return u.Redacted()
 }
 

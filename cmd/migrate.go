@@ -18,8 +18,8 @@ type migrator interface {
 }
 
 func newMigrate() *cobra.Command {
-	migrate := &cobra.Command{Use: "migrate", Short: "Look after the schema of the database"}
-	return group(migrate, newMigrateUp(), newMigrateStatus())
+	migrate := &cobra.Command{Use: "migrate", Short: "Look after the schema of the database, and move to another one"}
+	return group(migrate, newMigrateUp(), newMigrateStatus(), newMigrateCopy())
 }
 
 func newMigrateUp() *cobra.Command {

@@ -1,0 +1,122 @@
+package cmd
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/payrelay/payrelay/modules/store"
+)
+
+// fails wants a command line to fail with one sentence that says all of this.
+func fails(t *testing.T, args []string, says ...string) {
+	t.Helper()
+	_, err := execute(t, args...)
+	for _, words := range says {
+		if err == nil || !strings.Contains(err.Error(), words) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: error %v, want one sentence that says %q", args, err, words)
+		}
+	}
+}
+
+func TestCopyIsRefusedBeforeAnythingIsTouched(t *testing.T) {
+	t.Setenv("DATABASE_URL", "")
+	dir := filepath.Join(t.TempDir(), "data")
+	fails(t, []string{"migrate", "copy", "--data-dir", dir}, "DATABASE_URL", "is empty")
+	t.Setenv("DATABASE_URL", "postgres://payrelay:hunter2@127.0.0.1:1/payrelay")
+	fails(t, []string{"migrate", "copy", "--data-dir", dir}, dir, "--data-dir", "--from")
+	fails(t, []string{"migrate", "copy", "--from", "postgres://host/name"}, "from", "sqlite://")
+	if exists(dir) {
+		t.Error("the data directory was made")
+	}
+
+	if _, err := execute(t, "migrate", "up", "--data-dir", dir, "--database-url", "sqlite://"+filepath.Join(dir, "payrelay.db")); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := lockDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fails(t, []string{"migrate", "copy", "--data-dir", dir}, dir, "is in use by process")
+	if err := unlock(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = execute(t, "migrate", "copy", "--data-dir", dir)
+	if err == nil || !strings.Contains(err.Error(), "DATABASE_URL") || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("error %v, want one that names DATABASE_URL and no password", err)
+	}
+	if exists(filepath.Join(dir, "payrelay.db") + movedSuffix) {
+		t.Error("the database is noted to have moved")
+	}
+	fails(t, []string{"migrate", "copy", "--data-dir", dir, "--database-url", "sqlite://other.db"}, "DATABASE_URL", "postgres://")
+}
+
+// A database that has moved is not used any more, nor replaced by an empty one.
+func TestNobodyUsesADatabaseThatHasMoved(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "payrelay.db")
+	if _, err := execute(t, "migrate", "up", "--data-dir", dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := noteMove(path, "postgres://payrelay:hunter2@host/name?password=hunter2"); err != nil {
+		t.Fatal(err)
+	}
+	use := func() {
+		t.Helper()
+		for _, command := range [][]string{
+			{"migrate", "up"}, {"serve", "api", "--mode", "http", "--api-addr", "127.0.0.1:0", "--internal-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"},
+		} {
+			args := append(command, "--data-dir", dir)
+			fails(t, args, path, "postgres://payrelay:xxxxx@host/name\"", "DATABASE_URL", "delete "+path+movedSuffix)
+		}
+	}
+	use()
+	fails(t, []string{"deadletters", "list", "--data-dir", dir}, "was copied to")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	use()
+	if exists(path) {
+		t.Error("there is an empty database")
+	}
+	if err := os.Remove(path + movedSuffix); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := execute(t, "migrate", "up", "--data-dir", dir); err != nil {
+		t.Errorf("without the note: %v", err)
+	}
+}
+
+func TestProgressIsToldRarely(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		tell, tally := tellRarely(&out), store.NewTally("events")
+		for range 10 {
+			time.Sleep(tellPeriod / 4)
+			if err := tally.Add(nil); err != nil {
+				t.Fatal(err)
+			}
+			tell("copied", tally)
+		}
+		if want := "events: 4 rows copied\nevents: 8 rows copied\n"; out.String() != want {
+			t.Errorf("told %q, want %q", out.String(), want)
+		}
+	})
+}
+
+func TestShownURLsHaveNoPassword(t *testing.T) {
+	for given, want := range map[string]string{
+		"postgres://u:hunter2@h:5432/db":                         "postgres://u:xxxxx@h:5432/db",
+		"postgres://h/db?user=u&password=hunter2":                "postgres://h/db",
+		"postgres://u:hun%2@h/db":                                "given by DATABASE_URL",
+		"postgres://u@h/db?sslmode=verify-full&pool_max_conns=4": "postgres://u@h/db",
+		"sqlite://./data/payrelay.db":                            "sqlite://./data/payrelay.db",
+	} {
+		if got := shownURL(given); got != want {
+			t.Errorf("%s is shown as %s, want %s", given, got, want)
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package e2e
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/payrelay/payrelay/e2e/servers"
+)
+
+// TestMove: a deployment on SQLite moves to PostgreSQL while its provider goes on
+// sending. Nothing is lost or has a second effect on the way, dead letters keep
+// their numbers, and nobody starts on the old database by accident.
+func TestMove(t *testing.T) {
+	moves := func(s setup) bool {
+		return s.lane == embedded && (s.mode == "kafka" && s.layout == oneProcess || s.mode == "http" && s.layout == split)
+	}
+	inEvery(t, moves, func(t *testing.T, s setup) {
+		servers.Need(t, servers.PostgresVariable)
+		c := startCluster(t, s, options{edge: impatient})
+		l := startLoad(t, c)
+		l.awaitAcked(t, between)
+		owner := s.members()[0]
+		c.accept(t, orderWebhook("order-0-0-0", "order-0-0", "failed", 9, `"1.00"`, "USD"), "dead_lettered conflict")
+		eventually(t, appliedWithin, "the conflict is a dead letter", func() bool { return strings.Contains(c.letters(t), "conflict") })
+		database := c.startDatabase(t, false)
+		target := []string{"DATABASE_URL=" + database}
+		if r := runToEnd(t, target, "migrate", "up"); r.code != 0 {
+			t.Fatalf("migrate: %s", r.stderr)
+		}
+		wantRefusal(t, runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir), fmt.Sprint("in use by process ", c.running[owner].command.Process.Pid))
+
+		c.terminate(t, owner)
+		letters := c.letters(t)
+		wantCopied(t, runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir))
+		wantRefusal(t, runToEnd(t, nil, anyPorts(c.dir, "--mode", "direct")...), "was copied to", c.dir)
+		wantRefusal(t, runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir), "has rows already")
+		c.database = database
+		if moved := c.letters(t); moved != letters {
+			t.Errorf("the dead letters are\n%s, want as before\n%s", moved, letters)
+		}
+		c.start(t, owner)
+		l.awaitAcked(t, between)
+		l.finish(t)
+		l.check(t, c)
+	})
+}
+
+// letters are the dead letters as a person sees them.
+func (c *cluster) letters(t *testing.T) string {
+	t.Helper()
+	r := runToEnd(t, nil, append([]string{"deadletters", "list", "--settled"}, c.dataArgs()...)...)
+	if r.code != 0 {
+		t.Fatalf("list dead letters: %s", r.stderr)
+	}
+	return r.stdout
+}
+
+// wantCopied wants a table with the same numbers on both sides, and some.
+func wantCopied(t *testing.T, r result) {
+	t.Helper()
+	lines := regexp.MustCompile(`(?m)^(\w+) +(\d+) +(\d+) +([0-9a-f]{16}) +([0-9a-f]{16})$`).FindAllStringSubmatch(r.stdout, -1)
+	if r.code != 0 || len(lines) != 4 {
+		t.Fatalf("copy: %s%s", r.stdout, r.stderr)
+	}
+	for _, l := range lines {
+		if l[2] != l[3] || l[4] != l[5] || l[1] != "disputes" && l[2] == "0" {
+			t.Errorf("not the same, or nothing: %s", l[0])
+		}
+	}
+}
