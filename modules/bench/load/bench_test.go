@@ -1,0 +1,77 @@
+package load
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// BenchmarkSend is what sending a webhook costs, beside the same by http.Client.
+// Both include the same server, in this process.
+func BenchmarkSend(b *testing.B) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"verdict":"applied","request_id":"ABCDEFGHIJKLMNOPQRSTUVWXYZ"}`)
+	}))
+	defer server.Close()
+	s := NewScript(Workload{Kind: "orders", BodyBytes: MinBodyBytes}, "b", now)
+	w := s.webhook(0, nil)
+	b.Run("connection", func(b *testing.B) {
+		target, err := NewTarget(server.URL)
+		if err != nil {
+			b.Fatal(err)
+		}
+		c := newConnection(target, 5*time.Second)
+		defer c.close()
+		reportCPU(b, func() error { return c.send(b.Context(), &w) })
+	})
+	b.Run("http.Client", func(b *testing.B) {
+		reportCPU(b, func() error {
+			answer, err := server.Client().Post(server.URL+w.Path(), "application/json", bytes.NewReader(w.Body))
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(io.Discard, answer.Body)
+			return err
+		})
+	})
+}
+
+func reportCPU(b *testing.B, send func() error) {
+	b.ReportAllocs()
+	before := cpu(b)
+	for b.Loop() {
+		if err := send(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
+}
+
+func cpu(b *testing.B) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// BenchmarkWebhook is what making a webhook costs.
+func BenchmarkWebhook(b *testing.B) {
+	for _, size := range []int{MinBodyBytes, 16 << 10} {
+		s := NewScript(Workload{Kind: "orders", BodyBytes: size}, "b", now)
+		b.Run(s.workload.String(), func(b *testing.B) {
+			b.ReportAllocs()
+			var buffer []byte
+			for n := int64(0); b.Loop(); n++ {
+				w := s.webhook(n, buffer[:0])
+				buffer = w.Body
+			}
+		})
+	}
+}
