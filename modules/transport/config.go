@@ -63,6 +63,9 @@ func (c RetryConfig) Validate() error {
 type RPCConfig struct {
 	// URL is where its internal listener is: http, or https for TLS.
 	URL string
+	// HTTP2 calls it over HTTP/2 in the modes http and protobuf too. HTTP/1.1 is
+	// cheaper; some networks between the roles want it otherwise.
+	HTTP2 bool
 	// Token is the secret that the api role asks for; empty sends none. It has
 	// no flag, because argv is public.
 	Token string
@@ -74,6 +77,7 @@ type RPCConfig struct {
 // RegisterFlags declares the flags of a role that calls the api role.
 func (c *RPCConfig) RegisterFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.URL, "api-url", "http://127.0.0.1:3002", "relay to the internal listener of the api role at `API_BASE_URL`")
+	fs.BoolVar(&c.HTTP2, "api-http2", false, "call the api role over HTTP/2 also in the modes http and protobuf: `API_HTTP2`")
 }
 
 // Validate tells how to mend an address that cannot be called.

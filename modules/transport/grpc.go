@@ -7,10 +7,15 @@ import (
 	"connectrpc.com/connect"
 )
 
-// grpcWire is gRPC over HTTP/2, without TLS (prior knowledge) for an http URL
-// and with TLS for an https one. All calls share one connection, so pings find
-// out when it is dead.
+// grpcWire is gRPC, which needs HTTP/2.
 func grpcWire() wire {
+	return wire{http: http2(), options: []connect.ClientOption{connect.WithGRPC()}}
+}
+
+// http2 is HTTP/2 without TLS (prior knowledge) for an http URL and with TLS for
+// an https one. All calls share one connection, so pings find out when it is
+// dead.
+func http2() *http.Transport {
 	t := newHTTPTransport()
 	t.Protocols.SetHTTP2(true)
 	t.Protocols.SetUnencryptedHTTP2(true)
@@ -19,5 +24,5 @@ func grpcWire() wire {
 		PingTimeout:      5 * time.Second,
 		WriteByteTimeout: 10 * time.Second,
 	}
-	return wire{http: t, options: []connect.ClientOption{connect.WithGRPC()}}
+	return t
 }

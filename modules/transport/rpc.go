@@ -54,6 +54,9 @@ func NewRPC(mode Mode, cfg RPCConfig) (*RPC, error) {
 	default:
 		return nil, fmt.Errorf("mode %q makes no calls: it is none of http, protobuf and grpc", mode)
 	}
+	if cfg.HTTP2 {
+		w.http = http2()
+	}
 	return newRPC(w, cfg), nil
 }
 

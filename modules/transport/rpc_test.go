@@ -99,21 +99,25 @@ func TestEachModeHasItsWire(t *testing.T) {
 		major     int
 		mediaType string
 	}{HTTP: {1, "application/json"}, Protobuf: {1, "application/proto"}, GRPC: {2, "application/grpc"}}
-	for _, secure := range []bool{false, true} {
+	for i := range 4 {
+		secure, http2 := i%2 == 1, i/2 == 1
 		for _, mode := range rpcModes {
 			p := new(peer)
 			server := p.serve(t, secure)
-			client := connectTo(t, mode, RPCConfig{URL: server.URL, Token: "secret"})
+			client := connectTo(t, mode, RPCConfig{URL: server.URL, HTTP2: http2, Token: "secret"})
 			if secure {
 				client.http.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 			}
 			if _, err := client.Apply(t.Context(), one()); err != nil {
-				t.Errorf("%s, TLS %v: %v", mode, secure, err)
+				t.Errorf("%s, TLS %v, HTTP/2 %v: %v", mode, secure, http2, err)
 				continue
 			}
-			r := p.requests[0]
-			if r.ProtoMajor != want[mode].major || !strings.HasPrefix(r.Header.Get("Content-Type"), want[mode].mediaType) || (r.TLS != nil) != secure {
-				t.Errorf("%s, TLS %v: %s with %s", mode, secure, r.Proto, r.Header.Get("Content-Type"))
+			r, major := p.requests[0], want[mode].major
+			if http2 {
+				major = 2
+			}
+			if r.ProtoMajor != major || !strings.HasPrefix(r.Header.Get("Content-Type"), want[mode].mediaType) || (r.TLS != nil) != secure {
+				t.Errorf("%s, TLS %v, HTTP/2 %v: %s with %s", mode, secure, http2, r.Proto, r.Header.Get("Content-Type"))
 			}
 			if r.Header.Get("Authorization") != "Bearer secret" {
 				t.Errorf("%s: the token is sent as %q", mode, r.Header.Get("Authorization"))
