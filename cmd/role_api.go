@@ -49,7 +49,7 @@ func (p *process) addAPI(ctx context.Context, cfg apiConfig) (*apiRole, error) {
 		return nil, err
 	}
 	ledger := payments.NewLedger(store)
-	batcher := payments.NewBatcher(p.admin.Instrument("ledger", ledger), applyBatch(engine))
+	batcher := payments.NewBatcher(p.admin.Instrument("ledger", p.admin.Age(ledger)), applyBatch(engine))
 	p.closeLater(ctx, "group commit", func() error { batcher.Close(); return nil })
 	if err := p.addListeners(ctx, cfg.api, batcher, store); err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ var errNotJoined = errors.New("the consumer is not a member of its group")
 // process can have two. A partition's batch is one already, so it goes straight
 // to the ledger.
 func (p *process) addConsumer(ctx context.Context, name string, cfg transport.KafkaConfig, role *apiRole) error {
-	consumer, err := transport.NewConsumer(cfg, p.admin.Instrument(name, role.ledger), role.ledger, p.log)
+	consumer, err := transport.NewConsumer(cfg, p.admin.Instrument(name, p.admin.Age(role.ledger)), role.ledger, p.log)
 	if err != nil {
 		return err
 	}

@@ -74,6 +74,30 @@ func verdictLabel(v payrelayv1.Verdict) string {
 	return strings.ToLower(strings.TrimPrefix(v.String(), "VERDICT_"))
 }
 
+// Age measures how old updates are, since the ingest role received them, when
+// next has committed them: in a mode that answers before, what the answer's
+// latency does not tell. It is for the stage that commits.
+func (s *Server) Age(next Applier) Applier { return &aged{next, s.metrics.age} }
+
+type aged struct {
+	next Applier
+	age  prometheus.Observer
+}
+
+func (a *aged) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	outcomes, err := a.next.Apply(ctx, updates)
+	if err != nil {
+		return outcomes, err
+	}
+	now := time.Now()
+	for _, update := range updates {
+		if update.GetReceivedAt() != nil { // a caller that is no ingest may not say
+			a.age.Observe(now.Sub(update.GetReceivedAt().AsTime()).Seconds())
+		}
+	}
+	return outcomes, nil
+}
+
 // AddGauge shows a value that is read at each scrape. A name can be added once.
 func (s *Server) AddGauge(name, help string, value func() float64) {
 	s.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))

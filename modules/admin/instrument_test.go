@@ -11,6 +11,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/admin"
@@ -144,6 +147,27 @@ func TestInstrumentChangesNothing(t *testing.T) {
 			`payrelay_apply_duration_seconds_count{stage="wire"}`:  "1",
 		})
 	}
+}
+
+func TestAgeIsMeasuredWhenAllIsCommitted(t *testing.T) {
+	s := serve(t)
+	received := func(ago time.Duration) *payrelayv1.Update {
+		return &payrelayv1.Update{ReceivedAt: timestamppb.New(time.Now().Add(-ago))}
+	}
+	updates := []*payrelayv1.Update{received(0), received(40 * time.Second), {}}
+	var failed error
+	stage := s.Age(applier(func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) { return nil, failed }))
+	for _, failed = range []error{errors.New("not known"), nil} {
+		if _, err := stage.Apply(t.Context(), updates); err != failed {
+			t.Fatal(err)
+		}
+	}
+	expectSamples(t, s, map[string]string{
+		`payrelay_update_age_seconds_count`:            "2",
+		`payrelay_update_age_seconds_bucket{le="30"}`:  "1",
+		`payrelay_update_age_seconds_bucket{le="60"}`:  "2",
+		`payrelay_update_age_seconds_bucket{le="300"}`: "2",
+	})
 }
 
 func TestInstrumentConcurrently(t *testing.T) {
