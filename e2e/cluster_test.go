@@ -181,11 +181,7 @@ func (c *cluster) start(t *testing.T, member string) {
 
 func (c *cluster) kill(t *testing.T, member string) {
 	t.Helper()
-	if server := c.servers[member]; server != nil {
-		check(t, server.Kill())
-		return
-	}
-	c.running[member].kill(t)
+	c.strike(t, member, server.Kill, (*process).kill)
 }
 
 func (c *cluster) terminate(t *testing.T, member string) {
@@ -195,21 +191,22 @@ func (c *cluster) terminate(t *testing.T, member string) {
 
 func (c *cluster) freeze(t *testing.T, member string) {
 	t.Helper()
-	if server := c.servers[member]; server != nil {
-		check(t, server.Freeze())
-		return
-	}
-	c.running[member].freeze(t)
+	c.strike(t, member, server.Freeze, (*process).freeze)
 }
 
 // thaw lets a frozen member go on.
 func (c *cluster) thaw(t *testing.T, member string) {
 	t.Helper()
-	if server := c.servers[member]; server != nil {
-		check(t, server.Thaw())
-		return
+	c.strike(t, member, server.Thaw, (*process).thaw)
+}
+
+func (c *cluster) strike(t *testing.T, member string, ofServer func(server) error, ofProcess func(*process, *testing.T)) {
+	t.Helper()
+	if s := c.servers[member]; s != nil {
+		check(t, ofServer(s))
+	} else {
+		ofProcess(c.running[member], t)
 	}
-	c.running[member].thaw(t)
 }
 
 // check ends the test on an error.
