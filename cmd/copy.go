@@ -46,6 +46,7 @@ func newMigrateCopy() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		fmt.Fprintf(command.OutOrStdout(), "everything is in %s\n\n", shownURL(cfg.target))
 		return printCopied(command.OutOrStdout(), copied)
 	}
 	return command

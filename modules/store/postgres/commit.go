@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store"
 )
 
 // Commit writes the changes in one transaction, or nothing: all statements go out
@@ -78,7 +79,7 @@ func disputesOf(changes *payments.Changes) []disputeRow {
 func rowsOf(events []*payments.Event) []eventRow {
 	rows := make([]eventRow, len(events))
 	for i, e := range events {
-		rows[i] = rowOf(e)
+		rows[i] = eventRow{e, store.SubjectOf(e)}
 	}
 	return rows
 }

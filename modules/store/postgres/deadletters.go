@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,11 +10,9 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-const selectLetters = "SELECT " + letterColumns + " FROM dead_letters"
-
 // DeadLetter reads one dead letter, or payments.ErrNotFound.
 func (s *Store) DeadLetter(ctx context.Context, id int64) (*payments.DeadLetter, error) {
-	letter, err := readOne(ctx, s, selectLetters+" WHERE id = $1", id, scanLetter)
+	letter, err := readOne(ctx, s, dialect.DeadLetter(id), scanLetter)
 	if err != nil {
 		return nil, fmt.Errorf("read dead letter: %w", err)
 	}
@@ -24,13 +21,7 @@ func (s *Store) DeadLetter(ctx context.Context, id int64) (*payments.DeadLetter,
 
 // DeadLetters reads one page of dead letters.
 func (s *Store) DeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]*payments.DeadLetter, error) {
-	sel := selection{text: selectLetters, order: "id"}
-	sel.and("id > " + sel.arg(q.AfterID))
-	sel.in("reason", names(payments.DeadLetterReasons, q.Reasons))
-	if !q.Settled {
-		sel.and("resolution = ''")
-	}
-	letters, err := query(ctx, s, s.reader, sel.limited(q.Limit), sel.args, scanLetter)
+	letters, err := readAll(ctx, s, dialect.DeadLetters(q), scanLetter)
 	if err != nil {
 		return nil, fmt.Errorf("read dead letters: %w", err)
 	}
@@ -56,9 +47,9 @@ func (s *Store) discard(ctx context.Context, id int64, at time.Time) error {
 	if err != nil || len(discarded) > 0 {
 		return err
 	}
-	resolution, err := readOne(ctx, s, "SELECT resolution FROM dead_letters WHERE id = $1", id, pgx.RowTo[string])
+	letter, err := s.DeadLetter(ctx, id)
 	if err != nil {
 		return err
 	}
-	return errors.New("it was settled before: " + resolution)
+	return fmt.Errorf("it was settled before: %s", letter.Resolution)
 }

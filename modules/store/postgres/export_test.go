@@ -1,10 +1,6 @@
 package postgres
 
-import (
-	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/payrelay/payrelay/modules/payments"
-)
+import "github.com/jackc/pgx/v5/pgxpool"
 
 // LedgerStatements are all statements of the ledger's way.
 var LedgerStatements = []string{
@@ -15,17 +11,4 @@ var LedgerStatements = []string{
 
 func (s *Store) LedgerPool() *pgxpool.Pool { return s.ledger }
 
-func OrderPage(q payments.OrderQuery) string {
-	sel := orderSelection(q)
-	return sel.limited(q.Page.Limit)
-}
-
-func DisputePage(q payments.DisputeQuery) string {
-	sel := disputeSelection(q)
-	return sel.limited(q.Page.Limit)
-}
-
-func EventPage(q payments.EventQuery) string {
-	sel := eventSelection(q)
-	return sel.limited(q.Page.Limit)
-}
+var Dialect = dialect

@@ -79,11 +79,11 @@ func TestPagesGoByTheirIndexes(t *testing.T) {
 	store := open(t, withParameters(t, databaseURL, url.Values{"enable_bitmapscan": {"off"}, "enable_sort": {"off"}}))
 	page := payments.PageRequest{Limit: 50, After: &payments.Cursor{At: trafficStart, ID: "x", Sequence: 7}}
 	for query, index := range map[string]string{
-		postgres.OrderPage(payments.OrderQuery{Page: page}):                                       "orders_by_creation",
-		postgres.OrderPage(payments.OrderQuery{Page: page, From: trafficStart, To: trafficStart}): "orders_by_creation",
-		postgres.DisputePage(payments.DisputeQuery{Page: page}):                                   "disputes_by_opening",
-		postgres.EventPage(payments.EventQuery{Page: page}):                                       "events_pkey",
-		postgres.EventPage(payments.EventQuery{Page: page, Disputes: true}):                       "events_of_disputes",
+		postgres.Dialect.Orders(payments.OrderQuery{Page: page}).String():                                       "orders_by_creation",
+		postgres.Dialect.Orders(payments.OrderQuery{Page: page, From: trafficStart, To: trafficStart}).String(): "orders_by_creation",
+		postgres.Dialect.Disputes(payments.DisputeQuery{Page: page}).String():                                   "disputes_by_opening",
+		postgres.Dialect.Events(payments.EventQuery{Page: page}).String():                                       "events_pkey",
+		postgres.Dialect.Events(payments.EventQuery{Page: page, Disputes: true}).String():                       "events_of_disputes",
 	} {
 		if p := plan(t, store.LedgerPool(), query); readsWhole(p) || !strings.Contains(p, "Scan Backward using "+index) || strings.Contains(p, "Sort") {
 			t.Errorf("%s\nruns as\n%s\nbut should use %s", query, p, index)

@@ -4,8 +4,8 @@ import (
 	"slices"
 	"time"
 
-	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -58,27 +58,10 @@ func head[R any](of func(R) payments.Position) columns[R] {
 	}
 }
 
-// eventRow is an event as its columns have it, those of orders and of disputes
-// side by side.
+// eventRow is an event as its columns have it.
 type eventRow struct {
 	*payments.Event
-	disputeID, status, providerStatus, reason string
-	orderCreatedAt, evidenceDueAt             *timestamppb.Timestamp
-	amount                                    *payrelayv1.Money
-}
-
-func rowOf(e *payments.Event) eventRow {
-	row := eventRow{Event: e, disputeID: e.DisputeID()}
-	if d := e.Update.GetDispute(); d != nil {
-		row.status = reported(payments.DisputeStatuses, d.GetStatus())
-		row.providerStatus, row.reason = d.GetProviderStatus(), d.GetReason()
-		row.evidenceDueAt, row.amount = d.GetEvidenceDueAt(), d.GetAmount()
-		return row
-	}
-	o := e.Update.GetOrder()
-	row.status = reported(payments.OrderStatuses, o.GetStatus())
-	row.providerStatus, row.orderCreatedAt, row.amount = o.GetProviderStatus(), o.GetCreatedAt(), o.GetAmount()
-	return row
+	says store.EventSubject
 }
 
 var eventKey = columns[eventRow]{
@@ -88,17 +71,17 @@ var eventKey = columns[eventRow]{
 
 var eventFacts = columns[eventRow]{
 	text("order_id", func(e eventRow) string { return e.Update.GetOrderId() }),
-	text("dispute_id", func(e eventRow) string { return e.disputeID }),
+	text("dispute_id", func(e eventRow) string { return e.says.DisputeID }),
 	text("user_id", func(e eventRow) string { return e.Update.GetUserId() }),
-	text("status", func(e eventRow) string { return e.status }),
-	text("provider_status", func(e eventRow) string { return e.providerStatus }),
-	text("reason", func(e eventRow) string { return e.reason }),
-	bigint("amount", func(e eventRow) int64 { return e.amount.GetMinorUnits() }),
-	text("currency", func(e eventRow) string { return e.amount.GetCurrency() }),
+	text("status", func(e eventRow) string { return e.says.Status }),
+	text("provider_status", func(e eventRow) string { return e.says.ProviderStatus }),
+	text("reason", func(e eventRow) string { return e.says.Reason }),
+	bigint("amount", func(e eventRow) int64 { return e.says.Amount.MinorUnits }),
+	text("currency", func(e eventRow) string { return e.says.Amount.Currency }),
 	stamp("occurred_at", func(e eventRow) *timestamppb.Timestamp { return e.Update.GetOccurredAt() }),
 	stamp("received_at", func(e eventRow) *timestamppb.Timestamp { return e.Update.GetReceivedAt() }),
-	stamp("order_created_at", func(e eventRow) *timestamppb.Timestamp { return e.orderCreatedAt }),
-	stamp("evidence_due_at", func(e eventRow) *timestamppb.Timestamp { return e.evidenceDueAt }),
+	stamp("order_created_at", func(e eventRow) *timestamppb.Timestamp { return e.says.OrderCreatedAt }),
+	stamp("evidence_due_at", func(e eventRow) *timestamppb.Timestamp { return e.says.EvidenceDueAt }),
 	instant("recorded_at", func(e eventRow) time.Time { return e.RecordedAt }),
 	bigint("schema_version", func(e eventRow) int64 { return int64(e.Update.GetSchemaVersion()) }),
 	binary("digest", func(e eventRow) []byte { return e.Digest[:] }),

@@ -4,87 +4,54 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store"
 )
 
-// selection builds a query. Its text is made of constants only; whatever a
-// caller says becomes an argument.
-type selection struct {
-	text  string
-	where []string
-	order string
-	args  []any
+var dialect = store.Dialect{
+	Argument: "$",
+	Among:    func(column, place string) string { return column + " = ANY(" + place + ")" },
+	OfOrders: ofOrders,
+	List:     func(values []string) any { return values },
+	Time:     func(at time.Time) any { return at },
 }
 
-// arg is the place of one more argument.
-func (s *selection) arg(value any) string {
-	s.args = append(s.args, value)
-	return "$" + strconv.Itoa(len(s.args))
+// ofOrders reads the orders' numbers first, as one array, so that there is but one
+// way to read the events.
+func ofOrders(place string) string {
+	return "order_ref = ANY(ARRAY(SELECT id FROM orders WHERE order_id = ANY(" + place + ")))"
 }
 
-func (s *selection) and(condition string) { s.where = append(s.where, condition) }
-
-// in asks for one of the values; no values ask for nothing.
-func (s *selection) in(column string, values []string) {
-	if len(values) > 0 {
-		s.and(column + " = ANY(" + s.arg(values) + ")")
-	}
-}
-
-func (s *selection) between(column string, from, to time.Time) {
-	if !from.IsZero() {
-		s.and(column + " >= " + s.arg(from))
-	}
-	if !to.IsZero() {
-		s.and(column + " < " + s.arg(to))
-	}
-}
-
-func (s *selection) pageBy(at, id string, page payments.PageRequest) {
-	after, direction := directions(page)
-	if page.After != nil {
-		s.and("(" + at + ", " + id + ") " + after + " (" + s.arg(page.After.At) + ", " + s.arg(page.After.ID) + ")")
-	}
-	s.order = at + direction + ", " + id + direction
-}
-
-func (s *selection) pageBySequence(page payments.PageRequest) {
-	after, direction := directions(page)
-	if page.After != nil {
-		s.and("seq " + after + " " + s.arg(page.After.Sequence))
-	}
-	s.order = "seq" + direction
-}
-
-func directions(page payments.PageRequest) (after, direction string) {
-	if page.Ascending {
-		return ">", " ASC"
-	}
-	return "<", " DESC"
-}
-
-// limited is the whole query, for so many rows.
-func (s *selection) limited(limit int) string {
-	return s.text + " WHERE " + strings.Join(s.where, " AND ") + " ORDER BY " + s.order + " LIMIT " + strconv.Itoa(limit)
-}
-
-// readPage asks for one more than the page holds, to know whether there is more.
-func readPage[T any](ctx context.Context, s *Store, sel selection, limit int, scan pgx.RowToFunc[T]) (payments.Page[T], error) {
-	items, err := query(ctx, s, s.reader, sel.limited(limit+1), sel.args, scan)
+func readPage[T any](ctx context.Context, s *Store, sel *store.Selection, page payments.PageRequest, scan pgx.RowToFunc[T]) (payments.Page[T], error) {
+	items, err := readAll(ctx, s, sel, scan)
 	if err != nil {
 		return payments.Page[T]{}, fmt.Errorf("read page: %w", err)
 	}
-	if len(items) > limit {
-		return payments.Page[T]{Items: items[:limit], More: true}, nil
+	return store.PageOf(items, page.Limit), nil
+}
+
+func readAll[T any](ctx context.Context, s *Store, sel *store.Selection, scan pgx.RowToFunc[T]) ([]T, error) {
+	return query(ctx, s, s.reader, sel.String(), sel.Args, scan)
+}
+
+// readOne reads the only row that is selected, or payments.ErrNotFound.
+func readOne[T any](ctx context.Context, s *Store, sel *store.Selection, scan pgx.RowToFunc[T]) (T, error) {
+	var none T
+	items, err := readAll(ctx, s, sel, scan)
+	switch {
+	case err != nil:
+		return none, err
+	case len(items) == 0:
+		return none, payments.ErrNotFound
+	case len(items) > 1:
+		return none, errors.New("more than one row")
 	}
-	return payments.Page[T]{Items: items}, nil
+	return items[0], nil
 }
 
 // query reads all rows of a query.
@@ -100,27 +67,4 @@ func query[T any](ctx context.Context, s *Store, pool *pgxpool.Pool, text string
 	}
 	items, err := pgx.CollectRows(rows, scan)
 	return items, classified(err)
-}
-
-// readOne reads the one row of an id, or payments.ErrNotFound.
-func readOne[T any](ctx context.Context, s *Store, text string, id any, scan pgx.RowToFunc[T]) (T, error) {
-	var none T
-	items, err := query(ctx, s, s.reader, text, []any{id}, scan)
-	switch {
-	case err != nil:
-		return none, err
-	case len(items) == 0:
-		return none, payments.ErrNotFound
-	case len(items) > 1:
-		return none, errors.New("more than one row")
-	}
-	return items[0], nil
-}
-
-func names[E ~int32](names payments.Names[E], values []E) []string {
-	list := make([]string, len(values))
-	for i, value := range values {
-		list[i] = names.Name(value)
-	}
-	return list
 }

@@ -3,6 +3,8 @@ package postgres
 import (
 	"slices"
 	"strings"
+
+	"github.com/payrelay/payrelay/modules/store"
 )
 
 // The statements of a commit. Where a row that is not written means that another
@@ -78,13 +80,13 @@ var (
 	selectRecorded = `SELECT provider, event_id, digest, in_history FROM events WHERE event_id = ANY($1::text[]) AND provider = ANY($2::text[])`
 
 	// An order without a dispute has a row with none in it.
-	selectAggregates = `SELECT orders.order_id, version, ` + of("orders", orderColumns, headColumns) + `, ` + of("disputes", disputeColumns, headColumns) + `
+	selectAggregates = `SELECT orders.order_id, version, ` + of("orders", store.OrderColumns, store.HeadColumns) + `, ` + of("disputes", store.DisputeColumns, store.HeadColumns) + `
 		FROM orders LEFT JOIN disputes ON disputes.order_id = orders.order_id
 		WHERE orders.order_id = ANY($1::text[]) AND version > 0`
 
 	selectOwners = `SELECT dispute_id, order_id FROM disputes WHERE dispute_id = ANY($1::text[])`
 
-	selectHistory = `SELECT ` + eventColumns + ` FROM events WHERE in_history AND ` + ofOrders("$1::text[]")
+	selectHistory = `SELECT ` + store.EventColumns + ` FROM events WHERE in_history AND ` + ofOrders("$1::text[]")
 )
 
 // of names columns with their table.

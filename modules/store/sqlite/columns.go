@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -60,52 +60,22 @@ func (into intoStamp) Scan(value any) error {
 	return nil
 }
 
-// intoEnum scans the name of a value. A name from a newer release is an error:
-// taken for none, an order would lose its status.
+// intoEnum scans the name of a value.
 type intoEnum[E ~int32] struct {
 	names payments.Names[E]
 	value *E
 }
 
-func (into intoEnum[E]) Scan(value any) error {
+func (into intoEnum[E]) Scan(value any) (err error) {
 	name, ok := value.(string)
 	if !ok {
 		return fmt.Errorf("a name of type %T", value)
 	}
-	known := name == ""
-	*into.value = 0
-	if !known {
-		*into.value, known = into.names.Parse(name)
-	}
-	if !known {
-		return fmt.Errorf("%q is not a name that this release knows", name)
-	}
-	return nil
+	*into.value, err = store.ParseName(into.names, name)
+	return err
 }
 
-// reported is a status as an event reports it. One that this release has no name
-// for is kept as its number, for the release that knows it.
-func reported[E ~int32](names payments.Names[E], status E) string {
-	name := names.Name(status)
-	if name == "" && status != 0 {
-		return strconv.Itoa(int(status))
-	}
-	return name
-}
-
-// parseReported is the inverse of reported, in any release.
-func parseReported[E ~int32](names payments.Names[E], text string) (E, error) {
-	if status, known := names.Parse(text); known || text == "" {
-		return status, nil
-	}
-	number, err := strconv.ParseInt(text, 10, 32)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a status that this release knows", text)
-	}
-	return E(number), nil
-}
-
-// list is an argument for "IN (SELECT value FROM json_each(?))".
+// list is an argument for json_each.
 func list(values []string) string {
 	data, err := json.Marshal(values)
 	if err != nil {

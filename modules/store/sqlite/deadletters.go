@@ -10,11 +10,9 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-const selectLetters = "SELECT id, " + letterColumns + " FROM dead_letters"
-
 // DeadLetter reads one dead letter, or payments.ErrNotFound.
 func (s *Store) DeadLetter(ctx context.Context, id int64) (*payments.DeadLetter, error) {
-	letter, err := readOne(ctx, s, selectLetters+" WHERE id = ?", id, scanLetter)
+	letter, err := readOne(ctx, s, dialect.DeadLetter(id), scanLetter)
 	if err != nil {
 		return nil, fmt.Errorf("read dead letter: %w", err)
 	}
@@ -23,13 +21,7 @@ func (s *Store) DeadLetter(ctx context.Context, id int64) (*payments.DeadLetter,
 
 // DeadLetters reads one page of dead letters.
 func (s *Store) DeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]*payments.DeadLetter, error) {
-	sel := selection{text: selectLetters, order: "id"}
-	sel.and("id > ?", q.AfterID)
-	sel.in("reason", names(payments.DeadLetterReasons, q.Reasons))
-	if !q.Settled {
-		sel.and("resolution = ''")
-	}
-	letters, err := readAll(ctx, s, sel, q.Limit, scanLetter)
+	letters, err := readAll(ctx, s, dialect.DeadLetters(q), scanLetter)
 	if err != nil {
 		return nil, fmt.Errorf("read dead letters: %w", err)
 	}

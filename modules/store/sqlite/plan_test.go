@@ -9,6 +9,7 @@ import (
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store"
 )
 
 // plan is how SQLite means to run a query, one step in each line.
@@ -75,23 +76,23 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 	page := payments.PageRequest{Limit: 50, After: &payments.Cursor{At: time.Now(), ID: "x", Sequence: 7}}
 	id := []string{"x"}
 	for _, query := range []struct {
-		selection selection
+		selection *store.Selection
 		index     string
 		sorted    bool // whether rows come in the page's order, with none to sort
 	}{
-		{orderSelection(payments.OrderQuery{Page: page}), "orders_by_creation", true},
-		{orderSelection(payments.OrderQuery{Page: page, From: time.Now(), To: time.Now()}), "orders_by_creation", true},
-		{orderSelection(payments.OrderQuery{Page: page, Statuses: []payrelayv1.OrderStatus{1}}), "orders_by_creation", true},
-		{orderSelection(payments.OrderQuery{Page: page, OrderIDs: id}), "sqlite_autoindex_orders_1", false},
-		{disputeSelection(payments.DisputeQuery{Page: page}), "disputes_by_opening", true},
-		{disputeSelection(payments.DisputeQuery{Page: page, DisputeIDs: id}), "sqlite_autoindex_disputes_1", false},
-		{disputeSelection(payments.DisputeQuery{Page: page, OrderIDs: id}), "disputes_by_order", false},
-		{eventSelection(payments.EventQuery{Page: page}), "PRIMARY KEY", true},
-		{eventSelection(payments.EventQuery{Page: page, OrderIDs: id}), "events_by_order", false},
-		{eventSelection(payments.EventQuery{Page: page, Disputes: true}), "events_of_disputes", true},
-		{eventSelection(payments.EventQuery{Page: page, Disputes: true, DisputeIDs: id}), "events_by_dispute", false},
+		{dialect.Orders(payments.OrderQuery{Page: page}), "orders_by_creation", true},
+		{dialect.Orders(payments.OrderQuery{Page: page, From: time.Now(), To: time.Now()}), "orders_by_creation", true},
+		{dialect.Orders(payments.OrderQuery{Page: page, Statuses: []payrelayv1.OrderStatus{1}}), "orders_by_creation", true},
+		{dialect.Orders(payments.OrderQuery{Page: page, OrderIDs: id}), "sqlite_autoindex_orders_1", false},
+		{dialect.Disputes(payments.DisputeQuery{Page: page}), "disputes_by_opening", true},
+		{dialect.Disputes(payments.DisputeQuery{Page: page, DisputeIDs: id}), "sqlite_autoindex_disputes_1", false},
+		{dialect.Disputes(payments.DisputeQuery{Page: page, OrderIDs: id}), "disputes_by_order", false},
+		{dialect.Events(payments.EventQuery{Page: page}), "PRIMARY KEY", true},
+		{dialect.Events(payments.EventQuery{Page: page, OrderIDs: id}), "events_by_order", false},
+		{dialect.Events(payments.EventQuery{Page: page, Disputes: true}), "events_of_disputes", true},
+		{dialect.Events(payments.EventQuery{Page: page, Disputes: true, DisputeIDs: id}), "events_by_dispute", false},
 	} {
-		p := plan(t, s, query.selection.String(), append(query.selection.args, page.Limit)...)
+		p := plan(t, s, query.selection.String(), query.selection.Args...)
 		if !strings.Contains(p, query.index) || scansTable(p) || query.sorted == strings.Contains(p, "TEMP B-TREE FOR ORDER BY") {
 			t.Errorf("%s\nruns as\n%s\nbut should use %s", query.selection, p, query.index)
 		}

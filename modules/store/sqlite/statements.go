@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+
+	"github.com/payrelay/payrelay/modules/store"
 )
 
 // statements are those of the ledger's way, prepared once.
@@ -16,15 +18,13 @@ type statements struct {
 
 // The columns in the sequence of the arguments and scans that go with them.
 const (
-	orderColumns   = "status, user_id, amount, currency, created_at, updated_at"
-	disputeColumns = "dispute_id, order_id, status, user_id, reason, amount, currency, opened_at, updated_at, evidence_due_at"
-	headColumns    = "head_at, head_rank, head_event_id"
-	eventColumns   = `provider, event_id, order_id, dispute_id, user_id, status, provider_status, reason, amount, currency,
-		occurred_at, received_at, order_created_at, evidence_due_at, verdict, dead_letter_reason, recorded_at, schema_version, digest`
-	letterColumns = "provider, event_id, digest, reason, detail, order_id, dispute_id, payload, created_at, resolution, resolved_at"
+	orderColumns   = store.OrderColumns
+	disputeColumns = store.DisputeColumns
+	headColumns    = store.HeadColumns
+	eventColumns   = store.EventColumns
+	letterColumns  = store.LetterColumns
 
-	inList   = " IN (SELECT value FROM json_each(?))"
-	ofOrders = "order_ref IN (SELECT id FROM orders WHERE order_id" + inList + ")"
+	inList = " IN (SELECT value FROM json_each(?))"
 )
 
 // use gives the prepared statements. It prepares them on the first use, because
@@ -70,7 +70,7 @@ func (p *statements) texts() []statementText {
 		{&p.loadOrders, `SELECT order_id, version, ` + orderColumns + `, ` + headColumns + ` FROM orders WHERE version > 0 AND order_id` + inList},
 		{&p.loadDisputes, `SELECT ` + disputeColumns + `, ` + headColumns + ` FROM disputes WHERE order_id` + inList},
 		{&p.disputeOrders, `SELECT dispute_id, order_id FROM disputes WHERE dispute_id` + inList},
-		{&p.history, `SELECT ` + eventColumns + ` FROM events WHERE in_history = 1 AND ` + ofOrders},
+		{&p.history, `SELECT ` + eventColumns + ` FROM events WHERE in_history = 1 AND ` + ofOrders("?")},
 
 		{&p.insertOrder, `INSERT INTO orders (` + orderColumns + `, ` + headColumns + `, order_id, version)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)

@@ -1,0 +1,103 @@
+package store
+
+import (
+	"fmt"
+	"strconv"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// EventSubject is what an event says about its order or dispute, as the columns
+// have it: those of both side by side.
+type EventSubject struct {
+	// DisputeID is empty for an order.
+	DisputeID, Status, ProviderStatus, Reason string
+	OrderCreatedAt, EvidenceDueAt             *timestamppb.Timestamp
+	// Amount has no currency where there is no amount.
+	Amount payments.Money
+}
+
+// SubjectOf is what an event says.
+func SubjectOf(e *payments.Event) EventSubject {
+	if d := e.Update.GetDispute(); d != nil {
+		return EventSubject{
+			DisputeID: e.DisputeID(), Status: reported(payments.DisputeStatuses, d.GetStatus()), ProviderStatus: d.GetProviderStatus(),
+			Reason: d.GetReason(), EvidenceDueAt: d.GetEvidenceDueAt(), Amount: amountOf(d.GetAmount()),
+		}
+	}
+	o := e.Update.GetOrder()
+	return EventSubject{
+		Status: reported(payments.OrderStatuses, o.GetStatus()), ProviderStatus: o.GetProviderStatus(),
+		OrderCreatedAt: o.GetCreatedAt(), Amount: amountOf(o.GetAmount()),
+	}
+}
+
+// Complete gives an event its key and, of what else was read, its update.
+func (s EventSubject) Complete(e *payments.Event, u *payrelayv1.Update) error {
+	e.Key = payments.Key{Provider: u.GetProvider(), EventID: u.GetEventId()}
+	e.Update = u
+	if err := s.describe(u); err != nil {
+		return fmt.Errorf("event %s/%s: %w", e.Key.Provider, e.Key.EventID, err)
+	}
+	return nil
+}
+
+func (s EventSubject) describe(u *payrelayv1.Update) (err error) {
+	if s.DisputeID == "" {
+		o := &payrelayv1.OrderSnapshot{ProviderStatus: s.ProviderStatus, CreatedAt: s.OrderCreatedAt, Amount: s.money()}
+		u.Subject = &payrelayv1.Update_Order{Order: o}
+		o.Status, err = parseReported(payments.OrderStatuses, s.Status)
+		return err
+	}
+	d := &payrelayv1.DisputeSnapshot{
+		DisputeId: s.DisputeID, ProviderStatus: s.ProviderStatus, Reason: s.Reason, Amount: s.money(), EvidenceDueAt: s.EvidenceDueAt,
+	}
+	u.Subject = &payrelayv1.Update_Dispute{Dispute: d}
+	d.Status, err = parseReported(payments.DisputeStatuses, s.Status)
+	return err
+}
+
+func amountOf(m *payrelayv1.Money) payments.Money {
+	return payments.Money{MinorUnits: m.GetMinorUnits(), Currency: m.GetCurrency()}
+}
+
+func (s EventSubject) money() *payrelayv1.Money {
+	if s.Amount.Currency == "" {
+		return nil
+	}
+	return &payrelayv1.Money{MinorUnits: s.Amount.MinorUnits, Currency: s.Amount.Currency}
+}
+
+// reported is a status as an event reports it. One that this release has no name
+// for is kept as its number, for the release that knows it.
+func reported[E ~int32](names payments.Names[E], status E) string {
+	name := names.Name(status)
+	if name == "" && status != 0 {
+		return strconv.Itoa(int(status))
+	}
+	return name
+}
+
+// parseReported is the inverse of reported, in any release.
+func parseReported[E ~int32](names payments.Names[E], text string) (E, error) {
+	if status, known := names.Parse(text); known || text == "" {
+		return status, nil
+	}
+	number, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a status that this release knows", text)
+	}
+	return E(number), nil
+}
+
+// ParseName is the value of a name; none has no name. A name from a newer release
+// is an error: taken for none, an order would lose its status.
+func ParseName[E ~int32](names payments.Names[E], name string) (E, error) {
+	value, known := names.Parse(name)
+	if !known && name != "" {
+		return 0, fmt.Errorf("%q is not a name that this release knows", name)
+	}
+	return value, nil
+}

@@ -1,0 +1,82 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/pressly/goose/v3"
+)
+
+// Migration is one step of a database's schema.
+type Migration struct {
+	Version int64
+	Name    string
+	// AppliedAt is zero while the migration is pending.
+	AppliedAt time.Time
+}
+
+// Schema is that of a database, and the migrations that this release has for it.
+type Schema struct{ migrations *goose.Provider }
+
+// NewSchema reads the migrations in the folder migrations.
+func NewSchema(dialect goose.Dialect, db *sql.DB, files fs.FS, options ...goose.ProviderOption) (Schema, error) {
+	folder, err := fs.Sub(files, "migrations")
+	if err != nil {
+		return Schema{}, err
+	}
+	options = append(options, goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))
+	migrations, err := goose.NewProvider(dialect, db, folder, options...)
+	return Schema{migrations}, err
+}
+
+// Migrate brings the schema up to what this release needs. It refuses one that a
+// newer release has migrated.
+func (s Schema) Migrate(ctx context.Context) error {
+	if _, err := s.pending(ctx); err != nil {
+		return err
+	}
+	_, err := s.migrations.Up(ctx)
+	return err
+}
+
+// Migrations lists those that this release knows by ascending version.
+func (s Schema) Migrations(ctx context.Context) ([]Migration, error) {
+	status, err := s.migrations.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Migration, len(status))
+	for i, m := range status {
+		name := strings.TrimSuffix(path.Base(m.Source.Path), ".sql")
+		list[i] = Migration{Version: m.Source.Version, Name: name, AppliedAt: m.AppliedAt}
+	}
+	return list, nil
+}
+
+// Check says whether the schema is the one that this release knows.
+func (s Schema) Check(ctx context.Context) error {
+	pending, err := s.pending(ctx)
+	if err == nil && pending {
+		err = errors.New("migrations are pending: run `app migrate up`")
+	}
+	return err
+}
+
+// pending says whether migrations are; the error is that the schema is ahead of
+// this release.
+func (s Schema) pending(ctx context.Context) (bool, error) {
+	current, known, err := s.migrations.GetVersions(ctx)
+	if err != nil {
+		return false, fmt.Errorf("read schema version: %w", err)
+	}
+	if current > known {
+		return false, fmt.Errorf("the schema has version %d, but this release knows only up to %d: run the newer release that migrated it", current, known)
+	}
+	return current < known, nil
+}
