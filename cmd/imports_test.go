@@ -20,7 +20,8 @@ var siblings = map[string][]string{
 
 // homes are the only places that may import a library.
 var homes = map[string][]string{
-	"github.com/IBM/sarama":         {"modules/transport", "cmd"},
+	"github.com/IBM/sarama":         {"modules/transport"},
+	"github.com/xdg-go/":            {"modules/transport"},
 	"github.com/labstack/echo":      {"modules/ingest", "modules/api"},
 	"connectrpc.com/":               {"modules/transport", "modules/api", "modules/bench", "gen"},
 	"modernc.org/sqlite":            {"modules/store"},

@@ -26,8 +26,9 @@ func writeReference(out io.Writer, root *cobra.Command) error {
 	var b strings.Builder
 	b.WriteString("# Configuration\n\n")
 	b.WriteString("Made by `task generate` from the flags' declarations. A flag beats its environment\n" +
-		"variable, and a variable beats the default. A switch is turned off with `=false`. The token\n" +
-		"between ingest and api, of at least 32 bytes, has no flag: it is in `INTERNAL_TOKEN` or in a file.\n")
+		"variable, and a variable beats the default. A switch is turned off with `=false`. Secrets\n" +
+		"have no flag, but a file or a variable: the token between ingest and api, of at least 32 bytes,\n" +
+		"is in `INTERNAL_TOKEN`, and the password for Kafka in `KAFKA_SASL_PASSWORD`.\n")
 	describeCommand(&b, root)
 	_, err := io.WriteString(out, b.String())
 	return err

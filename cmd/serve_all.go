@@ -17,16 +17,17 @@ import (
 
 // allConfig is every role's configuration, with one place for what they share.
 type allConfig struct {
-	log    logConfig
-	admin  admin.Config
-	data   dataConfig
-	api    api.Config
-	ingest ingest.Config
-	wire   transport.Config
-	retry  transport.RetryConfig
-	kafka  transport.KafkaConfig
-	broker broker.Config
-	token  tokenConfig
+	log      logConfig
+	admin    admin.Config
+	data     dataConfig
+	api      api.Config
+	ingest   ingest.Config
+	wire     transport.Config
+	retry    transport.RetryConfig
+	kafka    transport.KafkaConfig
+	broker   broker.Config
+	token    tokenConfig
+	password passwordConfig
 }
 
 func newServeAll() *cobra.Command {
@@ -40,12 +41,15 @@ func newServeAll() *cobra.Command {
 		},
 	}
 	register(command, &cfg.wire, &cfg.ingest, &cfg.api, withDefault{&cfg.admin, "127.0.0.1:3003"}, &cfg.data,
-		&cfg.retry, &cfg.kafka, withDefault{&cfg.broker, "127.0.0.1:0"}, &cfg.token, &cfg.log)
+		&cfg.retry, &cfg.kafka, withDefault{&cfg.broker, "127.0.0.1:0"}, &cfg.token, &cfg.password, &cfg.log)
 	return command
 }
 
 // errOneCopy is for who wants what only a cluster has.
 var errOneCopy = errors.New("kafka-min-copies (KAFKA_MIN_COPIES) is more than 1, and the embedded broker keeps one copy: name a Kafka cluster with --kafka-brokers")
+
+// errEmbeddedIsOpen is for settings that meant another Kafka.
+var errEmbeddedIsOpen = errors.New("kafka-tls (KAFKA_TLS) and kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) are for a Kafka cluster, and the embedded broker is on loopback without either: name the cluster with --kafka-brokers, or leave them out")
 
 func serveAll(ctx context.Context, cfg allConfig, out io.Writer) error {
 	var err error
@@ -53,6 +57,9 @@ func serveAll(ctx context.Context, cfg allConfig, out io.Writer) error {
 		return err
 	}
 	if err := validate(cfg.data, cfg.ingest, cfg.retry, cfg.api); err != nil {
+		return err
+	}
+	if cfg.kafka.Password, err = cfg.password.password(); err != nil {
 		return err
 	}
 	if err := cfg.checkKafka(); err != nil {
@@ -74,6 +81,8 @@ func (cfg allConfig) checkKafka() error {
 	switch {
 	case cfg.embedded() && cfg.kafka.MinCopies > 1:
 		return errOneCopy
+	case cfg.embedded() && (cfg.kafka.TLS || cfg.kafka.Mechanism != ""):
+		return errEmbeddedIsOpen
 	case cfg.embedded():
 		return validate(cfg.kafka.TopicConfig, cfg.kafka.CopiesConfig)
 	case cfg.wire.Mode == transport.Kafka:

@@ -13,13 +13,14 @@ import (
 )
 
 type serveAPIConfig struct {
-	log   logConfig
-	admin admin.Config
-	data  dataConfig
-	api   api.Config
-	wire  transport.Config
-	kafka transport.KafkaConfig
-	token tokenConfig
+	log      logConfig
+	admin    admin.Config
+	data     dataConfig
+	api      api.Config
+	wire     transport.Config
+	kafka    transport.KafkaConfig
+	token    tokenConfig
+	password passwordConfig
 }
 
 func newServeAPI() *cobra.Command {
@@ -32,15 +33,18 @@ func newServeAPI() *cobra.Command {
 			return serveAPI(command.Context(), cfg, command.OutOrStdout())
 		},
 	}
-	register(command, &cfg.wire, &cfg.api, withDefault{&cfg.admin, "127.0.0.1:3003"}, &cfg.data, &cfg.kafka, &cfg.token, &cfg.log)
+	register(command, &cfg.wire, &cfg.api, withDefault{&cfg.admin, "127.0.0.1:3003"}, &cfg.data, &cfg.kafka, &cfg.token, &cfg.password, &cfg.log)
 	return command
 }
 
 func serveAPI(ctx context.Context, cfg serveAPIConfig, out io.Writer) error {
+	var err error
+	if cfg.kafka.Password, err = cfg.password.password(); err != nil {
+		return err
+	}
 	if err := checkSplit(cfg.wire, cfg.kafka); err != nil {
 		return err
 	}
-	var err error
 	if cfg.api.InternalToken, err = cfg.token.token(); err != nil {
 		return err
 	}

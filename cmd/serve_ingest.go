@@ -13,14 +13,15 @@ import (
 )
 
 type serveIngestConfig struct {
-	log    logConfig
-	admin  admin.Config
-	ingest ingest.Config
-	wire   transport.Config
-	retry  transport.RetryConfig
-	rpc    transport.RPCConfig
-	kafka  transport.KafkaConfig
-	token  tokenConfig
+	log      logConfig
+	admin    admin.Config
+	ingest   ingest.Config
+	wire     transport.Config
+	retry    transport.RetryConfig
+	rpc      transport.RPCConfig
+	kafka    transport.KafkaConfig
+	token    tokenConfig
+	password passwordConfig
 }
 
 func newServeIngest() *cobra.Command {
@@ -33,15 +34,18 @@ func newServeIngest() *cobra.Command {
 			return serveIngest(command.Context(), cfg, command.OutOrStdout())
 		},
 	}
-	register(command, &cfg.wire, &cfg.ingest, withDefault{&cfg.admin, "127.0.0.1:3004"}, &cfg.rpc, &cfg.retry, &cfg.kafka, &cfg.token, &cfg.log)
+	register(command, &cfg.wire, &cfg.ingest, withDefault{&cfg.admin, "127.0.0.1:3004"}, &cfg.rpc, &cfg.retry, &cfg.kafka, &cfg.token, &cfg.password, &cfg.log)
 	return command
 }
 
 func serveIngest(ctx context.Context, cfg serveIngestConfig, out io.Writer) error {
+	var err error
+	if cfg.kafka.Password, err = cfg.password.password(); err != nil {
+		return err
+	}
 	if err := checkSplit(cfg.wire, cfg.kafka); err != nil {
 		return err
 	}
-	var err error
 	if cfg.rpc.Token, err = cfg.token.token(); err != nil {
 		return err
 	}

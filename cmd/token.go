@@ -7,8 +7,10 @@ import (
 	"strings"
 )
 
-// tokenConfig is the secret between the ingest role and the api role. The secret
-// itself has no flag, for everybody on the machine can read a command line.
+// The secrets themselves have no flags, for everybody on the machine can read a
+// command line.
+
+// tokenConfig is the secret between the ingest role and the api role.
 type tokenConfig struct{ file string }
 
 func (c *tokenConfig) RegisterFlags(fs *flag.FlagSet) {
@@ -17,16 +19,35 @@ func (c *tokenConfig) RegisterFlags(fs *flag.FlagSet) {
 
 // token is the secret, or empty when none is set.
 func (c *tokenConfig) token() (string, error) {
-	if c.file == "" {
-		return strings.TrimSpace(os.Getenv("INTERNAL_TOKEN")), nil
+	return readSecret(c.file, "internal-token-file", "INTERNAL_TOKEN", "write a token into it, such as from openssl rand -hex 32")
+}
+
+// passwordConfig is the password of this process's user on the Kafka brokers.
+type passwordConfig struct{ file string }
+
+func (c *passwordConfig) RegisterFlags(fs *flag.FlagSet) {
+	fs.StringVar(&c.file, "kafka-sasl-password-file", "", "read the password for Kafka, else in KAFKA_SASL_PASSWORD, from the file `KAFKA_SASL_PASSWORD_FILE`")
+}
+
+// password is the secret, or empty when none is set.
+func (c *passwordConfig) password() (string, error) {
+	return readSecret(c.file, "kafka-sasl-password-file", "KAFKA_SASL_PASSWORD", "write the password into it")
+}
+
+// readSecret is what is in a file, or else in a variable, without the newline or
+// other space around it; empty when there is neither. The file's own variable is
+// that of the secret and _FILE.
+func readSecret(file, flagName, variable, remedy string) (string, error) {
+	if file == "" {
+		return strings.TrimSpace(os.Getenv(variable)), nil
 	}
-	content, err := os.ReadFile(c.file)
+	content, err := os.ReadFile(file)
 	if err != nil {
-		return "", fmt.Errorf("read internal-token-file (INTERNAL_TOKEN_FILE): %w", err)
+		return "", fmt.Errorf("read %s (%s_FILE): %w", flagName, variable, err)
 	}
-	token := strings.TrimSpace(string(content))
-	if token == "" {
-		return "", fmt.Errorf("internal-token-file (INTERNAL_TOKEN_FILE) %s is empty: write a token into it, such as from openssl rand -hex 32", c.file)
+	secret := strings.TrimSpace(string(content))
+	if secret == "" {
+		return "", fmt.Errorf("%s (%s_FILE) %s is empty: %s", flagName, variable, file, remedy)
 	}
-	return token, nil
+	return secret, nil
 }

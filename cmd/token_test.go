@@ -45,3 +45,20 @@ func TestToken(t *testing.T) {
 		})
 	}
 }
+
+func TestPassword(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("of the file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KAFKA_SASL_PASSWORD", "of the environment")
+	for path, want := range map[string]string{"": "of the environment", file: "of the file"} {
+		cfg := passwordConfig{file: path}
+		if got, err := cfg.password(); err != nil || got != want {
+			t.Errorf("password = %q, %v, want %q", got, err, want)
+		}
+	}
+	if _, err := (&passwordConfig{file: file + "-not"}).password(); err == nil || !strings.Contains(err.Error(), "KAFKA_SASL_PASSWORD_FILE") {
+		t.Errorf("without its file: %v", err)
+	}
+}

@@ -16,11 +16,22 @@ func newTopics() *cobra.Command {
 
 // topicsConfig is what every command about topics needs to know.
 type topicsConfig struct {
-	cluster transport.ClusterConfig
-	topics  transport.TopicConfig
+	cluster  transport.ClusterConfig
+	topics   transport.TopicConfig
+	password passwordConfig
 }
 
-func (c *topicsConfig) registrars() []registrar { return []registrar{&c.cluster, &c.topics} }
+func (c *topicsConfig) registrars() []registrar {
+	return []registrar{&c.cluster, &c.topics, &c.password}
+}
+
+// prepare reads the password and refuses what cannot work, own included.
+func (c *topicsConfig) prepare(own interface{ Validate() error }) (err error) {
+	if c.cluster.Password, err = c.password.password(); err != nil {
+		return err
+	}
+	return validate(c.cluster, c.topics, own)
+}
 
 // topicsTimeout is how long a start waits for the brokers, so that the roles
 // and the broker can be started in any order.

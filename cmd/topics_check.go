@@ -24,7 +24,7 @@ func newTopicsCheck() *cobra.Command {
 	}
 	register(command, append(cfg.registrars(), &copies)...)
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		if err := validate(cfg.cluster, cfg.topics, copies); err != nil {
+		if err := cfg.prepare(copies); err != nil {
 			return err
 		}
 		ctx, cancel := context.WithTimeout(command.Context(), topicsTimeout)

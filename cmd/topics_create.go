@@ -21,7 +21,7 @@ func newTopicsCreate() *cobra.Command {
 	}
 	register(command, append(cfg.registrars(), &spec)...)
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		if err := validate(cfg.cluster, cfg.topics, spec); err != nil {
+		if err := cfg.prepare(spec); err != nil {
 			return err
 		}
 		ctx, cancel := context.WithTimeout(command.Context(), topicsTimeout)

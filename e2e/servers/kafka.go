@@ -19,27 +19,40 @@ type Kafka struct {
 type Node struct {
 	server
 	id, port, controller int
+	guarded              map[string]int // ports of the other listeners, by name
 	// java are further options of the Java machine.
 	java []string
 }
 
-// StartKafka starts a cluster of so many nodes, with its data in dir, out of the
-// libraries of libs; see [KafkaLibs].
-func StartKafka(libs, dir string, nodes int) (*Kafka, error) {
-	return startKafka(libs, dir, nodes)
+// Listener is one more way into each node, beside the one that everybody may use.
+type Listener struct {
+	// Name is in capitals, and Protocol one of Kafka's, such as SASL_SSL.
+	Name, Protocol string
+	// Settings are Kafka's, without the listener's name in front of them.
+	Settings map[string]string
 }
 
-func startKafka(libs, dir string, nodes int, options ...string) (*Kafka, error) {
+// StartKafka starts a cluster of so many nodes, with its data in dir, out of the
+// libraries of libs; see [KafkaLibs].
+func StartKafka(libs, dir string, nodes int, more ...Listener) (*Kafka, error) {
+	return startKafka(libs, dir, nodes, more)
+}
+
+func startKafka(libs, dir string, nodes int, more []Listener, options ...string) (*Kafka, error) {
 	java, err := program("java", "", "install Java 17 or newer (Debian's package default-jre-headless)")
 	if err != nil {
 		return nil, err
 	}
 	k := new(Kafka)
 	for id := range nodes {
-		k.nodes = append(k.nodes, &Node{id: id + 1, port: freePort(), controller: freePort(), java: options})
+		n := &Node{id: id + 1, port: freePort(), controller: freePort(), guarded: make(map[string]int), java: options}
+		for _, l := range more {
+			n.guarded[l.Name] = freePort()
+		}
+		k.nodes = append(k.nodes, n)
 	}
 	for _, n := range k.nodes {
-		if err := n.prepare(java, libs, filepath.Join(dir, fmt.Sprint("node", n.id)), k.properties(n)); err != nil {
+		if err := n.prepare(java, libs, filepath.Join(dir, fmt.Sprint("node", n.id)), k.properties(n, more)); err != nil {
 			return nil, err
 		}
 	}
@@ -96,6 +109,9 @@ func (n *Node) ID() int { return n.id }
 // Addr is where clients reach the node.
 func (n *Node) Addr() string { return address(n.port) }
 
+// GuardedAddr is where clients reach the node by one of its other listeners.
+func (n *Node) GuardedAddr(listener string) string { return address(n.guarded[listener]) }
+
 // Start starts the node, again at the same address and with its data, and waits
 // until it takes connections.
 func (n *Node) Start() error {
@@ -141,7 +157,8 @@ const clusterID = "cGF5cmVsYXktdGVzdC0wMA"
 
 // properties are Kafka's defaults, but for the internal topics, which are small
 // here, and for what makes a start wait. Topics are never created by accident.
-func (k *Kafka) properties(n *Node) string {
+func (k *Kafka) properties(n *Node, more []Listener) string {
+	open, protocols, settings := n.listeners(more)
 	voters := make([]string, len(k.nodes))
 	for i, other := range k.nodes {
 		voters[i] = fmt.Sprintf("%d@%s", other.id, address(other.controller))
@@ -153,12 +170,13 @@ func (k *Kafka) properties(n *Node) string {
 	if len(k.nodes) == 1 {
 		session = 2 * time.Second
 	}
-	return strings.Join([]string{
+	return settings + strings.Join([]string{
 		"process.roles=broker,controller",
 		fmt.Sprint("node.id=", n.id),
 		"controller.quorum.voters=" + strings.Join(voters, ","),
-		"listeners=PLAINTEXT://" + n.Addr() + ",CONTROLLER://" + address(n.controller),
-		"advertised.listeners=PLAINTEXT://" + n.Addr(),
+		"listeners=" + open + ",CONTROLLER://" + address(n.controller),
+		"advertised.listeners=" + open,
+		"listener.security.protocol.map=" + protocols,
 		"controller.listener.names=CONTROLLER",
 		"inter.broker.listener.name=PLAINTEXT",
 		"auto.create.topics.enable=false",
@@ -173,4 +191,18 @@ func (k *Kafka) properties(n *Node) string {
 		"group.min.session.timeout.ms=1000",
 		"",
 	}, "\n")
+}
+
+// listeners are the addresses for clients, what each speaks, and the settings of
+// those that not everybody may use.
+func (n *Node) listeners(more []Listener) (addresses, protocols, settings string) {
+	addresses, protocols = "PLAINTEXT://"+n.Addr(), "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"
+	for _, l := range more {
+		addresses += "," + l.Name + "://" + n.GuardedAddr(l.Name)
+		protocols += "," + l.Name + ":" + l.Protocol
+		for name, value := range l.Settings {
+			settings += fmt.Sprintf("listener.name.%s.%s=%s\n", strings.ToLower(l.Name), name, value)
+		}
+	}
+	return addresses, protocols, settings
 }

@@ -48,7 +48,7 @@ func takeImage(libs string) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the temporary directory harms nobody
 	unfinished := filepath.Join(filepath.Dir(libs), filepath.Base(dir)+".jsa")
-	kafka, err := startKafka(libs, dir, 1, "-XX:SharedArchiveFile=", "-XX:ArchiveClassesAtExit="+unfinished)
+	kafka, err := startKafka(libs, dir, 1, nil, "-XX:SharedArchiveFile=", "-XX:ArchiveClassesAtExit="+unfinished)
 	if err != nil {
 		return fmt.Errorf("take the image of Kafka's classes: %w", err)
 	}

@@ -2,6 +2,8 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -14,22 +16,72 @@ import (
 func withAdmin(ctx context.Context, cfg ClusterConfig, use func(sarama.ClusterAdmin) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	admin, err := sarama.NewClusterAdmin(cfg.Brokers, adminConfig(ctx))
+	config, err := adminConfig(ctx, cfg)
 	if err != nil {
-		return fmt.Errorf("connect to Kafka at %v: start the brokers, or correct --kafka-brokers (KAFKA_BROKERS): %w", cfg.Brokers, err)
+		return err
+	}
+	admin, err := sarama.NewClusterAdmin(cfg.Brokers, config)
+	if err != nil {
+		return connectError(cfg, err)
 	}
 	defer admin.Close()
 	return use(admin)
 }
 
-func adminConfig(ctx context.Context) *sarama.Config {
-	c := newSaramaConfig("payrelay-admin")
+// errRefused says that the brokers will not have this process: waiting is of no
+// use.
+var errRefused = errors.New("refused")
+
+// connectError says which setting to mend.
+func connectError(cfg ClusterConfig, err error) error {
+	failed := fmt.Sprintf("connect to Kafka at %v", cfg.Brokers)
+	var untrusted *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, sarama.ErrSASLAuthenticationFailed):
+		return fmt.Errorf("%s: %w: user %q or the password is wrong for %s: correct kafka-sasl-username (KAFKA_SASL_USERNAME), KAFKA_SASL_PASSWORD or kafka-sasl-mechanism (KAFKA_SASL_MECHANISM)",
+			failed, errRefused, cfg.Username, cfg.Mechanism)
+	case errors.Is(err, sarama.ErrUnsupportedSASLMechanism), errors.Is(err, sarama.ErrIllegalSASLState):
+		return fmt.Errorf("%s: %w: nobody logs in by kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) %s there: choose another one, or another port of the brokers", failed, errRefused, cfg.Mechanism)
+	case errors.As(err, &untrusted):
+		return fmt.Errorf("%s: the brokers' certificate is %w: name who signed it with kafka-tls-ca-file (KAFKA_TLS_CA_FILE), and the brokers as the certificate does: %w", failed, errRefused, err)
+	case isAlert(err):
+		return fmt.Errorf("%s: %w: give the brokers the certificate that they ask for with kafka-tls-cert-file (KAFKA_TLS_CERT_FILE) and kafka-tls-key-file (KAFKA_TLS_KEY_FILE): %w", failed, errRefused, err)
+	default:
+		return fmt.Errorf("%s: start the brokers, or correct %s: %w", failed, suspects(cfg), err)
+	}
+}
+
+// isAlert says that the far side ended a TLS connection with a reason.
+func isAlert(err error) bool {
+	var failed *net.OpError
+	return errors.As(err, &failed) && failed.Op == "remote error"
+}
+
+// suspects are the settings that can make brokers hang up without a word.
+func suspects(cfg ClusterConfig) string {
+	all := "kafka-brokers (KAFKA_BROKERS)"
+	if cfg.TLS {
+		all += ", or kafka-tls (KAFKA_TLS) if they do not speak TLS on that port"
+	} else {
+		all += ", or kafka-tls (KAFKA_TLS) if they speak TLS on that port"
+	}
+	if cfg.Mechanism == "" {
+		return all + ", or kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) if they want a login"
+	}
+	return all + ", or kafka-sasl-username (KAFKA_SASL_USERNAME) and the password"
+}
+
+func adminConfig(ctx context.Context, cfg ClusterConfig) (*sarama.Config, error) {
+	c, err := newSaramaConfig(cfg, "admin")
+	if err != nil {
+		return nil, err
+	}
 	c.Metadata.Retry.Max = 0
 	c.Admin.Timeout = 10 * time.Second // the brokers' own, to create a topic
 	c.Net.ReadTimeout = 15 * time.Second
 	// The library takes no context, only somebody who dials.
 	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, dialer{ctx, c.Net.DialTimeout}
-	return c
+	return c, nil
 }
 
 // dialer opens connections that end with ctx, whatever waits on them.

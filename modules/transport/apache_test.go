@@ -3,10 +3,13 @@ package transport
 import (
 	"context"
 	"crypto/rand"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/IBM/sarama"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 
 	"github.com/payrelay/payrelay/e2e/servers"
@@ -14,10 +17,10 @@ import (
 )
 
 // startApacheKafka starts a cluster of this test's own, which it may kill.
-func startApacheKafka(t *testing.T, nodes int) *servers.Kafka {
+func startApacheKafka(t *testing.T, nodes int, more ...servers.Listener) *servers.Kafka {
 	t.Helper()
 	libs := servers.Need(t, servers.KafkaLibsVariable)[0]
-	kafka, err := servers.StartKafka(libs, t.TempDir(), nodes)
+	kafka, err := servers.StartKafka(libs, t.TempDir(), nodes, more...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,4 +77,76 @@ func TestConformanceOnApacheKafka(t *testing.T) {
 			})
 		})
 	}
+}
+
+// secure is a listener that speaks TLS and wants a login.
+func secure(a *authority) servers.Listener {
+	cert, key := a.sign("127.0.0.1")
+	store := a.write("store.pem", slices.Concat(must(os.ReadFile(key)), must(os.ReadFile(cert))))
+	const modules = "org.apache.kafka.common.security."
+	return servers.Listener{Name: "SECURE", Protocol: "SASL_SSL", Settings: map[string]string{
+		"ssl.keystore.type":                         "PEM",
+		"ssl.keystore.location":                     store,
+		"sasl.enabled.mechanisms":                   strings.Join(mechanisms, ","),
+		"plain.sasl.jaas.config":                    modules + `plain.PlainLoginModule required user_relay="` + testPassword + `";`,
+		"scram-sha-256.sasl.jaas.config":            modules + "scram.ScramLoginModule required;",
+		"scram-sha-512.sasl.jaas.config":            modules + "scram.ScramLoginModule required;",
+		"connection.failed.authentication.delay.ms": "100",
+	}}
+}
+
+// addScramUser makes a user known for both kinds of SCRAM.
+func addScramUser(t *testing.T, kafka *servers.Kafka, name, password string) {
+	t.Helper()
+	open := ClusterConfig{Brokers: strings.Split(kafka.Brokers(), ",")}
+	err := withAdmin(t.Context(), open, func(admin sarama.ClusterAdmin) error {
+		for _, mechanism := range []sarama.ScramMechanismType{sarama.SCRAM_MECHANISM_SHA_256, sarama.SCRAM_MECHANISM_SHA_512} {
+			_, err := admin.UpsertUserScramCredentials([]sarama.AlterUserScramCredentialsUpsert{{
+				Name: name, Mechanism: mechanism, Iterations: scramIterations, Salt: []byte("salt of a test"), Password: []byte(password),
+			}})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSecureApacheKafka(t *testing.T) {
+	ours, theirs := newAuthority(t), newAuthority(t)
+	kafka := startApacheKafka(t, 1, secure(ours))
+	addScramUser(t, kafka, "relay", testPassword)
+	cfg := newTopics(t, kafka, TopicSpec{Partitions: 3, Replicas: 1, MinInSync: 1})
+	group, guarded := cfg.Group, []string{kafka.Nodes()[0].GuardedAddr("SECURE")}
+	cfg.TLSConfig = TLSConfig{TLS: true, CAFile: ours.file}
+	for _, mechanism := range mechanisms {
+		t.Run(mechanism, func(t *testing.T) {
+			cfg := cfg
+			cfg.Brokers, cfg.Group = guarded, group+mechanism
+			cfg.SASLConfig = SASLConfig{Mechanism: mechanism, Username: "relay", Password: testPassword}
+			relays(t, cfg)
+			cfg.Password = "hunter2"
+			refusedAtOnce(t, cfg, `user "relay"`, "KAFKA_SASL_PASSWORD", mechanism)
+			cfg.Username = "nobody"
+			refusedAtOnce(t, cfg, `user "nobody"`, "KAFKA_SASL_USERNAME")
+			cfg.CAFile = theirs.file
+			refusedAtOnce(t, cfg, "certificate is refused", "KAFKA_TLS_CA_FILE")
+		})
+	}
+	t.Run("hangs up", func(t *testing.T) {
+		for what, c := range map[string]ClusterConfig{
+			"plain text on the TLS port": {Brokers: guarded},
+			"TLS on the plain port":      {Brokers: []string{kafka.Brokers()}, TLSConfig: cfg.TLSConfig},
+			"no login":                   {Brokers: guarded, TLSConfig: cfg.TLSConfig},
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			if _, err := EnsureTopics(ctx, KafkaConfig{TopicConfig: cfg.TopicConfig, ClusterConfig: c}); err == nil || !strings.Contains(err.Error(), "KAFKA_TLS") {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	})
 }

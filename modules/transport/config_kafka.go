@@ -4,8 +4,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
-	"strings"
 )
 
 // TopicConfig names what the brokers keep for payrelay.
@@ -40,30 +38,6 @@ func (c TopicConfig) Validate() error {
 	}
 }
 
-// ClusterConfig says how to reach the brokers.
-type ClusterConfig struct {
-	// Brokers are the bootstrap servers, each host:port.
-	Brokers []string
-}
-
-// RegisterFlags declares the flags of everything that connects to Kafka.
-func (c *ClusterConfig) RegisterFlags(fs *flag.FlagSet) {
-	fs.Var((*commaList)(&c.Brokers), "kafka-brokers", "connect to the Kafka brokers `KAFKA_BROKERS`, separated by commas")
-}
-
-// Validate tells how to mend addresses that cannot be connected to.
-func (c ClusterConfig) Validate() error {
-	if len(c.Brokers) == 0 {
-		return errors.New("kafka-brokers (KAFKA_BROKERS) is empty: name at least one broker as host:port")
-	}
-	for _, broker := range c.Brokers {
-		if _, _, err := net.SplitHostPort(broker); err != nil {
-			return fmt.Errorf("kafka-brokers (KAFKA_BROKERS) names %q: write each broker as host:port", broker)
-		}
-	}
-	return nil
-}
-
 // KafkaConfig says where the topics are, and who consumes them.
 type KafkaConfig struct {
 	TopicConfig
@@ -91,21 +65,6 @@ func (c KafkaConfig) Validate() error {
 	for _, part := range []interface{ Validate() error }{c.ClusterConfig, c.CopiesConfig, c.TopicConfig} {
 		if err := part.Validate(); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// commaList is a flag that replaces the whole list whenever it is set.
-type commaList []string
-
-func (l *commaList) String() string { return strings.Join(*l, ",") }
-
-func (l *commaList) Set(text string) error {
-	*l = nil
-	for item := range strings.SplitSeq(text, ",") {
-		if item = strings.TrimSpace(item); item != "" {
-			*l = append(*l, item)
 		}
 	}
 	return nil

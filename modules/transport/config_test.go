@@ -20,6 +20,9 @@ func TestFlagsNameTheirEnvironment(t *testing.T) {
 		"api-retry-base-delay": "API_RETRY_BASE_DELAY", "api-retry-max-delay": "API_RETRY_MAX_DELAY",
 		"kafka-brokers": "KAFKA_BROKERS", "kafka-orders-topic": "KAFKA_ORDERS_TOPIC", "kafka-disputes-topic": "KAFKA_DISPUTES_TOPIC",
 		"kafka-group": "KAFKA_CONSUMER_GROUP", "kafka-instance-id": "KAFKA_INSTANCE_ID", "kafka-min-copies": "KAFKA_MIN_COPIES",
+		"kafka-client-id": "KAFKA_CLIENT_ID", "kafka-tls": "KAFKA_TLS", "kafka-tls-ca-file": "KAFKA_TLS_CA_FILE",
+		"kafka-tls-cert-file": "KAFKA_TLS_CERT_FILE", "kafka-tls-key-file": "KAFKA_TLS_KEY_FILE",
+		"kafka-sasl-mechanism": "KAFKA_SASL_MECHANISM", "kafka-sasl-username": "KAFKA_SASL_USERNAME",
 	}
 	got := make(map[string]string)
 	fs.VisitAll(func(f *flag.Flag) { got[f.Name], _ = flag.UnquoteUsage(f) })
@@ -95,7 +98,7 @@ func TestKafkaConfig(t *testing.T) {
 	if err := fs.Parse([]string{"--kafka-brokers", "old:1", "--kafka-brokers", " a:9092, b:9092,,"}); err != nil {
 		t.Fatal(err)
 	}
-	want := KafkaConfig{ClusterConfig: ClusterConfig{Brokers: []string{"a:9092", "b:9092"}}, CopiesConfig: CopiesConfig{MinCopies: 1}, TopicConfig: topicNames}
+	want := KafkaConfig{ClusterConfig: ClusterConfig{Brokers: []string{"a:9092", "b:9092"}, ClientID: "payrelay"}, CopiesConfig: CopiesConfig{MinCopies: 1}, TopicConfig: topicNames}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("config is %+v", cfg)
 	}
@@ -123,14 +126,14 @@ func TestKafkaConfig(t *testing.T) {
 func TestSaramaTakesTheSettings(t *testing.T) {
 	for _, unary := range []bool{false, true} {
 		cfg := KafkaConfig{Unary: unary, InstanceID: "payrelay-0"}
-		if err := producerConfig(cfg).Validate(); err != nil {
+		if err := must(producerConfig(cfg)).Validate(); err != nil {
 			t.Errorf("producer, unary %v: %v", unary, err)
 		}
-		if err := consumerConfig(cfg).Validate(); err != nil {
+		if err := must(consumerConfig(cfg)).Validate(); err != nil {
 			t.Errorf("consumer, unary %v: %v", unary, err)
 		}
 	}
-	c := consumerConfig(KafkaConfig{})
+	c := must(consumerConfig(KafkaConfig{}))
 	if c.Net.ReadTimeout <= c.Consumer.Group.Rebalance.Timeout {
 		t.Error("joining a group can time out while others still finish their batch")
 	}

@@ -173,7 +173,7 @@ func openKafka(t *testing.T, far *transporttest.FarSide, unary bool) *transportt
 func linkKafka(t *testing.T, far *transporttest.FarSide, cfg KafkaConfig) *transporttest.Link {
 	var gate gate
 	consumer := startConsumer(t, cfg, far)
-	config := producerConfig(cfg)
+	config := must(producerConfig(cfg))
 	config.Net.Proxy.Enable, config.Net.Proxy.Dialer = true, &gate
 	client, err := newKafka(cfg, config)
 	if err != nil {
@@ -214,7 +214,7 @@ func startConsumer(t *testing.T, cfg KafkaConfig, far *transporttest.FarSide) *r
 
 func publishRaw(t *testing.T, cfg KafkaConfig, value []byte) {
 	t.Helper()
-	producer, err := sarama.NewSyncProducer(cfg.Brokers, producerConfig(cfg))
+	producer, err := sarama.NewSyncProducer(cfg.Brokers, must(producerConfig(cfg)))
 	if err != nil {
 		t.Fatal(err)
 	}

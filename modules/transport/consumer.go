@@ -42,7 +42,11 @@ func NewConsumer(cfg KafkaConfig, applier Applier, deadLetters DeadLetters, log 
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	group, err := sarama.NewConsumerGroup(cfg.Brokers, cfg.Group, consumerConfig(cfg))
+	config, err := consumerConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	group, err := sarama.NewConsumerGroup(cfg.Brokers, cfg.Group, config)
 	if err != nil {
 		return nil, fmt.Errorf("connect the consumer to Kafka at %v: %w", cfg.Brokers, err)
 	}

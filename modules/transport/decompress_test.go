@@ -38,7 +38,7 @@ func TestDecompressionIsBounded(t *testing.T) {
 // publishBomb publishes one small record that grows to that many bytes.
 func publishBomb(t *testing.T, cfg KafkaConfig, size int) {
 	t.Helper()
-	config := producerConfig(cfg)
+	config := must(producerConfig(cfg))
 	config.Producer.Compression, config.Producer.MaxMessageBytes = sarama.CompressionGZIP, 2*size
 	producer, err := sarama.NewSyncProducer(cfg.Brokers, config)
 	if err != nil {
@@ -54,7 +54,7 @@ func publishBomb(t *testing.T, cfg KafkaConfig, size int) {
 // committed is the offset at which the next member of the group starts.
 func committed(t *testing.T, cfg KafkaConfig) int64 {
 	t.Helper()
-	admin, err := sarama.NewClusterAdmin(cfg.Brokers, newSaramaConfig("test"))
+	admin, err := sarama.NewClusterAdmin(cfg.Brokers, must(newSaramaConfig(cfg.ClusterConfig, "test")))
 	if err != nil {
 		t.Fatal(err)
 	}

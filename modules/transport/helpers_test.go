@@ -71,3 +71,11 @@ func eventually(t *testing.T, what string, condition func() bool) {
 		}
 	}
 }
+
+// must is for what only fails when files that a test wrote have gone.
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}

@@ -46,7 +46,11 @@ func NewKafka(cfg KafkaConfig) (*KafkaClient, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return newKafka(cfg, producerConfig(cfg))
+	config, err := producerConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return newKafka(cfg, config)
 }
 
 func newKafka(cfg KafkaConfig, config *sarama.Config) (*KafkaClient, error) {

@@ -180,7 +180,7 @@ func frozenClient(t *testing.T) (client *KafkaClient, thaw func()) {
 	t.Helper()
 	_, cfg := startKafka(t)
 	gate := new(gate)
-	config := producerConfig(cfg)
+	config := must(producerConfig(cfg))
 	config.Net.Proxy.Enable, config.Net.Proxy.Dialer = true, gate
 	client, err := newKafka(cfg, config)
 	if err != nil {

@@ -17,11 +17,17 @@ import (
 // goroutine can read it.
 func init() { sarama.MaxDecompressedBatchSize = 8 << 20 }
 
-// newSaramaConfig is what producer and consumer share. Every network step has a
+// newSaramaConfig is what all uses of the brokers share. Every network step has a
 // deadline; the library's own are half a minute.
-func newSaramaConfig(clientID string) *sarama.Config {
+func newSaramaConfig(cluster ClusterConfig, use string) (*sarama.Config, error) {
+	encryption, err := cluster.client()
+	if err != nil {
+		return nil, err
+	}
 	c := sarama.NewConfig()
-	c.ClientID = clientID
+	c.ClientID = cluster.clientID(use)
+	c.Net.TLS.Enable, c.Net.TLS.Config = encryption != nil, encryption
+	cluster.SASLConfig.apply(c)
 	c.Version = sarama.V2_8_0_0
 	c.Net.DialTimeout = 3 * time.Second
 	c.Net.ReadTimeout = 5 * time.Second
@@ -30,14 +36,17 @@ func newSaramaConfig(clientID string) *sarama.Config {
 	// A topic that springs up by a typing error has one partition, one replica
 	// and no consumer.
 	c.Metadata.AllowAutoTopicCreation = false
-	return c
+	return c, nil
 }
 
 // producerMaxBytes bounds a batch of records. Kafka's brokers take a little more.
 const producerMaxBytes = 1_000_000
 
-func producerConfig(cfg KafkaConfig) *sarama.Config {
-	c := newSaramaConfig("payrelay-ingest")
+func producerConfig(cfg KafkaConfig) (*sarama.Config, error) {
+	c, err := newSaramaConfig(cfg.ClusterConfig, "ingest")
+	if err != nil {
+		return nil, err
+	}
 	// One refresh of the metadata outlasts the 10 s window in which the producer
 	// counts failures of its own, hidden circuit breaker. Otherwise that breaker
 	// would refuse records for 10 s after the brokers are back.
@@ -58,7 +67,7 @@ func producerConfig(cfg KafkaConfig) *sarama.Config {
 	if cfg.Unary {
 		c.Producer.Flush.MaxMessages = 1
 	}
-	return c
+	return c, nil
 }
 
 // producerBackoff waits 100 ms, then twice as long each time up to 1 s: seven
@@ -67,8 +76,11 @@ func producerBackoff(retries, _ int) time.Duration {
 	return min(100*time.Millisecond<<min(max(retries-1, 0), 4), time.Second)
 }
 
-func consumerConfig(cfg KafkaConfig) *sarama.Config {
-	c := newSaramaConfig("payrelay-api")
+func consumerConfig(cfg KafkaConfig) (*sarama.Config, error) {
+	c, err := newSaramaConfig(cfg.ClusterConfig, "api")
+	if err != nil {
+		return nil, err
+	}
 	c.Metadata.Retry.Max = 5
 	// The default, newest, would skip what was published before the first join.
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest
@@ -94,5 +106,5 @@ func consumerConfig(cfg KafkaConfig) *sarama.Config {
 	c.Consumer.Fetch.Default = 1 << 20
 	c.Consumer.Fetch.Max = 8 << 20
 	c.ChannelBufferSize = maxBatchRecords // a batch is what lies in the channel
-	return c
+	return c, nil
 }

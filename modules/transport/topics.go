@@ -14,8 +14,9 @@ import (
 // nothing: how many partitions and replicas a topic has is its operator's
 // decision.
 //
-// Topics that acknowledge a record in fewer copies than cfg.MinCopies are an
-// error. Warnings are for the log: what else can lose or refuse updates.
+// What waiting does not mend is an error at once: brokers that refuse this
+// process, and topics that acknowledge a record in fewer copies than
+// cfg.MinCopies. Warnings are for the log: what else can lose or refuse updates.
 //
 // The topics need not have the same number of partitions: nothing relies on an
 // order and its disputes being consumed by one process.
@@ -26,7 +27,7 @@ func EnsureTopics(ctx context.Context, cfg KafkaConfig) (warnings []string, err 
 	var last error
 	for {
 		warnings, err := judgeTopics(ctx, cfg)
-		if err == nil || errors.Is(err, errFewCopies) {
+		if err == nil || errors.Is(err, errFewCopies) || errors.Is(err, errRefused) {
 			return warnings, err
 		}
 		if last == nil || ctx.Err() == nil { // a check that was interrupted says little
