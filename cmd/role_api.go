@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/payrelay/payrelay/modules/api"
@@ -116,6 +117,12 @@ func (p *process) addConsumer(ctx context.Context, name string, cfg transport.Ka
 	})
 	p.admin.AddGauge("payrelay_"+name+"_lag_records", "Records published to this process's partitions and not yet applied.",
 		func() float64 { return float64(consumer.Lag()) })
+	p.admin.AddGauges("payrelay_"+name+"_partition_lag_records", "Records published to one of this process's partitions and not yet applied.",
+		[]string{"topic", "partition"}, func(show func(float64, ...string)) {
+			consumer.PartitionLags(func(topic string, partition int32, records int64) {
+				show(float64(records), topic, strconv.Itoa(int(partition)))
+			})
+		})
 	p.crew.start(ctx, name, consumer.Run)
 	return nil
 }

@@ -98,11 +98,6 @@ func (a *aged) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payr
 	return outcomes, nil
 }
 
-// AddGauge shows a value that is read at each scrape. A name can be added once.
-func (s *Server) AddGauge(name, help string, value func() float64) {
-	s.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
-}
-
 // HTTP counts what next answers under the name listener: status codes, latency,
 // requests in flight. A request that ends in a panic is not counted as answered.
 func (s *Server) HTTP(listener string, next http.Handler) http.Handler {

@@ -115,7 +115,7 @@ func addScramUser(t *testing.T, kafka *servers.Kafka, name, password string) {
 	}
 }
 
-func TestSecureApacheKafka(t *testing.T) {
+func TestApacheKafka(t *testing.T) {
 	ours, theirs := newAuthority(t), newAuthority(t)
 	kafka := startApacheKafka(t, 1, secure(ours))
 	addScramUser(t, kafka, "relay", testPassword)
@@ -136,6 +136,10 @@ func TestSecureApacheKafka(t *testing.T) {
 			refusedAtOnce(t, cfg, "certificate is refused", "KAFKA_TLS_CA_FILE")
 		})
 	}
+	t.Run("rivals", func(t *testing.T) {
+		cfg := newTopics(t, kafka, TopicSpec{Partitions: 3, Replicas: 1, MinInSync: 1})
+		rivalsAreTold(t, cfg)
+	})
 	t.Run("hangs up", func(t *testing.T) {
 		for what, c := range map[string]ClusterConfig{
 			"plain text on the TLS port": {Brokers: guarded},

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -57,11 +58,7 @@ func NewConsumer(cfg KafkaConfig, applier Applier, deadLetters DeadLetters, log 
 // committed, for which they get a few seconds.
 func (c *Consumer) Run(ctx context.Context) error {
 	var logged sync.WaitGroup
-	logged.Go(func() {
-		for err := range c.group.Errors() {
-			c.log.Warn("kafka consumer", "error", err)
-		}
-	})
+	logged.Go(c.logErrors)
 	pause := newBackOff(50*time.Millisecond, 5*time.Second)
 	for ctx.Err() == nil {
 		// Consume returns nil at every rebalance, to be called again.
@@ -80,6 +77,21 @@ func (c *Consumer) Run(ctx context.Context) error {
 	return nil
 }
 
+// logErrors tells of what the library meets in the background, until the group is
+// closed.
+func (c *Consumer) logErrors() {
+	var told time.Time // of a rival, which many partitions meet at once
+	for err := range c.group.Errors() {
+		if !errors.Is(err, sarama.ErrFencedInstancedId) {
+			c.log.Warn("kafka consumer", "error", err)
+		} else if time.Since(told) > time.Minute {
+			told = time.Now()
+			c.log.Error("another process that runs is the same static member, and they take the partitions from each other: give each its own kafka-instance-id (KAFKA_INSTANCE_ID)",
+				"instance", c.cfg.InstanceID, "error", err)
+		}
+	}
+}
+
 // Ready says whether the consumer is a member of its group at the moment. It is
 // not during a rebalance, nor while the brokers are away for long.
 func (c *Consumer) Ready() bool { return c.joined.Load() }
@@ -88,11 +100,18 @@ func (c *Consumer) Ready() bool { return c.joined.Load() }
 // applied, as far as the brokers have told.
 func (c *Consumer) Lag() int64 {
 	var lag int64
+	c.PartitionLags(func(_ string, _ int32, records int64) { lag += records })
+	return lag
+}
+
+// PartitionLags tells of each of this member's partitions how many records are
+// published and not yet applied.
+func (c *Consumer) PartitionLags(tell func(topic string, partition int32, records int64)) {
 	c.claims.Range(func(key, _ any) bool {
-		lag += key.(*claim).lag()
+		claim := key.(*claim)
+		tell(claim.partition.Topic(), claim.partition.Partition(), claim.lag())
 		return true
 	})
-	return lag
 }
 
 // sessions keeps the library's callbacks out of the Consumer's own methods.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -200,6 +201,11 @@ func TestFailingLedgerIsWaitedFor(t *testing.T) {
 	l := &ledger{failing: true}
 	consumer, _ := consume(t, cfg, l)
 	eventually(t, "a few attempts", func() bool { return l.tried() >= 4 })
+	consumer.PartitionLags(func(topic string, partition int32, records int64) {
+		if want := map[string]int64{cfg.OrdersTopic: 6}[topic]; records != want || partition != 0 {
+			t.Errorf("partition %d of %s lags by %d, want %d", partition, topic, records, want)
+		}
+	})
 	if len(l.applied()) != 0 || len(l.letters) != 0 || consumer.Lag() != 6 {
 		t.Errorf("%d applied, %d dead letters, lag %d", len(l.applied()), len(l.letters), consumer.Lag())
 	}
@@ -347,4 +353,33 @@ func TestLagOfAFreshClaim(t *testing.T) {
 	if lag := newClaim(&Consumer{}, stubClaim{}).lag(); lag != 7 {
 		t.Errorf("lag is %d", lag)
 	}
+}
+
+// Two processes with one name take the partitions from each other, again and
+// again. Updates are applied all the same; somebody has to be told.
+func TestRivalsAreToldOfEachOther(t *testing.T) {
+	_, cfg := startKafka(t)
+	rivalsAreTold(t, cfg)
+}
+
+func rivalsAreTold(t *testing.T, cfg KafkaConfig) {
+	cfg.InstanceID = "payrelay-0"
+	log := make(logged, 100)
+	l := &ledger{}
+	for range 2 {
+		consumer, err := NewConsumer(cfg, l, l, slog.New(slog.NewTextHandler(log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rival := start(consumer.Run)
+		t.Cleanup(func() {
+			if err := rival.stop(); err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		})
+		eventually(t, "it to join", consumer.Ready)
+	}
+	log.await(t, "KAFKA_INSTANCE_ID")
+	publishAll(t, cfg, 0, 10)
+	eventually(t, "all records", func() bool { return len(l.applied()) >= 10 })
 }
