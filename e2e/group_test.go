@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -36,9 +37,41 @@ func TestGroup(t *testing.T) {
 			l.awaitAcked(t, between/4)
 			c.start(t, member)
 		}, s.members()...)
+		c.wantShared(t)
 		l.finish(t)
 		l.check(t, c)
 	})
+}
+
+// wantShared wants every api process to have partitions, and all of them to be
+// somebody's. A process has a line for each of its own among its metrics.
+func (c *cluster) wantShared(t *testing.T) {
+	t.Helper()
+	var counts map[string]int
+	defer func() { t.Logf("the partitions of each process are %v", counts) }()
+	eventually(t, appliedWithin, "the partitions are shared", func() bool {
+		counts = make(map[string]int)
+		sum, none := 0, 0
+		for _, member := range numbered("api", c.count("api")) {
+			n := partitionsOf(t, c.running[member])
+			counts[member] = n
+			sum += n
+			if n == 0 {
+				none++
+			}
+		}
+		return none == 0 && sum == 2*partitions
+	})
+}
+
+// partitionsOf is how many partitions the process consumes, by its metrics.
+func partitionsOf(t *testing.T, p *process) int {
+	t.Helper()
+	answer, err := get(p.url("admin") + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Count(string(answer.body), "payrelay_consumer_partition_lag_records{")
 }
 
 // TestLeadersLost: each of three Kafka nodes dies in its turn while webhooks come
