@@ -3,6 +3,7 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -35,6 +36,10 @@ const (
 // classified gives an error of the server its meaning, by its code or by the two
 // characters that are its class.
 func classified(err error) error {
+	var unreachable *pgconn.ConnectError
+	if errors.As(err, &unreachable) {
+		err = oneLine{err}
+	}
 	var failed *pgconn.PgError
 	if !errors.As(err, &failed) || len(failed.Code) != 5 {
 		return err
@@ -63,3 +68,10 @@ func inClass(failed *pgconn.PgError, classes ...string) bool {
 	}
 	return false
 }
+
+// oneLine is an error that says on a line of its own what each host said.
+type oneLine struct{ error }
+
+func (e oneLine) Error() string { return strings.Join(strings.Fields(e.error.Error()), " ") }
+
+func (e oneLine) Unwrap() error { return e.error }
