@@ -38,7 +38,7 @@ func describeCommand(b *strings.Builder, command *cobra.Command) {
 	if command.Hidden || command.Name() == "help" {
 		return
 	}
-	if !command.HasSubCommands() {
+	if !command.HasSubCommands() || command.HasAvailableLocalFlags() {
 		fmt.Fprintf(b, "\n## %s\n\n%s.\n", strings.TrimSuffix(command.UseLine(), " [flags]"), command.Short)
 		describeFlags(b, command)
 	}

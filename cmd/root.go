@@ -45,7 +45,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return fmt.Errorf("%w: see %s --help", err, command.CommandPath())
 	})
-	root.AddCommand(newServe(), newTopics(), newDeadLetters(), newMigrate(), newVersion(), newReference())
+	root.AddCommand(newServe(), newTopics(), newBench(), newDeadLetters(), newMigrate(), newVersion(), newReference())
 	return root
 }
 

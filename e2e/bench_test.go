@@ -1,0 +1,202 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// benchReport is a report of app bench, as far as tests look at it.
+type benchReport struct {
+	Void []string
+	Runs []struct {
+		Mode, Load string
+		Accepted   int64
+		Errors     map[string]int64
+		Ack        struct {
+			P99 float64 `json:"p99_ms"`
+		}
+		Applied struct {
+			P50 float64 `json:"p50_ms"`
+		}
+		CPU         map[string]float64 `json:"cpu_seconds_per_1000"`
+		Allocations map[string]struct{ Objects float64 }
+		Wire        map[string]struct{ To float64 } `json:"wire_bytes"`
+	}
+}
+
+func readReport(t *testing.T, path string) benchReport {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r benchReport
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestBench: each mode is measured, and its database has what was accepted.
+func TestBench(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "report.json")
+	r := runToEnd(t, nil, "bench", "--mode", "all,http+h2+unary", "--workload", "mix", "--rounds", "1", "--warm-up", "100ms",
+		"--duration", "300ms", "--concurrency", "8", "--rate", "50", "--json", path)
+	if r.code != 0 || !strings.Contains(r.stdout, "Checked: each of the ") {
+		t.Fatalf("bench ended with %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	runs := readReport(t, path).Runs
+	if want := 6 * 2; len(runs) != want {
+		t.Fatalf("%d runs, want %d", len(runs), want)
+	}
+	for _, run := range runs {
+		roles := map[string]int{"direct": 1, "kafka": 3}[run.Mode]
+		if roles == 0 {
+			roles = 2
+		}
+		if run.Accepted == 0 || len(run.Errors) > 0 || run.Applied.P50 <= 0 || len(run.CPU) != roles || len(run.Allocations) != roles {
+			t.Errorf("%+v", run)
+		}
+		if wired := len(run.Wire) > 0; wired != (run.Mode != "direct") {
+			t.Errorf("%s has on its wire: %v", run.Mode, run.Wire)
+		}
+	}
+}
+
+// underWay is a benchmark of one mode that lasts a while. Its last words are not a
+// log line, so it is no process like the others.
+type underWay struct {
+	command *exec.Cmd
+	stdout  output
+	exited  chan struct{}
+	report  string
+}
+
+func startBench(t *testing.T, more ...string) *underWay {
+	t.Helper()
+	b := &underWay{exited: make(chan struct{}), report: filepath.Join(t.TempDir(), "report.json")}
+	args := append([]string{"bench", "--mode", "protobuf", "--rounds", "1", "--json", b.report}, more...)
+	b.command = newCommand(t, nil, args...)
+	b.command.Stdout = &b.stdout
+	if err := b.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = b.command.Wait() // the exit code says it
+		close(b.exited)
+	}()
+	t.Cleanup(func() {
+		_ = b.command.Process.Kill() // its roles go with it
+		<-b.exited
+	})
+	return b
+}
+
+// await waits for its end and returns its exit code.
+func (b *underWay) await(t *testing.T) int {
+	t.Helper()
+	select {
+	case <-b.exited:
+	case <-time.After(2 * startWithin):
+		t.Fatal("the benchmark goes on")
+	}
+	return b.command.ProcessState.ExitCode()
+}
+
+// child is the process of a role that the benchmark has started.
+func (b *underWay) child(t *testing.T, role string) int {
+	t.Helper()
+	pid, begin := 0, binary+"\x00serve\x00"+role+"\x00"
+	parent := fmt.Sprintf("PPid:\t%d\n", b.command.Process.Pid)
+	eventually(t, startWithin, "the benchmark starts "+role, func() bool {
+		lines, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is well-formed
+		for _, path := range lines {
+			line, _ := os.ReadFile(path) // a process may be gone
+			status, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "status"))
+			if strings.HasPrefix(string(line), begin) && strings.Contains(string(status), parent) {
+				pid, _ = strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			}
+		}
+		return pid != 0
+	})
+	return pid
+}
+
+// awaitLoad waits until webhooks come in.
+func (b *underWay) awaitLoad(t *testing.T) {
+	t.Helper()
+	ingest := b.child(t, "ingest")
+	eventually(t, startWithin, "the ingest has connections", func() bool {
+		sockets, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", ingest)) // the pattern is well-formed
+		return len(sockets) > 40
+	})
+}
+
+// TestBenchSaysThatARoleWasKilled: whoever kills a part of the benchmark gets no
+// figures from it, and none of its processes stays behind.
+func TestBenchSaysThatARoleWasKilled(t *testing.T) {
+	for role, other := range map[string]string{"api": "ingest", "ingest": "api"} {
+		t.Run(role, func(t *testing.T) {
+			t.Parallel()
+			b := startBench(t, "--warm-up", "0s", "--duration", "60s")
+			left := b.child(t, other)
+			b.awaitLoad(t)
+			if err := syscall.Kill(b.child(t, role), syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			if code := b.await(t); code == 0 {
+				t.Error("the benchmark says that all is well")
+			}
+			for _, want := range []string{"VOID", "app serve " + role, "killed"} {
+				if !strings.Contains(b.stdout.String(), want) {
+					t.Errorf("it does not say %q:\n%s", want, b.stdout.String())
+				}
+			}
+			if r := readReport(t, b.report); len(r.Void) == 0 {
+				t.Error("its JSON does not say that it is void")
+			}
+			if err := syscall.Kill(left, 0); err != syscall.ESRCH {
+				t.Errorf("process %d was left behind: %v", left, err)
+			}
+		})
+	}
+}
+
+// TestBenchSeesAStall: an api that stands still for 20 ms of every second delays
+// 2% of what comes at a steady rate, half of it by 10 ms and more.
+func TestBenchSeesAStall(t *testing.T) {
+	b := startBench(t, "--warm-up", "0s", "--duration", "5s", "--rate", "200")
+	b.awaitLoad(t)
+	api, stalls := b.child(t, "api"), 0
+	for ticker := time.NewTicker(time.Second); ; stalls++ {
+		select {
+		case <-b.exited:
+			ticker.Stop()
+			if code := b.await(t); code != 0 || stalls < 4 {
+				t.Fatalf("it ended with %d after %d stalls:\n%s", code, stalls, b.stdout.String())
+			}
+			if p99 := readReport(t, b.report).Runs[0].Ack.P99; p99 < 10 {
+				t.Errorf("p99 is %.1f ms with %d stalls of 20 ms", p99, stalls)
+			}
+			return
+		case <-ticker.C:
+			stall(api)
+		}
+	}
+}
+
+// stall keeps a process from doing anything for 20 ms. That it may have ended by
+// then, the benchmark's own end tells.
+func stall(pid int) {
+	_ = syscall.Kill(pid, syscall.SIGSTOP)
+	<-time.After(20 * time.Millisecond)
+	_ = syscall.Kill(pid, syscall.SIGCONT)
+}

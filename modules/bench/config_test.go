@@ -1,0 +1,82 @@
+package bench
+
+import (
+	"flag"
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+func parse(t *testing.T, args ...string) (Config, error) {
+	t.Helper()
+	var c Config
+	fs := flag.NewFlagSet("test", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	c.RegisterFlags(fs)
+	if err := fs.Parse(args); err != nil {
+		return c, err
+	}
+	_, err := c.complete()
+	return c, err
+}
+
+func TestLoads(t *testing.T) {
+	for args, want := range map[string]string{
+		"":                               "64 connections",
+		"--concurrency 1,256":            "1 connections,256 connections",
+		"--rate 500":                     "500/s",
+		"--rate 500,900 --concurrency 8": "8 connections,500/s,900/s",
+		"--find-max":                     "",
+	} {
+		c, err := parse(t, strings.Fields(args)...)
+		var loads []string
+		for _, l := range c.loads() {
+			loads = append(loads, l.String())
+			if l.Duration != 5*time.Second || l.Open() && l.Connections != 256 {
+				t.Errorf("%q: %+v", args, l)
+			}
+		}
+		if got := strings.Join(loads, ","); err != nil || got != want {
+			t.Errorf("%q gives the loads %q, %v, want %q", args, got, err, want)
+		}
+	}
+}
+
+func TestWhatCannotBeDoneIsRefused(t *testing.T) {
+	for args, names := range map[string]string{
+		"--workload weddings":                     "workload",
+		"--body-bytes 12":                         "body-bytes",
+		"--concurrency 0":                         "concurrency",
+		"--concurrency many":                      "many",
+		"--rate 0":                                "rate",
+		"--connections 0":                         "connections",
+		"--duration 1ms":                          "duration",
+		"--warm-up -1s":                           "warm-up",
+		"--rounds 0":                              "rounds",
+		"--timeout 0s":                            "timeout",
+		"--p99-limit 0s":                          "p99-limit",
+		"--mode morse":                            "morse",
+		"--target nowhere":                        "target",
+		"--target-api http://127.0.0.1:1":         "target",
+		"--target http://127.0.0.1:1 --mode http": "--mode",
+		"--target http://127.0.0.1:1 --controls":  "--controls",
+	} {
+		if _, err := parse(t, strings.Fields(args)...); err == nil || !strings.Contains(err.Error(), names) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v, want one sentence that names %s", args, err, names)
+		}
+	}
+}
+
+func TestTargetIsTheOnlyVariant(t *testing.T) {
+	c, err := parse(t, "--target", "http://127.0.0.1:3001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if variants, err := c.complete(); err != nil || names(variants) != "target" {
+		t.Errorf("variants %q, %v", names(variants), err)
+	}
+	if r := newReport(c, Program{}, nil); r.Unchecked == "" {
+		t.Error("the report does not say that the result was not checked")
+	}
+}

@@ -1,0 +1,113 @@
+//go:build linux
+
+package deployment
+
+import (
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+func TestCPUOfThisProcess(t *testing.T) {
+	before := OwnCPU()
+	for begin := time.Now(); OwnCPU() < before+50*time.Millisecond; {
+		if time.Since(begin) > 20*time.Second {
+			t.Fatalf("a busy process has used %s since %s", OwnCPU(), before)
+		}
+	}
+}
+
+// A database's processes come and go: what those took that are gone counts too.
+func TestCPUOfATree(t *testing.T) {
+	before := treeCPU(os.Getpid())
+	if err := exec.Command("/bin/sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done").Run(); err != nil {
+		t.Fatal(err)
+	}
+	if used := treeCPU(os.Getpid()) - before; used < 20*time.Millisecond {
+		t.Errorf("a child that is gone counts as %s", used)
+	}
+}
+
+func TestPeakMemory(t *testing.T) {
+	peak, err := peakMemory(os.Getpid())
+	if err != nil || peak < 1<<20 || peak > 8<<30 {
+		t.Errorf("peak memory = %d, %v", peak, err)
+	}
+}
+
+func TestBytesOnTheWireAreCounted(t *testing.T) {
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = server.Close() }()
+	client, err := net.Dial("tcp", server.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	far, err := server.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = far.Close() }()
+
+	d := &Deployment{servers: map[string]string{"internal": "http://" + server.Addr().String()}}
+	before := d.Connections()
+	send(t, client, far, 70_000)
+	send(t, far, client, 300)
+	// The last acknowledgement may be under way.
+	for begin := time.Now(); ; {
+		got := d.Connections().Since(before)["internal"]
+		if got == (Traffic{To: 70_000, From: 300}) {
+			return
+		}
+		if time.Since(begin) > 10*time.Second {
+			t.Fatalf("the kernel counts %+v, want 70000 to the server and 300 from it", got)
+		}
+	}
+}
+
+func send(t *testing.T, from, to net.Conn, size int64) {
+	t.Helper()
+	sent := make(chan error, 1)
+	go func() {
+		_, err := from.Write(make([]byte, size))
+		sent <- err
+	}()
+	if _, err := io.CopyN(io.Discard, to, size); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestListenerIsFound(t *testing.T) {
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := portOf(server.Addr().String())
+	if got := listener(port); got != os.Getpid() {
+		t.Errorf("process %d listens on port %d, want this one, %d", got, port, os.Getpid())
+	}
+	_ = server.Close()
+	if got := listener(port); got != 0 {
+		t.Errorf("process %d listens on a port that is closed", got)
+	}
+}
+
+func TestPortOf(t *testing.T) {
+	for address, want := range map[string]int{
+		"127.0.0.1:80": 80, "http://127.0.0.1:3002": 3002, "[::1]:9": 9, "nowhere": 0, "": 0,
+		addressOf("postgres://u:p@db.example/x"): 5432, addressOf("postgres://u:p@db.example:99/x"): 99,
+	} {
+		if got := portOf(address); got != want {
+			t.Errorf("portOf(%q) = %d, want %d", address, got, want)
+		}
+	}
+}

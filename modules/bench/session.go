@@ -1,0 +1,156 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/payrelay/payrelay/modules/bench/deployment"
+	"github.com/payrelay/payrelay/modules/bench/load"
+	"github.com/payrelay/payrelay/modules/bench/report"
+)
+
+// session is one mode in one round, under way.
+type session struct {
+	*bench
+	variant    Variant
+	round      int
+	deployment *deployment.Deployment
+	provider   *load.Provider
+	// applied is what the deployment had applied before: one that others started
+	// has done so for a while.
+	applied float64
+}
+
+// run warms the deployment up, puts it under each load, and checks the result.
+func (s *session) run(ctx context.Context) error {
+	counts, err := s.deployment.Counts(ctx)
+	if err != nil {
+		return err
+	}
+	s.applied = counts.Applied
+	s.say("warm up")
+	if s.WarmUp > 0 {
+		s.provider.Run(ctx, load.Shape{Connections: s.warmUpConnections(), Duration: s.WarmUp})
+	}
+	for _, shape := range s.loads {
+		s.say(shape.String())
+		run, err := s.measure(ctx, shape)
+		if err != nil {
+			return err
+		}
+		s.bench.report.Runs = append(s.bench.report.Runs, run)
+	}
+	if s.FindMax {
+		if err := s.findMax(ctx); err != nil {
+			return err
+		}
+	}
+	return s.check(ctx)
+}
+
+func (s *session) say(doing string) {
+	s.progress.step(fmt.Sprintf("round %d of %d, %s: %s", s.round, s.Rounds, s.variant.Name, doing))
+}
+
+func (s *session) warmUpConnections() int {
+	most := 64
+	for _, n := range s.Concurrency {
+		most = max(most, n)
+	}
+	return most
+}
+
+// reading is what the deployment has used and done so far.
+type reading struct {
+	cpu         map[string]time.Duration
+	own         time.Duration
+	connections deployment.Connections
+	counts      *deployment.Counts
+}
+
+func (s *session) read(ctx context.Context) (reading, error) {
+	counts, err := s.deployment.Counts(ctx)
+	if err != nil {
+		return reading{}, err
+	}
+	return reading{s.deployment.CPU(), deployment.OwnCPU(), s.deployment.Connections(), counts}, nil
+}
+
+// measure puts the deployment under a load and waits until all that it accepted
+// is applied.
+func (s *session) measure(ctx context.Context, shape load.Shape) (report.Run, error) {
+	if err := s.drained(ctx); err != nil {
+		return report.Run{}, err
+	}
+	before, err := s.read(ctx)
+	if err != nil {
+		return report.Run{}, err
+	}
+	sent := s.provider.Run(ctx, shape)
+	drain, err := s.drain(ctx)
+	if err != nil {
+		return report.Run{}, err
+	}
+	after, err := s.read(ctx)
+	if err != nil {
+		return report.Run{}, err
+	}
+	run := newRun(sent, drain, before, after)
+	run.Mode, run.Load, run.Round, run.PeakMemory = s.variant.Name, shape.String(), s.round, s.deployment.PeakMemory()
+	return run, nil
+}
+
+const (
+	// pollEvery is how exactly the end of a drain is known.
+	pollEvery = 10 * time.Millisecond
+	// drainWithin is how long it may take.
+	drainWithin = 2 * time.Minute
+)
+
+// drain waits until everything accepted is applied, and says what that took.
+func (s *session) drain(ctx context.Context) (report.Drain, error) {
+	if len(s.deployment.Admins) == 0 {
+		return report.Drain{}, nil
+	}
+	accepted, begin := float64(s.provider.Accepted()), time.Now()
+	var d report.Drain
+	for first := true; ; first = false {
+		counts, err := s.deployment.Counts(ctx)
+		if err != nil {
+			return d, err
+		}
+		left := accepted - (counts.Applied - s.applied)
+		if left <= 0 {
+			break
+		}
+		if first {
+			d.Backlog = int64(left)
+		}
+		if time.Since(begin) > drainWithin {
+			return d, fmt.Errorf("%.0f of %.0f accepted webhooks were not applied within %s", left, accepted, drainWithin)
+		}
+		if err := sleep(ctx, pollEvery); err != nil {
+			return d, err
+		}
+	}
+	if d.Backlog > 0 {
+		d.Seconds = time.Since(begin).Seconds()
+		d.PerSecond = float64(d.Backlog) / d.Seconds
+	}
+	return d, nil
+}
+
+func (s *session) drained(ctx context.Context) error {
+	_, err := s.drain(ctx)
+	return err
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,58 @@
+package bench
+
+import (
+	"strings"
+	"testing"
+)
+
+func names(variants []Variant) string {
+	var names []string
+	for _, v := range variants {
+		names = append(names, v.Name)
+	}
+	return strings.Join(names, " ")
+}
+
+func TestParseVariants(t *testing.T) {
+	for _, c := range []struct {
+		modes    []string
+		controls bool
+		want     string
+	}{
+		{nil, false, "direct protobuf http grpc kafka"},
+		{[]string{"all"}, false, "direct protobuf http grpc kafka"},
+		{[]string{"grpc", "direct", "grpc"}, false, "grpc direct"},
+		{[]string{"http+unary+h2", "kafka+unary"}, false, "http+h2+unary kafka+unary"},
+		{[]string{"http", "http+unary"}, true, "http http+unary protobuf+unary grpc+unary protobuf+h2 http+h2 protobuf+h2+unary http+h2+unary"},
+	} {
+		variants, err := parseVariants(c.modes, c.controls)
+		if got := names(variants); err != nil || got != c.want {
+			t.Errorf("parseVariants(%q, %v) = %q, %v, want %q", c.modes, c.controls, got, err, c.want)
+		}
+	}
+}
+
+func TestVariantsThatThereAreNot(t *testing.T) {
+	for _, name := range []string{"smoke", "http+fast", "direct+unary", "grpc+h2", "kafka+h2", "direct+h2"} {
+		if _, err := parseVariants([]string{name}, false); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("parseVariants(%q) = %v, want an error that names it", name, err)
+		}
+	}
+}
+
+func TestEveryWireIsNamed(t *testing.T) {
+	variants, err := parseVariants(nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[string]string)
+	for _, v := range variants {
+		if other := seen[v.Wire()]; other != "" {
+			t.Errorf("%s and %s have the same wire: %s", v.Name, other, v.Wire())
+		}
+		seen[v.Wire()] = v.Name
+		if says := strings.Contains(v.Wire(), "unary"); says != v.Unary {
+			t.Errorf("the wire of %s is %q", v.Name, v.Wire())
+		}
+	}
+}
