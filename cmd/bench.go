@@ -45,11 +45,16 @@ func runBench(ctx context.Context, cfg bench.Config, out io.Writer) error {
 	return errors.Join(err, made.Print(out), save(made, cfg))
 }
 
+// save writes the files that were asked for.
 func save(made *report.Report, cfg bench.Config) error {
-	if cfg.JSON == "" {
-		return nil
+	var failures []error
+	if cfg.JSON != "" {
+		failures = append(failures, made.Write(cfg.JSON))
 	}
-	return made.Write(cfg.JSON)
+	if cfg.HTML != "" {
+		failures = append(failures, made.WritePage(cfg.HTML))
+	}
+	return errors.Join(failures...)
 }
 
 // commandLine is how to get the same figures again; a URL in it is shown without

@@ -1,0 +1,137 @@
+package report
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func writtenPage(t *testing.T, r *Report) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "report.html")
+	if err := r.WritePage(path); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// twoLoads is a sample whose modes can be plotted over the load.
+func twoLoads() *Report {
+	r := sample(1)
+	r.Loads = append(r.Loads, Load{Name: "9000/s", Connections: 256, Rate: 9000})
+	for _, run := range sample(1.5).Runs {
+		run.Load = "9000/s"
+		r.Runs = append(r.Runs, run)
+	}
+	r.Limits = []Limit{{Mode: "direct", Round: 1, Rate: 9100}, {Mode: "kafka", Round: 1, Rate: 12000}}
+	return r
+}
+
+func TestPageNeedsNoNetwork(t *testing.T) {
+	page := writtenPage(t, twoLoads())
+	if found := regexp.MustCompile(`(?i)(src|href|action)\s*=|url\(|@import|<script|<link`).FindString(page); found != "" {
+		t.Errorf("the page asks for something: %s", found)
+	}
+	for _, want := range []string{"app bench", "Some CPU", "64 connections", "9000/s", "kafka", "Kafka protocol", "each of the 60000 webhooks", "12000", "How ack p99 grows"} {
+		if !strings.Contains(strings.ToLower(page), strings.ToLower(want)) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if strings.Contains(page, "NaN") || strings.Contains(page, "Inf") || strings.Contains(page, "ZgotmplZ") {
+		t.Error("the page shows what is no number")
+	}
+}
+
+// Every plot must be one that a browser can draw.
+func TestPlotsAreWellFormed(t *testing.T) {
+	plots := regexp.MustCompile(`(?s)<svg.*?</svg>`).FindAllString(writtenPage(t, twoLoads()), -1)
+	if len(plots) < 10 {
+		t.Fatalf("the page has %d plots", len(plots))
+	}
+	for _, plot := range plots {
+		for decoder := xml.NewDecoder(strings.NewReader(plot)); ; {
+			token, err := decoder.Token()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%v in %s", err, plot)
+			}
+			if element, ok := token.(xml.StartElement); ok {
+				checkInside(t, element)
+			}
+		}
+	}
+}
+
+func checkInside(t *testing.T, element xml.StartElement) {
+	for _, a := range element.Attr {
+		var value float64
+		if _, err := fmt.Sscanf(a.Value, "%g", &value); err != nil || strings.Contains(a.Value, " ") {
+			continue
+		}
+		if value < -20 || value > linesWidth+1 || math.IsNaN(value) {
+			t.Errorf("%s has %s=%q", element.Name.Local, a.Name.Local, a.Value)
+		}
+	}
+}
+
+func TestPageSaysThatItIsVoid(t *testing.T) {
+	r := sample(1)
+	r.Void = []string{"event <7> is lost"}
+	if page := writtenPage(t, r); !strings.Contains(page, "void") || !strings.Contains(page, "event &lt;7&gt; is lost") || strings.Contains(page, "is in the database") {
+		t.Error("the page hides that its figures are void")
+	}
+	r.Void, r.Unchecked = nil, "nobody knows"
+	if page := writtenPage(t, r); !strings.Contains(page, "nobody knows") || strings.Contains(page, "is in the database") {
+		t.Error("the page hides that nothing was checked")
+	}
+}
+
+func TestScale(t *testing.T) {
+	linear := scale{low: 0, high: 200, from: 100, to: 300}
+	if got := linear.at(50); got != 150 {
+		t.Errorf("50 of 200 is at %v", got)
+	}
+	logs := scale{low: 1, high: 100, from: 0, to: 200, logarithms: true}
+	if got := logs.at(10); math.Abs(got-100) > 1e-9 {
+		t.Errorf("10 between 1 and 100 is at %v", got)
+	}
+	for _, c := range []struct {
+		scale scale
+		want  string
+	}{
+		{linear, "0 50 100 150 200"},
+		{scale{low: 0, high: 13200, to: 1}, "0 5000 10k"},
+		{scale{low: 0, high: 0.31, to: 1}, "0 0.1 0.2 0.3"},
+		{logs, "1 2 5 10 20 50 100"},
+		{scale{low: 0.5, high: 2, to: 1, logarithms: true}, "0.5 1 2"},
+		{scale{low: 0, high: 0, to: 1}, "0"},
+	} {
+		var texts []string
+		for _, tick := range c.scale.ticks() {
+			texts = append(texts, tick.Text)
+		}
+		if got := strings.Join(texts, " "); got != c.want {
+			t.Errorf("the ticks of %+v are %q, want %q", c.scale, got, c.want)
+		}
+	}
+}
+
+func TestRound(t *testing.T) {
+	for value, want := range map[float64][2]float64{3: {2, 5}, 5: {5, 5}, 0.07: {0.05, 0.1}, 1999: {1000, 2000}, 10: {10, 10}} {
+		if down, up := roundDown(value), roundUp(value); math.Abs(down-want[0]) > 1e-9 || math.Abs(up-want[1]) > 1e-9 {
+			t.Errorf("%v is between %v and %v, want %v", value, down, up, want)
+		}
+	}
+}
