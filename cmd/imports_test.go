@@ -24,11 +24,11 @@ var homes = map[string][]string{
 	"github.com/xdg-go/":            {"modules/transport"},
 	"github.com/labstack/echo":      {"modules/ingest", "modules/api"},
 	"connectrpc.com/":               {"modules/transport", "modules/api", "gen"},
-	"modernc.org/sqlite":            {"modules/store"},
-	"github.com/jackc/pgx":          {"modules/store", "e2e/servers"},
+	"modernc.org/sqlite":            {"modules/store", "e2e/chaos"},
+	"github.com/jackc/pgx":          {"modules/store", "e2e/servers", "e2e/chaos"},
 	"github.com/pressly/goose":      {"modules/store"},
-	"database/sql":                  {"modules/store"},
-	"github.com/twmb/franz-go":      {"modules/broker"},
+	"database/sql":                  {"modules/store", "e2e/chaos"},
+	"github.com/twmb/franz-go":      {"modules/broker", "e2e/chaos"},
 	"github.com/spf13/":             {"cmd"},
 	"github.com/prometheus/":        {"modules/admin", "modules/bench"},
 	"github.com/HdrHistogram/":      {"modules/bench"},
@@ -36,6 +36,9 @@ var homes = map[string][]string{
 	"github.com/sony/gobreaker":     {"modules/transport"},
 	"github.com/cenkalti/backoff":   {"modules/transport"},
 	"github.com/go-json-experiment": {"modules/ingest"},
+	// Links that can be disturbed are for tests only.
+	"github.com/Shopify/toxiproxy": {"e2e/chaos"},
+	"github.com/rs/zerolog":        {"e2e/chaos"},
 }
 
 type goPackage struct {

@@ -185,6 +185,10 @@ func freePort() int {
 	}
 }
 
+// FreeAddr is an address on loopback that nobody uses and that the system gives to
+// nobody else, for those who have to come back to theirs.
+func FreeAddr() string { return address(freePort()) }
+
 func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 func accepts(port int) bool {

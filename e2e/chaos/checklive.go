@@ -1,0 +1,88 @@
+package chaos
+
+import (
+	"net/http"
+	"slices"
+	"time"
+)
+
+const (
+	// What an idle process may need more after a run than before: connections that
+	// are kept alive for the next call, and buffers that were grown.
+	moreGoroutines = 60
+	moreHeap       = 24 << 20
+)
+
+// checkLiveness is C6.
+func (c *checker) checkLiveness() {
+	for _, complaint := range c.Complaints {
+		c.violated(Liveness, other, "%s", complaint)
+	}
+	if c.CaughtUp < 0 || c.CaughtUp > caughtUpWithin {
+		c.violated(Liveness, stuck, "what was answered 2xx was not all applied within %s", caughtUpWithin)
+	}
+	for _, f := range c.Faults {
+		if took := time.Duration(f.Ready-f.Healed) * time.Microsecond; took > readyWithin {
+			c.violated(Liveness, other, "%s after %s of %s was healed not everything was ready", took, f.Kind, f.Target)
+		}
+	}
+	for _, used := range c.Used {
+		at := slices.IndexFunc(c.Fresh, func(v Vitals) bool { return v.Process == used.Process })
+		if at < 0 {
+			continue
+		}
+		fresh := c.Fresh[at]
+		if used.Goroutines > fresh.Goroutines+fresh.Goroutines/10+moreGoroutines {
+			c.violated(Liveness, other, "%s has %d goroutines when it is idle after the run, and %d when it is new", used.Process, used.Goroutines, fresh.Goroutines)
+		}
+		if used.Heap > fresh.Heap+moreHeap {
+			c.violated(Liveness, other, "%s has %d MiB of heap when it is idle after the run, and %d MiB when it is new", used.Process, used.Heap>>20, fresh.Heap>>20)
+		}
+	}
+}
+
+// checkAnswers is C7.
+func (c *checker) checkAnswers() {
+	for i := range c.Attempts {
+		a := &c.Attempts[i]
+		took := time.Duration(a.Done-a.From) * time.Microsecond
+		if most := c.Deadline + answerSlack; took > most && took > most+c.heldUp(a) {
+			c.violated(BoundedAnswers, other, "%s was answered %d %s after %s by %s", a.Event, a.Status, a.Failure, took, a.To)
+		}
+		if w := c.sent[a.Event]; !documented(a, w) {
+			c.violated(BoundedAnswers, other, "%s was answered %d", a.Event, a.Status)
+		}
+		if a.Fault != "" {
+			c.violated(BoundedAnswers, other, "the answer %d to %s %s", a.Status, a.Event, a.Fault)
+		}
+	}
+}
+
+// documented says whether the answer is one of those that the README has.
+func documented(a *Attempt, w *Webhook) bool {
+	switch a.Status {
+	case 0, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return true
+	case http.StatusOK, http.StatusAccepted:
+		return w == nil || w.Refused == 0
+	default:
+		return w != nil && w.Refused == a.Status
+	}
+}
+
+// heldUp is for how long of an attempt nobody could have answered: the edge was
+// frozen, or the provider's own link to it was disturbed.
+func (c *checker) heldUp(a *Attempt) time.Duration {
+	var held int64
+	for _, f := range c.Faults {
+		if f.holdsUp(a.To) {
+			held += max(min(a.Done, f.Healed)-max(a.From, f.From), 0)
+		}
+	}
+	return time.Duration(held) * time.Microsecond
+}
+
+// holdsUp says whether the fault keeps an edge from answering at all.
+func (f *Fault) holdsUp(edge string) bool {
+	return f.Kind == freeze && f.Target == edge || f.Target == linkName("provider", edge)
+}

@@ -1,0 +1,152 @@
+package chaos
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// Ledger is the provider's book of what it did, written before it sends and when
+// it knows the answer, as JSON lines. It is kept by the process that tests, which
+// nobody kills. Its methods may be called concurrently.
+type Ledger struct {
+	began time.Time
+
+	mu       sync.Mutex
+	file     *os.File
+	out      *bufio.Writer
+	failed   error
+	known    map[string]bool
+	webhooks []*Webhook
+	attempts []Attempt
+}
+
+// entry is a line of the ledger: a webhook that was never sent before, the
+// beginning of an attempt, or its end.
+type entry struct {
+	Webhook *Webhook `json:"webhook,omitempty"`
+	Sends   *sending `json:"sends,omitempty"`
+	Done    *Attempt `json:"done,omitempty"`
+}
+
+type sending struct {
+	Event string `json:"event"`
+	To    string `json:"to"`
+	At    int64  `json:"at"`
+}
+
+// OpenLedger begins a ledger in a file. Times count from now.
+func OpenLedger(path string) (*Ledger, error) {
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("open the provider's ledger: %w", err)
+	}
+	return &Ledger{began: time.Now(), file: file, out: bufio.NewWriterSize(file, 1<<20), known: make(map[string]bool)}, nil
+}
+
+// Now is the time of the run, in microseconds.
+func (l *Ledger) Now() int64 { return time.Since(l.began).Microseconds() }
+
+// Sends notes that a webhook is about to be sent, and gives the attempt.
+func (l *Ledger) Sends(w *Webhook, to string) Attempt {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.known[w.Event] {
+		l.known[w.Event] = true
+		l.webhooks = append(l.webhooks, w)
+		l.write(entry{Webhook: w})
+	}
+	at := l.Now()
+	l.write(entry{Sends: &sending{w.Event, to, at}})
+	return Attempt{Event: w.Event, To: to, From: at}
+}
+
+// Done notes how an attempt ended.
+func (l *Ledger) Done(a Attempt) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a.Done = l.Now()
+	l.attempts = append(l.attempts, a)
+	l.write(entry{Done: &a})
+}
+
+func (l *Ledger) write(e entry) {
+	line, err := json.Marshal(e)
+	if err == nil {
+		_, err = l.out.Write(append(line, '\n'))
+	}
+	if err != nil && l.failed == nil {
+		l.failed = fmt.Errorf("write the provider's ledger: %w", err)
+	}
+}
+
+// Close writes what is not written yet and gives all that the ledger holds.
+func (l *Ledger) Close() ([]*Webhook, []Attempt, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.out.Flush(); err != nil && l.failed == nil {
+		l.failed = fmt.Errorf("write the provider's ledger: %w", err)
+	}
+	if err := l.file.Close(); err != nil && l.failed == nil {
+		l.failed = fmt.Errorf("close the provider's ledger: %w", err)
+	}
+	return l.webhooks, l.attempts, l.failed
+}
+
+// ReadLedger reads a ledger that was kept.
+func ReadLedger(path string) (webhooks []*Webhook, attempts []Attempt, err error) {
+	err = readLines(path, func(e entry) {
+		switch {
+		case e.Webhook != nil:
+			webhooks = append(webhooks, e.Webhook)
+		case e.Done != nil:
+			attempts = append(attempts, *e.Done)
+		}
+	})
+	return webhooks, attempts, err
+}
+
+// readLines reads a file of JSON lines.
+func readLines[T any](path string, each func(T)) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("read what a run left: %w", err)
+	}
+	defer file.Close()
+	for decoder := json.NewDecoder(bufio.NewReaderSize(file, 1<<20)); ; {
+		var line T
+		err := decoder.Decode(&line)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
+		each(line)
+	}
+}
+
+// writeLines writes a file of JSON lines.
+func writeLines[T any](path string, items []T) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("save a run: %w", err)
+	}
+	out := bufio.NewWriter(file)
+	encoder := json.NewEncoder(out)
+	for _, item := range items {
+		if err := encoder.Encode(item); err != nil {
+			_ = file.Close() // the encoder's error says what is wrong
+			return fmt.Errorf("save a run: %w", err)
+		}
+	}
+	if err := out.Flush(); err != nil {
+		_ = file.Close() // the error before says what is wrong
+		return fmt.Errorf("save a run: %w", err)
+	}
+	return file.Close()
+}

@@ -1,0 +1,237 @@
+package chaos
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Report is what came of one run.
+type Report struct {
+	Cell Cell   `json:"cell"`
+	Seed uint64 `json:"seed"`
+	// Acked is how many different webhooks were answered 2xx, Redelivered how many
+	// answers 2xx there were beyond the first of each, and Recovered how many
+	// webhooks were in effect although no attempt had been answered 2xx, so that the
+	// next one found them there.
+	Acked       int `json:"acked"`
+	Redelivered int `json:"redelivered"`
+	Recovered   int `json:"recovered"`
+	Attempts    int `json:"attempts"`
+	// Faults counts the acts of the nemesis by kind.
+	Faults map[string]int `json:"faults"`
+	// Counts has the violations by kind: lost, doubled, stuck, diverged, other.
+	Counts map[string]int `json:"counts,omitempty"`
+	// Violations are the first of them, Invariants all that were breached.
+	Violations []Violation `json:"violations,omitempty"`
+	Invariants []string    `json:"invariants,omitempty"`
+	// Slowest is the slowest answer, Ready the longest way from the healing of a
+	// fault to everything being ready, Accepting from there to the first 2xx, and
+	// CaughtUp from the last one to all being applied.
+	Slowest   time.Duration `json:"slowest"`
+	Ready     time.Duration `json:"ready"`
+	Accepting time.Duration `json:"accepting"`
+	CaughtUp  time.Duration `json:"caught_up"`
+	// Answers counts what attempts came to while there was a fault, by the fault
+	// (kind and role) and the answer.
+	Answers map[string]map[string]int `json:"answers"`
+	// Parity is a digest of each order's final state, with its disputes and dead
+	// letters.
+	Parity []uint64 `json:"-"`
+}
+
+// NewReport checks a run and sums it up.
+func NewReport(h *History, s *State) *Report {
+	r := &Report{Cell: h.Cell, Seed: h.Seed, Attempts: len(h.Attempts), CaughtUp: h.CaughtUp,
+		Faults: make(map[string]int), Counts: make(map[string]int), Answers: make(map[string]map[string]int)}
+	r.judge(Check(h, s))
+	r.countAttempts(h)
+	r.countFaults(h)
+	r.Parity = fingerprints(h, s)
+	return r
+}
+
+func (r *Report) judge(found []Violation) {
+	const shown = 5 // of each invariant
+	by := make(map[string]int)
+	for _, v := range found {
+		r.Counts[v.Kind]++
+		if by[v.Invariant]++; by[v.Invariant] <= shown {
+			r.Violations = append(r.Violations, v)
+		}
+	}
+	for invariant := range by {
+		r.Invariants = append(r.Invariants, invariant)
+	}
+	slices.Sort(r.Invariants)
+}
+
+func (r *Report) countAttempts(h *History) {
+	last := make(map[string]int64) // when the attempts so far were done
+	acked := make(map[string]bool)
+	for _, a := range h.Attempts {
+		r.Slowest = max(r.Slowest, micros(a.Done-a.From))
+		switch {
+		case a.accepted() && acked[a.Event]:
+			r.Redelivered++
+		case a.accepted():
+			acked[a.Event] = true
+			r.Acked++
+			if a.Verdict == "duplicate" && last[a.Event] != 0 && last[a.Event] <= a.From {
+				r.Recovered++
+			}
+		}
+		last[a.Event] = a.Done
+	}
+}
+
+func (r *Report) countFaults(h *History) {
+	for _, f := range h.Faults {
+		r.Faults[f.Kind]++
+		r.Ready = max(r.Ready, micros(f.Ready-f.Healed))
+		first := int64(-1)
+		for _, a := range h.Attempts {
+			if a.accepted() && a.From >= f.Healed && (first < 0 || a.Done < first) {
+				first = a.Done
+			}
+			if a.From >= f.From && a.From < f.Healed {
+				r.count(f.name(), a.outcome())
+			}
+		}
+		if first >= 0 {
+			r.Accepting = max(r.Accepting, micros(first-f.Healed))
+		}
+	}
+}
+
+func (r *Report) count(fault, answer string) {
+	if r.Answers[fault] == nil {
+		r.Answers[fault] = make(map[string]int)
+	}
+	r.Answers[fault][answer]++
+}
+
+// name is the fault without the numbers of processes.
+func (f *Fault) name() string {
+	words := strings.Fields(f.Kind + " " + f.Target)
+	for i, word := range words {
+		words[i] = strings.TrimRight(word, "-0123456789")
+	}
+	return strings.Join(words, " ")
+}
+
+// outcome is what the provider sees of an attempt.
+func (a *Attempt) outcome() string {
+	switch {
+	case a.Failure != "":
+		return a.Failure
+	case a.accepted():
+		return "2xx"
+	case a.refused():
+		return "4xx"
+	default:
+		return fmt.Sprint(a.Status)
+	}
+}
+
+func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
+
+// fingerprints are of the final states of the first orders, which every run with
+// the same seed tells alike.
+func fingerprints(h *History, s *State) []uint64 {
+	of := make(map[string][]string)
+	note := func(order string, what any) { of[order] = append(of[order], fmt.Sprintf("%+v", what)) }
+	for _, e := range s.Events {
+		// An event that came late and changed nothing is "stale" only there.
+		note(e.Says.Order, []string{e.Event, e.Digest, e.Reason})
+	}
+	for _, o := range s.Orders {
+		note(o.ID, o.Order)
+	}
+	for _, d := range s.Disputes {
+		note(d.Order, d)
+	}
+	prints := make([]uint64, h.Orders)
+	for i := range prints {
+		facts := of[orderID(i)]
+		slices.Sort(facts)
+		hash := fnv.New64a()
+		_, _ = fmt.Fprint(hash, facts) // a hash takes everything
+		prints[i] = hash.Sum64()
+	}
+	return prints
+}
+
+// CheckParity is C9: runs with the same seed end in the same state, as far as they
+// tell the same orders.
+func CheckParity(reports []*Report) []Violation {
+	var found []Violation
+	first := make(map[uint64]*Report)
+	for _, r := range reports {
+		other := first[r.Seed]
+		if other == nil {
+			first[r.Seed] = r
+			continue
+		}
+		for i := range min(len(r.Parity), len(other.Parity)) {
+			if r.Parity[i] != other.Parity[i] {
+				found = append(found, Violation{Parity, diverged, fmt.Sprintf("%s differs between %s and %s", orderID(i), other.Cell, r.Cell)})
+				break
+			}
+		}
+	}
+	return found
+}
+
+// The files of a run.
+const (
+	runFile    = "run.json"
+	ledgerFile = "ledger.jsonl"
+	faultsFile = "faults.jsonl"
+	stateFile  = "state.json"
+)
+
+// Save keeps what the checker needs beside the ledger, which is there already.
+func Save(dir string, h *History, s *State) error {
+	if err := writeLines(filepath.Join(dir, faultsFile), h.Faults); err != nil {
+		return err
+	}
+	for name, content := range map[string]any{runFile: h, stateFile: s} {
+		text, err := json.Marshal(content)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), text, 0o644)
+		}
+		if err != nil {
+			return fmt.Errorf("save a run: %w", err)
+		}
+	}
+	return nil
+}
+
+// Replay makes the report of a run again from the files that it left.
+func Replay(dir string) (*Report, error) {
+	h, s := new(History), new(State)
+	for name, into := range map[string]any{runFile: h, stateFile: s} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err == nil {
+			err = json.Unmarshal(text, into)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read what a run left: %w", err)
+		}
+	}
+	if err := readLines(filepath.Join(dir, faultsFile), func(f Fault) { h.Faults = append(h.Faults, f) }); err != nil {
+		return nil, err
+	}
+	var err error
+	h.Webhooks, h.Attempts, err = ReadLedger(filepath.Join(dir, ledgerFile))
+	if err != nil {
+		return nil, err
+	}
+	return NewReport(h, s), nil
+}

@@ -1,0 +1,74 @@
+package chaos
+
+import (
+	"path/filepath"
+	"reflect"
+	"testing"
+)
+
+// TestReplay: the files of a run give the same report as the run itself, whether
+// there is something wrong with it or not.
+func TestReplay(t *testing.T) {
+	for _, wrong := range []bool{false, true} {
+		w, dir := newWorld(50), t.TempDir()
+		w.Faults = []Fault{{Kind: kill, Target: "api-1", From: 1, Healed: 20_000, Ready: 30_000}}
+		ledger, err := OpenLedger(filepath.Join(dir, ledgerFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.tell(ledger)
+		if w.Webhooks, w.Attempts, err = ledger.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if wrong {
+			w.forget(w.find(good).Event)
+		}
+		if err := Save(dir, &w.History, &w.State); err != nil {
+			t.Fatal(err)
+		}
+		want := NewReport(&w.History, &w.State)
+		got, err := Replay(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got  %+v\nwant %+v", got, want)
+		}
+		if (len(got.Violations) > 0) != wrong {
+			t.Errorf("wrong: %t, and the violations are %v", wrong, got.Violations)
+		}
+	}
+}
+
+// tell writes what was sent and answered into a ledger.
+func (w *world) tell(ledger *Ledger) {
+	for i, a := range w.Attempts {
+		sent := ledger.Sends(w.Webhooks[i], a.To)
+		sent.Status, sent.Failure = a.Status, a.Failure
+		ledger.Done(sent)
+	}
+}
+
+func TestReportCounts(t *testing.T) {
+	w := newWorld(0)
+	webhook := Generator{1}.Order(0)[0].Webhook
+	w.send(webhook)
+	w.Attempts = []Attempt{
+		{Event: webhook.Event, To: "ingest-1", From: 100, Done: 200, Failure: "cut"},
+		{Event: webhook.Event, To: "ingest-1", From: 300, Done: 400, Status: 503},
+		{Event: webhook.Event, To: "ingest-2", From: 500, Done: 600, Status: 200, Verdict: "duplicate"},
+		{Event: webhook.Event, To: "ingest-1", From: 700, Done: 800, Status: 200, Verdict: "duplicate"},
+	}
+	w.Faults = []Fault{{Kind: kill, Target: "api-1", From: 50, Healed: 450, Ready: 550}, {Kind: latency, Target: "ingest-2 to api-1", From: 480, Healed: 510, Ready: 520}}
+	r := NewReport(&w.History, &w.State)
+	if r.Acked != 1 || r.Redelivered != 1 || r.Recovered != 1 || r.Attempts != 4 {
+		t.Errorf("acked %d, redelivered %d, recovered %d of %d attempts", r.Acked, r.Redelivered, r.Recovered, r.Attempts)
+	}
+	want := map[string]map[string]int{"kill api": {"cut": 1, "503": 1}, "latency ingest to api": {"2xx": 1}}
+	if !reflect.DeepEqual(r.Answers, want) {
+		t.Errorf("the answers are %v, want %v", r.Answers, want)
+	}
+	if r.Ready.Microseconds() != 100 || r.Accepting.Microseconds() != 290 {
+		t.Errorf("ready after %s, accepting after %s", r.Ready, r.Accepting)
+	}
+}

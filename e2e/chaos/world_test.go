@@ -1,0 +1,90 @@
+package chaos
+
+import (
+	"time"
+)
+
+// world is a run as it should be: every webhook of some orders is sent once and
+// answered, and the database holds what they amount to.
+type world struct {
+	History
+	State State
+}
+
+func newWorld(orders int) *world {
+	w := &world{History: History{Cell: Cell{Mode: HTTP, Store: SQLite, Processes: 1}, Seed: 7, Orders: orders, Deadline: edgeTimeout, CaughtUp: time.Second}}
+	for number := range orders {
+		var taken []*Webhook
+		for _, d := range (Generator{w.Seed}).Order(number) {
+			w.send(d.Webhook)
+			if d.Webhook.Refused == 0 {
+				taken = append(taken, d.Webhook)
+			}
+		}
+		w.record(orderID(number), taken)
+	}
+	return w
+}
+
+// send makes one attempt, which is answered as it should be.
+func (w *world) send(webhook *Webhook) {
+	status := 200
+	if webhook.Refused != 0 {
+		status = webhook.Refused
+	}
+	at := int64(len(w.Attempts)) * 1000
+	w.Webhooks = append(w.Webhooks, webhook)
+	w.Attempts = append(w.Attempts, Attempt{Event: webhook.Event, To: "ingest-1", From: at, Done: at + 500, Status: status})
+}
+
+func (w *world) record(order string, webhooks []*Webhook) {
+	outlook := Fold(order, webhooks)
+	w.State.Orders = append(w.State.Orders, StoredOrder{outlook.Order, int64(len(webhooks))})
+	for _, d := range outlook.Disputes {
+		w.State.Disputes = append(w.State.Disputes, d)
+	}
+	for _, webhook := range webhooks {
+		e := Event{Provider: provider, Event: webhook.Event, Says: webhook.Says, Digest: webhook.Digest(), Stored: webhook.Digest(), Verdict: "applied"}
+		if reason := outlook.Refused[webhook.Event]; reason != "" {
+			e.Verdict, e.Reason = "dead_lettered", reason
+			w.State.Letters = append(w.State.Letters, DeadLetter{Provider: provider, Event: e.Event, Digest: e.Digest, Reason: reason})
+		}
+		w.State.Events = append(w.State.Events, e)
+	}
+}
+
+// attempts are those of a webhook.
+func (w *world) attemptsOf(event string) []*Attempt {
+	var all []*Attempt
+	for i := range w.History.Attempts {
+		if a := &w.History.Attempts[i]; a.Event == event {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// forget takes the rows of an event out of the database.
+func (w *world) forget(event string) {
+	var left []Event
+	for _, e := range w.State.Events {
+		if e.Event != event {
+			left = append(left, e)
+		}
+	}
+	w.State.Events = left
+}
+
+// find is the first webhook that is as wanted.
+func (w *world) find(wanted func(*Webhook) bool) *Webhook {
+	for _, webhook := range w.Webhooks {
+		if wanted(webhook) {
+			return webhook
+		}
+	}
+	panic("the generator makes no such webhook")
+}
+
+func good(w *Webhook) bool       { return w.Refused == 0 && w.Says.Status != "" }
+func refusable(w *Webhook) bool  { return w.Refused != 0 }
+func disputable(w *Webhook) bool { return w.Says.Dispute != "" && w.Refused == 0 }

@@ -1,0 +1,33 @@
+// Package program builds the program under test and runs it as its users do: as
+// child processes with real signals, for tests and for programs that are none.
+package program
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Build compiles the program of this module to path; flags are those of go build.
+func Build(path string, flags ...string) error {
+	root, err := Root()
+	if err != nil {
+		return err
+	}
+	command := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), ".")...)
+	command.Dir = root
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the program under test: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// Root is the directory of the module that the working directory belongs to.
+func Root() (string, error) {
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the module's directory: %w", err)
+	}
+	return filepath.Dir(strings.TrimSpace(string(out))), nil
+}
