@@ -57,6 +57,7 @@ func Check(h *History, s *State) []Violation {
 		c.checkWebhook(w)
 	}
 	c.checkRecorded()
+	c.checkLetters()
 	c.checkStates()
 	c.checkLiveness()
 	c.checkAnswers()
@@ -148,9 +149,24 @@ func (c *checker) checkRecorded() {
 			c.violated(NoPhantom, other, "%s is recorded as %+v, but says %+v", e.Event, e.Says, w.Says)
 		}
 	}
+}
+
+// checkLetters is C1 of records that are no updates, and C2 of dead letters.
+func (c *checker) checkLetters() {
+	written, waiting := make(map[string]bool), make(map[string]bool)
+	for _, s := range c.Strays {
+		written[s.Digest] = true
+	}
 	for i := range c.state.Letters {
-		if l := &c.state.Letters[i]; len(c.recorded[l.Event]) == 0 {
+		l := &c.state.Letters[i]
+		if !written[l.Digest] && len(c.recorded[l.Event]) == 0 {
 			c.violated(NoPhantom, other, "the dead letter %s/%s (%s) is of no recorded event", l.Provider, l.Event, l.Reason)
+		}
+		waiting[l.Digest] = waiting[l.Digest] || l.Resolution == ""
+	}
+	for _, s := range c.Strays {
+		if s.Acked && !waiting[s.Digest] {
+			c.violated(NoLoss, lost, "a record of %s that is no update did not become a dead letter", s.Topic)
 		}
 	}
 }

@@ -25,6 +25,7 @@ var breaches = map[string]breach{
 	"dead letter without an event": {NoPhantom, other, func(w *world) {
 		w.State.Letters = append(w.State.Letters, DeadLetter{Provider: provider, Event: "nobody's"})
 	}},
+	"stray record is lost": {NoLoss, lost, func(w *world) { w.Strays[0].Digest = "another" }},
 	"never sent": {NoPhantom, other, func(w *world) {
 		w.State.Events = append(w.State.Events, Event{Provider: provider, Event: "nobody's", Verdict: "applied"})
 	}},
@@ -94,7 +95,7 @@ func TestCheckIsQuiet(t *testing.T) {
 	w.Faults = []Fault{{Kind: freeze, Target: "ingest-1", From: a.From, Healed: a.Done, Ready: a.Done}}
 	w.Attempts = append(w.Attempts, Attempt{Event: w.find(disputable).Event, To: "ingest-1", Status: 503},
 		Attempt{Event: w.find(disputable).Event, To: "ingest-1", Failure: "cut"})
-	for _, v := range Check(&w.History, &w.State) {
+	for _, v := range Check(w.History, &w.State) {
 		t.Errorf("%s: %s", v.Invariant, v.What)
 	}
 }
@@ -105,7 +106,7 @@ func TestCheckNotices(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(200)
 			b.commit(w)
-			found := Check(&w.History, &w.State)
+			found := Check(w.History, &w.State)
 			if !slices.ContainsFunc(found, func(v Violation) bool { return v.Invariant == b.invariant && v.Kind == b.kind }) {
 				t.Errorf("found %v, want %s (%s)", found, b.invariant, b.kind)
 			}
@@ -123,7 +124,7 @@ func TestUnknownIsAllowed(t *testing.T) {
 		if there {
 			w.record("unknown", []*Webhook{webhook})
 		}
-		for _, v := range Check(&w.History, &w.State) {
+		for _, v := range Check(w.History, &w.State) {
 			t.Errorf("there: %t: %s: %s", there, v.Invariant, v.What)
 		}
 	}
@@ -133,7 +134,7 @@ func TestCheckParity(t *testing.T) {
 	reports := func(change func(*world)) []*Report {
 		one, two := newWorld(30), newWorld(20)
 		change(two)
-		return []*Report{NewReport(&one.History, &one.State), NewReport(&two.History, &two.State)}
+		return []*Report{NewReport(one.History, &one.State), NewReport(two.History, &two.State)}
 	}
 	if found := CheckParity(reports(func(*world) {})); len(found) != 0 {
 		t.Errorf("equal runs differ: %v", found)
@@ -156,7 +157,7 @@ func TestCheckParity(t *testing.T) {
 func TestSlowest(t *testing.T) {
 	w := newWorld(5)
 	w.Attempts[2].Done = w.Attempts[2].From + 1_500_000
-	if r := NewReport(&w.History, &w.State); r.Slowest != 1500*time.Millisecond {
+	if r := NewReport(w.History, &w.State); r.Slowest != 1500*time.Millisecond {
 		t.Errorf("the slowest answer took %s", r.Slowest)
 	}
 }

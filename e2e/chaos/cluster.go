@@ -3,30 +3,16 @@ package chaos
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/payrelay/payrelay/e2e/program"
 	"github.com/payrelay/payrelay/e2e/servers"
 )
-
-// Servers are what a cell needs beside the program; what it does not need may be
-// missing.
-type Servers struct {
-	Postgres *servers.Postgres
-	Kafka    *servers.Kafka
-}
-
-// server is a process that is not the program's: PostgreSQL or a node of Kafka.
-type server interface {
-	Start() error
-	Stop() error
-	Kill() error
-	Freeze() error
-	Thaw() error
-}
 
 // cluster is a deployment of one cell: processes that know each other by links,
 // and their data.
@@ -35,7 +21,8 @@ type cluster struct {
 	Servers
 	binary, dir string
 	databaseURL string
-	topics      []string // flags that name the topics and the group
+	topics      []string
+	brokerAddrs []string
 
 	// members are in the sequence in which they start.
 	members []*member
@@ -62,6 +49,9 @@ func newCluster(cell Cell, s Servers, binary, dir string) (*cluster, error) {
 	if err := c.openDatabase(); err != nil {
 		return nil, err
 	}
+	if err := c.nameTopics(); err != nil {
+		return nil, err
+	}
 	return c, c.deploy()
 }
 
@@ -76,9 +66,10 @@ func (c *cluster) deploy() error {
 	}
 	if c.Broker == Apache {
 		for _, n := range c.Kafka.Nodes() {
-			brokers[fmt.Sprint("kafka-", n.ID())] = n.Addr()
+			brokers[nodeName(n)] = n.Addr()
 		}
 	}
+	c.brokerAddrs = slices.Collect(maps.Values(brokers))
 	var internal []string
 	for i := range c.apis() {
 		internal = append(internal, servers.FreeAddr())
@@ -98,9 +89,7 @@ func (c *cluster) deploy() error {
 func (c *cluster) add(name, role string, args ...string) *member {
 	m := &member{name: name, role: role, admin: servers.FreeAddr()}
 	m.args = append([]string{"serve", role, "--log-format", "json", "--admin-addr", m.admin}, args...)
-	if role != "ingest" || c.Mode == Kafka {
-		m.args = append(m.args, c.topics...)
-	}
+	m.args = append(m.args, c.topicFlags()...)
 	c.members = append(c.members, m)
 	return m
 }

@@ -68,6 +68,7 @@ type History struct {
 
 	Webhooks []*Webhook `json:"-"`
 	Attempts []Attempt  `json:"-"`
+	Strays   []Stray    `json:"-"`
 	Faults   []Fault    `json:"-"`
 }
 

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -23,6 +25,7 @@ type Ledger struct {
 	known    map[string]bool
 	webhooks []*Webhook
 	attempts []Attempt
+	strays   map[string]Stray // by digest
 }
 
 // entry is a line of the ledger: a webhook that was never sent before, the
@@ -31,6 +34,7 @@ type entry struct {
 	Webhook *Webhook `json:"webhook,omitempty"`
 	Sends   *sending `json:"sends,omitempty"`
 	Done    *Attempt `json:"done,omitempty"`
+	Stray   *Stray   `json:"stray,omitempty"`
 }
 
 type sending struct {
@@ -45,7 +49,7 @@ func OpenLedger(path string) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the provider's ledger: %w", err)
 	}
-	return &Ledger{began: time.Now(), file: file, out: bufio.NewWriterSize(file, 1<<20), known: make(map[string]bool)}, nil
+	return &Ledger{began: time.Now(), file: file, out: bufio.NewWriterSize(file, 1<<20), known: make(map[string]bool), strays: make(map[string]Stray)}, nil
 }
 
 // Now is the time of the run, in microseconds.
@@ -74,6 +78,14 @@ func (l *Ledger) Done(a Attempt) {
 	l.write(entry{Done: &a})
 }
 
+// Strays notes a record that is about to be written to a topic, or that was.
+func (l *Ledger) Strays(s Stray) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.strays[s.Digest] = s
+	l.write(entry{Stray: &s})
+}
+
 func (l *Ledger) write(e entry) {
 	line, err := json.Marshal(e)
 	if err == nil {
@@ -84,30 +96,36 @@ func (l *Ledger) write(e entry) {
 	}
 }
 
-// Close writes what is not written yet and gives all that the ledger holds.
-func (l *Ledger) Close() ([]*Webhook, []Attempt, error) {
+// Close writes what is not written yet and hands all that the ledger holds over to
+// a history.
+func (l *Ledger) Close(h *History) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	h.Webhooks, h.Attempts, h.Strays = l.webhooks, l.attempts, slices.Collect(maps.Values(l.strays))
 	if err := l.out.Flush(); err != nil && l.failed == nil {
 		l.failed = fmt.Errorf("write the provider's ledger: %w", err)
 	}
 	if err := l.file.Close(); err != nil && l.failed == nil {
 		l.failed = fmt.Errorf("close the provider's ledger: %w", err)
 	}
-	return l.webhooks, l.attempts, l.failed
+	return l.failed
 }
 
 // ReadLedger reads a ledger that was kept.
-func ReadLedger(path string) (webhooks []*Webhook, attempts []Attempt, err error) {
-	err = readLines(path, func(e entry) {
+func ReadLedger(path string, h *History) error {
+	strays := make(map[string]Stray)
+	err := readLines(path, func(e entry) {
 		switch {
 		case e.Webhook != nil:
-			webhooks = append(webhooks, e.Webhook)
+			h.Webhooks = append(h.Webhooks, e.Webhook)
 		case e.Done != nil:
-			attempts = append(attempts, *e.Done)
+			h.Attempts = append(h.Attempts, *e.Done)
+		case e.Stray != nil:
+			strays[e.Stray.Digest] = *e.Stray
 		}
 	})
-	return webhooks, attempts, err
+	h.Strays = slices.Collect(maps.Values(strays))
+	return err
 }
 
 // readLines reads a file of JSON lines.

@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"hash/fnv"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -31,6 +32,8 @@ const (
 	killWeight, terminateWeight, freezeWeight = 30, 3, 3
 	linkWeight                                = 1
 	lockWeight                                = 3
+	// A node of Kafka is away for seconds, so it is struck more rarely.
+	nodeKillWeight = 3
 )
 
 // nemesis does one thing after the other, chosen by its seed. After each it waits
@@ -39,6 +42,7 @@ type nemesis struct {
 	*cluster
 	*rand.Rand
 	ledger *Ledger
+	actors map[string]actor
 	acts   []act
 	faults []Fault
 }
@@ -46,9 +50,13 @@ type nemesis struct {
 // newNemesis can do everything that there is to do, or only what begins with one
 // of some words, such as "kill api".
 func newNemesis(c *cluster, ledger *Ledger, seed uint64, only []string) *nemesis {
-	n := &nemesis{cluster: c, Rand: rand.New(rand.NewPCG(seed, seedOf(c.Cell))), ledger: ledger}
-	for _, t := range c.targets() {
-		n.acts = append(n.acts, act{kill, t, killWeight}, act{terminate, t, terminateWeight}, act{freeze, t, freezeWeight})
+	n := &nemesis{cluster: c, Rand: rand.New(rand.NewPCG(seed, seedOf(c.Cell))), ledger: ledger, actors: c.actors()}
+	for _, name := range slices.Sorted(maps.Keys(n.actors)) {
+		if isNode(name) {
+			n.acts = append(n.acts, act{kill, name, nodeKillWeight}, act{terminate, name, 1}, act{freeze, name, 1})
+			continue
+		}
+		n.acts = append(n.acts, act{kill, name, killWeight}, act{terminate, name, terminateWeight}, act{freeze, name, freezeWeight})
 	}
 	for _, l := range c.links {
 		for _, kind := range []string{blackhole, reset, latency, slice} {
@@ -59,11 +67,20 @@ func newNemesis(c *cluster, ledger *Ledger, seed uint64, only []string) *nemesis
 		n.acts = append(n.acts, act{lock, "database", lockWeight})
 	}
 	if len(only) > 0 {
-		n.acts = slices.DeleteFunc(n.acts, func(a act) bool {
-			return !slices.ContainsFunc(only, func(words string) bool { return strings.HasPrefix(a.String(), words) })
-		})
+		n.confine(only)
 	}
 	return n
+}
+
+// confine leaves the acts that begin with one of the words, each as likely as the
+// other.
+func (n *nemesis) confine(only []string) {
+	n.acts = slices.DeleteFunc(n.acts, func(a act) bool {
+		return !slices.ContainsFunc(only, func(words string) bool { return strings.HasPrefix(a.String(), words) })
+	})
+	for i := range n.acts {
+		n.acts[i].weight = 1
+	}
 }
 
 // seedOf keeps cells from being struck in one and the same way.
@@ -71,15 +88,6 @@ func seedOf(cell Cell) uint64 {
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(cell.String())) // a hash takes everything
 	return hash.Sum64()
-}
-
-// targets are the processes that can be struck.
-func (c *cluster) targets() []string {
-	var names []string
-	for _, m := range c.members {
-		names = append(names, m.name)
-	}
-	return names
 }
 
 func (n *nemesis) choose() act {
@@ -124,31 +132,63 @@ func (n *nemesis) note(a act) {
 	n.faults = append(n.faults, Fault{Kind: a.kind, Target: a.target, From: n.ledger.Now()})
 }
 
-// strike ends a process and starts it again.
+// strike ends a process and starts it again. A node of Kafka takes its time for
+// that, and others are struck meanwhile.
 func (n *nemesis) strike(a act) {
-	n.note(a)
-	if err := n.fell(a); err != nil {
-		n.complain("%s: %v", a, err)
-	}
+	n.fell(a)
 	n.rest(n.between(0, 300*time.Millisecond))
-	n.raise(a.target)
+	if !isNode(a.target) {
+		n.raise(a.target)
+		return
+	}
+	back := make(chan struct{})
+	go func() {
+		defer close(back)
+		n.raise(a.target)
+	}()
+	for range 3 {
+		n.rest(n.between(300*time.Millisecond, 1500*time.Millisecond))
+		n.strike(act{kind: kill, target: n.victim(isMember)})
+	}
+	<-back
 }
+
+func isNode(name string) bool { return strings.HasPrefix(name, "kafka-") }
+
+func isMember(name string) bool { return !isNode(name) && name != "postgres" }
 
 func (n *nemesis) rest(d time.Duration) { pause(context.Background(), d) }
 
-func (n *nemesis) fell(a act) error {
-	m := n.member(a.target)
-	defer n.ended(m)
-	if a.kind == kill {
-		return m.process.Kill()
+func (n *nemesis) fell(a act) {
+	n.note(a)
+	end := n.actors[a.target].kill
+	if a.kind == terminate {
+		end = n.actors[a.target].terminate
 	}
-	return m.process.Terminate(stopWithin)
+	if err := end(); err != nil {
+		n.complain("%s: %v", a, err)
+	}
 }
 
 func (n *nemesis) raise(name string) {
-	if err := n.start(n.member(name)); err != nil {
+	if err := n.actors[name].start(); err != nil {
 		n.complain("start %s: %v", name, err)
 	}
+}
+
+// victim is one of those that may be killed and are as wanted; empty if there is
+// none.
+func (n *nemesis) victim(wanted func(string) bool) string {
+	var names []string
+	for _, a := range n.acts {
+		if a.kind == kill && wanted(a.target) {
+			names = append(names, a.target)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return names[n.IntN(len(names))]
 }
 
 // hold does something that lasts for a while. In half of the cases a process is
@@ -166,8 +206,12 @@ func (n *nemesis) hold(a act) {
 	}
 	killed := ""
 	if n.Float64() < 0.5 {
-		killed = n.killMeanwhile(a, lasts/2)
+		n.rest(lasts / 2)
 		lasts -= lasts / 2
+		killed = n.victim(func(name string) bool { return name != a.target && isMember(name) })
+	}
+	if killed != "" {
+		n.fell(act{kind: kill, target: killed})
 	}
 	n.rest(lasts)
 	if err := end(); err != nil {
@@ -178,45 +222,16 @@ func (n *nemesis) hold(a act) {
 	}
 }
 
-// killMeanwhile kills a member that the act does not hold itself.
-func (n *nemesis) killMeanwhile(a act, after time.Duration) string {
-	var others []string
-	for _, k := range n.acts {
-		if k.kind == kill && k.target != a.target {
-			others = append(others, k.target)
-		}
-	}
-	n.rest(after)
-	if len(others) == 0 {
-		return ""
-	}
-	k := act{kind: kill, target: others[n.IntN(len(others))]}
-	n.note(k)
-	if err := n.fell(k); err != nil {
-		n.complain("%s: %v", k, err)
-	}
-	return k.target
-}
-
 // begin starts something that lasts until end.
 func (n *nemesis) begin(a act) (end func() error, err error) {
 	switch a.kind {
 	case freeze:
-		m := n.member(a.target)
-		return m.process.Thaw, m.process.Freeze()
+		frozen := n.actors[a.target]
+		return frozen.thaw, frozen.freeze()
 	case lock:
 		return n.lockDatabase()
 	default:
 		l := n.link(a.target)
 		return l.mend, l.disturb(a.kind)
 	}
-}
-
-func (c *cluster) member(name string) *member {
-	for _, m := range c.members {
-		if m.name == name {
-			return m
-		}
-	}
-	return nil
 }

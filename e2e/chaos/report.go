@@ -228,9 +228,7 @@ func Replay(dir string) (*Report, error) {
 	if err := readLines(filepath.Join(dir, faultsFile), func(f Fault) { h.Faults = append(h.Faults, f) }); err != nil {
 		return nil, err
 	}
-	var err error
-	h.Webhooks, h.Attempts, err = ReadLedger(filepath.Join(dir, ledgerFile))
-	if err != nil {
+	if err := ReadLedger(filepath.Join(dir, ledgerFile), h); err != nil {
 		return nil, err
 	}
 	return NewReport(h, s), nil

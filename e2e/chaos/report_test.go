@@ -17,16 +17,16 @@ func TestReplay(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.tell(ledger)
-		if w.Webhooks, w.Attempts, err = ledger.Close(); err != nil {
+		if err := ledger.Close(w.History); err != nil {
 			t.Fatal(err)
 		}
 		if wrong {
 			w.forget(w.find(good).Event)
 		}
-		if err := Save(dir, &w.History, &w.State); err != nil {
+		if err := Save(dir, w.History, &w.State); err != nil {
 			t.Fatal(err)
 		}
-		want := NewReport(&w.History, &w.State)
+		want := NewReport(w.History, &w.State)
 		got, err := Replay(dir)
 		if err != nil {
 			t.Fatal(err)
@@ -47,6 +47,9 @@ func (w *world) tell(ledger *Ledger) {
 		sent.Status, sent.Failure = a.Status, a.Failure
 		ledger.Done(sent)
 	}
+	for _, stray := range w.Strays {
+		ledger.Strays(stray)
+	}
 }
 
 func TestReportCounts(t *testing.T) {
@@ -60,7 +63,7 @@ func TestReportCounts(t *testing.T) {
 		{Event: webhook.Event, To: "ingest-1", From: 700, Done: 800, Status: 200, Verdict: "duplicate"},
 	}
 	w.Faults = []Fault{{Kind: kill, Target: "api-1", From: 50, Healed: 450, Ready: 550}, {Kind: latency, Target: "ingest-2 to api-1", From: 480, Healed: 510, Ready: 520}}
-	r := NewReport(&w.History, &w.State)
+	r := NewReport(w.History, &w.State)
 	if r.Acked != 1 || r.Redelivered != 1 || r.Recovered != 1 || r.Attempts != 4 {
 		t.Errorf("acked %d, redelivered %d, recovered %d of %d attempts", r.Acked, r.Redelivered, r.Recovered, r.Attempts)
 	}

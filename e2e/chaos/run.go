@@ -66,9 +66,14 @@ func (r *run) whole(ctx context.Context) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
+	stranger, err := startStranger(ctx, r.cluster, r.ledger)
+	if err != nil {
+		return nil, err
+	}
 	r.strike(ctx, provider)
+	stranger.end()
 	r.quiesce(ctx, provider)
-	if r.history.Webhooks, r.history.Attempts, err = r.ledger.Close(); err != nil {
+	if err := r.ledger.Close(r.history); err != nil {
 		return nil, err
 	}
 	if err := r.examine(); err != nil {

@@ -7,12 +7,12 @@ import (
 // world is a run as it should be: every webhook of some orders is sent once and
 // answered, and the database holds what they amount to.
 type world struct {
-	History
+	*History
 	State State
 }
 
 func newWorld(orders int) *world {
-	w := &world{History: History{Cell: Cell{Mode: HTTP, Store: SQLite, Processes: 1}, Seed: 7, Orders: orders, Deadline: edgeTimeout, CaughtUp: time.Second}}
+	w := &world{History: &History{Cell: Cell{Mode: HTTP, Store: SQLite, Processes: 1}, Seed: 7, Orders: orders, Deadline: edgeTimeout, CaughtUp: time.Second}}
 	for number := range orders {
 		var taken []*Webhook
 		for _, d := range (Generator{w.Seed}).Order(number) {
@@ -23,6 +23,9 @@ func newWorld(orders int) *world {
 		}
 		w.record(orderID(number), taken)
 	}
+	// A record that the broker has, and one of which nobody knows.
+	w.Strays = []Stray{{"stray", "topic", true}, {"unknown", "topic", false}}
+	w.State.Letters = append(w.State.Letters, DeadLetter{Provider: "topic/0", Event: "17", Digest: "stray", Reason: "undecodable"})
 	return w
 }
 
