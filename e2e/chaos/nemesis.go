@@ -195,20 +195,16 @@ func (n *nemesis) victim(wanted func(string) bool) string {
 // killed meanwhile, which comes back when it is over.
 func (n *nemesis) hold(a act) {
 	n.note(a)
-	lasts := n.between(200*time.Millisecond, 2*time.Second)
-	if n.Float64() < 0.15 {
-		lasts += edgeTimeout // longer than anybody waits
-	}
 	end, err := n.begin(a)
 	if err != nil {
 		n.complain("%s: %v", a, err)
 		return
 	}
-	killed := ""
+	lasts, killed := n.lasts(a), ""
 	if n.Float64() < 0.5 {
-		n.rest(lasts / 2)
-		lasts -= lasts / 2
-		killed = n.victim(func(name string) bool { return name != a.target && isMember(name) })
+		n.rest(lasts * 3 / 4)
+		lasts -= lasts * 3 / 4
+		killed = n.victimOf(a)
 	}
 	if killed != "" {
 		n.fell(act{kind: kill, target: killed})
@@ -220,6 +216,27 @@ func (n *nemesis) hold(a act) {
 	if killed != "" {
 		n.raise(killed)
 	}
+}
+
+// lasts is for how long something is held: now and then longer than anybody waits.
+func (n *nemesis) lasts(a act) time.Duration {
+	if a.kind == lock {
+		return n.between(time.Second, 2500*time.Millisecond)
+	}
+	lasts := n.between(200*time.Millisecond, 2*time.Second)
+	if n.Float64() < 0.2 {
+		lasts += edgeTimeout + answerSlack
+	}
+	return lasts
+}
+
+// victimOf is who is killed while something is held: who waits for a lock, or
+// anybody who is not held.
+func (n *nemesis) victimOf(a act) string {
+	if a.kind == lock {
+		return "api-1"
+	}
+	return n.victim(func(name string) bool { return name != a.target && isMember(name) })
 }
 
 // begin starts something that lasts until end.
