@@ -40,7 +40,9 @@ func (c *client) close() { c.http.CloseIdleConnections() }
 func (c *client) post(ctx context.Context, w *Webhook) Attempt {
 	to := c.edges[int(c.next.Add(1))%len(c.edges)]
 	a := c.ledger.Sends(w, to.Name)
+	a.From = c.ledger.Now()
 	c.exchange(ctx, to.URL, w, &a)
+	a.Done = c.ledger.Now()
 	c.ledger.Done(a)
 	return a
 }

@@ -64,16 +64,15 @@ func (l *Ledger) Sends(w *Webhook, to string) Attempt {
 		l.webhooks = append(l.webhooks, w)
 		l.write(entry{Webhook: w})
 	}
-	at := l.Now()
-	l.write(entry{Sends: &sending{w.Event, to, at}})
-	return Attempt{Event: w.Event, To: to, From: at}
+	l.write(entry{Sends: &sending{w.Event, to, l.Now()}})
+	return Attempt{Event: w.Event, To: to}
 }
 
-// Done notes how an attempt ended.
+// Done notes how an attempt ended. Whoever made it has looked at the clock: to
+// write it down may take a while.
 func (l *Ledger) Done(a Attempt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a.Done = l.Now()
 	l.attempts = append(l.attempts, a)
 	l.write(entry{Done: &a})
 }

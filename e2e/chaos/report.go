@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -91,12 +92,16 @@ func (r *Report) countAttempts(h *History) {
 }
 
 func (r *Report) countFaults(h *History) {
-	for _, f := range h.Faults {
+	for i, f := range h.Faults {
 		r.Faults[f.Kind]++
 		r.Ready = max(r.Ready, micros(f.Ready-f.Healed))
+		calm := int64(math.MaxInt64) // until when nothing else is wrong
+		if i+1 < len(h.Faults) {
+			calm = h.Faults[i+1].From
+		}
 		first := int64(-1)
 		for _, a := range h.Attempts {
-			if a.accepted() && a.From >= f.Healed && (first < 0 || a.Done < first) {
+			if a.accepted() && a.From >= f.Healed && a.Done <= calm && (first < 0 || a.Done < first) {
 				first = a.Done
 			}
 			if a.From >= f.From && a.From < f.Healed {

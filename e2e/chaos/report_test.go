@@ -44,7 +44,7 @@ func TestReplay(t *testing.T) {
 func (w *world) tell(ledger *Ledger) {
 	for i, a := range w.Attempts {
 		sent := ledger.Sends(w.Webhooks[i], a.To)
-		sent.Status, sent.Failure = a.Status, a.Failure
+		sent.From, sent.Done, sent.Status, sent.Failure = a.From, a.Done, a.Status, a.Failure
 		ledger.Done(sent)
 	}
 	for _, stray := range w.Strays {
@@ -71,6 +71,7 @@ func TestReportCounts(t *testing.T) {
 	if !reflect.DeepEqual(r.Answers, want) {
 		t.Errorf("the answers are %v, want %v", r.Answers, want)
 	}
+	// Before the second fault nothing was accepted after the first.
 	if r.Ready.Microseconds() != 100 || r.Accepting.Microseconds() != 290 {
 		t.Errorf("ready after %s, accepting after %s", r.Ready, r.Accepting)
 	}

@@ -3,18 +3,47 @@ package program
 import (
 	"bytes"
 	"io"
+	"sync"
 )
 
-// lines passes on what is written and hands over each complete line of it.
+// lines passes on what is written and hands over each complete line of it. Who
+// writes does not wait for the disk: a process whose log is held up would be, too.
 type lines struct {
-	to   io.Writer
 	each func(string)
 	rest []byte
+
+	mu      sync.Mutex
+	pending []byte
+	more    chan struct{} // has an element when pending may have grown
+	written sync.WaitGroup
+}
+
+func newLines(to io.Writer, each func(string)) *lines {
+	l := &lines{each: each, more: make(chan struct{}, 1)}
+	l.written.Go(func() {
+		for range l.more {
+			// A log that cannot be written is missed by nobody but people.
+			_, _ = to.Write(l.take())
+		}
+	})
+	return l
+}
+
+func (l *lines) take() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	pending := l.pending
+	l.pending = nil
+	return pending
 }
 
 func (l *lines) Write(p []byte) (int, error) {
-	if n, err := l.to.Write(p); err != nil {
-		return n, err
+	l.mu.Lock()
+	l.pending = append(l.pending, p...)
+	l.mu.Unlock()
+	select {
+	case l.more <- struct{}{}:
+	default: // it will be seen
 	}
 	l.rest = append(l.rest, p...)
 	for {
@@ -25,4 +54,10 @@ func (l *lines) Write(p []byte) (int, error) {
 		l.each(string(line))
 		l.rest = rest
 	}
+}
+
+// close waits until all is written. Nothing may be written later.
+func (l *lines) close() {
+	close(l.more)
+	l.written.Wait()
 }

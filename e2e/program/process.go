@@ -47,13 +47,16 @@ func Start(o Options) (*Process, error) {
 	p.command = exec.Command(o.Binary, o.Args...)
 	p.command.Dir = o.Dir
 	p.command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + o.Dir, "GORACE=atexit_sleep_ms=0"}
-	p.command.Stdout, p.command.Stderr = log, &lines{to: log, each: p.read}
+	out := newLines(log, p.read)
+	p.command.Stdout, p.command.Stderr = log, out
 	if err := p.command.Start(); err != nil {
+		out.close()
 		return nil, errors.Join(fmt.Errorf("start %s: %w", o.Name, err), log.Close())
 	}
 	go func() {
 		_ = p.command.Wait() // the exit code says it
-		_ = log.Close()      // what is written was written
+		out.close()
+		_ = log.Close() // what is written was written
 		close(p.exited)
 	}()
 	return p, nil
