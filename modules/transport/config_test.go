@@ -16,7 +16,7 @@ func TestFlagsNameTheirEnvironment(t *testing.T) {
 	new(KafkaConfig).RegisterFlags(fs)
 	want := map[string]string{
 		"mode": "WEBHOOK_MODE", "batch": "WEBHOOK_BATCH",
-		"api-url": "API_BASE_URL", "api-timeout": "API_TIMEOUT", "api-retry-attempts": "API_RETRY_ATTEMPTS",
+		"api-http2": "API_HTTP2", "api-url": "API_BASE_URL", "api-timeout": "API_TIMEOUT", "api-retry-attempts": "API_RETRY_ATTEMPTS",
 		"api-retry-base-delay": "API_RETRY_BASE_DELAY", "api-retry-max-delay": "API_RETRY_MAX_DELAY",
 		"kafka-brokers": "KAFKA_BROKERS", "kafka-orders-topic": "KAFKA_ORDERS_TOPIC", "kafka-disputes-topic": "KAFKA_DISPUTES_TOPIC",
 		"kafka-group": "KAFKA_CONSUMER_GROUP", "kafka-instance-id": "KAFKA_INSTANCE_ID", "kafka-min-copies": "KAFKA_MIN_COPIES",
