@@ -30,8 +30,6 @@ type engine struct {
 	open func(ctx context.Context, url string) (database, error)
 	// shards is how many batches measured best to be committed side by side.
 	shards int
-	// divide says of an error that it is about one update of a batch.
-	divide func(error) bool
 	// file is where on this machine the data is, for an engine that only one
 	// process may use; nil for a server.
 	file func(url string) (string, error)
@@ -44,11 +42,7 @@ var engines = map[string]engine{
 	"postgresql": postgresEngine,
 }
 
-var postgresEngine = engine{
-	open:   opener(postgres.Open),
-	shards: 2,
-	divide: func(err error) bool { return errors.Is(err, postgres.ErrUnstorable) },
-}
+var postgresEngine = engine{open: opener(postgres.Open), shards: 2}
 
 func opener[D database](open func(context.Context, string) (D, error)) func(context.Context, string) (database, error) {
 	return func(ctx context.Context, url string) (database, error) {

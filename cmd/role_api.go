@@ -27,7 +27,6 @@ func applyBatch(e engine) payments.BatcherConfig {
 		MaxBatch:        512,
 		MaxWaitingBytes: 64 << 20,
 		Timeout:         30 * time.Second,
-		Divide:          e.divide,
 	}
 }
 
@@ -105,6 +104,7 @@ var errNotJoined = errors.New("the consumer is not a member of its group")
 // process can have two. A partition's batch is one already, so it goes straight
 // to the ledger.
 func (p *process) addConsumer(ctx context.Context, name string, cfg transport.KafkaConfig, role *apiRole) error {
+	cfg.Fatal = func(err error) bool { return errors.Is(err, payments.ErrMisconfigured) }
 	consumer, err := transport.NewConsumer(cfg, p.admin.Instrument(name, p.admin.Age(role.ledger)), role.ledger, p.log)
 	if err != nil {
 		return err

@@ -41,6 +41,17 @@ func unreadable(u *payrelayv1.Update, now time.Time) *DeadLetter {
 	} else {
 		detail = fmt.Sprintf("schema version %d is newer than this release, which knows up to %d", u.GetSchemaVersion(), SchemaVersion)
 	}
+	return wholeLetter(u, reason, detail, now)
+}
+
+// unstorable is the dead letter of an update with a value that the store refuses.
+func unstorable(u *payrelayv1.Update, refusal error, now time.Time) *DeadLetter {
+	return wholeLetter(u, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSTORABLE, PlainText(refusal.Error()), now)
+}
+
+// wholeLetter keeps all of an update in its payload, with a digest of that, for
+// lack of an event.
+func wholeLetter(u *payrelayv1.Update, reason payrelayv1.DeadLetterReason, detail string, now time.Time) *DeadLetter {
 	return &DeadLetter{
 		Key: readableKey(u), Digest: wholeDigest(u), Reason: reason, Detail: detail,
 		Payload: binary(u), CreatedAt: now,
@@ -50,8 +61,14 @@ func unreadable(u *payrelayv1.Update, now time.Time) *DeadLetter {
 // unreadable says that the dead letter's digest is of its payload, for lack of
 // an event that could have one.
 func (d *DeadLetter) unreadable() bool {
-	return d.Reason == payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_SCHEMA ||
-		d.Reason == payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE
+	switch d.Reason {
+	case payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_SCHEMA,
+		payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE,
+		payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSTORABLE:
+		return true
+	default:
+		return false
+	}
 }
 
 // readableKey keeps a key only as far as every store can keep it.

@@ -35,12 +35,45 @@ func NewLedger(store Store) *Ledger {
 // transaction. It refuses nothing: what is not well-formed becomes a dead
 // letter like everything else that cannot be applied, so callers that can still
 // answer somebody [Validate] first.
+//
+// Should the store refuse a value, the batch is divided until the update with
+// that value stands alone, and it becomes a dead letter too.
 func (l *Ledger) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 	b := l.newBatch(updates)
-	if err := l.commit(ctx, b); err != nil {
+	err := l.commit(ctx, b)
+	switch {
+	case err == nil:
+		return b.outcomes(), nil
+	case errors.Is(err, ErrUnstorable) && len(updates) > 1:
+		return l.divide(ctx, updates)
+	case errors.Is(err, ErrUnstorable) && len(updates) == 1:
+		return l.setAside(ctx, updates[0], err)
+	default:
 		return nil, fmt.Errorf("apply %d updates: %w", len(updates), err)
 	}
-	return b.outcomes(), nil
+}
+
+// divide applies one half after the other, so no update overtakes another.
+func (l *Ledger) divide(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	half := len(updates) / 2
+	first, err := l.Apply(ctx, updates[:half])
+	if err != nil {
+		return nil, err
+	}
+	second, err := l.Apply(ctx, updates[half:])
+	if err != nil {
+		return nil, err
+	}
+	return append(first, second...), nil
+}
+
+// setAside keeps an update that the store refuses as bytes, which it takes.
+func (l *Ledger) setAside(ctx context.Context, u *payrelayv1.Update, refusal error) ([]*payrelayv1.Outcome, error) {
+	letter := unstorable(u, refusal, l.clock())
+	if err := l.store.Commit(ctx, &Changes{DeadLetters: []*DeadLetter{letter}}); err != nil {
+		return nil, fmt.Errorf("dead-letter an update that the database refuses: %w", err)
+	}
+	return []*payrelayv1.Outcome{{Verdict: payrelayv1.Verdict_VERDICT_DEAD_LETTERED, Reason: letter.Reason}}, nil
 }
 
 // DeadLetter records a Kafka record that is not an update.

@@ -15,10 +15,18 @@ var (
 	ErrRaced = errors.New("another writer was first")
 	// ErrNotFound says that there is no such order, dispute or dead letter.
 	ErrNotFound = errors.New("not found")
+	// ErrUnstorable says that the store refuses a value of what it was given, and
+	// will refuse it again. Nothing was written.
+	ErrUnstorable = errors.New("the database refuses a value")
+	// ErrMisconfigured says that a person has to mend the database first: a wrong
+	// password, no such database, a right or a table that is missing.
+	ErrMisconfigured = errors.New("the database needs its administrator")
 )
 
 // Store keeps what the ledger decides. Every implementation passes the suite in
-// modules/store/storetest.
+// modules/store/storetest. Its errors are of one of the classes above, or such
+// that the same may succeed later: of the network, of a server that restarts or
+// has no room.
 //
 // The unit of consistency is the order with all its disputes: it has one
 // version, and whoever changes any part of it moves the version on.

@@ -41,6 +41,7 @@ const (
 	currencyMismatch = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CURRENCY_MISMATCH
 	orderMismatch    = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ORDER_MISMATCH
 	undecodable      = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE
+	unstorable       = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSTORABLE
 )
 
 // noon is when the tests' history begins, and today is the ledger's clock.

@@ -77,7 +77,8 @@ func (c *claim) fill(first *sarama.ConsumerMessage, most int) []*sarama.Consumer
 }
 
 // settle applies the updates of a batch and dead-letters its other records. It
-// returns an error only when ctx ended before all of that was done.
+// returns an error only when ctx ended before all of that was done, or a fatal
+// one.
 func (c *claim) settle(ctx context.Context, batch []*sarama.ConsumerMessage) error {
 	updates, garbage := sift(batch)
 	if len(updates) > 0 {
@@ -116,8 +117,8 @@ func (c *claim) apply(ctx context.Context, updates []*payrelayv1.Update) error {
 	return err
 }
 
-// insist tries until it succeeds or ctx ends. An attempt under way outlives ctx
-// by the grace, for it has most likely been committed already.
+// insist tries until it succeeds, fails for good or ctx ends. An attempt under
+// way outlives ctx by the grace, for it has most likely been committed already.
 func (c *claim) insist(ctx context.Context, doing string, attempt func(context.Context) error) error {
 	_, err := backoff.Retry(ctx,
 		func() (struct{}, error) {
@@ -125,7 +126,11 @@ func (c *claim) insist(ctx context.Context, doing string, attempt func(context.C
 			defer cancel()
 			bounded, cancel := context.WithTimeout(lingering, attemptTimeout)
 			defer cancel()
-			return struct{}{}, attempt(bounded)
+			err := attempt(bounded)
+			if c.fatal(err) {
+				err = backoff.Permanent(err)
+			}
+			return struct{}{}, err
 		},
 		backoff.WithBackOff(newBackOff(50*time.Millisecond, 5*time.Second)),
 		backoff.WithMaxElapsedTime(0), // for ever

@@ -50,6 +50,10 @@ type KafkaConfig struct {
 	// Unary makes the producer send one record per request, and the consumer
 	// apply one record per call. It is the opposite of Config.Batch.
 	Unary bool
+	// Fatal says of an error of the consumer's Applier that a person has to mend
+	// something first. The consumer then ends with it, for whatever starts the
+	// process again to notice. Nil says so never.
+	Fatal func(error) bool
 }
 
 // RegisterFlags declares the flags of both roles.

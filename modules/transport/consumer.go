@@ -26,7 +26,7 @@ type DeadLetters interface {
 //
 // Nothing is ever skipped. As long as the Applier fails, the batch is tried
 // again and its partition waits: an outage of the database must not turn
-// payments into dead letters.
+// payments into dead letters. What waiting does not mend ends the consumer.
 type Consumer struct {
 	cfg         KafkaConfig
 	group       sarama.ConsumerGroup
@@ -35,6 +35,7 @@ type Consumer struct {
 	log         *slog.Logger
 	joined      atomic.Bool
 	claims      sync.Map // *claim -> nothing: the partitions that are ours now
+	fail        context.CancelCauseFunc
 }
 
 // NewConsumer connects to the brokers. Run must be called once, also to release
@@ -55,10 +56,27 @@ func NewConsumer(cfg KafkaConfig, applier Applier, deadLetters DeadLetters, log 
 }
 
 // Run consumes until ctx is cancelled and the batches in hand are applied and
-// committed, for which they get a few seconds.
+// committed, for which they get a few seconds. It returns an error when the
+// Applier's is fatal.
 func (c *Consumer) Run(ctx context.Context) error {
+	running, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	c.fail = fail
 	var logged sync.WaitGroup
 	logged.Go(c.logErrors)
+	c.consume(running)
+	if err := c.group.Close(); err != nil {
+		// Offsets that could not be committed only mean that records come again.
+		c.log.Warn("kafka consumer left its group without the brokers' consent", "group", c.cfg.Group, "error", err)
+	}
+	logged.Wait()
+	if ctx.Err() == nil {
+		return fmt.Errorf("updates wait in Kafka, none is lost or skipped: %w", context.Cause(running))
+	}
+	return nil
+}
+
+func (c *Consumer) consume(ctx context.Context) {
 	pause := newBackOff(50*time.Millisecond, 5*time.Second)
 	for ctx.Err() == nil {
 		// Consume returns nil at every rebalance, to be called again.
@@ -69,13 +87,10 @@ func (c *Consumer) Run(ctx context.Context) error {
 		}
 		pause.Reset()
 	}
-	if err := c.group.Close(); err != nil {
-		// Offsets that could not be committed only mean that records come again.
-		c.log.Warn("kafka consumer left its group without the brokers' consent", "group", c.cfg.Group, "error", err)
-	}
-	logged.Wait()
-	return nil
 }
+
+// fatal says that err will not pass.
+func (c *Consumer) fatal(err error) bool { return c.cfg.Fatal != nil && c.cfg.Fatal(err) }
 
 // logErrors tells of what the library meets in the background, until the group is
 // closed.
@@ -134,7 +149,10 @@ func (s sessions) ConsumeClaim(session sarama.ConsumerGroupSession, partition sa
 	defer s.claims.Delete(c)
 	for batch := range c.batches(session.Context()) {
 		if err := c.settle(session.Context(), batch); err != nil {
-			return nil // the session ended first: the batch comes again, here or elsewhere
+			if c.fatal(err) {
+				c.fail(err)
+			}
+			return nil // the batch comes again, here or elsewhere
 		}
 		c.mark(session, batch)
 	}

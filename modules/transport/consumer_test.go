@@ -1,10 +1,12 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -22,6 +24,7 @@ type ledger struct {
 	letters []*payrelayv1.UndecodableRecord
 	tries   int
 	failing bool
+	failure error // nil is an outage
 	gate    chan struct{}
 }
 
@@ -52,10 +55,10 @@ func (l *ledger) DeadLetter(ctx context.Context, record *payrelayv1.UndecodableR
 func (l *ledger) try(ctx context.Context) error {
 	l.mu.Lock()
 	l.tries++
-	failing := l.failing
+	failing, failure := l.failing, l.failure
 	l.mu.Unlock()
 	if failing {
-		return errors.New("the database is away")
+		return cmp.Or(failure, errors.New("the database is away"))
 	}
 	if l.gate == nil {
 		return nil
@@ -382,4 +385,33 @@ func rivalsAreTold(t *testing.T, cfg KafkaConfig) {
 	log.await(t, "KAFKA_INSTANCE_ID")
 	publishAll(t, cfg, 0, 10)
 	eventually(t, "all records", func() bool { return len(l.applied()) >= 10 })
+}
+
+// What waiting does not mend is for a person to mend, who has to notice.
+func TestFatalErrorEndsTheConsumer(t *testing.T) {
+	_, cfg := startKafka(t)
+	errRights := errors.New("the database says permission denied")
+	cfg.Fatal = func(err error) bool { return errors.Is(err, errRights) }
+	publishAll(t, cfg, 0, 5)
+	publishRaw(t, cfg, []byte("garbage"))
+	l := &ledger{failing: true, failure: fmt.Errorf("apply: %w", errRights)}
+	consumer, err := NewConsumer(cfg, l, l, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := start(consumer.Run)
+	select {
+	case err := <-r.done:
+		if !errors.Is(err, errRights) || !strings.Contains(err.Error(), "none is lost or skipped") {
+			t.Errorf("Run returned %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it goes on")
+	}
+	if l.tried() != 1 || len(l.letters) != 0 || consumer.Ready() {
+		t.Errorf("%d attempts, %d dead letters, ready %v", l.tried(), len(l.letters), consumer.Ready())
+	}
+	next := &ledger{}
+	consume(t, cfg, next)
+	eventually(t, "all records", func() bool { return len(next.applied()) == 5 })
 }

@@ -233,6 +233,8 @@ const (
 	DeadLetterReason_DEAD_LETTER_REASON_ORDER_MISMATCH DeadLetterReason = 7
 	// A Kafka record that is no update, or one with missing or wrong fields.
 	DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE DeadLetterReason = 8
+	// The database refuses a value of it, whatever else it is stored with.
+	DeadLetterReason_DEAD_LETTER_REASON_UNSTORABLE DeadLetterReason = 9
 )
 
 // Enum value maps for DeadLetterReason.
@@ -247,6 +249,7 @@ var (
 		6: "DEAD_LETTER_REASON_CURRENCY_MISMATCH",
 		7: "DEAD_LETTER_REASON_ORDER_MISMATCH",
 		8: "DEAD_LETTER_REASON_UNDECODABLE",
+		9: "DEAD_LETTER_REASON_UNSTORABLE",
 	}
 	DeadLetterReason_value = map[string]int32{
 		"DEAD_LETTER_REASON_UNSPECIFIED":        0,
@@ -258,6 +261,7 @@ var (
 		"DEAD_LETTER_REASON_CURRENCY_MISMATCH":  6,
 		"DEAD_LETTER_REASON_ORDER_MISMATCH":     7,
 		"DEAD_LETTER_REASON_UNDECODABLE":        8,
+		"DEAD_LETTER_REASON_UNSTORABLE":         9,
 	}
 )
 
@@ -1069,7 +1073,7 @@ const file_payrelay_v1_relay_proto_rawDesc = "" +
 	"\x11VERDICT_DUPLICATE\x10\x02\x12\x11\n" +
 	"\rVERDICT_STALE\x10\x03\x12\x19\n" +
 	"\x15VERDICT_DEAD_LETTERED\x10\x04\x12\x12\n" +
-	"\x0eVERDICT_QUEUED\x10\x05*\xe9\x02\n" +
+	"\x0eVERDICT_QUEUED\x10\x05*\x8c\x03\n" +
 	"\x10DeadLetterReason\x12\"\n" +
 	"\x1eDEAD_LETTER_REASON_UNSPECIFIED\x10\x00\x12)\n" +
 	"%DEAD_LETTER_REASON_ILLEGAL_TRANSITION\x10\x01\x12\x1f\n" +
@@ -1079,7 +1083,8 @@ const file_payrelay_v1_relay_proto_rawDesc = "" +
 	"!DEAD_LETTER_REASON_UNKNOWN_SCHEMA\x10\x05\x12(\n" +
 	"$DEAD_LETTER_REASON_CURRENCY_MISMATCH\x10\x06\x12%\n" +
 	"!DEAD_LETTER_REASON_ORDER_MISMATCH\x10\a\x12\"\n" +
-	"\x1eDEAD_LETTER_REASON_UNDECODABLE\x10\b2\xb5\x01\n" +
+	"\x1eDEAD_LETTER_REASON_UNDECODABLE\x10\b\x12!\n" +
+	"\x1dDEAD_LETTER_REASON_UNSTORABLE\x10\t2\xb5\x01\n" +
 	"\fRelayService\x12P\n" +
 	"\vApplyUpdate\x12\x1f.payrelay.v1.ApplyUpdateRequest\x1a .payrelay.v1.ApplyUpdateResponse\x12S\n" +
 	"\fApplyUpdates\x12 .payrelay.v1.ApplyUpdatesRequest\x1a!.payrelay.v1.ApplyUpdatesResponseB\xa3\x01\n" +

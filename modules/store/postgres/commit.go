@@ -34,7 +34,9 @@ func (s *Store) send(ctx context.Context, batch *pgx.Batch) error {
 	if err := ctx.Err(); err != nil || batch.Len() == 0 {
 		return err
 	}
-	return s.ledger.SendBatch(ctx, batch).Close()
+	err := s.ledger.SendBatch(ctx, batch).Close()
+	s.leaveStandby(err)
+	return err
 }
 
 // written is what a commit sends. The orders come first, in the sequence of their

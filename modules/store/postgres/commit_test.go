@@ -6,7 +6,6 @@ import (
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
-	"github.com/payrelay/payrelay/modules/store/postgres"
 )
 
 // After a failover to a server that lagged behind, an order that was read may not
@@ -33,7 +32,7 @@ func TestUnstorableValues(t *testing.T) {
 	_, store := migrated(t)
 	letter := &payments.DeadLetter{Key: payments.Key{Provider: "p", EventID: "e"}, Detail: "a \x00 in a text", CreatedAt: trafficStart}
 	for range 2 {
-		if err := store.Commit(t.Context(), &payments.Changes{DeadLetters: []*payments.DeadLetter{letter}}); !errors.Is(err, postgres.ErrUnstorable) {
+		if err := store.Commit(t.Context(), &payments.Changes{DeadLetters: []*payments.DeadLetter{letter}}); !errors.Is(err, payments.ErrUnstorable) {
 			t.Errorf("error %v, want ErrUnstorable", err)
 		}
 	}

@@ -96,7 +96,7 @@ func (l *load) confirm(to payments.Applier, n int) {
 			return
 		}
 		l.failed.Add(1)
-		if errors.Is(err, postgres.ErrUnstorable) || errors.Is(err, postgres.ErrMisconfigured) || time.Now().After(deadline) {
+		if errors.Is(err, payments.ErrUnstorable) || errors.Is(err, payments.ErrMisconfigured) || time.Now().After(deadline) {
 			l.t.Errorf("update %d: %v", n, err)
 			return
 		}

@@ -10,16 +10,6 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// Errors that sending again does not mend. Every other error of a store is one
-// that passes: of the network, of a server that restarts or has no room.
-var (
-	// ErrMisconfigured says that a person has to mend the database: a wrong
-	// password, no such database, a right or a table that is missing.
-	ErrMisconfigured = errors.New("the database needs its administrator")
-	// ErrUnstorable says that the database refuses a value of the batch.
-	ErrUnstorable = errors.New("the database refuses a value")
-)
-
 // wonRace is the constraint of the domain that counts of rows are cast to.
 const wonRace = "another_writer_was_first"
 
@@ -31,7 +21,20 @@ const (
 	cardinalityViolation = "21000"
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
+	// readOnly comes from a server that was the primary, and is not any more.
+	readOnly = "25006"
 )
+
+// leaveStandby lets go of all connections when a server has become read-only:
+// they would outlive a failover, and only a new one is made to the server that
+// can be written to.
+func (s *Store) leaveStandby(err error) {
+	var failed *pgconn.PgError
+	if errors.As(err, &failed) && failed.Code == readOnly {
+		s.ledger.Reset()
+		s.reader.Reset()
+	}
+}
 
 // classified gives an error of the server its meaning, by its code or by the two
 // characters that are its class.
@@ -52,9 +55,9 @@ func classified(err error) error {
 	case failed.ConstraintName == wonRace:
 		return payments.ErrRaced
 	case inClass(failed, "28", "3D", "3F", "42"):
-		return fmt.Errorf("%w: %w", ErrMisconfigured, err)
+		return fmt.Errorf("%w: %w", payments.ErrMisconfigured, err)
 	case inClass(failed, "22", "23", "54"):
-		return fmt.Errorf("%w: %w", ErrUnstorable, err)
+		return fmt.Errorf("%w: %w", payments.ErrUnstorable, err)
 	default:
 		return err
 	}

@@ -75,14 +75,14 @@ func TestDeploymentFaults(t *testing.T) {
 	databaseURL, store := migrated(t)
 	u := parseURL(t, databaseURL)
 	u.Path += "_not"
-	if _, err := postgres.Open(t.Context(), u.String()); !errors.Is(err, postgres.ErrMisconfigured) {
+	if _, err := postgres.Open(t.Context(), u.String()); !errors.Is(err, payments.ErrMisconfigured) {
 		t.Errorf("a database that does not exist: %v, want ErrMisconfigured", err)
 	}
 	if _, err := store.Order(t.Context(), "o1"); !errors.Is(err, payments.ErrNotFound) {
 		t.Error(err)
 	}
 	execute(t, databaseURL, "DROP TABLE events")
-	if _, err := store.Load(t.Context(), payments.Lookup{Keys: []payments.Key{{}}}); !errors.Is(err, postgres.ErrMisconfigured) {
+	if _, err := store.Load(t.Context(), payments.Lookup{Keys: []payments.Key{{}}}); !errors.Is(err, payments.ErrMisconfigured) {
 		t.Errorf("a table that does not exist: %v, want ErrMisconfigured", err)
 	}
 }

@@ -66,5 +66,6 @@ func query[T any](ctx context.Context, s *Store, pool *pgxpool.Pool, text string
 		return nil, classified(err)
 	}
 	items, err := pgx.CollectRows(rows, scan)
+	s.leaveStandby(err)
 	return items, classified(err)
 }

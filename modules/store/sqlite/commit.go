@@ -7,8 +7,6 @@ import (
 	"fmt"
 
 	"github.com/payrelay/payrelay/modules/payments"
-	driver "modernc.org/sqlite"
-	codes "modernc.org/sqlite/lib"
 )
 
 // Commit writes the changes in one transaction, or nothing. It waits for its
@@ -33,13 +31,13 @@ func (s *Store) transact(ctx context.Context, do func(transaction) error) error 
 	ctx = context.WithoutCancel(ctx)
 	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return fmt.Errorf("begin: %w", classified(err))
 	}
 	if err := do(transaction{ctx, tx}); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
+		return fmt.Errorf("commit: %w", classified(err))
 	}
 	return nil
 }
@@ -196,15 +194,7 @@ func (b bound) exec(values ...any) (written int64, err error) {
 	switch {
 	case err == nil:
 		return result.RowsAffected()
-	case isTaken(err):
-		return 0, payments.ErrRaced
 	default:
-		return 0, err
+		return 0, classified(err)
 	}
-}
-
-func isTaken(err error) bool {
-	var failed *driver.Error
-	return errors.As(err, &failed) &&
-		(failed.Code() == codes.SQLITE_CONSTRAINT_UNIQUE || failed.Code() == codes.SQLITE_CONSTRAINT_PRIMARYKEY)
 }
