@@ -40,6 +40,14 @@ type process struct {
 // the process is stopped, if it still runs, and its log is looked at.
 func launch(t *testing.T, name string, env []string, args ...string) *process {
 	t.Helper()
+	p := spawn(t, name, env, args...)
+	t.Cleanup(p.cleanUp)
+	return p
+}
+
+// spawn is launch for a process that is to fail.
+func spawn(t *testing.T, name string, env []string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, name: name, ready: make(chan struct{}), exited: make(chan struct{}), urls: make(map[string]string)}
 	p.command = newCommand(t, env, args...)
 	p.command.Stdout, p.command.Stderr = &p.stdout, &p.stderr
@@ -52,7 +60,6 @@ func launch(t *testing.T, name string, env []string, args ...string) *process {
 		_ = p.command.Wait() // the exit code says it
 		close(p.exited)
 	}()
-	t.Cleanup(p.cleanUp)
 	return p
 }
 

@@ -81,16 +81,17 @@ func CreateDatabase(ctx context.Context, serverURL string) (databaseURL string, 
 		return "", nil, fmt.Errorf("create database: %w", err)
 	}
 	name := "payrelay_test_" + strings.ToLower(rand.Text())
-	if err := execute(ctx, serverURL, "CREATE DATABASE "+name+" ENCODING 'UTF8' TEMPLATE template0"); err != nil {
+	if err := Execute(ctx, serverURL, "CREATE DATABASE "+name+" ENCODING 'UTF8' TEMPLATE template0"); err != nil {
 		return "", nil, fmt.Errorf("create database: %w", err)
 	}
 	u.Path = "/" + name
 	return u.String(), func() error {
-		return execute(context.WithoutCancel(ctx), serverURL, "DROP DATABASE "+name+" WITH (FORCE)")
+		return Execute(context.WithoutCancel(ctx), serverURL, "DROP DATABASE "+name+" WITH (FORCE)")
 	}, nil
 }
 
-func execute(ctx context.Context, databaseURL, statement string) error {
+// Execute runs one statement on the database of a URL.
+func Execute(ctx context.Context, databaseURL, statement string) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, databaseURL)

@@ -154,3 +154,50 @@ func TestApacheKafka(t *testing.T) {
 		}
 	})
 }
+
+// A cluster as topics create wants it, which loses a node.
+func TestTopicsOfApacheKafka(t *testing.T) {
+	kafka := startApacheKafka(t, 3)
+	cfg := newTopics(t, kafka, defaultSpec())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	again, err := CreateTopics(ctx, cfg.ClusterConfig, cfg.TopicConfig, defaultSpec())
+	if err != nil || again[0].Created || again[0].Differences != nil {
+		t.Errorf("creating them again: %+v, %v", again, err)
+	}
+	cfg.MinCopies = 2
+	if warnings, err := EnsureTopics(ctx, cfg); err != nil || warnings != nil {
+		t.Errorf("a start says %q, %v", warnings, err)
+	}
+	relays(t, cfg)
+	problems := func() (all []string) {
+		reports, err := CheckTopics(ctx, cfg.ClusterConfig, cfg.TopicConfig)
+		for _, r := range reports {
+			all = append(all, r.Problems(cfg.CopiesConfig)...)
+		}
+		if err != nil {
+			all = append(all, err.Error())
+		}
+		return all
+	}
+	if found := problems(); found != nil {
+		t.Errorf("problems: %q", found)
+	}
+	if err := kafka.Nodes()[2].Kill(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the lost replicas to be noticed", func() bool {
+		found := problems()
+		return len(found) == 2 && strings.Contains(found[0], "lacks replicas of the partitions [0 1 2")
+	})
+	relays(t, cfg) // two of three are enough
+
+	others := TopicConfig{OrdersTopic: "a", DisputesTopic: "b"}
+	if _, err := CreateTopics(ctx, cfg.ClusterConfig, others, TopicSpec{Partitions: 1, Replicas: 4, MinInSync: 1}); err == nil || !strings.Contains(err.Error(), "fewer than 4 brokers") {
+		t.Errorf("more replicas than brokers: %v", err)
+	}
+	others.OrdersTopic = "not a name"
+	if _, err := CreateTopics(ctx, cfg.ClusterConfig, others, TopicSpec{Partitions: 1, Replicas: 1, MinInSync: 1}); err == nil || !strings.Contains(err.Error(), "not a name") {
+		t.Errorf("an invalid name: %v", err)
+	}
+}

@@ -1,0 +1,54 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/payrelay/payrelay/e2e/servers"
+)
+
+// TestDatabaseThatNeedsItsAdministrator: what waiting does not mend ends the
+// process, so that somebody notices. What was accepted waits in Kafka, and is
+// neither skipped nor set aside.
+func TestDatabaseThatNeedsItsAdministrator(t *testing.T) {
+	t.Parallel()
+	server := servers.Need(t, servers.PostgresVariable)[0]
+	database, drop, err := servers.CreateDatabase(t.Context(), server)
+	check(t, err)
+	t.Cleanup(func() { check(t, drop()) })
+	args := anyPorts(t.TempDir(), "--database-url", database)
+	failing := spawn(t, "serve all without a table", nil, args...)
+	t.Cleanup(func() {
+		if !failing.gone() {
+			failing.kill(t)
+		}
+	})
+	failing.awaitReady(t)
+	check(t, servers.Execute(t.Context(), database, "ALTER TABLE orders RENAME TO mislaid"))
+	hook := orderWebhook("administrator", "administrator", "created", 0, `"1.00"`, "USD")
+	if answer := mustPost(t, failing.url("ingest")+hook.path, hook.body); answer.status != 202 {
+		t.Fatalf("answered %s", answer)
+	}
+	select {
+	case <-failing.exited:
+	case <-time.After(appliedWithin):
+		t.Fatal("it goes on without a table")
+	}
+	said := failing.stderr.String()
+	if code := failing.command.ProcessState.ExitCode(); code != 1 || !strings.Contains(said, "app: consumer: ") ||
+		!strings.Contains(said, "none is lost or skipped") || !strings.Contains(said, `relation "orders" does not exist`) {
+		t.Errorf("exit code %d: %s", code, failing.stderr.tail())
+	}
+
+	check(t, servers.Execute(t.Context(), database, "ALTER TABLE mislaid RENAME TO orders"))
+	mended := launch(t, "serve all", nil, args...)
+	mended.awaitReady(t)
+	eventually(t, appliedWithin, "the order is there", func() bool {
+		answer, err := get(mended.url("api") + "/orders/administrator")
+		return err == nil && answer.status == 200
+	})
+	if r := runToEnd(t, nil, "deadletters", "list", "--database-url", database); r.code != 0 || strings.Count(r.stdout, "\n") != 1 {
+		t.Errorf("dead letters: %s%s", r.stdout, r.stderr)
+	}
+}
