@@ -11,4 +11,7 @@ var LedgerStatements = []string{
 
 func (s *Store) LedgerPool() *pgxpool.Pool { return s.ledger }
 
+// Pools are all that write.
+func (s *Store) Pools() []*pgxpool.Pool { return []*pgxpool.Pool{s.ledger, s.reader} }
+
 var Dialect = dialect

@@ -32,16 +32,12 @@ func RunCopies(t *testing.T, create func(t *testing.T) Copier) {
 		{"Events", eventsAreKeptExactly},
 		{"Bodies", bodiesAreKept},
 		{"DeadLetters", lettersAreKeptExactly},
-		{"SettledDeadLetters", openAgain},
 		{"DiscardedDeadLetters", discardedStaySo},
 		{"AwkwardText", awkwardText},
-		{"Shells", shells},
 		{"RefusedDispute", refusedDispute},
-		{"LateUpdates", lateUpdates},
 		{"RefutedAndReapplied", refutedAndReapplied},
 		{"Refusals", refusals},
 		{"UndecodableRecords", undecodableRecords},
-		{"Replays", replayFits},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			copied(t, create(t), func(source *db) { test.leave(t, source) })

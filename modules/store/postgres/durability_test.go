@@ -1,0 +1,49 @@
+package postgres_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/payrelay/payrelay/modules/store/postgres"
+)
+
+// What an administrator set for a database or a user does not make commits lazy.
+func TestDefaultsDoNotMakeCommitsLazy(t *testing.T) {
+	databaseURL, _ := migrated(t)
+	for _, whose := range []string{"DATABASE %I", "ROLE CURRENT_USER IN DATABASE %I"} {
+		execute(t, databaseURL, "DO $$ BEGIN EXECUTE format('ALTER "+whose+" SET synchronous_commit = off', current_database()); END $$")
+		withConnection(t, databaseURL, func(conn *pgx.Conn) error {
+			var setting string
+			err := conn.QueryRow(t.Context(), "SHOW synchronous_commit").Scan(&setting)
+			if setting != "off" {
+				t.Errorf("%s: the default is %s, so the test shows nothing", whose, setting)
+			}
+			return err
+		})
+		for _, pool := range open(t, databaseURL).Pools() {
+			var setting string
+			if err := pool.QueryRow(t.Context(), "SHOW synchronous_commit").Scan(&setting); err != nil || setting != "on" {
+				t.Errorf("%s: synchronous_commit is %q (%v), want on", whose, setting, err)
+			}
+		}
+	}
+}
+
+// A server that may lose what it confirmed is refused by what it says itself.
+func TestServersThatForgetAreRefused(t *testing.T) {
+	server := ownServer(t)
+	for _, name := range []string{"fsync", "full_page_writes"} {
+		configure(t, server.URL(), name, "off")
+		store, err := postgres.Open(t.Context(), server.URL())
+		if err == nil {
+			_ = store.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is off: error %v, want one that names it", name, err)
+		}
+		configure(t, server.URL(), name, "on")
+	}
+	open(t, server.URL())
+}
