@@ -78,16 +78,23 @@ func Matrix() []Cell {
 	return cells
 }
 
+// Limits are what a run is held to.
+type Limits struct {
+	// Answer is within which every webhook has to be answered.
+	Answer time.Duration `json:"answer"`
+	// Ready is how soon after the healing of a fault everything has to be ready.
+	Ready time.Duration `json:"ready"`
+}
+
+// Strict is what payrelay promises, on a machine that is not busy with other things:
+// an answer within the deadline of the edge and a second, and readiness in five.
+var Strict = Limits{Answer: edgeTimeout + time.Second, Ready: 5 * time.Second}
+
 const (
 	// edgeTimeout is within which the edge has to answer, by its configuration;
 	// wireTimeout is within which it gives up on the wire.
 	edgeTimeout = 3 * time.Second
 	wireTimeout = 2500 * time.Millisecond
-	// answerSlack is what an answer may take longer than that.
-	answerSlack = time.Second
-	// readyWithin is how soon after the healing of a fault everything has to be
-	// ready again.
-	readyWithin = 5 * time.Second
 	// caughtUpWithin is how soon all that was answered 2xx has to be applied.
 	caughtUpWithin = 60 * time.Second
 	// stopWithin is the promise for a clean stop.

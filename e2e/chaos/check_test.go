@@ -61,7 +61,7 @@ var breaches = map[string]breach{
 	"late to catch up":        {Liveness, stuck, func(w *world) { w.CaughtUp = caughtUpWithin + 1 }},
 	"complaint":               {Liveness, other, func(w *world) { w.Complaints = []string{"api-1 stopped with exit code 1"} }},
 	"slow to be ready": {Liveness, other, func(w *world) {
-		w.Faults = []Fault{{Kind: kill, Target: "api-1", From: 1, Healed: 2, Ready: 2 + readyWithin.Microseconds() + 1}}
+		w.Faults = []Fault{{Kind: kill, Target: "api-1", From: 1, Healed: 2, Ready: 2 + Strict.Ready.Microseconds() + 1}}
 	}},
 	"goroutines leak": {Liveness, other, func(w *world) {
 		w.Fresh, w.Used = []Vitals{{"api-1", 30, 1 << 20}}, []Vitals{{"api-1", 30 + 3 + moreGoroutines + 1, 1 << 20}}
@@ -75,11 +75,11 @@ var breaches = map[string]breach{
 	}},
 	"late answer": {BoundedAnswers, other, func(w *world) {
 		a := w.attemptsOf(w.find(good).Event)[0]
-		a.Done = a.From + (edgeTimeout + answerSlack).Microseconds() + 1
+		a.Done = a.From + Strict.Answer.Microseconds() + 1
 	}},
 	"late answer, while another edge was frozen": {BoundedAnswers, other, func(w *world) {
 		a := w.attemptsOf(w.find(good).Event)[0]
-		a.Done = a.From + (edgeTimeout + answerSlack).Microseconds() + 1
+		a.Done = a.From + Strict.Answer.Microseconds() + 1
 		w.Faults = []Fault{{Kind: freeze, Target: "ingest-2", From: a.From, Healed: a.Done, Ready: a.Done}}
 	}},
 	"no Retry-After": {BoundedAnswers, other, func(w *world) { w.attemptsOf(w.find(good).Event)[0].Fault = "has no Retry-After" }},
@@ -91,7 +91,7 @@ func TestCheckIsQuiet(t *testing.T) {
 	w := newWorld(200)
 	w.Fresh, w.Used = []Vitals{{"api-1", 30, 1 << 20}}, []Vitals{{"api-1", 30 + moreGoroutines, moreHeap}}
 	a := w.attemptsOf(w.find(good).Event)[0]
-	a.Done = a.From + (edgeTimeout + answerSlack).Microseconds() + 1
+	a.Done = a.From + Strict.Answer.Microseconds() + 1
 	w.Faults = []Fault{{Kind: freeze, Target: "ingest-1", From: a.From, Healed: a.Done, Ready: a.Done}}
 	w.Attempts = append(w.Attempts, Attempt{Event: w.find(disputable).Event, To: "ingest-1", Status: 503},
 		Attempt{Event: w.find(disputable).Event, To: "ingest-1", Failure: "cut"})

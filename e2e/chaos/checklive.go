@@ -22,7 +22,7 @@ func (c *checker) checkLiveness() {
 		c.violated(Liveness, stuck, "what was answered 2xx was not all applied within %s", caughtUpWithin)
 	}
 	for _, f := range c.Faults {
-		if took := time.Duration(f.Ready-f.Healed) * time.Microsecond; took > readyWithin {
+		if took := time.Duration(f.Ready-f.Healed) * time.Microsecond; took > c.Limits.Ready {
 			c.violated(Liveness, other, "%s after %s of %s was healed not everything was ready", took, f.Kind, f.Target)
 		}
 	}
@@ -46,7 +46,7 @@ func (c *checker) checkAnswers() {
 	for i := range c.Attempts {
 		a := &c.Attempts[i]
 		took := time.Duration(a.Done-a.From) * time.Microsecond
-		if most := c.Deadline + answerSlack; took > most && took > most+c.heldUp(a) {
+		if took > c.Limits.Answer && took > c.Limits.Answer+c.heldUp(a) {
 			c.violated(BoundedAnswers, other, "%s was answered %d %s after %s by %s", a.Event, a.Status, a.Failure, took, a.To)
 		}
 		if w := c.sent[a.Event]; !documented(a, w) {

@@ -46,16 +46,18 @@ func newCluster(cell Cell, s Servers, binary, dir string) (*cluster, error) {
 	if err := os.MkdirAll(c.data(), 0o700); err != nil {
 		return nil, fmt.Errorf("make a place for the data: %w", err)
 	}
-	if err := c.openDatabase(); err != nil {
-		return nil, err
+	for _, prepare := range []func() error{c.openDatabase, c.nameTopics, c.deploy} {
+		if err := prepare(); err != nil {
+			return nil, errors.Join(err, c.close())
+		}
 	}
-	if err := c.nameTopics(); err != nil {
-		return nil, err
-	}
-	return c, c.deploy()
+	return c, nil
 }
 
-func (c *cluster) data() string { return filepath.Join(c.dir, "data") }
+// DataDir is where in its directory a run has what the program keeps.
+const DataDir = "data"
+
+func (c *cluster) data() string { return filepath.Join(c.dir, DataDir) }
 
 // deploy decides who is there and who is reached by which link; nothing runs yet.
 func (c *cluster) deploy() error {

@@ -1,8 +1,6 @@
 package chaos
 
-import (
-	"time"
-)
+import "time"
 
 // Attempt is one sending of a webhook. Times are microseconds since the run began.
 type Attempt struct {
@@ -52,9 +50,8 @@ type History struct {
 	Cell Cell   `json:"cell"`
 	Seed uint64 `json:"seed"`
 	// Orders is how many orders were told, the first of the generator.
-	Orders int `json:"orders"`
-	// Deadline is within which every answer has to come.
-	Deadline time.Duration `json:"deadline"`
+	Orders int    `json:"orders"`
+	Limits Limits `json:"limits"`
 	// CaughtUp is how long after the last healing everything was applied; below 0
 	// if it never was.
 	CaughtUp time.Duration `json:"caught_up"`

@@ -119,11 +119,23 @@ func (n *nemesis) episode(a act) {
 		n.hold(a)
 	}
 	healed := n.ledger.Now()
-	if err := n.awaitMembers(2 * readyWithin); err != nil {
+	if err := n.awaitMembers(startWithin); err != nil {
 		n.complain("after %s: %v", a, err)
+		n.raiseDead()
 	}
 	for i := range n.faults[first:] {
 		n.faults[first+i].Healed, n.faults[first+i].Ready = healed, n.ledger.Now()
+	}
+}
+
+// raiseDead starts those that ended by themselves, as whoever runs them would.
+func (n *nemesis) raiseDead() {
+	for _, m := range n.members {
+		select {
+		case <-m.process.Exited():
+			n.raise(m.name)
+		default:
+		}
 	}
 }
 
@@ -225,7 +237,7 @@ func (n *nemesis) lasts(a act) time.Duration {
 	}
 	lasts := n.between(200*time.Millisecond, 2*time.Second)
 	if n.Float64() < 0.2 {
-		lasts += edgeTimeout + answerSlack
+		lasts += Strict.Answer
 	}
 	return lasts
 }

@@ -63,6 +63,13 @@ func (p *Provider) Finish() (orders, unanswered int) {
 	return int(p.orders.Load()), p.open
 }
 
+// wait is for a provider that was told to end by its context; there may be none.
+func (p *Provider) wait() {
+	if p != nil {
+		p.senders.Wait()
+	}
+}
+
 func (p *Provider) send(ctx context.Context) {
 	var giveUp time.Time
 	for ctx.Err() == nil {

@@ -22,6 +22,8 @@ type Options struct {
 	Duration time.Duration
 	Acked    int64
 	Kills    int
+	// Limits are what the run is held to.
+	Limits Limits
 	// Only, if set, is what the nemesis does: acts that begin with one of these
 	// words, such as "kill api".
 	Only []string
@@ -41,8 +43,12 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Options: o, cluster: c, ledger: ledger, history: &History{Cell: o.Cell, Seed: o.Seed, Deadline: edgeTimeout}}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := &run{Options: o, cluster: c, ledger: ledger, history: &History{Cell: o.Cell, Seed: o.Seed, Limits: o.Limits}}
 	state, err := r.whole(ctx)
+	cancel()
+	r.provider.wait()
 	if err := errors.Join(err, c.close()); err != nil {
 		return nil, fmt.Errorf("run %s with seed %d: %w", o.Cell, o.Seed, err)
 	}
@@ -55,24 +61,24 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 
 type run struct {
 	Options
-	cluster *cluster
-	ledger  *Ledger
-	history *History
+	cluster  *cluster
+	ledger   *Ledger
+	history  *History
+	provider *Provider
 }
 
 // whole is the run from the first process to the final state.
 func (r *run) whole(ctx context.Context) (*State, error) {
-	provider, err := r.begin(ctx)
-	if err != nil {
+	if err := r.begin(ctx); err != nil {
 		return nil, err
 	}
 	stranger, err := startStranger(ctx, r.cluster, r.ledger)
 	if err != nil {
 		return nil, err
 	}
-	r.strike(ctx, provider)
+	r.strike(ctx)
 	stranger.end()
-	r.quiesce(ctx, provider)
+	r.quiesce(ctx)
 	if err := r.ledger.Close(r.history); err != nil {
 		return nil, err
 	}
@@ -87,18 +93,18 @@ func (r *run) whole(ctx context.Context) (*State, error) {
 const lateStart = 300 * time.Millisecond
 
 // begin starts the edge first, and the api role when webhooks are under way.
-func (r *run) begin(ctx context.Context) (*Provider, error) {
+func (r *run) begin(ctx context.Context) error {
 	for _, role := range []string{"broker", "ingest"} {
 		if err := r.cluster.startRole(role); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	provider := StartProvider(ctx, Generator{r.Seed}, r.ledger, r.cluster.edges())
+	r.provider = StartProvider(ctx, Generator{r.Seed}, r.ledger, r.cluster.edges())
 	pause(ctx, lateStart)
 	if err := r.cluster.startRole("api"); err != nil {
-		return nil, err
+		return err
 	}
-	return provider, r.cluster.awaitMembers(startWithin)
+	return r.cluster.awaitMembers(startWithin)
 }
 
 // startRole starts the processes of a role and waits for them.
@@ -119,17 +125,33 @@ func (c *cluster) startRole(role string) error {
 
 // strike lets the nemesis work, for as long as was asked for. It begins with the
 // api role, which has just started and has nothing committed yet.
-func (r *run) strike(ctx context.Context, p *Provider) {
+func (r *run) strike(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 4*r.Duration)
 	defer cancel()
 	n := newNemesis(r.cluster, r.ledger, r.Seed, r.Only)
 	began := time.Now()
 	n.episode(act{kind: kill, target: "api-1"})
-	for ctx.Err() == nil && (time.Since(began) < r.Duration || p.Acked() < r.Acked || n.killed() < r.Kills) {
+	for ctx.Err() == nil && (time.Since(began) < r.Duration || r.provider.Acked() < r.Acked || n.killed() < r.Kills) {
 		n.episode(n.choose())
-		pause(ctx, n.between(50*time.Millisecond, 600*time.Millisecond))
+		r.awaitLoad(ctx)
+		pause(ctx, n.between(50*time.Millisecond, 500*time.Millisecond))
 	}
 	r.history.Faults = n.faults
+}
+
+const (
+	// underLoad is how many webhooks are acknowledged between two faults: to strike
+	// what does not work yet shows little.
+	underLoad = 100
+	// loadWithin is how long they are waited for.
+	loadWithin = 3 * time.Second
+)
+
+func (r *run) awaitLoad(ctx context.Context) {
+	want, deadline := r.provider.Acked()+underLoad, time.Now().Add(loadWithin)
+	for r.provider.Acked() < want && time.Now().Before(deadline) && ctx.Err() == nil {
+		pause(ctx, 20*time.Millisecond)
+	}
 }
 
 func (n *nemesis) killed() (kills int) {
@@ -142,10 +164,10 @@ func (n *nemesis) killed() (kills int) {
 }
 
 // quiesce waits until everything is answered and applied.
-func (r *run) quiesce(ctx context.Context, p *Provider) {
+func (r *run) quiesce(ctx context.Context) {
 	healed := time.Now()
 	var unanswered int
-	if r.history.Orders, unanswered = p.Finish(); unanswered > 0 {
+	if r.history.Orders, unanswered = r.provider.Finish(); unanswered > 0 {
 		r.cluster.complain("%d webhooks were not answered for good within %s after the last fault", unanswered, drainWithin)
 	}
 	if err := r.awaitApplied(ctx); err != nil {

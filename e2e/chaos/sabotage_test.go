@@ -62,7 +62,7 @@ func sabotaged(t *testing.T, s sabotage, postgres *servers.Postgres) *Report {
 	dir := t.TempDir()
 	r, err := Run(t.Context(), Options{
 		Cell: s.cell, Seed: max(s.seed, 1), Binary: build(t, "-overlay", overlay(t, s.edits)), Dir: dir, Servers: Servers{Postgres: postgres},
-		Duration: 8 * time.Second, Acked: shortAcked / 4, Kills: 0, Only: s.only,
+		Duration: 8 * time.Second, Acked: shortAcked / 4, Only: s.only, Limits: Strict,
 	})
 	if err != nil {
 		t.Fatal(err)

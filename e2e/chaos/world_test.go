@@ -12,7 +12,7 @@ type world struct {
 }
 
 func newWorld(orders int) *world {
-	w := &world{History: &History{Cell: Cell{Mode: HTTP, Store: SQLite, Processes: 1}, Seed: 7, Orders: orders, Deadline: edgeTimeout, CaughtUp: time.Second}}
+	w := &world{History: &History{Cell: Cell{Mode: HTTP, Store: SQLite, Processes: 1}, Seed: 7, Orders: orders, Limits: Strict, CaughtUp: time.Second}}
 	for number := range orders {
 		var taken []*Webhook
 		for _, d := range (Generator{w.Seed}).Order(number) {

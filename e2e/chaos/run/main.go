@@ -37,7 +37,7 @@ func main() {
 	flag.DurationVar(&o.duration, "duration", 30*time.Minute, "strike for this long in all, starts and checks come on top")
 	flag.Uint64Var(&o.seed, "seed", 1, "make up the webhooks and the faults from this number")
 	flag.StringVar(&o.cells, "cells", "", "run only the cells whose name contains this, such as kafka/ or postgres")
-	flag.StringVar(&o.dir, "dir", "", "keep data, logs and ledgers here; by default in a temporary directory, which stays if something is wrong")
+	flag.StringVar(&o.dir, "dir", "", "keep data, logs and ledgers in this directory; by default in a temporary one, which stays if something is wrong")
 	flag.IntVar(&o.nodes, "kafka-nodes", 3, "run a Kafka of this many nodes")
 	flag.StringVar(&o.replay, "replay", "", "check again what a run left in this directory")
 	flag.Parse()
@@ -63,21 +63,32 @@ func run(ctx context.Context, o options) error {
 	if len(cells) == 0 {
 		return fmt.Errorf("no cell is called %q", o.cells)
 	}
-	if o.dir == "" {
-		dir, err := os.MkdirTemp("", "payrelay-chaos-")
-		if err != nil {
-			return fmt.Errorf("make a directory: %w", err)
-		}
-		o.dir = dir
+	if o.dir != "" {
+		return runIn(ctx, o, cells)
 	}
-	reports, err := runAll(ctx, o, cells)
+	dir, err := os.MkdirTemp("", "payrelay-chaos-")
 	if err != nil {
+		return fmt.Errorf("make a directory: %w", err)
+	}
+	o.dir = dir
+	if err := runIn(ctx, o, cells); err != nil {
 		return err
 	}
-	if err := conclude(reports); err != nil {
+	return os.RemoveAll(dir)
+}
+
+func runIn(ctx context.Context, o options, cells []chaos.Cell) error {
+	if err := os.MkdirAll(o.dir, 0o755); err != nil {
+		return fmt.Errorf("make a directory: %w", err)
+	}
+	reports, err := runAll(ctx, o, cells)
+	if err == nil {
+		err = conclude(reports)
+	}
+	if err != nil {
 		return fmt.Errorf("%w; see %s", err, o.dir)
 	}
-	return os.RemoveAll(o.dir)
+	return nil
 }
 
 func chosen(word string) []chaos.Cell {
@@ -105,16 +116,29 @@ func runAll(ctx context.Context, o options, cells []chaos.Cell) (reports []*chao
 			return reports, nil
 		}
 		fmt.Printf("%d of %d: %s\n", i+1, len(cells), cell)
-		r, err := chaos.Run(ctx, chaos.Options{Cell: cell, Seed: o.seed, Binary: binary, Servers: servers,
-			Dir: filepath.Join(o.dir, strings.ReplaceAll(cell.String(), "/", "-")), Duration: o.duration / time.Duration(len(cells))})
+		dir := filepath.Join(o.dir, strings.ReplaceAll(cell.String(), "/", "-"))
+		r, err := chaos.Run(ctx, chaos.Options{Cell: cell, Seed: o.seed, Binary: binary, Servers: servers, Limits: chaos.Strict,
+			Dir: dir, Duration: o.duration / time.Duration(len(cells))})
 		if err != nil {
 			return reports, err
 		}
 		fmt.Println(r)
 		show(r.Violations)
 		reports = append(reports, r)
+		if err := tidy(dir, r); err != nil {
+			return reports, err
+		}
 	}
 	return reports, nil
+}
+
+// tidy leaves of a run that was as it should be what it can be replayed from, and
+// of any other run all.
+func tidy(dir string, r *chaos.Report) error {
+	if len(r.Violations) > 0 {
+		return nil
+	}
+	return os.RemoveAll(filepath.Join(dir, chaos.DataDir))
 }
 
 func show(found []chaos.Violation) {
