@@ -45,6 +45,13 @@ func TestSabotage(t *testing.T) {
 	t.Logf("\n%s", strings.Join(table, "\n"))
 }
 
+// TestSabotagesApply: what is to be broken is still there.
+func TestSabotagesApply(t *testing.T) {
+	for _, s := range sabotages {
+		t.Run(s.name, func(t *testing.T) { overlay(t, s.edits) })
+	}
+}
+
 func startPostgres(t *testing.T, dir string) *servers.Postgres {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
