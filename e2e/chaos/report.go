@@ -1,12 +1,8 @@
 package chaos
 
 import (
-	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -145,96 +141,3 @@ func (a *Attempt) outcome() string {
 }
 
 func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
-
-// fingerprints are of the final states of the first orders, which every run with
-// the same seed tells alike.
-func fingerprints(h *History, s *State) []uint64 {
-	of := make(map[string][]string)
-	note := func(order string, what any) { of[order] = append(of[order], fmt.Sprintf("%+v", what)) }
-	for _, e := range s.Events {
-		// An event that came late and changed nothing is "stale" only there.
-		note(e.Says.Order, []string{e.Event, e.Digest, e.Reason})
-	}
-	for _, o := range s.Orders {
-		note(o.ID, o.Order)
-	}
-	for _, d := range s.Disputes {
-		note(d.Order, d)
-	}
-	prints := make([]uint64, h.Orders)
-	for i := range prints {
-		facts := of[orderID(i)]
-		slices.Sort(facts)
-		hash := fnv.New64a()
-		_, _ = fmt.Fprint(hash, facts) // a hash takes everything
-		prints[i] = hash.Sum64()
-	}
-	return prints
-}
-
-// CheckParity is C9: runs with the same seed end in the same state, as far as they
-// tell the same orders.
-func CheckParity(reports []*Report) []Violation {
-	var found []Violation
-	first := make(map[uint64]*Report)
-	for _, r := range reports {
-		other := first[r.Seed]
-		if other == nil {
-			first[r.Seed] = r
-			continue
-		}
-		for i := range min(len(r.Parity), len(other.Parity)) {
-			if r.Parity[i] != other.Parity[i] {
-				found = append(found, Violation{Parity, diverged, fmt.Sprintf("%s differs between %s and %s", orderID(i), other.Cell, r.Cell)})
-				break
-			}
-		}
-	}
-	return found
-}
-
-// The files of a run.
-const (
-	runFile    = "run.json"
-	ledgerFile = "ledger.jsonl"
-	faultsFile = "faults.jsonl"
-	stateFile  = "state.json"
-)
-
-// Save keeps what the checker needs beside the ledger, which is there already.
-func Save(dir string, h *History, s *State) error {
-	if err := writeLines(filepath.Join(dir, faultsFile), h.Faults); err != nil {
-		return err
-	}
-	for name, content := range map[string]any{runFile: h, stateFile: s} {
-		text, err := json.Marshal(content)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name), text, 0o644)
-		}
-		if err != nil {
-			return fmt.Errorf("save a run: %w", err)
-		}
-	}
-	return nil
-}
-
-// Replay makes the report of a run again from the files that it left.
-func Replay(dir string) (*Report, error) {
-	h, s := new(History), new(State)
-	for name, into := range map[string]any{runFile: h, stateFile: s} {
-		text, err := os.ReadFile(filepath.Join(dir, name))
-		if err == nil {
-			err = json.Unmarshal(text, into)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read what a run left: %w", err)
-		}
-	}
-	if err := readLines(filepath.Join(dir, faultsFile), func(f Fault) { h.Faults = append(h.Faults, f) }); err != nil {
-		return nil, err
-	}
-	if err := ReadLedger(filepath.Join(dir, ledgerFile), h); err != nil {
-		return nil, err
-	}
-	return NewReport(h, s), nil
-}
