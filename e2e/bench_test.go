@@ -18,9 +18,11 @@ type benchReport struct {
 	Void []string
 	Runs []struct {
 		Mode, Load string
-		Accepted   int64
+		Accepted   float64 `json:"accepted_per_second"`
 		Errors     map[string]int64
 		Ack        struct {
+			P50 float64 `json:"p50_ms"`
+			P95 float64 `json:"p95_ms"`
 			P99 float64 `json:"p99_ms"`
 		}
 		Applied struct {

@@ -1,0 +1,116 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/gen/payrelay/v1/payrelayv1connect"
+	"github.com/payrelay/payrelay/modules/bench/costtest"
+)
+
+// inProcess hands requests to a handler without a network, and keeps the bodies.
+type inProcess struct {
+	handler        http.Handler
+	major          int
+	sent, received bytes.Buffer
+}
+
+func (p *inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
+	p.sent.Reset()
+	p.received.Reset()
+	req.Body = io.NopCloser(io.TeeReader(req.Body, &p.sent))
+	req.ProtoMajor, req.ProtoMinor = p.major, 0
+	w := httptest.NewRecorder()
+	p.handler.ServeHTTP(w, req)
+	p.received.Write(w.Body.Bytes())
+	return w.Result(), nil
+}
+
+// sizeOf is that of a message, without the spaces that Protobuf's JSON has in
+// some builds, so that nobody relies on its bytes.
+func sizeOf(message []byte) int {
+	var compact bytes.Buffer
+	if json.Compact(&compact, message) == nil {
+		return compact.Len()
+	}
+	return len(message)
+}
+
+// verdicts is the far side, which allocates nothing.
+type verdicts struct {
+	payrelayv1connect.UnimplementedRelayServiceHandler
+	one  *payrelayv1.ApplyUpdateResponse
+	many *payrelayv1.ApplyUpdatesResponse
+}
+
+func (v *verdicts) ApplyUpdate(context.Context, *payrelayv1.ApplyUpdateRequest) (*payrelayv1.ApplyUpdateResponse, error) {
+	return v.one, nil
+}
+
+func (v *verdicts) ApplyUpdates(context.Context, *payrelayv1.ApplyUpdatesRequest) (*payrelayv1.ApplyUpdatesResponse, error) {
+	return v.many, nil
+}
+
+// webhooks are updates as the ingest role makes them of webhooks of 400 bytes.
+func webhooks(count int) []*payrelayv1.Update {
+	updates := make([]*payrelayv1.Update, count)
+	for i := range updates {
+		u := orderUpdate(fmt.Sprintf("evt-%016d", i))
+		u.UserId, u.ReceivedAt, u.RawBody, u.BodySha256 = "user-1", u.GetOccurredAt(), make([]byte, 400), make([]byte, 32)
+		u.GetOrder().Amount = &payrelayv1.Money{MinorUnits: 10050, Currency: "USD"}
+		updates[i] = u
+	}
+	return updates
+}
+
+// TestCosts: what a call sends depends on nothing else, and so does what it
+// allocates on the way through both sides, but for HTTP itself.
+func TestCosts(t *testing.T) {
+	for _, mode := range rpcModes {
+		for size, unary := range map[int]bool{1: true, 64: false} {
+			costOfCall(t, mode, webhooks(size), unary)
+		}
+	}
+	cfg := KafkaConfig{TopicConfig: TopicConfig{OrdersTopic: "orders", DisputesTopic: "disputes"}}
+	update := webhooks(1)[0]
+	record, err := cfg.encode(update)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, _ := record.Value.Encode() // it is encoded already
+	costtest.Size(t, "kafka, the value of a record", len(value))
+	costtest.Allocations(t, "kafka, encode a record", func() { must(cfg.encode(update)) })
+	costtest.Allocations(t, "kafka, decode a record", func() { must(decode(value)) })
+}
+
+func costOfCall(t *testing.T, mode Mode, updates []*payrelayv1.Update, unary bool) {
+	t.Helper()
+	far := &verdicts{one: &payrelayv1.ApplyUpdateResponse{Outcome: &payrelayv1.Outcome{Verdict: payrelayv1.Verdict_VERDICT_APPLIED}}, many: new(payrelayv1.ApplyUpdatesResponse)}
+	for range updates {
+		far.many.Outcomes = append(far.many.Outcomes, far.one.GetOutcome())
+	}
+	client := connectTo(t, mode, RPCConfig{URL: "http://127.0.0.1:1", Unary: unary})
+	wire := &inProcess{major: 1}
+	if mode == GRPC {
+		wire.major = 2
+	}
+	_, wire.handler = payrelayv1connect.NewRelayServiceHandler(far)
+	client.http.Transport = wire
+	call := func() {
+		if _, err := client.Apply(t.Context(), updates); err != nil {
+			t.Fatal(err)
+		}
+	}
+	call()
+	name := fmt.Sprintf("%s, a call with %d", mode, len(updates))
+	costtest.Size(t, name+", sent", sizeOf(wire.sent.Bytes()))
+	costtest.Size(t, name+", answered", sizeOf(wire.received.Bytes()))
+	costtest.Allocations(t, name, call)
+}
