@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"encoding/hex"
 	"errors"
 	"strings"
 	"testing"
@@ -9,9 +8,7 @@ import (
 
 	"github.com/IBM/sarama"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 var kafkaNames = KafkaConfig{TopicConfig: TopicConfig{OrdersTopic: "orders", DisputesTopic: "disputes", Group: "group"}}
@@ -58,45 +55,6 @@ func TestWhatCannotBeARecord(t *testing.T) {
 	broken := orderUpdate("\xff")
 	if _, err := kafkaNames.encode(broken); err == nil {
 		t.Error("invalid UTF-8 is encoded")
-	}
-}
-
-// A record of an earlier release is read for ever. The bytes are never changed;
-// a field that is added later appears in a second golden record.
-func TestGoldenRecord(t *testing.T) {
-	const golden = "0801120767656e657269631a076576656e742d3122076f726465722d312a06757365722d31320908a0f4e8ca0610e80742027b7d" +
-		"5a260a09646973707574652d311001220566726175642a0808c24e1203555344320608809486cb06"
-	want := &payrelayv1.Update{
-		SchemaVersion: 1, Provider: "generic", EventId: "event-1", OrderId: "order-1", UserId: "user-1",
-		OccurredAt: &timestamppb.Timestamp{Seconds: 1_767_520_800, Nanos: 1000}, RawBody: []byte("{}"),
-		Subject: &payrelayv1.Update_Dispute{Dispute: &payrelayv1.DisputeSnapshot{
-			DisputeId: "dispute-1", Status: payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN, Reason: "fraud",
-			Amount: &payrelayv1.Money{MinorUnits: 10050, Currency: "USD"}, EvidenceDueAt: &timestamppb.Timestamp{Seconds: 1_768_000_000},
-		}},
-	}
-	value, err := hex.DecodeString(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := decode(value); err != nil || !proto.Equal(got, want) {
-		t.Errorf("read as %v, %v", got, err)
-	}
-	if written, err := (proto.MarshalOptions{Deterministic: true}).Marshal(want); err != nil || hex.EncodeToString(written) != golden {
-		t.Errorf("written as %x, %v: earlier releases read something else now", written, err)
-	}
-}
-
-func TestRecordOfANewerRelease(t *testing.T) {
-	update := orderUpdate("event-1")
-	update.SchemaVersion, update.Subject = 999, nil
-	value, err := proto.Marshal(update)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// A subject that this release does not have.
-	value = protowire.AppendBytes(protowire.AppendTag(value, 1000, protowire.BytesType), []byte("refund"))
-	if decoded, err := decode(value); err != nil || decoded.GetSchemaVersion() != 999 {
-		t.Errorf("decoded to %v, %v: the ledger has to judge it", decoded, err)
 	}
 }
 
