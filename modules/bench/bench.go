@@ -39,6 +39,11 @@ func Run(ctx context.Context, cfg Config, program Program, progress io.Writer) (
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Profiles != "" {
+		if err := os.MkdirAll(cfg.Profiles, 0o755); err != nil {
+			return nil, fmt.Errorf("make a directory for profiles: %w", err)
+		}
+	}
 	b := &bench{Config: cfg, program: program, variants: variants, loads: cfg.loads(), report: newReport(cfg, program, variants)}
 	b.progress = newProgress(progress, b.steps())
 	defer b.progress.end()
@@ -149,12 +154,16 @@ func (b *bench) deploy(ctx context.Context, v Variant) (*deployment.Deployment, 
 	if b.Target != "" {
 		return deployment.Attach(b.Target, b.TargetAPI, b.TargetAdmins), func() error { return nil }, nil
 	}
+	binary := b.program.Binary
+	if v.Base {
+		binary = b.Base
+	}
 	dir, err := os.MkdirTemp("", "payrelay-bench-")
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a directory for the data: %w", err)
 	}
 	d, err := deployment.Start(ctx, deployment.Spec{
-		Binary: b.program.Binary, Dir: dir, Mode: v.Mode, Unary: v.Unary, HTTP2: v.HTTP2, DatabaseURL: b.DatabaseURL,
+		Binary: binary, Dir: dir, Mode: v.Mode, Unary: v.Unary, HTTP2: v.HTTP2, DatabaseURL: b.DatabaseURL,
 		Kafka: deployment.Kafka{Brokers: b.Brokers, OrdersTopic: b.OrdersTopic, DisputesTopic: b.DisputesTopic},
 	})
 	if err != nil {

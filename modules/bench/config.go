@@ -34,6 +34,9 @@ type Config struct {
 	FindMax  bool
 	P99Limit time.Duration
 
+	// Base is another build of the program, to be compared with.
+	Base string
+
 	// Target is the ingest listener of a running deployment, which is then driven
 	// instead of one of our own. TargetAPI and TargetAdmins are its other listeners.
 	Target, TargetAPI string
@@ -44,8 +47,8 @@ type Config struct {
 	Brokers                    string
 	OrdersTopic, DisputesTopic string
 
-	// JSON and HTML are files to write.
-	JSON, HTML string
+	// JSON and HTML are files to write, Profiles is a directory.
+	JSON, HTML, Profiles string
 }
 
 // RegisterFlags declares the flags and their defaults on fs.
@@ -63,6 +66,7 @@ func (c *Config) RegisterFlags(fs *flag.FlagSet) {
 	fs.DurationVar(&c.Timeout, "timeout", 15*time.Second, "wait so long for an answer")
 	fs.BoolVar(&c.FindMax, "find-max", false, "look for the highest rate that each mode keeps up")
 	fs.DurationVar(&c.P99Limit, "p99-limit", 25*time.Millisecond, "with --find-max, the slowest 99th percentile that is good enough")
+	fs.StringVar(&c.Base, "base", "", "compare with this file, another build of app: each mode takes turns with the same of the other build")
 	fs.StringVar(&c.Target, "target", "", "drive the running deployment whose ingest listener has this URL, instead of starting one")
 	fs.StringVar(&c.TargetAPI, "target-api", "", "with --target, check the result at the public API at this URL")
 	fs.Var((*words)(&c.TargetAdmins), "target-admin", "with --target, read the metrics at these admin URLs, separated by commas")
@@ -72,6 +76,7 @@ func (c *Config) RegisterFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.DisputesTopic, "kafka-disputes-topic", "bench.disputes", "with --kafka-brokers, the topic for disputes; it must exist")
 	fs.StringVar(&c.JSON, "json", "", "write the report to this file, for machines and for app bench compare")
 	fs.StringVar(&c.HTML, "html", "", "write the report to this file, as a page with plots")
+	fs.StringVar(&c.Profiles, "profiles", "", "write CPU profiles of the roles to this directory; taking them costs a little")
 }
 
 // complete fills in what depends on other flags and refuses what cannot be done.
@@ -85,7 +90,11 @@ func (c *Config) complete() ([]Variant, error) {
 	if c.Target != "" {
 		return []Variant{{Name: "target"}}, nil
 	}
-	return parseVariants(c.Modes, c.Controls)
+	variants, err := parseVariants(c.Modes, c.Controls)
+	if c.Base != "" {
+		variants = withBase(variants)
+	}
+	return variants, err
 }
 
 func (c *Config) checkNumbers() error {
@@ -122,8 +131,8 @@ func (c *Config) checkTarget() error {
 		return errors.New("target-api and target-admin need a target")
 	case c.Target == "":
 		return nil
-	case len(c.Modes) > 0 || c.Controls || c.DatabaseURL != "" || c.Brokers != "":
-		return errors.New("a target has its mode, database and brokers already: leave out --mode, --controls, --database-url and --kafka-brokers")
+	case len(c.Modes) > 0 || c.Controls || c.Base != "" || c.DatabaseURL != "" || c.Brokers != "":
+		return errors.New("a target has its build, mode, database and brokers already: leave out --base, --mode, --controls, --database-url and --kafka-brokers")
 	}
 	_, err := load.NewTarget(c.Target)
 	return err

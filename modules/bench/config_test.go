@@ -68,6 +68,17 @@ func TestWhatCannotBeDoneIsRefused(t *testing.T) {
 	}
 }
 
+func TestBaseTakesTurns(t *testing.T) {
+	c, err := parse(t, "--mode", "http,kafka", "--base", "old/app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	variants, err := c.complete()
+	if err != nil || names(variants) != "http@base http kafka@base kafka" || !variants[0].Base || variants[1].Base {
+		t.Errorf("variants %+v, %v", variants, err)
+	}
+}
+
 func TestTargetIsTheOnlyVariant(t *testing.T) {
 	c, err := parse(t, "--target", "http://127.0.0.1:3001")
 	if err != nil {

@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/payrelay/payrelay/modules/bench/deployment"
@@ -87,7 +89,10 @@ func (s *session) measure(ctx context.Context, shape load.Shape) (report.Run, er
 	if err != nil {
 		return report.Run{}, err
 	}
-	sent := s.provider.Run(ctx, shape)
+	sent, err := s.send(ctx, shape)
+	if err != nil {
+		return report.Run{}, err
+	}
 	drain, err := s.drain(ctx)
 	if err != nil {
 		return report.Run{}, err
@@ -99,6 +104,22 @@ func (s *session) measure(ctx context.Context, shape load.Shape) (report.Run, er
 	run := newRun(sent, drain, before, after)
 	run.Mode, run.Load, run.Round, run.PeakMemory = s.variant.Name, shape.String(), s.round, s.deployment.PeakMemory()
 	return run, nil
+}
+
+// send puts the load on, with profiles of it if they are wanted.
+func (s *session) send(ctx context.Context, shape load.Shape) (*load.Result, error) {
+	if s.Profiles == "" {
+		return s.provider.Run(ctx, shape), nil
+	}
+	profiled := make(chan error, 1)
+	go func() {
+		profiled <- s.deployment.Profile(ctx, shape.Duration, func(role string) string {
+			name := fmt.Sprintf("%s, %s, round %d, %s.pprof", s.variant.Name, shape, s.round, role)
+			return filepath.Join(s.Profiles, strings.NewReplacer(", ", "_", " ", "_", "/", "_", ":", "_").Replace(name))
+		})
+	}()
+	sent := s.provider.Run(ctx, shape)
+	return sent, <-profiled
 }
 
 const (

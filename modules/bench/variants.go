@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/payrelay/payrelay/modules/bench/report"
 )
 
 // Variant is one way to deploy payrelay: a mode and the shape of its wire.
@@ -15,6 +17,19 @@ type Variant struct {
 	// Unary makes each webhook a call of its own; HTTP2 is for the modes that use
 	// HTTP/1.1 otherwise.
 	Unary, HTTP2 bool
+	// Base runs another build of the program.
+	Base bool
+}
+
+// withBase has each variant take its turn right after the same of the base.
+func withBase(variants []Variant) []Variant {
+	var all []Variant
+	for _, v := range variants {
+		base := v
+		base.Name, base.Base = report.BaseOf(v.Name), true
+		all = append(all, base, v)
+	}
+	return all
 }
 
 // modes are what --mode all stands for, from no wire to the longest one.

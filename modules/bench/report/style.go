@@ -17,10 +17,14 @@ var processColors = []string{"#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#0072b
 func processColor(i int) string { return processColors[i%len(processColors)] }
 
 func styleOf(mode string) style {
+	mode, _, isBase := strings.Cut(mode, "@")
 	base, shape, _ := strings.Cut(mode, "+")
 	s := style{Color: modeColors[base]}
 	if s.Color == "" {
 		s.Color = "#0072b2" // a target, which is alone
+	}
+	if isBase {
+		s.Color += "80" // half transparent
 	}
 	switch shape {
 	case "unary":

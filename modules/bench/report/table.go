@@ -18,6 +18,7 @@ func (r *Report) Print(out io.Writer) error {
 		p.load(load)
 	}
 	p.limits()
+	p.againstBase()
 	p.modes()
 	p.verdict()
 	return p.err
