@@ -45,6 +45,7 @@ func Open(ctx context.Context, databaseURL string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	ledger.BeforeConnect = neverCancel
 	reader, err := parse(databaseURL, readerSettings)
 	if err != nil {
 		return nil, err

@@ -84,7 +84,6 @@ func parse(databaseURL string, defaults settings) (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; one of its parameters has a value that is not possible, among %q", errURL, slices.Sorted(maps.Keys(u.Query())))
 	}
-	cfg.BeforeConnect = neverCancel
 	return cfg, nil
 }
 
