@@ -28,10 +28,7 @@ func (l *load) sendLast(t *testing.T, c *cluster) {
 	for i := range most {
 		facts := story(fmt.Sprint("last-", i), 1)
 		for _, f := range []fact{facts[0], facts[4]} {
-			answer, err := c.send(f.webhook)
-			if err != nil || answer.status/100 != 2 {
-				t.Fatalf("the last webhook is answered %s, %v", answer, err)
-			}
+			c.acceptSoon(t, f.webhook) // something may have been struck just before
 			l.sent = append(l.sent, f)
 		}
 	}

@@ -2,12 +2,11 @@ package e2e
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
+
+	"github.com/payrelay/payrelay/e2e/servers"
 )
 
 // setup is how the program is deployed: its mode, the engines that it stands on,
@@ -280,7 +279,7 @@ func (c *cluster) kafkaArgs(member string) []string {
 
 func (c *cluster) addr(listener string) string {
 	if c.addrs[listener] == "" {
-		c.addrs[listener] = unusedAddr()
+		c.addrs[listener] = servers.FreeAddr()
 	}
 	return c.addrs[listener]
 }
@@ -308,23 +307,4 @@ func (c *cluster) ingests() []string {
 		}
 	}
 	return urls
-}
-
-// A port that a process comes back to must not go to anybody else meanwhile. The
-// system gives out ports from 32768 on, so these are below, and each is used by
-// one test only.
-const firstPort, lastPort = 20000, 32000
-
-var nextPort atomic.Int64
-
-func init() { nextPort.Store(rand.Int64N(lastPort - firstPort)) }
-
-func unusedAddr() string {
-	for {
-		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+nextPort.Add(1)%(lastPort-firstPort))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			_ = l.Close() // a listener without connections leaves nothing behind
-			return addr
-		}
-	}
 }

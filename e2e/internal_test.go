@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/payrelay/payrelay/e2e/servers"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -67,7 +68,7 @@ func testWrongToken(t *testing.T, c *cluster) {
 		t.Fatal(err)
 	}
 	stranger := launch(t, "ingest with another token", nil, "serve", "ingest", "--log-format", "json", "--mode", c.mode,
-		"--admin-addr", unusedAddr(), "--ingest-addr", unusedAddr(), "--api-url", c.url("internal"), "--internal-token-file", file)
+		"--admin-addr", servers.FreeAddr(), "--ingest-addr", servers.FreeAddr(), "--api-url", c.url("internal"), "--internal-token-file", file)
 	stranger.awaitReady(t)
 	w := orderWebhook("not shown", "not-shown", "created", 0, `"1.00"`, "USD")
 	if answer := mustPost(t, stranger.url("ingest")+w.path, w.body); answer.status != http.StatusServiceUnavailable {

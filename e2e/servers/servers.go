@@ -16,9 +16,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 const (
@@ -130,8 +133,14 @@ func (s *server) signalAll(signal syscall.Signal) error {
 	return nil
 }
 
-// signal is no error when the process has ended.
+// signal is no error when the process has ended: then its number may be somebody
+// else's by now, and nothing is sent.
 func (s *server) signal(pid int, signal syscall.Signal) error {
+	select {
+	case <-s.exited:
+		return nil
+	default:
+	}
 	if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("send %v to %s: %w", signal, s.name, err)
 	}
@@ -168,21 +177,44 @@ func tail(file string) string {
 }
 
 // A port that a server comes back to must not go to anybody else meanwhile. The
-// system gives out ports from 32768 on, so these are below.
+// system gives out ports from 32768 on, so these are below, and each belongs to the
+// process that has its lock: several test programs run at a time.
 const firstPort, lastPort = 10000, 19999
 
-var nextPort atomic.Int64
+var (
+	nextPort atomic.Int64
+	mine     sync.Map // port -> *flock.Flock, held until the process ends
+)
 
 func init() { nextPort.Store(rand.Int64N(lastPort - firstPort)) }
 
 func freePort() int {
 	for {
 		port := int(firstPort + nextPort.Add(1)%(lastPort-firstPort))
+		if !reserve(port) {
+			continue
+		}
 		if l, err := net.Listen("tcp", address(port)); err == nil {
 			_ = l.Close() // a listener without connections leaves nothing behind
 			return port
 		}
 	}
+}
+
+// reserve takes a port for this process. The lock goes with the process, its empty
+// file stays.
+func reserve(port int) bool {
+	dir := filepath.Join(os.TempDir(), "payrelay-test-ports")
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return true // then they are only unlikely to meet
+	}
+	lock := flock.New(filepath.Join(dir, strconv.Itoa(port)))
+	taken, err := lock.TryLock()
+	if err != nil || !taken {
+		return false
+	}
+	mine.Store(port, lock)
+	return true
 }
 
 // FreeAddr is an address on loopback that nobody uses and that the system gives to
