@@ -173,7 +173,8 @@ func TestBenchSaysThatARoleWasKilled(t *testing.T) {
 }
 
 // TestBenchSeesAStall: an api that stands still for 20 ms of every second delays
-// 2% of what comes at a steady rate, half of it by 10 ms and more.
+// 2% of what comes at a steady rate. At 200/s that is four webhooks a stall, of
+// which three wait for more than 5 ms: 12 of 1,000 at the least.
 func TestBenchSeesAStall(t *testing.T) {
 	b := startBench(t, "--warm-up", "0s", "--duration", "5s", "--rate", "200")
 	b.awaitLoad(t)
@@ -185,7 +186,7 @@ func TestBenchSeesAStall(t *testing.T) {
 			if code := b.await(t); code != 0 || stalls < 4 {
 				t.Fatalf("it ended with %d after %d stalls:\n%s", code, stalls, b.stdout.String())
 			}
-			if p99 := readReport(t, b.report).Runs[0].Ack.P99; p99 < 10 {
+			if p99 := readReport(t, b.report).Runs[0].Ack.P99; p99 < 5 {
 				t.Errorf("p99 is %.1f ms with %d stalls of 20 ms", p99, stalls)
 			}
 			return
