@@ -61,7 +61,7 @@ var breaches = map[string]breach{
 	"late to catch up":        {Liveness, stuck, func(w *world) { w.CaughtUp = caughtUpWithin + 1 }},
 	"complaint":               {Liveness, other, func(w *world) { w.Complaints = []string{"api-1 stopped with exit code 1"} }},
 	"slow to be ready": {Liveness, other, func(w *world) {
-		w.Faults = []Fault{{Kind: kill, Target: "api-1", From: 1, Healed: 2, Ready: 2 + Strict.Ready.Microseconds() + 1}}
+		w.Faults = []Fault{{Kind: kill, Target: "api-1", From: 1, Healed: 2, Over: 2, Ready: 2 + Strict.Ready.Microseconds() + 1}}
 	}},
 	"goroutines leak": {Liveness, other, func(w *world) {
 		w.Fresh, w.Used = []Vitals{{"api-1", 30, 1 << 20}}, []Vitals{{"api-1", 30 + 3 + moreGoroutines + 1, 1 << 20}}

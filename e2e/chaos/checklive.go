@@ -22,7 +22,7 @@ func (c *checker) checkLiveness() {
 		c.violated(Liveness, stuck, "what was answered 2xx was not all applied within %s", caughtUpWithin)
 	}
 	for _, f := range c.Faults {
-		if took := time.Duration(f.Ready-f.Healed) * time.Microsecond; took > c.Limits.Ready {
+		if took := micros(f.Ready - f.Over); took > c.Limits.Ready {
 			c.violated(Liveness, other, "%s after %s of %s was healed not everything was ready", took, f.Kind, f.Target)
 		}
 	}

@@ -30,10 +30,12 @@ type Fault struct {
 	Kind string `json:"kind"`
 	// Target is a process or a link, such as "api-1" or "ingest-1 to api-1".
 	Target string `json:"target"`
-	// From is when it struck, Healed when its cause was gone (a process started
-	// again, a link mended) and Ready when every process was ready after it.
+	// From is when it struck, Healed when its cause was gone: a process started
+	// again, a link mended. Over is when all that had happened with it was healed
+	// too, and Ready when every process was ready after that.
 	From   int64 `json:"from"`
 	Healed int64 `json:"healed"`
+	Over   int64 `json:"over"`
 	Ready  int64 `json:"ready"`
 }
 

@@ -117,13 +117,13 @@ func (n *nemesis) episode(a act) {
 	default:
 		n.hold(a)
 	}
-	healed := n.ledger.Now()
+	over := n.ledger.Now()
 	if err := n.awaitMembers(startWithin); err != nil {
 		n.complain("after %s: %v", a, err)
 		n.raiseDead()
 	}
 	for i := range n.faults[first:] {
-		n.faults[first+i].Healed, n.faults[first+i].Ready = healed, n.ledger.Now()
+		n.faults[first+i].Over, n.faults[first+i].Ready = over, n.ledger.Now()
 	}
 }
 
@@ -138,7 +138,11 @@ func (n *nemesis) raiseDead() {
 	}
 }
 
-// note is the beginning of a fault.
-func (n *nemesis) note(a act) {
+// note is the beginning of a fault, and gives its place.
+func (n *nemesis) note(a act) int {
 	n.faults = append(n.faults, Fault{Kind: a.kind, Target: a.target, From: n.ledger.Now()})
+	return len(n.faults) - 1
 }
+
+// healed is the end of a fault.
+func (n *nemesis) healed(place int) { n.faults[place].Healed = n.ledger.Now() }

@@ -18,7 +18,7 @@ const (
 	firstPause = 100 * time.Millisecond
 	mostPause  = time.Second
 	// pauseInTrouble is what a sender waits after a webhook that was not accepted.
-	pauseInTrouble = 10 * time.Millisecond
+	pauseInTrouble = 40 * time.Millisecond
 	// drainWithin is how long it may take until all is answered in the end.
 	drainWithin = 60 * time.Second
 )

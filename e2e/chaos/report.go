@@ -27,14 +27,14 @@ type Report struct {
 	// Violations are the first of them, Invariants all that were breached.
 	Violations []Violation `json:"violations,omitempty"`
 	Invariants []string    `json:"invariants,omitempty"`
-	// Slowest is the slowest answer, Ready the longest way from the healing of a
-	// fault to everything being ready, Accepting from there to the first 2xx, and
-	// CaughtUp from the last one to all being applied.
+	// Slowest is the slowest answer, Ready the longest time from the healing of a
+	// fault to everything being ready, Accepting to the first 2xx, and CaughtUp from
+	// the last healing to all being applied.
 	Slowest   time.Duration `json:"slowest"`
 	Ready     time.Duration `json:"ready"`
 	Accepting time.Duration `json:"accepting"`
 	CaughtUp  time.Duration `json:"caught_up"`
-	// Answers counts what attempts came to while there was a fault, by the fault
+	// Answers counts what attempts came to that began during a fault, by the fault
 	// (kind and role) and the answer.
 	Answers map[string]map[string]int `json:"answers"`
 	// Parity is a digest of each order's final state, with its disputes and dead
@@ -49,6 +49,7 @@ func NewReport(h *History, s *State) *Report {
 	r.judge(Check(h, s))
 	r.countAttempts(h)
 	r.countFaults(h)
+	r.countAnswers(h)
 	r.Parity = fingerprints(h, s)
 	return r
 }
@@ -90,22 +91,35 @@ func (r *Report) countAttempts(h *History) {
 func (r *Report) countFaults(h *History) {
 	for i, f := range h.Faults {
 		r.Faults[f.Kind]++
-		r.Ready = max(r.Ready, micros(f.Ready-f.Healed))
-		calm := int64(math.MaxInt64) // until when nothing else is wrong
+		r.Ready = max(r.Ready, micros(f.Ready-f.Over))
+		next := int64(math.MaxInt64)
 		if i+1 < len(h.Faults) {
-			calm = h.Faults[i+1].From
+			next = h.Faults[i+1].From
 		}
-		first := int64(-1)
+		first := next
 		for _, a := range h.Attempts {
-			if a.accepted() && a.From >= f.Healed && a.Done <= calm && (first < 0 || a.Done < first) {
+			if a.accepted() && a.From >= f.Over && a.Done < first {
 				first = a.Done
 			}
-			if a.From >= f.From && a.From < f.Healed {
-				r.count(f.name(), a.outcome())
+		}
+		if first < next {
+			r.Accepting = max(r.Accepting, micros(first-f.Over))
+		}
+	}
+}
+
+// countAnswers notes what became of attempts that began during one fault and no
+// other.
+func (r *Report) countAnswers(h *History) {
+	for _, a := range h.Attempts {
+		var during []*Fault
+		for i := range h.Faults {
+			if f := &h.Faults[i]; a.From >= f.From && a.From < f.Healed {
+				during = append(during, f)
 			}
 		}
-		if first >= 0 {
-			r.Accepting = max(r.Accepting, micros(first-f.Healed))
+		if len(during) == 1 {
+			r.count(during[0].name(), a.outcome())
 		}
 	}
 }

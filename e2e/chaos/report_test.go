@@ -11,7 +11,7 @@ import (
 func TestReplay(t *testing.T) {
 	for _, wrong := range []bool{false, true} {
 		w, dir := newWorld(50), t.TempDir()
-		w.Faults = []Fault{{Kind: kill, Target: "api-1", From: 1, Healed: 20_000, Ready: 30_000}}
+		w.Faults = []Fault{{Kind: kill, Target: "api-1", From: 1, Healed: 20_000, Over: 20_000, Ready: 30_000}}
 		ledger, err := OpenLedger(filepath.Join(dir, ledgerFile))
 		if err != nil {
 			t.Fatal(err)
@@ -61,17 +61,22 @@ func TestReportCounts(t *testing.T) {
 		{Event: webhook.Event, To: "ingest-1", From: 300, Done: 400, Status: 503},
 		{Event: webhook.Event, To: "ingest-2", From: 500, Done: 600, Status: 200, Verdict: "duplicate"},
 		{Event: webhook.Event, To: "ingest-1", From: 700, Done: 800, Status: 200, Verdict: "duplicate"},
+		{Event: webhook.Event, To: "ingest-1", From: 850, Done: 890, Status: 503}, // during two faults
 	}
-	w.Faults = []Fault{{Kind: kill, Target: "api-1", From: 50, Healed: 450, Ready: 550}, {Kind: latency, Target: "ingest-2 to api-1", From: 480, Healed: 510, Ready: 520}}
+	w.Faults = []Fault{
+		{Kind: kill, Target: "api-1", From: 50, Healed: 450, Over: 450, Ready: 475},
+		{Kind: latency, Target: "ingest-2 to api-1", From: 480, Healed: 510, Over: 510, Ready: 610},
+		{Kind: freeze, Target: "ingest-1", From: 810, Healed: 900, Over: 900, Ready: 910},
+		{Kind: lock, Target: "database", From: 820, Healed: 900, Over: 900, Ready: 910},
+	}
 	r := NewReport(w.History, &w.State)
-	if r.Acked != 1 || r.Redelivered != 1 || r.Recovered != 1 || r.Attempts != 4 {
+	if r.Acked != 1 || r.Redelivered != 1 || r.Recovered != 1 || r.Attempts != 5 {
 		t.Errorf("acked %d, redelivered %d, recovered %d of %d attempts", r.Acked, r.Redelivered, r.Recovered, r.Attempts)
 	}
 	want := map[string]map[string]int{"kill api": {"cut": 1, "503": 1}, "latency ingest to api": {"2xx": 1}}
 	if !reflect.DeepEqual(r.Answers, want) {
 		t.Errorf("the answers are %v, want %v", r.Answers, want)
 	}
-	// Before the second fault nothing was accepted after the first.
 	if r.Ready.Microseconds() != 100 || r.Accepting.Microseconds() != 290 {
 		t.Errorf("ready after %s, accepting after %s", r.Ready, r.Accepting)
 	}

@@ -9,7 +9,8 @@ import (
 // strike ends a process and starts it again. A node of Kafka takes its time for
 // that, and others are struck meanwhile.
 func (n *nemesis) strike(a act) {
-	n.fell(a)
+	place := n.fell(a)
+	defer func() { n.healed(place) }()
 	n.rest(n.between(0, 300*time.Millisecond))
 	if !isNode(a.target) {
 		n.raise(a.target)
@@ -33,8 +34,8 @@ func isMember(name string) bool { return !isNode(name) && name != "postgres" }
 
 func (n *nemesis) rest(d time.Duration) { pause(context.Background(), d) }
 
-func (n *nemesis) fell(a act) {
-	n.note(a)
+func (n *nemesis) fell(a act) (place int) {
+	place = n.note(a)
 	end := n.actors[a.target].kill
 	if a.kind == terminate {
 		end = n.actors[a.target].terminate
@@ -42,6 +43,7 @@ func (n *nemesis) fell(a act) {
 	if err := end(); err != nil {
 		n.complain("%s: %v", a, err)
 	}
+	return place
 }
 
 func (n *nemesis) raise(name string) {
@@ -68,28 +70,26 @@ func (n *nemesis) victim(wanted func(string) bool) string {
 // hold does something that lasts for a while. In half of the cases a process is
 // killed meanwhile, which comes back when it is over.
 func (n *nemesis) hold(a act) {
-	n.note(a)
+	place := n.note(a)
 	end, err := n.begin(a)
 	if err != nil {
 		n.complain("%s: %v", a, err)
 		return
 	}
-	lasts, killed := n.lasts(a), ""
+	lasts := n.lasts(a)
 	if n.Float64() < 0.5 {
 		n.rest(lasts * 3 / 4)
 		lasts -= lasts * 3 / 4
-		killed = n.victimOf(a)
-	}
-	if killed != "" {
-		n.fell(act{kind: kill, target: killed})
+		if victim := n.victimOf(a); victim != "" {
+			felled := n.fell(act{kind: kill, target: victim})
+			defer func() { n.raise(victim); n.healed(felled) }()
+		}
 	}
 	n.rest(lasts)
 	if err := end(); err != nil {
 		n.complain("end of %s: %v", a, err)
 	}
-	if killed != "" {
-		n.raise(killed)
-	}
+	n.healed(place)
 }
 
 // lasts is for how long something is held: now and then longer than anybody waits.
