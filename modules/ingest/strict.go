@@ -7,7 +7,7 @@ import (
 	"io"
 	"reflect"
 	"strings"
-	"unicode"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -67,7 +67,9 @@ func checkStrict(body []byte) error {
 	if !utf8.Valid(body) {
 		return errInvalidUTF8
 	}
-	s := scan{tokens: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))}
+	s := scans.Get().(*scan)
+	defer s.putBack()
+	s.tokens.Reset(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))
 	top := s.tokens.PeekKind()
 	err := s.document()
 	switch {
@@ -93,11 +95,24 @@ var errSyntax = errors.New("not JSON")
 // scan is one pass over a document.
 type scan struct {
 	tokens *jsontext.Decoder
-	// names holds the folded names of each open object, by depth. A map is made
-	// for the first name of an object: clearing a used one would take as long as
-	// its largest use.
-	names  [maxDepth + 1]map[string]struct{}
-	folded []byte
+	names  nameStack
+}
+
+// scans are between two documents.
+var scans = sync.Pool{New: func() any { return &scan{tokens: new(jsontext.Decoder)} }}
+
+// maxKept is how many bytes of names a scan keeps room for: enough for nearly
+// every document.
+const maxKept = 4 << 10
+
+// putBack forgets the document, of which nothing may be seen in the next one.
+func (s *scan) putBack() {
+	if cap(s.names.bytes) > maxKept || cap(s.names.ends) > maxKept {
+		return
+	}
+	s.tokens.Reset(bytes.NewBuffer(nil))
+	s.names.reset()
+	scans.Put(s)
 }
 
 // document reads one value, and that nothing follows.
@@ -134,8 +149,11 @@ func (s *scan) delimiter() error {
 	if depth > maxDepth {
 		return errTooDeep
 	}
-	if token.Kind() == jsontext.KindBeginObject {
-		s.names[depth] = nil
+	switch token.Kind() {
+	case jsontext.KindBeginObject:
+		s.names.begin()
+	case jsontext.KindEndObject:
+		s.names.end()
 	}
 	return nil
 }
@@ -153,7 +171,9 @@ func (s *scan) scalar(kind jsontext.Kind) error {
 	case kind == jsontext.KindString && hasNUL(text):
 		return errNUL
 	case container == jsontext.KindBeginObject && length%2 == 0:
-		return s.name(depth, text)
+		if !s.names.add(text) {
+			return errDuplicateKey // without the name: it is the sender's data, like a value
+		}
 	}
 	return nil
 }
@@ -165,45 +185,4 @@ func hasNUL(quoted []byte) bool {
 	}
 	text, _ := jsontext.AppendUnquote(nil, quoted) // the tokenizer has accepted it
 	return bytes.IndexByte(text, 0) >= 0
-}
-
-// name notes one of the object at depth and refuses the second of its kind,
-// without repeating it: it is the sender's data, like a value.
-func (s *scan) name(depth int, quoted []byte) error {
-	s.folded, _ = jsontext.AppendUnquote(s.folded[:0], quoted) // the tokenizer has accepted it
-	s.folded = fold(s.folded)
-	names := s.names[depth]
-	if names == nil {
-		names = make(map[string]struct{})
-		s.names[depth] = names
-	}
-	if _, twice := names[string(s.folded)]; twice {
-		return errDuplicateKey
-	}
-	names[string(s.folded)] = struct{}{}
-	return nil
-}
-
-// fold makes names equal that some parser would take for the same, in place
-// where it can.
-func fold(name []byte) []byte {
-	for i, b := range name {
-		if b >= utf8.RuneSelf {
-			return bytes.Map(foldRune, name)
-		}
-		if 'A' <= b && b <= 'Z' {
-			name[i] = b + 'a' - 'A'
-		}
-	}
-	return name
-}
-
-// foldRune chooses one rune of those that are equal but for letter case.
-func foldRune(r rune) rune {
-	for next := unicode.SimpleFold(r); ; next = unicode.SimpleFold(r) {
-		if next <= r { // once round: the smallest
-			return unicode.ToLower(next)
-		}
-		r = next
-	}
 }
