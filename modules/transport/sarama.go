@@ -33,6 +33,8 @@ func newSaramaConfig(cluster ClusterConfig, use string) (*sarama.Config, error) 
 	c.Net.ReadTimeout = 5 * time.Second
 	c.Net.WriteTimeout = 5 * time.Second
 	c.Metadata.Retry.Backoff = 100 * time.Millisecond
+	// How soon partitions that were added are used, and by the consumer taken up.
+	c.Metadata.RefreshFrequency = time.Minute
 	// A topic that springs up by a typing error has one partition, one replica
 	// and no consumer.
 	c.Metadata.AllowAutoTopicCreation = false

@@ -75,6 +75,8 @@ func describeTopic(admin sarama.ClusterAdmin, name string) (Topic, error) {
 	switch {
 	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
 		return Topic{}, fmt.Errorf("topic %q %w", name, errNoTopic)
+	case errors.Is(err, sarama.ErrTopicAuthorizationFailed):
+		return Topic{}, fmt.Errorf("topic %q: %w: this user may not see it: let it write to it for ingest, or read it for api: %w", name, errRefused, err)
 	case err != nil:
 		return Topic{}, fmt.Errorf("ask the brokers for topic %q: %w", name, err)
 	case len(found) != 1:

@@ -63,7 +63,7 @@ func (c CopiesConfig) judge(admin sarama.ClusterAdmin, name string) (warnings []
 		if c.MinCopies > 1 || !unreadable(err) {
 			return nil, err
 		}
-		return []string{fmt.Sprintf("nobody knows in how many copies topic %q acknowledges a record: %v", name, err)}, nil
+		return []string{fmt.Sprintf("nobody knows in how many copies topic %q acknowledges a record: let this user describe its settings: %v", name, err)}, nil
 	}
 	if err := c.checkCopies(topic); err != nil {
 		return nil, err
