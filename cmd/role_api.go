@@ -117,6 +117,8 @@ func (p *process) addConsumer(ctx context.Context, name string, cfg transport.Ka
 	})
 	p.admin.AddGauge("payrelay_"+name+"_lag_records", "Records published to this process's partitions and not yet applied.",
 		func() float64 { return float64(consumer.Lag()) })
+	p.admin.AddGauge("payrelay_"+name+"_expired_records", "Records that retention deleted before this process could apply them, since its start.",
+		func() float64 { return float64(consumer.Expired()) })
 	p.admin.AddGauges("payrelay_"+name+"_partition_lag_records", "Records published to one of this process's partitions and not yet applied.",
 		[]string{"topic", "partition"}, func(show func(float64, ...string)) {
 			consumer.PartitionLags(func(topic string, partition int32, records int64) {

@@ -36,6 +36,7 @@ type Consumer struct {
 	joined      atomic.Bool
 	claims      sync.Map // *claim -> nothing: the partitions that are ours now
 	fail        context.CancelCauseFunc
+	expired     atomic.Int64
 }
 
 // NewConsumer connects to the brokers. Run must be called once, also to release
@@ -119,6 +120,10 @@ func (c *Consumer) Lag() int64 {
 	return lag
 }
 
+// Expired is how many records were deleted before this process could apply them,
+// since it started.
+func (c *Consumer) Expired() int64 { return c.expired.Load() }
+
 // PartitionLags tells of each of this member's partitions how many records are
 // published and not yet applied.
 func (c *Consumer) PartitionLags(tell func(topic string, partition int32, records int64)) {
@@ -132,7 +137,8 @@ func (c *Consumer) PartitionLags(tell func(topic string, partition int32, record
 // sessions keeps the library's callbacks out of the Consumer's own methods.
 type sessions struct{ *Consumer }
 
-func (s sessions) Setup(sarama.ConsumerGroupSession) error {
+func (s sessions) Setup(session sarama.ConsumerGroupSession) error {
+	s.examine(session)
 	s.joined.Store(true)
 	return nil
 }

@@ -56,6 +56,9 @@ func (c CopiesConfig) checkCopies(t Topic) error {
 	}
 }
 
+// shortRetention is what an outage may well take, such as a long weekend.
+const shortRetention = 4 * 24 * time.Hour
+
 // Weaknesses say what in the topic's settings deletes or refuses updates.
 func (t Topic) Weaknesses() []string {
 	var all []string
@@ -67,6 +70,7 @@ func (t Topic) Weaknesses() []string {
 	found(t.MinInSync > t.Replicas(), "has %s %d and replication factor %d, so no record is ever acknowledged: lower the first or raise the second", minInSyncReplicas, t.MinInSync, t.Replicas())
 	found(t.compacted(), "has %s=%s, which keeps one update of each order: set it to delete", cleanupPolicy, t.CleanupPolicy)
 	found(t.RetentionBytes >= 0, "has %s=%d, which deletes the sooner the more is waiting to be applied: set it to -1", retentionBytes, t.RetentionBytes)
+	found(t.Retention >= 0 && t.Retention < shortRetention, "deletes records after %v, applied or not, so an api role that is away for longer loses them: raise %s", t.Retention, retentionTime)
 	found(t.MaxMessageBytes < producerMaxBytes, "has %s=%d and refuses batches that ingest sends: set it to %d", maxMessageBytes, t.MaxMessageBytes, minMessageBytes)
 	return all
 }

@@ -45,6 +45,7 @@ func TestProblems(t *testing.T) {
 		"no record is ever acknowledged": func(t *Topic) { t.MinInSync = 4 },
 		"one update of each order":       func(t *Topic) { t.CleanupPolicy = "compact" },
 		"the sooner the more":            func(t *Topic) { t.RetentionBytes = 1 << 30 },
+		"away for longer":                func(t *Topic) { t.Retention = shortRetention - 1 },
 		"refuses batches":                func(t *Topic) { t.MaxMessageBytes = producerMaxBytes - 1 },
 		"drops acknowledged records":     func(t *Topic) { t.UncleanElection = true },
 		"KAFKA_MIN_COPIES":               func(t *Topic) { t.MinInSync = 1 },
@@ -74,6 +75,7 @@ func TestProgress(t *testing.T) {
 		"far behind":        {Progress{Applied: 6, Oldest: 3, Newest: 10, Aged: 8}, 4, "2 records have waited"},
 		"nothing applied":   {Progress{Applied: -1, Oldest: 3, Newest: 10, Aged: 10}, 7, "7 records have waited"},
 		"deleted unapplied": {Progress{Applied: 6, Oldest: 8, Newest: 10, Aged: 8}, 2, "2 records were deleted"},
+		"lost its end":      {Progress{Applied: 50, Oldest: 0, Newest: 10, Aged: -1}, 0, "has lost its end"},
 		"no leader":         {Progress{Applied: 6, Oldest: -1, Newest: -1, Aged: -1}, -1, ""},
 	} {
 		if c.Lag() != c.lag {

@@ -27,7 +27,7 @@ func (p Progress) Lag() int64 {
 	if p.Newest < 0 {
 		return -1
 	}
-	return p.Newest - max(p.Applied, p.Oldest)
+	return max(p.Newest-max(p.Applied, p.Oldest), 0)
 }
 
 // problem says what retention has done or is about to do, or nothing.
@@ -35,6 +35,8 @@ func (p Progress) problem() string {
 	switch {
 	case p.Applied >= 0 && p.Oldest > p.Applied:
 		return fmt.Sprintf("%d records were deleted before they were applied: have their providers send them again", p.Oldest-p.Applied)
+	case p.Newest >= 0 && p.Applied > p.Newest:
+		return fmt.Sprintf("the log ends at %d, but the group has applied up to %d: it has lost its end, and the api role will apply all of it again", p.Newest, p.Applied)
 	case p.Newest >= 0 && p.Aged > max(p.Applied, p.Oldest):
 		return fmt.Sprintf("%d records have waited for more than half of the topic's retention, and will be deleted: let the api role apply them, or raise %s", p.Aged-max(p.Applied, p.Oldest), retentionTime)
 	default:
