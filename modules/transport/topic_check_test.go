@@ -9,7 +9,7 @@ import (
 
 // shaped is a topic of the default shape, spoilt.
 func shaped(spoil func(*Topic)) Topic {
-	t := Topic{Name: "webhooks.orders", MinInSync: 2, CleanupPolicy: "delete", Retention: time.Hour, RetentionBytes: -1, MaxMessageBytes: minMessageBytes}
+	t := Topic{Name: "webhooks.orders", MinInSync: 2, CleanupPolicy: "delete", Retention: shortRetention, RetentionBytes: -1, MaxMessageBytes: minMessageBytes}
 	for range 2 {
 		t.Partitions = append(t.Partitions, Partition{Leader: 1, Replicas: []int32{1, 2, 3}, InSync: []int32{1, 2, 3}})
 	}
