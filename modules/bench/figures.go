@@ -63,11 +63,12 @@ func perWebhook(traffic map[string]deployment.Traffic, accepted float64) map[str
 	return servers
 }
 
+// batchSizes leaves out the first stage, at which each webhook is one.
 func batchSizes(before, after map[string]deployment.Batches) map[string]float64 {
 	sizes := make(map[string]float64)
 	for stage, now := range after {
 		then := before[stage]
-		if count := now.Count - then.Count; count > 0 {
+		if count := now.Count - then.Count; count > 0 && stage != "ingest" {
 			sizes[stage] = (now.Updates - then.Updates) / count
 		}
 	}

@@ -42,7 +42,7 @@ func TestFiguresArePerWebhookAccepted(t *testing.T) {
 	counts := func(n float64) *deployment.Counts {
 		return &deployment.Counts{
 			Allocations: map[string]float64{"api": 100 * n}, AllocatedBytes: map[string]float64{"api": 7000 * n},
-			Batches: map[string]deployment.Batches{"ledger": {Count: n / 16, Updates: n}},
+			Batches: map[string]deployment.Batches{"ledger": {Count: n / 16, Updates: n}, "ingest": {Count: n, Updates: n}},
 		}
 	}
 	before := reading{cpu: map[string]time.Duration{"api": time.Second}, own: time.Second, counts: counts(1600),
@@ -68,7 +68,7 @@ func TestFiguresArePerWebhookAccepted(t *testing.T) {
 			t.Errorf("%s = %v, want %v", name, pair[0], pair[1])
 		}
 	}
-	if len(run.Wire) != 1 || run.Failed() != 1000 {
-		t.Errorf("wire %v, failed %d", run.Wire, run.Failed())
+	if len(run.Wire) != 1 || len(run.Batches) != 1 || run.Failed() != 1000 {
+		t.Errorf("wire %v, batches %v, failed %d", run.Wire, run.Batches, run.Failed())
 	}
 }
