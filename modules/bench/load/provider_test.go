@@ -187,8 +187,8 @@ func TestOpenLoopSeesAStall(t *testing.T) {
 		shape Shape
 		sees  bool
 	}{
-		"open loop":   {Shape{Connections: 64, Rate: 500, Duration: 20 * time.Second}, true},
-		"closed loop": {Shape{Connections: 4, Duration: 5 * time.Second}, false},
+		"open loop":   {Shape{Connections: 64, Rate: 250, Duration: 10 * time.Second}, true},
+		"closed loop": {Shape{Connections: 2, Duration: 2 * time.Second}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

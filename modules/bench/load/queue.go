@@ -23,7 +23,7 @@ func (p *Provider) queue(s Shape) queue {
 		return &closedLoop{begin: begin, end: begin.Add(s.Duration)}
 	}
 	return &openLoop{
-		begin: begin, giveUp: begin.Add(s.Duration + s.Duration/4),
+		begin: begin, giveUp: begin.Add(s.Duration + max(s.Duration/4, time.Second)),
 		rate: s.Rate, total: int64(s.Rate * s.Duration.Seconds()), pause: p.pause, turn: make(chan struct{}, 1),
 	}
 }
