@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"text/tabwriter"
 	"time"
@@ -37,6 +36,7 @@ func newMigrateCopy() *cobra.Command {
 		Short: "Copy everything from SQLite into an empty PostgreSQL database, and compare",
 		Long: "Copies all orders, disputes, events and dead letters of an SQLite database that no process uses\n" +
 			"into an empty PostgreSQL database, as one transaction, and reads them back to compare.\n" +
+			"Run again, it tells whether they are there.\n" +
 			"The SQLite database keeps what it has, but no process starts on it any more.",
 		Args: noArgs,
 	}
@@ -74,10 +74,12 @@ func copyDatabase(ctx context.Context, cfg copyConfig, progress io.Writer) (copi
 		return nil, fmt.Errorf("database-url (DATABASE_URL), the database to copy into: %w", err)
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	if copied, err = copyLedger(ctx, source, target, progress); err != nil {
+	move := move{path, cfg.target}
+	copied, err = copyLedger(ctx, source, target, move, progress)
+	if err := move.explained(err); err != nil {
 		return nil, err
 	}
-	return copied, noteMove(path, cfg.target)
+	return copied, move.noteDone()
 }
 
 // sourceFile is the file to copy, which is there.
@@ -95,14 +97,18 @@ func (c copyConfig) sourceFile() (string, error) {
 	return path, nil
 }
 
-func copyLedger(ctx context.Context, source *sqlite.Store, target *postgres.Store, progress io.Writer) ([]store.Comparison, error) {
+func copyLedger(ctx context.Context, source *sqlite.Store, target *postgres.Store, move move, progress io.Writer) ([]store.Comparison, error) {
 	snapshot, err := source.Freeze(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the database to copy: %w", err)
 	}
-	copied, err := target.Fill(ctx, snapshot, tellRarely(progress))
-	if err != nil {
-		err = fmt.Errorf("nothing was copied: %w", err)
+	noted := false
+	copied, err := target.Fill(ctx, snapshot, tellRarely(progress), func() error {
+		noted = true
+		return move.noteBegun()
+	})
+	if err != nil && noted && !errors.Is(err, postgres.ErrUncertain) {
+		err = errors.Join(err, move.forget())
 	}
 	return copied, errors.Join(err, snapshot.Close())
 }
@@ -127,28 +133,4 @@ func printCopied(out io.Writer, copied []store.Comparison) error {
 		fmt.Fprintf(table, "%s\t%d\t%d\t%.8x\t%.8x\n", c.Source.Table, c.Source.Rows, c.Target.Rows, c.Source.Digest(), c.Target.Digest())
 	}
 	return table.Flush()
-}
-
-// movedSuffix makes the name of the note that a database has moved. While the note
-// is there, nobody uses the file of that name, nor begins an empty one.
-const movedSuffix = ".moved"
-
-func noteMove(path, target string) error {
-	if err := os.WriteFile(path+movedSuffix, []byte(shownURL(target)+"\n"), 0o600); err != nil {
-		return fmt.Errorf("everything was copied, but cannot be noted: rename %s, so that no process starts on it: %w", path, err)
-	}
-	return nil
-}
-
-// refuseMoved is an error if the database of that file is kept elsewhere by now.
-func refuseMoved(path string) error {
-	target, err := os.ReadFile(path + movedSuffix)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("see whether the database has moved: %w", err)
-	}
-	return fmt.Errorf("database %s was copied to %.200q: name that one by DATABASE_URL, or delete %s to go on with the old one",
-		path, string(target[:max(len(target)-1, 0)]), path+movedSuffix)
 }

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -48,46 +47,12 @@ func TestCopyIsRefusedBeforeAnythingIsTouched(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "DATABASE_URL") || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("error %v, want one that names DATABASE_URL and no password", err)
 	}
-	if exists(filepath.Join(dir, "payrelay.db") + movedSuffix) {
-		t.Error("the database is noted to have moved")
-	}
-	fails(t, []string{"migrate", "copy", "--data-dir", dir, "--database-url", "sqlite://other.db"}, "DATABASE_URL", "postgres://")
-}
-
-// A database that has moved is not used any more, nor replaced by an empty one.
-func TestNobodyUsesADatabaseThatHasMoved(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "payrelay.db")
-	if _, err := execute(t, "migrate", "up", "--data-dir", dir); err != nil {
-		t.Fatal(err)
-	}
-	if err := noteMove(path, "postgres://payrelay:hunter2@host/name?password=hunter2"); err != nil {
-		t.Fatal(err)
-	}
-	use := func() {
-		t.Helper()
-		for _, command := range [][]string{
-			{"migrate", "up"}, {"serve", "api", "--mode", "http", "--api-addr", "127.0.0.1:0", "--internal-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"},
-		} {
-			args := append(command, "--data-dir", dir)
-			fails(t, args, path, "postgres://payrelay:xxxxx@host/name\"", "DATABASE_URL", "delete "+path+movedSuffix)
+	for _, suffix := range []string{movingSuffix, movedSuffix} {
+		if exists(filepath.Join(dir, "payrelay.db") + suffix) {
+			t.Errorf("there is a note %s", suffix)
 		}
 	}
-	use()
-	fails(t, []string{"deadletters", "list", "--data-dir", dir}, "was copied to")
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	use()
-	if exists(path) {
-		t.Error("there is an empty database")
-	}
-	if err := os.Remove(path + movedSuffix); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := execute(t, "migrate", "up", "--data-dir", dir); err != nil {
-		t.Errorf("without the note: %v", err)
-	}
+	fails(t, []string{"migrate", "copy", "--data-dir", dir, "--database-url", "sqlite://other.db"}, "DATABASE_URL", "postgres://")
 }
 
 func TestProgressIsToldRarely(t *testing.T) {

@@ -35,7 +35,7 @@ func TestMove(t *testing.T) {
 		letters := c.letters(t)
 		wantCopied(t, runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir))
 		wantRefusal(t, runToEnd(t, nil, anyPorts(c.dir, "--mode", "direct")...), "was copied to", c.dir)
-		wantRefusal(t, runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir), "has rows already")
+		wantCopied(t, runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir))
 		c.database = database
 		if moved := c.letters(t); moved != letters {
 			t.Errorf("the dead letters are\n%s, want as before\n%s", moved, letters)
@@ -44,6 +44,46 @@ func TestMove(t *testing.T) {
 		l.awaitAcked(t, between)
 		l.finish(t)
 		l.check(t, c)
+		wantRefusal(t, runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir), "has rows already")
+	})
+}
+
+// TestMoveKilledAtItsCommit: the copy is killed while the target commits it, which
+// waits for a standby that is away. Nobody goes on with the old database then, and
+// the same command finds out what is there.
+func TestMoveKilledAtItsCommit(t *testing.T) {
+	direct := func(s setup) bool { return s.lane == embedded && s.mode == "direct" }
+	inEvery(t, direct, func(t *testing.T, s setup) {
+		c := startCluster(t, s, options{})
+		c.accept(t, orderWebhook("kept", "order-1", "created", 1, `"1.00"`, "USD"), "applied")
+		c.accept(t, orderWebhook("mismatch", "order-1", "created", 2, `"1.00"`, "EUR"), "dead_lettered currency_mismatch")
+		c.terminate(t, "all")
+		own := backing{servers: make(map[string]server)}
+		target := []string{"DATABASE_URL=" + own.startDatabase(t, true)}
+		if r := runToEnd(t, target, "migrate", "up"); r.code != 0 {
+			t.Fatalf("migrate: %s", r.stderr)
+		}
+		database := own.servers["database"].(*servers.Postgres)
+		execute := func(statement string) error { return servers.Execute(t.Context(), database.URL(), statement) }
+		awaitStandby := func(name string) {
+			check(t, execute("ALTER SYSTEM SET synchronous_standby_names = '"+name+"'"))
+			check(t, execute("SELECT pg_reload_conf()"))
+		}
+		awaitStandby("nobody")
+		command := newCommand(t, target, "migrate", "copy", "--data-dir", c.dir)
+		check(t, command.Start())
+		eventually(t, appliedWithin, "the commit waits for the standby", func() bool {
+			return execute("SELECT 1 / count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == nil
+		})
+		check(t, command.Process.Kill())
+		_ = command.Wait() // it was killed
+		wantRefusal(t, runToEnd(t, nil, anyPorts(c.dir, "--mode", "direct")...), "nobody knows", "app migrate copy", "delete")
+		wantRefusal(t, runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir), "it is not known", "lock timeout")
+		awaitStandby("")
+		eventually(t, appliedWithin, "the same command finds out", func() bool {
+			return runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir).code == 0
+		})
+		wantRefusal(t, runToEnd(t, nil, anyPorts(c.dir, "--mode", "direct")...), "was copied to")
 	})
 }
 

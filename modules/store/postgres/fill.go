@@ -15,19 +15,29 @@ import (
 	"github.com/payrelay/payrelay/modules/store"
 )
 
-// stalledAfter is how long a copy may stand still.
-const stalledAfter = 2 * time.Minute
+const (
+	// stalledAfter is how long a copy may stand still.
+	stalledAfter = 2 * time.Minute
+	// commitWithin is how long a server may take to keep one: it waits for a
+	// synchronous standby, which has to flush all of it.
+	commitWithin = 2 * time.Minute
+)
 
 var errStalled = fmt.Errorf("nothing has moved for %v", stalledAfter)
 
+// ErrUncertain says of a copy that the server was told to keep it, and that nobody
+// has heard whether it does. To fill again tells.
+var ErrUncertain = errors.New("the server has not confirmed the commit")
+
 // Fill copies a snapshot of another database into this one, which must be migrated
-// and empty, reads all of it back and compares. It is one transaction: an error
-// means that this database is as empty as before. The exception is a connection
-// that breaks while the server confirms it; then it may be full.
+// and empty, reads all of it back and compares. One that has exactly these rows
+// already is compared only. It is one transaction: an error means that this
+// database is as before, unless it is ErrUncertain.
 //
-// note is called for each row that was "copied" and then "compared", with what
-// there has been of its table.
-func (s *Store) Fill(ctx context.Context, from store.Snapshot, note func(step string, sofar *store.Tally)) ([]store.Comparison, error) {
+// note is called for each row that was "copied", or "read", and then "compared",
+// with what there has been of its table. ready is called when nothing is left but to commit,
+// which the end of ctx does not stop any more; its error does.
+func (s *Store) Fill(ctx context.Context, from store.Snapshot, note func(step string, sofar *store.Tally), ready func() error) ([]store.Comparison, error) {
 	if err := s.checkSchema(ctx); err != nil {
 		return nil, err
 	}
@@ -38,8 +48,8 @@ func (s *Store) Fill(ctx context.Context, from store.Snapshot, note func(step st
 	done, err := s.fill(ctx, from, func(step string, sofar *store.Tally) {
 		stalled.Reset(stalledAfter)
 		note(step, sofar)
-	})
-	if err != nil && context.Cause(ctx) == errStalled {
+	}, ready)
+	if err != nil && context.Cause(ctx) == errStalled && !errors.Is(err, ErrUncertain) {
 		err = fmt.Errorf("%w: %w", errStalled, err)
 	}
 	if err != nil {
@@ -48,19 +58,57 @@ func (s *Store) Fill(ctx context.Context, from store.Snapshot, note func(step st
 	return done, nil
 }
 
-func (s *Store) fill(ctx context.Context, from store.Snapshot, note func(string, *store.Tally)) (done []store.Comparison, err error) {
+func (s *Store) fill(ctx context.Context, from store.Snapshot, note func(string, *store.Tally), ready func() error) ([]store.Comparison, error) {
 	// A connection of its own, as for a migration: what it does may take its time.
-	conn, err := pgx.ConnectConfig(ctx, s.migration)
+	cfg := s.migration.Copy()
+	if err := neverCancel(ctx, cfg); err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		done, err = filling{tx, note}.fill(ctx, from)
-		return err
-	})
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer closeSoon(ctx, conn.Close)
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	done, err := filling{tx, note}.fill(ctx, from)
+	if err == nil {
+		err = ready()
+	}
+	if err != nil {
+		closeSoon(ctx, tx.Rollback)
+		return nil, err
+	}
+	return done, commit(ctx, tx)
+}
+
+// closeSoon ends what nothing depends on any more: the server ends it as well when
+// it misses the client.
+func closeSoon(ctx context.Context, end func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
-	return done, errors.Join(err, conn.Close(closing))
+	_ = end(ctx)
+}
+
+// commit does not stop with ctx: there would be no knowing what became of it.
+func commit(ctx context.Context, tx pgx.Tx) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitWithin)
+	defer cancel()
+	err := tx.Commit(ctx)
+	if err == nil || notCommitted(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUncertain, err)
+}
+
+// notCommitted says that the server did not get to hear of the commit, or refused
+// it. A server that ends a session may have committed before.
+func notCommitted(err error) bool {
+	var failed *pgconn.PgError
+	return pgconn.SafeToRetry(err) || errors.Is(err, pgx.ErrTxCommitRollback) ||
+		errors.As(err, &failed) && failed.SeverityUnlocalized == "ERROR"
 }
 
 // filling is a database that is being filled.
@@ -70,43 +118,50 @@ type filling struct {
 }
 
 func (f filling) fill(ctx context.Context, from store.Snapshot) ([]store.Comparison, error) {
-	if err := f.take(ctx); err != nil {
+	filled, err := f.take(ctx)
+	if err != nil {
 		return nil, err
 	}
 	done := make([]store.Comparison, len(store.Tables))
 	for i, table := range store.Tables {
-		var err error
-		if done[i], err = f.fillTable(ctx, from, table); err != nil {
+		if done[i], err = f.fillTable(ctx, from, table, filled == ""); err != nil {
 			return nil, fmt.Errorf("table %s: %w", table, withPlace(err))
 		}
+		if err := done[i].Check(); err != nil && filled != "" {
+			return nil, fmt.Errorf("table %s has rows already: create another database, run `app migrate up` on it and copy into that (%w)", filled, err)
+		} else if err != nil {
+			return nil, err
+		}
 	}
-	// Without statistics the pages that people ask for would be planned badly.
-	_, err := f.tx.Exec(ctx, "ANALYZE "+allTables)
+	// Without statistics the pages that people ask for would be planned badly. And
+	// it writes, so that the commit of a mere comparison waits for a standby too.
+	_, err = f.tx.Exec(ctx, "ANALYZE "+allTables)
 	return done, err
 }
 
 var allTables = strings.Join(store.Tables, ", ")
 
-// take keeps others from writing, and makes sure that nobody has. Reading a table
-// back in the sequence of its key must not sort it.
-func (f filling) take(ctx context.Context) error {
+// take keeps others from writing, and names a table that somebody has written to.
+// Reading a table back in the sequence of its key must not sort it.
+func (f filling) take(ctx context.Context) (filled string, err error) {
 	if _, err := f.tx.Exec(ctx, "LOCK TABLE "+allTables+" IN SHARE ROW EXCLUSIVE MODE"); err != nil {
-		return fmt.Errorf("keep others from writing: %w", err)
+		return "", fmt.Errorf("keep others from writing: %w", err)
 	}
 	for _, table := range store.Tables {
-		var filled bool
-		if err := f.tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM "+table+")").Scan(&filled); err != nil {
-			return fmt.Errorf("look into table %s: %w", table, err)
+		var rows bool
+		if err := f.tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM "+table+")").Scan(&rows); err != nil {
+			return "", fmt.Errorf("look into table %s: %w", table, err)
 		}
-		if filled {
-			return fmt.Errorf("table %s has rows already: create another database, run `app migrate up` on it and copy into that", table)
+		if rows {
+			filled = table
 		}
 	}
-	_, err := f.tx.Exec(ctx, "SET LOCAL enable_sort = off")
-	return err
+	_, err = f.tx.Exec(ctx, "SET LOCAL enable_sort = off")
+	return filled, err
 }
 
-func (f filling) fillTable(ctx context.Context, from store.Snapshot, table string) (both store.Comparison, err error) {
+// fillTable copies a table, if it is empty, and counts what is there.
+func (f filling) fillTable(ctx context.Context, from store.Snapshot, table string, empty bool) (both store.Comparison, err error) {
 	rows, err := from.Table(ctx, table)
 	if err != nil {
 		return both, err
@@ -116,16 +171,36 @@ func (f filling) fillTable(ctx context.Context, from store.Snapshot, table strin
 	if err != nil {
 		return both, err
 	}
-	if both.Source, err = f.copy(ctx, table, rows, kinds); err != nil {
-		return both, fmt.Errorf("copy: %w", err)
+	if empty {
+		both.Source, err = f.copy(ctx, table, rows, kinds)
+	} else {
+		both.Source, err = f.tally(table, rows)
 	}
-	if err := f.goOnAfter(ctx, table, rows.Columns()[0], kinds[0]); err != nil {
-		return both, fmt.Errorf("number what will come: %w", err)
+	if err != nil {
+		return both, err
 	}
 	if both.Target, err = f.read(ctx, table, rows.Columns()); err != nil {
 		return both, fmt.Errorf("read back: %w", err)
 	}
-	return both, both.Check()
+	return both, nil
+}
+
+// tally counts what would be copied.
+func (f filling) tally(table string, rows store.Rows) (*store.Tally, error) {
+	tally := store.NewTally(table)
+	for rows.Next() {
+		values, err := rows.Values()
+		if err != nil {
+			return nil, fmt.Errorf("read: %w", err)
+		}
+		if err := f.count("read", tally, values); err != nil {
+			return nil, err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	return tally, nil
 }
 
 // copy streams rows into a table and counts them.
@@ -151,7 +226,13 @@ func (f filling) copy(ctx context.Context, table string, rows store.Rows, kinds 
 	if failed != nil {
 		err = failed
 	}
-	return tally, err
+	if err != nil {
+		return nil, fmt.Errorf("copy: %w", err)
+	}
+	if err := f.goOnAfter(ctx, table, rows.Columns()[0], kinds[0]); err != nil {
+		return nil, fmt.Errorf("number what will come: %w", err)
+	}
+	return tally, nil
 }
 
 // kinds are the types of a table's columns, which must be the given ones.

@@ -81,7 +81,7 @@ func fill(ctx context.Context, source *sqlite.Store, target *postgres.Store, not
 	if err != nil {
 		return err
 	}
-	_, err = target.Fill(ctx, snapshot, note)
+	_, err = target.Fill(ctx, snapshot, note, func() error { return nil })
 	return errors.Join(err, snapshot.Close())
 }
 
@@ -212,7 +212,7 @@ func TestCopiesThatAreRefused(t *testing.T) {
 	if err := target.Commit(t.Context(), &payments.Changes{DeadLetters: []*payments.DeadLetter{{Detail: "of the target", CreatedAt: trafficStart}}}); err != nil {
 		t.Fatal(err)
 	}
-	refused("a database in use", "table dead_letters has rows", "app migrate up")
+	refused("a database in use", "table dead_letters has rows already", "app migrate up", "table orders differs")
 	execute(t, databaseURL, "DELETE FROM dead_letters")
 	execute(t, databaseURL, "ALTER TABLE events ADD COLUMN more text")
 	refused("other columns", "table events", "does not have the columns")

@@ -1,0 +1,125 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store/postgres"
+	"github.com/payrelay/payrelay/modules/store/sqlite"
+)
+
+// unconfirmed is a copy to a server that commits only when it has a standby, which
+// it has not.
+func unconfirmed(t *testing.T, ctx context.Context, source *sqlite.Store) (serverURL string, target *postgres.Store, done chan error) {
+	t.Helper()
+	serverURL = ownServer(t).URL()
+	target = open(t, serverURL)
+	if err := target.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	configure(t, serverURL, "synchronous_standby_names", "nobody")
+	done = make(chan error, 1)
+	go func() { done <- fill(ctx, source, target, nothing) }()
+	awaitCommits(t, serverURL, 1)
+	return serverURL, target, done
+}
+
+// awaitCommits waits until so many commits wait for a standby.
+func awaitCommits(t *testing.T, serverURL string, want int) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		got := waitingCommits(t, serverURL)
+		if got == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d commits wait for a standby, want %d", got, want)
+		}
+	}
+}
+
+func waitingCommits(t *testing.T, serverURL string) (waiting int) {
+	t.Helper()
+	withConnection(t, serverURL, func(conn *pgx.Conn) error {
+		return conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'").Scan(&waiting)
+	})
+	return waiting
+}
+
+// To interrupt a copy that is being committed neither cancels the commit nor says
+// that nothing was copied.
+func TestACommitOfACopyIsNotInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	serverURL, _, done := unconfirmed(t, ctx, busySource(t))
+	interrupt()
+	configure(t, serverURL, "synchronous_standby_names", "")
+	if err := <-done; err != nil {
+		t.Errorf("when the standby is back: %v", err)
+	}
+}
+
+// A copy of which nobody heard whether it was committed is told apart, and the
+// same copy finds out.
+func TestACommitOfACopyThatIsNotHeardOf(t *testing.T) {
+	source := busySource(t)
+	serverURL, target, done := unconfirmed(t, t.Context(), source)
+	cutOthers(t, serverURL)
+	if err := <-done; !errors.Is(err, postgres.ErrUncertain) {
+		t.Errorf("cut off: %v, want ErrUncertain", err)
+	}
+	go func() { done <- fill(t.Context(), source, target, nothing) }()
+	awaitCommits(t, serverURL, 1)
+	configure(t, serverURL, "synchronous_standby_names", "")
+	if err := <-done; err != nil {
+		t.Errorf("again: %v", err)
+	}
+}
+
+// What was copied is not copied again, and neither is it mixed with anything else.
+func TestCopyOfWhatIsThere(t *testing.T) {
+	source := busySource(t)
+	_, target := migrated(t)
+	for range 2 {
+		if err := fill(t.Context(), source, target, nothing); err != nil {
+			t.Fatal(err)
+		}
+	}
+	applyBusy(t, target, []int{100_000})
+	if err := fill(t.Context(), source, target, nothing); err == nil {
+		t.Error("a database that went on is taken for the copy")
+	}
+}
+
+// What the caller has to do before the commit, and cannot, aborts it.
+func TestACopyThatMayNotBeCommitted(t *testing.T) {
+	databaseURL, target := migrated(t)
+	snapshot, err := busySource(t).Freeze(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snapshot.Close()
+	errFull := errors.New("disk full")
+	if _, err := target.Fill(t.Context(), snapshot, nothing, func() error { return errFull }); !errors.Is(err, errFull) || errors.Is(err, postgres.ErrUncertain) {
+		t.Errorf("error %v, want that of the caller", err)
+	}
+	wantEmpty(t, databaseURL)
+	if _, err := target.Order(t.Context(), "o1"); !errors.Is(err, payments.ErrNotFound) {
+		t.Error(err)
+	}
+}
+
+// A refusal at the commit is known to be one.
+func TestACommitOfACopyThatIsRefused(t *testing.T) {
+	databaseURL, target := migrated(t)
+	execute(t, databaseURL, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused at the end'; END $$")
+	execute(t, databaseURL, "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()")
+	if err := fill(t.Context(), busySource(t), target, nothing); err == nil || errors.Is(err, postgres.ErrUncertain) {
+		t.Errorf("error %v, want one that is not ErrUncertain", err)
+	}
+	wantEmpty(t, databaseURL)
+}
