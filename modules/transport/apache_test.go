@@ -116,6 +116,7 @@ func addScramUser(t *testing.T, kafka *servers.Kafka, name, password string) {
 }
 
 func TestApacheKafka(t *testing.T) {
+	t.Parallel()
 	ours, theirs := newAuthority(t), newAuthority(t)
 	kafka := startApacheKafka(t, 1, secure(ours))
 	addScramUser(t, kafka, "relay", testPassword)
@@ -157,6 +158,7 @@ func TestApacheKafka(t *testing.T) {
 
 // A cluster as topics create wants it, which loses a node.
 func TestTopicsOfApacheKafka(t *testing.T) {
+	t.Parallel()
 	kafka := startApacheKafka(t, 3)
 	cfg := newTopics(t, kafka, defaultSpec())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
