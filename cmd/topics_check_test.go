@@ -12,7 +12,7 @@ func TestPrintReports(t *testing.T) {
 	report := func(inSync ...int32) []transport.TopicReport {
 		return []transport.TopicReport{{
 			Topic: transport.Topic{
-				Name: "webhooks.orders", MinInSync: 2, CleanupPolicy: "delete", Retention: 48 * time.Hour, RetentionBytes: -1, MaxMessageBytes: 1 << 20,
+				Name: "webhooks.orders", MinInSync: 2, CleanupPolicy: "delete", Retention: 30 * 24 * time.Hour, RetentionBytes: -1, MaxMessageBytes: 1 << 20,
 				Partitions: []transport.Partition{{Leader: 2, Replicas: []int32{1, 2, 3}, InSync: inSync}},
 			},
 			Progress: []transport.Progress{{Applied: -1, Oldest: 5, Newest: 12, Aged: 5}},
@@ -23,7 +23,7 @@ func TestPrintReports(t *testing.T) {
 		t.Errorf("a safe topic: %v", err)
 	}
 	want := "TOPIC            PARTITIONS  REPLICAS  MIN IN SYNC  RETENTION  LEADERLESS  UNDER-REPLICATED\n" +
-		"webhooks.orders  1           3         2            2 days     0           0\n" +
+		"webhooks.orders  1           3         2            30 days    0           0\n" +
 		"\n" +
 		"TOPIC            PARTITION  LEADER  IN SYNC  OLDEST  APPLIED  NEWEST  LAG\n" +
 		"webhooks.orders  0          2       3 of 3   5       -        12      7\n"
