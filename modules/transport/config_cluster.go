@@ -40,10 +40,11 @@ func (c ClusterConfig) Validate() error {
 	if len(c.Brokers) == 0 {
 		return errors.New("kafka-brokers (KAFKA_BROKERS) is empty: name at least one broker as host:port")
 	}
-	for _, broker := range c.Brokers {
+	for i, broker := range c.Brokers {
 		host, _, err := net.SplitHostPort(broker)
-		if err != nil {
-			return fmt.Errorf("kafka-brokers (KAFKA_BROKERS) names %q: write each broker as host:port", broker)
+		if err != nil || strings.ContainsAny(broker, "@/") {
+			// The value is not repeated: it may hold a password.
+			return fmt.Errorf("kafka-brokers (KAFKA_BROKERS) has as its number %d what is no broker: write each as host:port, without a scheme or a user", i+1)
 		}
 		if c.Mechanism == plain && !c.TLS && !isLoopback(host) {
 			return fmt.Errorf("kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) PLAIN sends the password as it is, and %s is another machine: add --kafka-tls, or use %s", host, scramSHA512)

@@ -238,6 +238,8 @@ func TestSecurityConfig(t *testing.T) {
 		"secret without mechanism": {cluster(far, TLSConfig{}, SASLConfig{Password: testPassword}), "KAFKA_SASL_MECHANISM"},
 		"no user":                  {cluster(far, TLSConfig{}, SASLConfig{Mechanism: plain, Password: testPassword}), "KAFKA_SASL"},
 		"no password":              {cluster(far, TLSConfig{}, SASLConfig{Mechanism: scramSHA256, Username: "relay"}), "KAFKA_SASL_PASSWORD"},
+		"login in a broker":        {cluster("SASL_SSL://relay:"+testPassword+"@kafka:9092", TLSConfig{}, SASLConfig{}), "number 1"},
+		"user before a broker":     {cluster(testPassword+"@kafka:9092", TLSConfig{}, SASLConfig{}), "KAFKA_BROKERS"},
 		"PLAIN, here":              {cluster(near, TLSConfig{}, SASLConfig{Mechanism: plain, Username: "relay", Password: testPassword}), ""},
 		"PLAIN, elsewhere":         {cluster(far, TLSConfig{}, SASLConfig{Mechanism: plain, Username: "relay", Password: testPassword}), "--kafka-tls"},
 		"PLAIN, elsewhere by TLS":  {cluster(far, TLSConfig{TLS: true}, SASLConfig{Mechanism: plain, Username: "relay", Password: testPassword}), ""},

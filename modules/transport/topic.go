@@ -107,6 +107,8 @@ func (t *Topic) readSettings(admin sarama.ClusterAdmin) error {
 	switch {
 	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
 		return fmt.Errorf("topic %q %w", t.Name, errNoTopic)
+	case errors.Is(err, sarama.ErrTopicAuthorizationFailed):
+		return fmt.Errorf("let this user describe the settings of topic %q: %w", t.Name, err)
 	case err != nil:
 		return fmt.Errorf("ask the brokers for the settings of topic %q: %w", t.Name, err)
 	}
@@ -117,10 +119,21 @@ func (t *Topic) readSettings(admin sarama.ClusterAdmin) error {
 	return t.parseSettings(settings)
 }
 
+// errUntold says that these brokers do not have a setting. What none of them
+// tells is not known, and not what would be the harmless value.
+var errUntold = errors.New("the brokers do not tell")
+
 func (t *Topic) parseSettings(settings map[string]string) error {
 	var wrong error
+	text := func(name string) string {
+		value, told := settings[name]
+		if !told && wrong == nil {
+			wrong = fmt.Errorf("%w the setting %s of topic %q", errUntold, name, t.Name)
+		}
+		return value
+	}
 	number := func(name string) int64 {
-		n, err := strconv.ParseInt(settings[name], 10, 64)
+		n, err := strconv.ParseInt(text(name), 10, 64)
 		if err != nil && wrong == nil {
 			wrong = fmt.Errorf("topic %q has the setting %s=%q, which is no number", t.Name, name, settings[name])
 		}
@@ -130,8 +143,8 @@ func (t *Topic) parseSettings(settings map[string]string) error {
 	t.MaxMessageBytes = int(number(maxMessageBytes))
 	t.RetentionBytes = number(retentionBytes)
 	t.Retention = milliseconds(number(retentionTime))
-	t.UncleanElection = settings[uncleanElection] == "true"
-	t.CleanupPolicy = settings[cleanupPolicy]
+	t.UncleanElection = text(uncleanElection) == "true"
+	t.CleanupPolicy = text(cleanupPolicy)
 	return wrong
 }
 

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"reflect"
 	"strings"
@@ -15,12 +16,18 @@ import (
 // the embedded broker does not. It forgets everything when it stops.
 func startCluster(t *testing.T, brokers int, options ...kfake.Opt) ClusterConfig {
 	t.Helper()
+	return ClusterConfig{Brokers: newCluster(t, brokers, options...).ListenAddrs()}
+}
+
+// newCluster is startCluster for who wants to meddle with its answers.
+func newCluster(t *testing.T, brokers int, options ...kfake.Opt) *kfake.Cluster {
+	t.Helper()
 	cluster, err := kfake.NewCluster(append(options, kfake.NumBrokers(brokers))...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	return ClusterConfig{Brokers: cluster.ListenAddrs()}
+	return cluster
 }
 
 var topicNames = TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes", Group: "payrelay"}
@@ -110,8 +117,12 @@ func TestTopicSettings(t *testing.T) {
 	if err := topic.parseSettings(settings); err != nil || topic.Retention >= 0 || !topic.compacted() {
 		t.Errorf("for ever, in other words, is read as %+v, %v", topic, err)
 	}
+	settings[minInSyncReplicas] = "two"
+	if err := topic.parseSettings(settings); err == nil || errors.Is(err, errUntold) {
+		t.Errorf("a setting that is no number: %v", err)
+	}
 	delete(settings, minInSyncReplicas)
-	if err := topic.parseSettings(settings); err == nil || !strings.Contains(err.Error(), minInSyncReplicas) {
+	if err := topic.parseSettings(settings); !errors.Is(err, errUntold) || !strings.Contains(err.Error(), minInSyncReplicas) {
 		t.Errorf("a setting that the brokers do not tell: %v", err)
 	}
 }

@@ -30,7 +30,7 @@ func EnsureTopics(ctx context.Context, cfg KafkaConfig) (warnings []string, err 
 		if err == nil || errors.Is(err, errFewCopies) || errors.Is(err, errRefused) {
 			return warnings, err
 		}
-		if last == nil || ctx.Err() == nil { // a check that was interrupted says little
+		if last == nil || !over(ctx) { // a check that was interrupted says little
 			last = err
 		}
 		sleep(ctx, 100*time.Millisecond)
@@ -38,6 +38,13 @@ func EnsureTopics(ctx context.Context, cfg KafkaConfig) (warnings []string, err 
 			return nil, fmt.Errorf("%w (%w)", last, context.Cause(ctx))
 		}
 	}
+}
+
+// over says that ctx ends now, also in the moment before it says so itself: whoever
+// dials with its deadline gives up first.
+func over(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 func judgeTopics(ctx context.Context, cfg KafkaConfig) (warnings []string, err error) {
@@ -59,11 +66,13 @@ func (c CopiesConfig) judge(admin sarama.ClusterAdmin, name string) (warnings []
 	if err != nil {
 		return nil, err
 	}
-	if err := topic.readSettings(admin); err != nil {
-		if c.MinCopies > 1 || !unreadable(err) {
-			return nil, err
-		}
-		return []string{fmt.Sprintf("nobody knows in how many copies topic %q acknowledges a record: let this user describe its settings: %v", name, err)}, nil
+	switch err := topic.readSettings(admin); {
+	case unreadable(err) && c.MinCopies > 1:
+		return nil, fmt.Errorf("%w, as far as is known of topic %q, and kafka-min-copies (KAFKA_MIN_COPIES) is %d: %w", errFewCopies, name, c.MinCopies, err)
+	case unreadable(err):
+		return []string{fmt.Sprintf("nobody knows how safe acknowledged records are in topic %q: %v", name, err)}, nil
+	case err != nil:
+		return nil, err
 	}
 	if err := c.checkCopies(topic); err != nil {
 		return nil, err
@@ -75,7 +84,8 @@ func (c CopiesConfig) judge(admin sarama.ClusterAdmin, name string) (warnings []
 	return warnings, nil
 }
 
-// unreadable says that these brokers will never tell this user the settings.
+// unreadable says that these brokers will never tell this user the settings, or not
+// all of them.
 func unreadable(err error) bool {
-	return errors.Is(err, sarama.ErrTopicAuthorizationFailed) || errors.Is(err, sarama.ErrClusterAuthorizationFailed) || errors.Is(err, sarama.ErrUnsupportedVersion)
+	return errors.Is(err, errUntold) || errors.Is(err, sarama.ErrTopicAuthorizationFailed) || errors.Is(err, sarama.ErrClusterAuthorizationFailed) || errors.Is(err, sarama.ErrUnsupportedVersion)
 }

@@ -20,16 +20,34 @@ func TestEnsureTopics(t *testing.T) {
 	if _, err := EnsureTopics(ctx, cfg); err != nil {
 		t.Errorf("both topics exist, but: %v", err)
 	}
-	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
 	cfg.DisputesTopic = "nothing"
-	_, err := EnsureTopics(ctx, cfg)
-	if err == nil || !strings.Contains(err.Error(), `topic "nothing" does not exist`) || !strings.Contains(err.Error(), "create it") {
-		t.Errorf("error is %v", err)
+	for range 2 { // asking must not create it
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := EnsureTopics(ctx, cfg)
+		if err == nil || !strings.Contains(err.Error(), `topic "nothing" does not exist`) || !strings.Contains(err.Error(), "create it") {
+			t.Errorf("error is %v", err)
+		}
 	}
-	// Asking must not have created it.
-	if _, err := EnsureTopics(ctx, cfg); err == nil {
-		t.Error("the topic sprang up")
+}
+
+// tardy ends a while after its deadline. So does any other context, by a moment in
+// which whoever waits with that deadline gives up on his own.
+type tardy struct{ context.Context }
+
+func (c tardy) Deadline() (time.Time, bool) {
+	deadline, ok := c.Context.Deadline()
+	return deadline.Add(-200 * time.Millisecond), ok
+}
+
+func TestEnsureTopicsTellsTheCauseAndNotTheEnd(t *testing.T) {
+	_, cfg := startKafka(t)
+	cfg.DisputesTopic = "nothing"
+	ctx, cancel := context.WithTimeout(t.Context(), 1200*time.Millisecond)
+	defer cancel()
+	_, err := EnsureTopics(tardy{ctx}, cfg)
+	if !errors.Is(err, errNoTopic) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error is %v", err)
 	}
 }
 
@@ -112,7 +130,47 @@ func TestEnsureTopicsOfBrokersThatDoNotTell(t *testing.T) {
 		t.Errorf("warnings are %q, %v", warnings, err)
 	}
 	cfg.MinCopies = 2
-	if _, err := EnsureTopics(ctx, cfg); err == nil {
-		t.Error("two copies are taken for granted")
+	if _, err := EnsureTopics(ctx, cfg); !errors.Is(err, errFewCopies) || ctx.Err() != nil {
+		t.Errorf("two copies are taken for granted, or waited for: %v", err)
 	}
+}
+
+// Some brokers do not have one of the settings.
+func TestEnsureTopicsOfBrokersThatLackASetting(t *testing.T) {
+	settings, lacking := defaultSpec().settings(), ""
+	cluster := newCluster(t, 1, kfake.SeedTopics(1, topicNames.Names()...))
+	cluster.ControlKey(kmsg.DescribeConfigs.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		return describedWithout(request.(*kmsg.DescribeConfigsRequest), settings, lacking), nil, true
+	})
+	cfg := KafkaConfig{TopicConfig: topicNames, ClusterConfig: ClusterConfig{Brokers: cluster.ListenAddrs()}}
+	for lacking = range settings {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		cfg.MinCopies = 1
+		if warnings, err := EnsureTopics(ctx, cfg); err != nil || len(warnings) != 2 || !strings.Contains(warnings[0], "nobody knows") || !strings.Contains(warnings[0], lacking) {
+			t.Errorf("without %s: warnings are %q, %v", lacking, warnings, err)
+		}
+		cfg.MinCopies = 2
+		if _, err := EnsureTopics(ctx, cfg); err == nil || !strings.Contains(err.Error(), lacking) || ctx.Err() != nil {
+			t.Errorf("without %s two copies are taken for granted, or waited for: %v", lacking, err)
+		}
+	}
+}
+
+func describedWithout(request *kmsg.DescribeConfigsRequest, settings map[string]string, lacking string) kmsg.Response {
+	response := request.ResponseKind().(*kmsg.DescribeConfigsResponse)
+	for _, asked := range request.Resources {
+		resource := kmsg.NewDescribeConfigsResponseResource()
+		resource.ResourceType, resource.ResourceName = asked.ResourceType, asked.ResourceName
+		for name, value := range settings {
+			if name != lacking {
+				config := kmsg.NewDescribeConfigsResponseResourceConfig()
+				config.Name, config.Value = name, &value
+				resource.Configs = append(resource.Configs, config)
+			}
+		}
+		response.Resources = append(response.Resources, resource)
+	}
+	return response
 }
