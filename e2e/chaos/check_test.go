@@ -82,6 +82,11 @@ var breaches = map[string]breach{
 		a.Done = a.From + Strict.Answer.Microseconds() + 1
 		w.Faults = []Fault{{Kind: freeze, Target: "ingest-2", From: a.From, Healed: a.Done, Ready: a.Done}}
 	}},
+	"late answer, while the tester was stalled for a part of it": {BoundedAnswers, other, func(w *world) {
+		a := w.attemptsOf(w.find(good).Event)[0]
+		a.Done = a.From + Strict.Answer.Microseconds() + 500_000
+		w.Stalls = []Stall{{a.From + 1000, a.From + 401_000}}
+	}},
 	"no Retry-After": {BoundedAnswers, other, func(w *world) { w.attemptsOf(w.find(good).Event)[0].Fault = "has no Retry-After" }},
 }
 
@@ -93,6 +98,9 @@ func TestCheckIsQuiet(t *testing.T) {
 	a := w.attemptsOf(w.find(good).Event)[0]
 	a.Done = a.From + Strict.Answer.Microseconds() + 1
 	w.Faults = []Fault{{Kind: freeze, Target: "ingest-1", From: a.From, Healed: a.Done, Ready: a.Done}}
+	late := w.attemptsOf(w.find(disputable).Event)[0]
+	late.Done = late.From + Strict.Answer.Microseconds() + 500_000
+	w.Stalls = []Stall{{late.From, late.From + 600_000}}
 	w.Attempts = append(w.Attempts, Attempt{Event: w.find(disputable).Event, To: "ingest-1", Status: 503},
 		Attempt{Event: w.find(disputable).Event, To: "ingest-1", Failure: "cut"})
 	for _, v := range Check(w.History, &w.State) {

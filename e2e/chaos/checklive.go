@@ -22,7 +22,7 @@ func (c *checker) checkLiveness() {
 		c.violated(Liveness, stuck, "what was answered 2xx was not all applied within %s", caughtUpWithin)
 	}
 	for _, f := range c.Faults {
-		if took := micros(f.Ready - f.Over); took > c.Limits.Ready {
+		if took := micros(f.Ready-f.Over) - c.stalledBetween(f.Over, f.Ready); took > c.Limits.Ready {
 			c.violated(Liveness, other, "%s after %s of %s was healed not everything was ready", took, f.Kind, f.Target)
 		}
 	}
@@ -70,16 +70,17 @@ func documented(a *Attempt, w *Webhook) bool {
 	}
 }
 
-// heldUp is for how long of an attempt nobody could have answered: the edge was
-// frozen, or the provider's own link to it was disturbed.
+// heldUp is for how long of an attempt nobody could have answered, or told the
+// time: the edge was frozen, the provider's own link to it was disturbed, or the
+// tester was stalled.
 func (c *checker) heldUp(a *Attempt) time.Duration {
-	var held int64
+	held := c.stalledBetween(a.From, a.Done)
 	for _, f := range c.Faults {
 		if f.holdsUp(a.To) {
-			held += max(min(a.Done, f.Healed)-max(a.From, f.From), 0)
+			held += micros(overlap(a.From, a.Done, f.From, f.Healed))
 		}
 	}
-	return time.Duration(held) * time.Microsecond
+	return held
 }
 
 // holdsUp says whether the fault keeps an edge from answering at all.

@@ -64,6 +64,8 @@ type History struct {
 	// went through the run.
 	Fresh []Vitals `json:"fresh,omitempty"`
 	Used  []Vitals `json:"used,omitempty"`
+	// Stalls are when the tester itself was held up.
+	Stalls []Stall `json:"stalls,omitempty"`
 
 	Webhooks []*Webhook `json:"-"`
 	Attempts []Attempt  `json:"-"`

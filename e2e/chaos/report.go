@@ -34,6 +34,8 @@ type Report struct {
 	Ready     time.Duration `json:"ready"`
 	Accepting time.Duration `json:"accepting"`
 	CaughtUp  time.Duration `json:"caught_up"`
+	// Stalled is for how long in all the tester itself was held up.
+	Stalled time.Duration `json:"stalled"`
 	// Answers counts what attempts came to that began during a fault, by the fault
 	// (kind and role) and the answer.
 	Answers map[string]map[string]int `json:"answers"`
@@ -46,6 +48,7 @@ type Report struct {
 func NewReport(h *History, s *State) *Report {
 	r := &Report{Cell: h.Cell, Seed: h.Seed, Attempts: len(h.Attempts), CaughtUp: h.CaughtUp,
 		Faults: make(map[string]int), Counts: make(map[string]int), Answers: make(map[string]map[string]int)}
+	r.Stalled = h.stalledBetween(0, math.MaxInt64)
 	r.judge(Check(h, s))
 	r.countAttempts(h)
 	r.countFaults(h)

@@ -46,9 +46,11 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r := &run{Options: o, cluster: c, ledger: ledger, history: &History{Cell: o.Cell, Seed: o.Seed, Limits: o.Limits}}
+	w := startWatch(ledger.Now)
 	state, err := r.whole(ctx)
 	cancel()
 	r.provider.wait()
+	r.history.Stalls = w.end()
 	if err := errors.Join(err, c.close()); err != nil {
 		return nil, fmt.Errorf("run %s with seed %d: %w", o.Cell, o.Seed, err)
 	}
