@@ -17,7 +17,7 @@ const (
 	// tick is how often the watch looks at the clock.
 	tick = 20 * time.Millisecond
 	// stalled is by how much it has to be late to count.
-	stalled = 100 * time.Millisecond
+	stalled = 40 * time.Millisecond
 )
 
 // watch notes stalls.
