@@ -73,9 +73,9 @@ func documented(a *Attempt, w *Webhook) bool {
 // heldUp is for how long of an attempt nobody could have answered, or told the
 // time: the edge was frozen, the provider's own link to it was disturbed, or the
 // tester was stalled.
-func (c *checker) heldUp(a *Attempt) time.Duration {
-	held := c.stalledBetween(a.From, a.Done)
-	for _, f := range c.Faults {
+func (h *History) heldUp(a *Attempt) time.Duration {
+	held := h.stalledBetween(a.From, a.Done)
+	for _, f := range h.Faults {
 		if f.holdsUp(a.To) {
 			held += micros(overlap(a.From, a.Done, f.From, f.Healed))
 		}

@@ -27,7 +27,8 @@ type Report struct {
 	// Violations are the first of them, Invariants all that were breached.
 	Violations []Violation `json:"violations,omitempty"`
 	Invariants []string    `json:"invariants,omitempty"`
-	// Slowest is the slowest answer, Ready the longest time from the healing of a
+	// Slowest is the slowest answer, less the time in which nobody could have given
+	// it, Ready the longest time from the healing of a
 	// fault to everything being ready, Accepting to the first 2xx, and CaughtUp from
 	// the last healing to all being applied.
 	Slowest   time.Duration `json:"slowest"`
@@ -75,8 +76,11 @@ func (r *Report) judge(found []Violation) {
 func (r *Report) countAttempts(h *History) {
 	last := make(map[string]int64) // when the attempts so far were done
 	acked := make(map[string]bool)
-	for _, a := range h.Attempts {
-		r.Slowest = max(r.Slowest, micros(a.Done-a.From))
+	for i := range h.Attempts {
+		a := &h.Attempts[i]
+		if took := micros(a.Done - a.From); took > r.Slowest {
+			r.Slowest = max(r.Slowest, took-h.heldUp(a))
+		}
 		switch {
 		case a.accepted() && acked[a.Event]:
 			r.Redelivered++
@@ -112,9 +116,13 @@ func (r *Report) countFaults(h *History) {
 }
 
 // countAnswers notes what became of attempts that began during one fault and no
-// other.
+// other; what is wrong is refused whatever happens.
 func (r *Report) countAnswers(h *History) {
-	for _, a := range h.Attempts {
+	for i := range h.Attempts {
+		a := &h.Attempts[i]
+		if a.refused() {
+			continue
+		}
 		var during []*Fault
 		for i := range h.Faults {
 			if f := &h.Faults[i]; a.From >= f.From && a.From < f.Healed {
@@ -150,8 +158,6 @@ func (a *Attempt) outcome() string {
 		return a.Failure
 	case a.accepted():
 		return "2xx"
-	case a.refused():
-		return "4xx"
 	default:
 		return fmt.Sprint(a.Status)
 	}

@@ -30,6 +30,7 @@ type options struct {
 	dir      string
 	nodes    int
 	replay   string
+	record   string
 }
 
 func main() {
@@ -40,6 +41,7 @@ func main() {
 	flag.StringVar(&o.dir, "dir", "", "keep data, logs and ledgers in this directory; by default in a temporary one, which stays if something is wrong")
 	flag.IntVar(&o.nodes, "kafka-nodes", 3, "run a Kafka of this many nodes")
 	flag.StringVar(&o.replay, "replay", "", "check again what a run left in this directory")
+	flag.StringVar(&o.record, "record", "", "put the tables of a run that finds nothing wrong into this document, such as docs/reliability.md")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -88,7 +90,10 @@ func runIn(ctx context.Context, o options, cells []chaos.Cell) error {
 	if err != nil {
 		return fmt.Errorf("%w; see %s", err, o.dir)
 	}
-	return nil
+	if o.record == "" {
+		return nil
+	}
+	return record(o.record, o, reports)
 }
 
 func chosen(word string) []chaos.Cell {
