@@ -1,0 +1,83 @@
+package program
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// script is a program that logs as payrelay does, and then waits.
+const script = `trap 'exit 0' TERM
+echo '{"msg":"listening","name":"admin","url":"http://here"}' >&2
+printf '{"msg":' >&2
+echo '"ready"}' >&2
+while :; do sleep 0.02; done`
+
+const patience = 10 * time.Second
+
+func run(t *testing.T, script string) (p *Process, log string) {
+	t.Helper()
+	log = filepath.Join(t.TempDir(), "log")
+	p, err := Start(Options{Name: "script", Binary: "/bin/sh", Args: []string{"-c", script}, Dir: t.TempDir(), Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Kill() }) // it has mostly ended
+	return p, log
+}
+
+func TestReady(t *testing.T) {
+	p, log := run(t, script)
+	if err := p.AwaitReady(patience); err != nil {
+		t.Fatal(err)
+	}
+	if url := p.URL("admin"); url != "http://here" {
+		t.Errorf("the admin listener is at %q", url)
+	}
+	if err := p.Terminate(patience); err != nil {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(log); err != nil || strings.Count(string(text), "\n") != 2 {
+		t.Errorf("the log is %q, %v", text, err)
+	}
+}
+
+func TestEnds(t *testing.T) {
+	p, _ := run(t, "exit 7")
+	if err := p.AwaitReady(patience); err == nil || !strings.Contains(err.Error(), "exit code 7") {
+		t.Errorf("a process that ended is ready: %v", err)
+	}
+	p, _ = run(t, "trap '' TERM\n"+strings.Replace(script, "trap 'exit 0' TERM", "", 1))
+	if err := p.AwaitReady(patience); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Terminate(50 * time.Millisecond); err == nil || !strings.Contains(err.Error(), "did not stop") {
+		t.Errorf("a process that does not stop: %v", err)
+	}
+}
+
+// TestFreeze: what is frozen does not even die of SIGTERM.
+func TestFreeze(t *testing.T) {
+	p, _ := run(t, script)
+	if err := p.AwaitReady(patience); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- p.Terminate(patience) }()
+	select {
+	case <-p.Exited():
+		t.Error("it ended although it was frozen")
+	case <-time.After(200 * time.Millisecond):
+	}
+	if err := p.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
