@@ -49,7 +49,7 @@ func newServeAll() *cobra.Command {
 var errOneCopy = errors.New("kafka-min-copies (KAFKA_MIN_COPIES) is more than 1, and the embedded broker keeps one copy: name a Kafka cluster with --kafka-brokers")
 
 // errEmbeddedIsOpen is for settings that meant another Kafka.
-var errEmbeddedIsOpen = errors.New("kafka-tls (KAFKA_TLS) and kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) are for a Kafka cluster, and the embedded broker is on loopback without either: name the cluster with --kafka-brokers, or leave them out")
+var errEmbeddedIsOpen = errors.New("the settings whose names begin with kafka-tls or kafka-sasl (KAFKA_TLS, KAFKA_SASL) are for a Kafka cluster, and the embedded broker is on loopback without either: name the cluster with --kafka-brokers (KAFKA_BROKERS), or leave them out")
 
 func serveAll(ctx context.Context, cfg allConfig, out io.Writer) error {
 	var err error
@@ -81,7 +81,7 @@ func (cfg allConfig) checkKafka() error {
 	switch {
 	case cfg.embedded() && cfg.kafka.MinCopies > 1:
 		return errOneCopy
-	case cfg.embedded() && (cfg.kafka.TLS || cfg.kafka.Mechanism != ""):
+	case cfg.embedded() && (cfg.kafka.TLSConfig != transport.TLSConfig{} || cfg.kafka.SASLConfig != transport.SASLConfig{}):
 		return errEmbeddedIsOpen
 	case cfg.embedded():
 		return validate(cfg.kafka.TopicConfig, cfg.kafka.CopiesConfig)
