@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"errors"
+	"math"
 	"strconv"
 	"time"
 
@@ -115,14 +116,23 @@ func (p *process) addConsumer(ctx context.Context, name string, cfg transport.Ka
 		}
 		return nil
 	})
-	p.admin.AddGauge("payrelay_"+name+"_lag_records", "Records published to this process's partitions and not yet applied.",
-		func() float64 { return float64(consumer.Lag()) })
+	p.admin.AddGauge("payrelay_"+name+"_lag_records", "Records published to this process's partitions and not yet applied, NaN if not known.",
+		func() float64 {
+			if records, known := consumer.Lag(); known {
+				return float64(records)
+			}
+			return math.NaN()
+		})
 	p.admin.AddGauge("payrelay_"+name+"_expired_records", "Records that retention deleted before this process could apply them, since its start.",
 		func() float64 { return float64(consumer.Expired()) })
 	p.admin.AddGauges("payrelay_"+name+"_partition_lag_records", "Records published to one of this process's partitions and not yet applied.",
 		[]string{"topic", "partition"}, func(show func(float64, ...string)) {
 			consumer.PartitionLags(func(topic string, partition int32, records int64) {
-				show(float64(records), topic, strconv.Itoa(int(partition)))
+				value := float64(records)
+				if records == transport.UnknownOffset {
+					value = math.NaN()
+				}
+				show(value, topic, strconv.Itoa(int(partition)))
 			})
 		})
 	p.crew.start(ctx, name, consumer.Run)

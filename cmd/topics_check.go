@@ -66,10 +66,14 @@ func printReports(out io.Writer, reports []transport.TopicReport, copies transpo
 	return fmt.Errorf("the topics are not safe: problems found: %d", len(problems))
 }
 
-// known is a number, or a dash for one that is not known.
+// known is a number, a dash where there is none, or a question mark where nobody
+// tells.
 func known(n int64) string {
-	if n < 0 {
+	switch n {
+	case transport.NoOffset:
 		return "-"
+	case transport.UnknownOffset:
+		return "?"
 	}
 	return strconv.FormatInt(n, 10)
 }

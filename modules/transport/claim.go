@@ -28,16 +28,30 @@ const (
 type claim struct {
 	*Consumer
 	partition sarama.ConsumerGroupClaim
-	next      atomic.Int64 // the offset after the last applied record
+	next      atomic.Int64 // the offset after the last applied record, or UnknownOffset
 }
 
 func newClaim(c *Consumer, partition sarama.ConsumerGroupClaim) *claim {
 	started := &claim{Consumer: c, partition: partition}
-	started.next.Store(max(partition.InitialOffset(), 0)) // below 0 stands for "oldest"
+	next := partition.InitialOffset()
+	if next < 0 { // the group was never here, and begins with what there is
+		var known bool
+		if next, known = c.oldest[topicPartition{partition.Topic(), partition.Partition()}]; !known {
+			next = UnknownOffset
+		}
+	}
+	started.next.Store(next)
 	return started
 }
 
-func (c *claim) lag() int64 { return max(c.partition.HighWaterMarkOffset()-c.next.Load(), 0) }
+// lag is how many records are published and not yet applied, or UnknownOffset.
+func (c *claim) lag() int64 {
+	next := c.next.Load()
+	if next < 0 {
+		return UnknownOffset
+	}
+	return max(c.partition.HighWaterMarkOffset()-next, 0)
+}
 
 // batches yields what lies ready, at least one record, until ctx or the claim
 // ends. There is no timer: while a batch is applied the next one piles up.
@@ -61,6 +75,7 @@ func (c *claim) batches(ctx context.Context) iter.Seq[[]*sarama.ConsumerMessage]
 }
 
 func (c *claim) fill(first *sarama.ConsumerMessage, most int) []*sarama.ConsumerMessage {
+	c.next.CompareAndSwap(UnknownOffset, first.Offset)
 	batch, size := []*sarama.ConsumerMessage{first}, len(first.Value)
 	for len(batch) < most && size < maxBatchBytes {
 		select {

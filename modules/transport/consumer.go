@@ -34,7 +34,9 @@ type Consumer struct {
 	deadLetters DeadLetters
 	log         *slog.Logger
 	joined      atomic.Bool
-	claims      sync.Map // *claim -> nothing: the partitions that are ours now
+	claims      sync.Map                 // *claim -> nothing: the partitions that are consumed now
+	assigned    atomic.Int64             // how many partitions are ours now, consumed or not
+	oldest      map[topicPartition]int64 // what they had when the session began
 	fail        context.CancelCauseFunc
 	expired     atomic.Int64
 }
@@ -113,19 +115,25 @@ func (c *Consumer) logErrors() {
 func (c *Consumer) Ready() bool { return c.joined.Load() }
 
 // Lag is how many records of this member's partitions are published and not yet
-// applied, as far as the brokers have told.
-func (c *Consumer) Lag() int64 {
-	var lag int64
-	c.PartitionLags(func(_ string, _ int32, records int64) { lag += records })
-	return lag
+// applied. It is not known of a process that is no member, nor as long as one of
+// its partitions has no leader.
+func (c *Consumer) Lag() (records int64, known bool) {
+	var partitions int64
+	known = c.Ready()
+	c.PartitionLags(func(_ string, _ int32, lag int64) {
+		partitions++
+		records += lag
+		known = known && lag >= 0
+	})
+	return records, known && partitions == c.assigned.Load()
 }
 
 // Expired is how many records were deleted before this process could apply them,
 // since it started.
 func (c *Consumer) Expired() int64 { return c.expired.Load() }
 
-// PartitionLags tells of each of this member's partitions how many records are
-// published and not yet applied.
+// PartitionLags tells of each partition that this member consumes how many records
+// are published and not yet applied, or UnknownOffset.
 func (c *Consumer) PartitionLags(tell func(topic string, partition int32, records int64)) {
 	c.claims.Range(func(key, _ any) bool {
 		claim := key.(*claim)
@@ -138,7 +146,12 @@ func (c *Consumer) PartitionLags(tell func(topic string, partition int32, record
 type sessions struct{ *Consumer }
 
 func (s sessions) Setup(session sarama.ConsumerGroupSession) error {
-	s.examine(session)
+	s.oldest = s.examine(session)
+	var assigned int
+	for _, partitions := range session.Claims() {
+		assigned += len(partitions)
+	}
+	s.assigned.Store(int64(assigned))
 	s.joined.Store(true)
 	return nil
 }

@@ -108,6 +108,11 @@ func consume(t *testing.T, cfg KafkaConfig, l *ledger) (*Consumer, *running) {
 	return consumer, r
 }
 
+func lagIs(c *Consumer, want int64) bool {
+	records, known := c.Lag()
+	return known && records == want
+}
+
 func publishAll(t *testing.T, cfg KafkaConfig, from, to int) {
 	t.Helper()
 	client, err := NewKafka(cfg)
@@ -132,7 +137,7 @@ func TestConsumerTakesWhatWasPublishedBefore(t *testing.T) {
 	l := &ledger{}
 	consumer, _ := consume(t, cfg, l)
 	eventually(t, "all records", func() bool { return len(l.applied()) == 2000 })
-	eventually(t, "no lag", func() bool { return consumer.Ready() && consumer.Lag() == 0 })
+	eventually(t, "no lag", func() bool { return lagIs(consumer, 0) })
 	for i, id := range l.applied() {
 		if id != fmt.Sprintf("event-%d", i) {
 			t.Fatalf("record %d is %s", i, id)
@@ -209,8 +214,8 @@ func TestFailingLedgerIsWaitedFor(t *testing.T) {
 			t.Errorf("partition %d of %s lags by %d, want %d", partition, topic, records, want)
 		}
 	})
-	if len(l.applied()) != 0 || len(l.letters) != 0 || consumer.Lag() != 6 {
-		t.Errorf("%d applied, %d dead letters, lag %d", len(l.applied()), len(l.letters), consumer.Lag())
+	if len(l.applied()) != 0 || len(l.letters) != 0 || !lagIs(consumer, 6) {
+		t.Errorf("%d applied, %d dead letters, or the lag is wrong", len(l.applied()), len(l.letters))
 	}
 	l.heal()
 	eventually(t, "all of it", func() bool {
@@ -309,6 +314,8 @@ type stubClaim struct {
 }
 
 func (s stubClaim) Messages() <-chan *sarama.ConsumerMessage { return s.messages }
+func (s stubClaim) Topic() string                            { return "webhooks.orders" }
+func (s stubClaim) Partition() int32                         { return 0 }
 func (s stubClaim) InitialOffset() int64                     { return sarama.OffsetOldest }
 func (s stubClaim) HighWaterMarkOffset() int64               { return 7 }
 
@@ -353,8 +360,62 @@ func TestClaimEndsWithItsSession(t *testing.T) {
 }
 
 func TestLagOfAFreshClaim(t *testing.T) {
-	if lag := newClaim(&Consumer{}, stubClaim{}).lag(); lag != 7 {
-		t.Errorf("lag is %d", lag)
+	at := topicPartition{"webhooks.orders", 0}
+	for want, oldest := range map[int64]map[topicPartition]int64{
+		7: {at: 0}, 2: {at: 5}, 0: {at: 7}, UnknownOffset: nil,
+	} {
+		if lag := newClaim(&Consumer{oldest: oldest}, stubClaim{}).lag(); lag != want {
+			t.Errorf("with %v lag is %d, want %d", oldest, lag, want)
+		}
+	}
+}
+
+// What is not known becomes known with the first record.
+func TestLagWithoutALookAtTheLog(t *testing.T) {
+	messages := make(chan *sarama.ConsumerMessage, 1)
+	messages <- &sarama.ConsumerMessage{Offset: 4}
+	c := newClaim(&Consumer{}, stubClaim{messages: messages})
+	for range c.batches(t.Context()) {
+		break
+	}
+	if c.lag() != 3 {
+		t.Errorf("lag is %d", c.lag())
+	}
+}
+
+// Records that expired before the group came do not wait for anybody.
+func TestLagOfANewGroup(t *testing.T) {
+	cfg := onePartition(t)
+	publishAll(t, cfg, 0, 10)
+	err := withAdmin(t.Context(), cfg.ClusterConfig, func(admin sarama.ClusterAdmin) error {
+		return admin.DeleteRecords(cfg.OrdersTopic, map[int32]int64{0: 10})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumer, _ := consume(t, cfg, &ledger{})
+	eventually(t, "no lag", func() bool { return lagIs(consumer, 0) })
+}
+
+// No claim, no lag: nobody knows what is in a partition that is not consumed.
+func TestLagWithoutAClaim(t *testing.T) {
+	c := &Consumer{}
+	if _, known := c.Lag(); known {
+		t.Error("it is known before the group was joined")
+	}
+	c.joined.Store(true)
+	if !lagIs(c, 0) {
+		t.Error("it is not 0 without any partition")
+	}
+	c.assigned.Store(2)
+	claimed := newClaim(&Consumer{oldest: map[topicPartition]int64{{"webhooks.orders", 0}: 0}}, stubClaim{})
+	c.claims.Store(claimed, nil)
+	if _, known := c.Lag(); known {
+		t.Error("it is known although a partition is not consumed")
+	}
+	c.assigned.Store(1)
+	if !lagIs(c, 7) {
+		t.Error("it is not known although all partitions are consumed")
 	}
 }
 

@@ -12,10 +12,15 @@ import (
 // lookTimeout bounds the look at the log that a session begins with.
 const lookTimeout = 5 * time.Second
 
+// topicPartition names a partition.
+type topicPartition struct {
+	topic     string
+	partition int32
+}
+
 // position is where a group goes on in one partition, and what the log has there.
 type position struct {
-	topic                   string
-	partition               int32
+	topicPartition
 	applied, oldest, newest int64
 }
 
@@ -28,15 +33,19 @@ type position struct {
 //     written there since may have been applied or not. All that it has is applied
 //     again, which does no harm; otherwise the group would skip records until the
 //     log has reached its old end.
-func (c *Consumer) examine(session sarama.ConsumerGroupSession) {
+//
+// It returns the oldest records, as far as they are known.
+func (c *Consumer) examine(session sarama.ConsumerGroupSession) (oldest map[topicPartition]int64) {
 	ctx, cancel := context.WithTimeout(session.Context(), lookTimeout)
 	defer cancel()
 	positions, err := c.positions(ctx, session.Claims())
 	if err != nil {
 		c.log.Warn("kafka consumer cannot tell whether records were deleted before they were applied", "error", err)
-		return
+		return nil
 	}
+	oldest = make(map[topicPartition]int64)
 	for _, p := range positions {
+		oldest[p.topicPartition] = p.oldest
 		about := []any{"topic", p.topic, "partition", p.partition, "applied", p.applied, "oldest", p.oldest, "newest", p.newest}
 		switch {
 		case p.applied >= 0 && p.applied < p.oldest:
@@ -48,6 +57,7 @@ func (c *Consumer) examine(session sarama.ConsumerGroupSession) {
 			c.log.Error("the log has lost its end, where records were applied already: all that it has is applied again, and what is missing providers have to send again", about...)
 		}
 	}
+	return oldest
 }
 
 // positions are those of the partitions that are ours now.
@@ -85,7 +95,7 @@ func readPositions(ctx context.Context, admin sarama.ClusterAdmin, group string,
 	}
 	positions := make([]position, len(partitions))
 	for i, n := range partitions {
-		positions[i] = position{t.Name, n, applied[n], oldest[n], newest[n]}
+		positions[i] = position{topicPartition{t.Name, n}, applied[n], oldest[n], newest[n]}
 	}
 	return positions, nil
 }

@@ -143,7 +143,10 @@ func (t *Topic) parseSettings(settings map[string]string) error {
 	t.MaxMessageBytes = int(number(maxMessageBytes))
 	t.RetentionBytes = number(retentionBytes)
 	t.Retention = milliseconds(number(retentionTime))
-	t.UncleanElection = text(uncleanElection) == "true"
+	t.UncleanElection = settings[uncleanElection] == "true"
+	if t.Replicas() > 1 { // else nobody stands for election
+		text(uncleanElection)
+	}
 	t.CleanupPolicy = text(cleanupPolicy)
 	return wrong
 }

@@ -5,11 +5,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // shaped is a topic of the default shape, spoilt.
 func shaped(spoil func(*Topic)) Topic {
-	t := Topic{Name: "webhooks.orders", MinInSync: 2, CleanupPolicy: "delete", Retention: shortRetention, RetentionBytes: -1, MaxMessageBytes: minMessageBytes}
+	t := Topic{Name: "webhooks.orders", MinInSync: 2, CleanupPolicy: "delete", Retention: 30 * 24 * time.Hour, RetentionBytes: -1, MaxMessageBytes: minMessageBytes}
 	for range 2 {
 		t.Partitions = append(t.Partitions, Partition{Leader: 1, Replicas: []int32{1, 2, 3}, InSync: []int32{1, 2, 3}})
 	}
@@ -68,15 +71,18 @@ func TestProgress(t *testing.T) {
 		lag     int64
 		problem string
 	}{
-		"empty":             {Progress{Applied: -1, Aged: -1}, 0, ""},
-		"not yet joined":    {Progress{Applied: -1, Oldest: 3, Newest: 10, Aged: 3}, 7, ""},
+		"empty":             {Progress{Applied: NoOffset, Aged: NoOffset}, 0, ""},
+		"not yet joined":    {Progress{Applied: NoOffset, Oldest: 3, Newest: 10, Aged: 3}, 7, ""},
 		"caught up":         {Progress{Applied: 10, Oldest: 3, Newest: 10, Aged: 10}, 0, ""},
 		"behind":            {Progress{Applied: 6, Oldest: 3, Newest: 10, Aged: 5}, 4, ""},
 		"far behind":        {Progress{Applied: 6, Oldest: 3, Newest: 10, Aged: 8}, 4, "2 records have waited"},
-		"nothing applied":   {Progress{Applied: -1, Oldest: 3, Newest: 10, Aged: 10}, 7, "7 records have waited"},
+		"nothing applied":   {Progress{Applied: NoOffset, Oldest: 3, Newest: 10, Aged: 10}, 7, "7 records have waited"},
 		"deleted unapplied": {Progress{Applied: 6, Oldest: 8, Newest: 10, Aged: 8}, 2, "2 records were deleted"},
-		"lost its end":      {Progress{Applied: 50, Oldest: 0, Newest: 10, Aged: -1}, 0, "has lost its end"},
-		"no leader":         {Progress{Applied: 6, Oldest: -1, Newest: -1, Aged: -1}, -1, ""},
+		"lost its end":      {Progress{Applied: 50, Oldest: 0, Newest: 10, Aged: NoOffset}, 0, "has lost its end"},
+		"no leader":         {Progress{Applied: 6, Oldest: UnknownOffset, Newest: UnknownOffset, Aged: UnknownOffset}, UnknownOffset, ""},
+		"age not told":      {Progress{Applied: 6, Oldest: 3, Newest: 10, Aged: UnknownOffset}, 4, ""},
+		"oldest not told":   {Progress{Applied: NoOffset, Oldest: UnknownOffset, Newest: 10, Aged: 10}, UnknownOffset, ""},
+		"group not told":    {Progress{Applied: UnknownOffset, Oldest: 3, Newest: 10, Aged: 10}, UnknownOffset, "do not tell how far"},
 	} {
 		if c.Lag() != c.lag {
 			t.Errorf("%s: lag is %d, want %d", name, c.Lag(), c.lag)
@@ -130,4 +136,68 @@ func TestCheckTopicsOfTheEmbeddedBroker(t *testing.T) {
 	if r := reports[0]; r.Copies() != 1 || r.Weaknesses() != nil || r.Progress[0].Lag() != 1 || r.Retention >= 0 {
 		t.Errorf("report is %+v", r)
 	}
+}
+
+// Brokers that fail to answer about a partition say nothing about what is in it.
+func TestCheckTopicsOfBrokersThatFail(t *testing.T) {
+	cluster := newCluster(t, 1)
+	cfg := KafkaConfig{TopicConfig: topicNames, ClusterConfig: ClusterConfig{Brokers: cluster.ListenAddrs()}}
+	spec := TopicSpec{Partitions: 1, Replicas: 1, MinInSync: 1, Retention: 30 * 24 * time.Hour}
+	if _, err := CreateTopics(t.Context(), cfg.ClusterConfig, topicNames, spec); err != nil {
+		t.Fatal(err)
+	}
+	publishRaw(t, cfg, []byte("garbage"))
+	check := func() Progress {
+		t.Helper()
+		reports, err := CheckTopics(t.Context(), cfg.ClusterConfig, topicNames)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return reports[0].Progress[0]
+	}
+	cluster.ControlKey(kmsg.ListOffsets.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		asked := request.(*kmsg.ListOffsetsRequest)
+		return failedOffsets(asked), nil, asked.Topics[0].Partitions[0].Timestamp >= 0
+	})
+	if p := check(); p != (Progress{Applied: NoOffset, Oldest: 0, Newest: 1, Aged: UnknownOffset}) || p.problem() != "" {
+		t.Errorf("the age of records is read as %+v, %s", p, p.problem())
+	}
+	cluster.ControlKey(kmsg.OffsetFetch.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		return failedFetch(request.(*kmsg.OffsetFetchRequest)), nil, true
+	})
+	if p := check(); p.Applied != UnknownOffset || p.Lag() != UnknownOffset || p.problem() == "" {
+		t.Errorf("what the group has applied is read as %+v, %s", p, p.problem())
+	}
+}
+
+func failedOffsets(request *kmsg.ListOffsetsRequest) kmsg.Response {
+	response := request.ResponseKind().(*kmsg.ListOffsetsResponse)
+	for _, asked := range request.Topics {
+		topic := kmsg.NewListOffsetsResponseTopic()
+		topic.Topic = asked.Topic
+		for _, p := range asked.Partitions {
+			partition := kmsg.NewListOffsetsResponseTopicPartition()
+			partition.Partition, partition.ErrorCode = p.Partition, kerr.UnknownServerError.Code
+			topic.Partitions = append(topic.Partitions, partition)
+		}
+		response.Topics = append(response.Topics, topic)
+	}
+	return response
+}
+
+func failedFetch(request *kmsg.OffsetFetchRequest) kmsg.Response {
+	response := request.ResponseKind().(*kmsg.OffsetFetchResponse)
+	for _, asked := range request.Topics {
+		topic := kmsg.NewOffsetFetchResponseTopic()
+		topic.Topic = asked.Topic
+		for _, n := range asked.Partitions {
+			partition := kmsg.NewOffsetFetchResponseTopicPartition()
+			partition.Partition, partition.Offset, partition.ErrorCode = n, -1, kerr.UnknownServerError.Code
+			topic.Partitions = append(topic.Partitions, partition)
+		}
+		response.Topics = append(response.Topics, topic)
+	}
+	return response
 }

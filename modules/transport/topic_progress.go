@@ -10,24 +10,40 @@ import (
 	"github.com/IBM/sarama"
 )
 
+// What stands in the place of an offset.
+const (
+	// NoOffset says that there is none, such as for a group that never committed.
+	NoOffset = -1
+	// UnknownOffset says that the brokers do not tell, such as without a leader.
+	UnknownOffset = -2
+)
+
 // Progress is how far a consumer group has come in one partition. Each offset
-// is that of the next record, and below 0 if it is not known.
+// is that of the next record, or one of the two above.
 type Progress struct {
 	// Applied is what the group has committed.
 	Applied int64
 	// Oldest and Newest are what the partition still has, and where it ends.
 	Oldest, Newest int64
 	// Aged is where the records begin that have most of the topic's retention
-	// before them; below 0 if nothing expires.
+	// before them. There is none if nothing expires.
 	Aged int64
 }
 
-// Lag is how many records wait to be applied, or below 0 if that is not known.
-func (p Progress) Lag() int64 {
-	if p.Newest < 0 {
-		return -1
+// next is the first record that is still to be applied.
+func (p Progress) next() int64 {
+	if p.Applied == UnknownOffset {
+		return UnknownOffset
 	}
-	return max(p.Newest-max(p.Applied, p.Oldest), 0)
+	return max(p.Applied, p.Oldest)
+}
+
+// Lag is how many records wait to be applied, or UnknownOffset.
+func (p Progress) Lag() int64 {
+	if p.Newest < 0 || p.next() < 0 {
+		return UnknownOffset
+	}
+	return max(p.Newest-p.next(), 0)
 }
 
 // problem says what retention has done or is about to do, or nothing.
@@ -37,8 +53,10 @@ func (p Progress) problem() string {
 		return fmt.Sprintf("%d records were deleted before they were applied: have their providers send them again", p.Oldest-p.Applied)
 	case p.Newest >= 0 && p.Applied > p.Newest:
 		return fmt.Sprintf("the log ends at %d, but the group has applied up to %d: it has lost its end, and the api role will apply all of it again", p.Newest, p.Applied)
-	case p.Newest >= 0 && p.Aged > max(p.Applied, p.Oldest):
-		return fmt.Sprintf("%d records have waited for more than half of the topic's retention, and will be deleted: let the api role apply them, or raise %s", p.Aged-max(p.Applied, p.Oldest), retentionTime)
+	case p.next() >= 0 && p.Aged > p.next():
+		return fmt.Sprintf("%d records have waited for more than half of the topic's retention, and will be deleted: let the api role apply them, or raise %s", p.Aged-p.next(), retentionTime)
+	case p.Applied == UnknownOffset:
+		return "the brokers do not tell how far the group has come: check again, and look into their logs if that lasts"
 	default:
 		return ""
 	}
@@ -54,18 +72,20 @@ func readProgress(ctx context.Context, admin sarama.ClusterAdmin, group string, 
 	if err != nil {
 		return nil, err
 	}
-	aged, err := agedOffsets(admin, topic, now)
+	// The end after what was applied of it, and before what is old in it: what is
+	// published meanwhile must not look lost, nor old.
+	newest, err := offsetsAt(admin, topic, sarama.OffsetNewest)
 	if err != nil {
 		return nil, err
 	}
-	newest, err := offsetsAt(admin, topic, sarama.OffsetNewest)
+	aged, err := agedOffsets(admin, topic, now)
 	if err != nil {
 		return nil, err
 	}
 	progress := make([]Progress, len(topic.Partitions))
 	for i := range progress {
 		progress[i] = Progress{Applied: applied[i], Oldest: oldest[i], Newest: newest[i], Aged: aged[i]}
-		if topic.Retention >= 0 && aged[i] < 0 {
+		if topic.Retention >= 0 && aged[i] == NoOffset {
 			progress[i].Aged = newest[i] // no record is younger
 		}
 	}
@@ -85,9 +105,10 @@ func appliedOffsets(ctx context.Context, admin sarama.ClusterAdmin, group string
 	}
 	offsets := make([]int64, len(numbers))
 	for i := range offsets {
-		offsets[i] = -1
+		offsets[i] = UnknownOffset
 		if err != nil {
-			continue // a group that does not exist yet
+			offsets[i] = NoOffset // the group does not exist yet
+			continue
 		}
 		if block := answer.GetBlock(topic.Name, int32(i)); block != nil && block.Err == sarama.ErrNoError {
 			offsets[i] = block.Offset
@@ -99,13 +120,14 @@ func appliedOffsets(ctx context.Context, admin sarama.ClusterAdmin, group string
 // agedOffsets are where the younger half of what retention allows begins.
 func agedOffsets(admin sarama.ClusterAdmin, topic Topic, now time.Time) ([]int64, error) {
 	if topic.Retention < 0 {
-		return slices.Repeat([]int64{-1}, len(topic.Partitions)), nil
+		return slices.Repeat([]int64{NoOffset}, len(topic.Partitions)), nil
 	}
 	return offsetsAt(admin, topic, now.Add(-topic.Retention/2).UnixMilli())
 }
 
 // offsetsAt are the offsets at a time in ms, or at one of the two ends of each
-// partition; below 0 where no leader tells, or no record is that young.
+// partition: NoOffset where no record is that young, UnknownOffset where no leader
+// tells.
 func offsetsAt(admin sarama.ClusterAdmin, topic Topic, at int64) ([]int64, error) {
 	question := make(map[int32]int64)
 	for i := range topic.Partitions {
@@ -117,7 +139,7 @@ func offsetsAt(admin sarama.ClusterAdmin, topic Topic, at int64) ([]int64, error
 	}
 	offsets := make([]int64, len(topic.Partitions))
 	for i := range offsets {
-		offsets[i] = -1
+		offsets[i] = UnknownOffset
 		if result := answer[topic.Name][int32(i)]; result != nil && (result.Err == nil || errors.Is(result.Err, sarama.ErrNoError)) {
 			offsets[i] = result.Offset
 		}

@@ -138,12 +138,15 @@ func TestEnsureTopicsOfBrokersThatDoNotTell(t *testing.T) {
 // Some brokers do not have one of the settings.
 func TestEnsureTopicsOfBrokersThatLackASetting(t *testing.T) {
 	settings, lacking := defaultSpec().settings(), ""
-	cluster := newCluster(t, 1, kfake.SeedTopics(1, topicNames.Names()...))
+	cluster := newCluster(t, 3)
+	cfg := KafkaConfig{TopicConfig: topicNames, ClusterConfig: ClusterConfig{Brokers: cluster.ListenAddrs()}}
+	if _, err := CreateTopics(t.Context(), cfg.ClusterConfig, topicNames, defaultSpec()); err != nil {
+		t.Fatal(err)
+	}
 	cluster.ControlKey(kmsg.DescribeConfigs.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
 		return describedWithout(request.(*kmsg.DescribeConfigsRequest), settings, lacking), nil, true
 	})
-	cfg := KafkaConfig{TopicConfig: topicNames, ClusterConfig: ClusterConfig{Brokers: cluster.ListenAddrs()}}
 	for lacking = range settings {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
