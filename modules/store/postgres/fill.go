@@ -103,12 +103,12 @@ func commit(ctx context.Context, tx pgx.Tx) error {
 	return fmt.Errorf("%w: %w", ErrUncertain, err)
 }
 
-// notCommitted says that the server did not get to hear of the commit, or refused
-// it. A server that ends a session may have committed before.
+// notCommitted says that the server refused the commit. One that ends the session
+// may have committed before; and pgconn.SafeToRetry is no help, for it says so of a
+// connection that breaks while the answer is awaited, too.
 func notCommitted(err error) bool {
 	var failed *pgconn.PgError
-	return pgconn.SafeToRetry(err) || errors.Is(err, pgx.ErrTxCommitRollback) ||
-		errors.As(err, &failed) && failed.SeverityUnlocalized == "ERROR"
+	return errors.Is(err, pgx.ErrTxCommitRollback) || errors.As(err, &failed) && failed.SeverityUnlocalized == "ERROR"
 }
 
 // filling is a database that is being filled.
