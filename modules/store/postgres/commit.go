@@ -20,6 +20,9 @@ func (s *Store) Commit(ctx context.Context, changes *payments.Changes) error {
 	if err := s.checkSchema(ctx); err != nil {
 		return err
 	}
+	if err := s.checkLeft(ctx); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
 	if err := s.send(ctx, written(changes)); err != nil {
 		return fmt.Errorf("commit: %w", classified(err))
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -61,7 +62,7 @@ func (s *Store) Fill(ctx context.Context, from store.Snapshot, note func(step st
 func (s *Store) fill(ctx context.Context, from store.Snapshot, note func(string, *store.Tally), ready func() error) ([]store.Comparison, error) {
 	// A connection of its own, as for a migration: what it does may take its time.
 	cfg := s.migration.Copy()
-	if err := neverCancel(ctx, cfg); err != nil {
+	if err := neverCancel(new(atomic.Int64))(ctx, cfg); err != nil {
 		return nil, err
 	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)

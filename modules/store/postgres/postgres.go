@@ -31,6 +31,9 @@ type Store struct {
 	ledger, reader *pgxpool.Pool
 	migration      *pgx.ConnConfig
 	schemaKnown    atomic.Bool
+	// left counts what was left under way in the server, and mostLeft bounds it.
+	left     atomic.Int64
+	mostLeft int64
 }
 
 var _ payments.Store = (*Store)(nil)
@@ -45,7 +48,6 @@ func Open(ctx context.Context, databaseURL string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	ledger.BeforeConnect = neverCancel
 	reader, err := parse(databaseURL, readerSettings)
 	if err != nil {
 		return nil, err
@@ -54,7 +56,8 @@ func Open(ctx context.Context, databaseURL string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{migration: migration.ConnConfig}
+	s := &Store{migration: migration.ConnConfig, mostLeft: int64(ledger.MaxConns)}
+	ledger.BeforeConnect = neverCancel(&s.left)
 	if s.ledger, err = pgxpool.NewWithConfig(ctx, ledger); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}

@@ -2,7 +2,11 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/url"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +45,58 @@ func TestNothingCountsThatNoStandbyHas(t *testing.T) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatal(err)
+		}
+	}
+}
+
+// However often commits that wait for a standby are given up and sent again, they
+// do not use up the server's connections.
+func TestCommitsThatAreGivenUpAreFew(t *testing.T) {
+	server := ownServer(t)
+	const connections = 3
+	store := open(t, withParameters(t, server.URL(), url.Values{"pool_max_conns": {strconv.Itoa(connections)}}))
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	configure(t, server.URL(), "synchronous_standby_names", "nobody")
+	ledger := payments.NewLedger(store)
+	apply := func(number int, within time.Duration) error {
+		ctx, cancel := context.WithTimeout(t.Context(), within)
+		defer cancel()
+		update := busyUpdate(1)
+		update.OrderId = fmt.Sprint("lone-", number) // no row of another order to wait for
+		update.EventId = update.OrderId
+		_, err := ledger.Apply(ctx, []*payrelayv1.Update{update})
+		return err
+	}
+	// The pool has a connection back 15 seconds after it was given up.
+	var last error
+	number, deadline := 0, time.Now().Add(patience)
+	for last == nil || !strings.Contains(last.Error(), "synchronous standby") {
+		if last = apply(number, 500*time.Millisecond); last == nil {
+			t.Error("answered, but no standby has it")
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d commits wait in the server, and the last error is %v, want one that names the standby", waitingCommits(t, server.URL()), last)
+		}
+		number++
+	}
+	if got := waitingCommits(t, server.URL()); got > connections {
+		t.Errorf("%d commits wait in the server, want no more than the pool has connections, %d", got, connections)
+	}
+	for _, class := range []error{payments.ErrMisconfigured, payments.ErrUnstorable} {
+		if errors.Is(last, class) {
+			t.Errorf("%v is %v, want an error that passes", last, class)
+		}
+	}
+	configure(t, server.URL(), "synchronous_standby_names", "")
+	for deadline = time.Now().Add(patience); ; {
+		err := apply(number, patience)
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("when the standby is back: %v", err)
 		}
 	}
 }
