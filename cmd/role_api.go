@@ -98,6 +98,11 @@ func (p *process) addListeners(ctx context.Context, cfg api.Config, next payment
 // embedded broker, can have: after a restart it gets its partitions back at once.
 const onlyInstance = "payrelay-api"
 
+// misconfiguredAfter is how long a database may refuse this process before the
+// process ends: a right may be granted at any moment, and where only new connections
+// are refused, for a password that has changed, one that is there will do.
+const misconfiguredAfter = 30 * time.Second
+
 // errNotJoined is normal for a moment after a start and during a rebalance.
 var errNotJoined = errors.New("the consumer is not a member of its group")
 
@@ -105,7 +110,7 @@ var errNotJoined = errors.New("the consumer is not a member of its group")
 // process can have two. A partition's batch is one already, so it goes straight
 // to the ledger.
 func (p *process) addConsumer(ctx context.Context, name string, cfg transport.KafkaConfig, role *apiRole) error {
-	cfg.Fatal = func(err error) bool { return errors.Is(err, payments.ErrMisconfigured) }
+	cfg.Fatal, cfg.FatalAfter = func(err error) bool { return errors.Is(err, payments.ErrMisconfigured) }, misconfiguredAfter
 	consumer, err := transport.NewConsumer(cfg, p.admin.Instrument(name, p.admin.Age(role.ledger)), role.ledger, p.log)
 	if err != nil {
 		return err

@@ -135,6 +135,7 @@ func (c *claim) apply(ctx context.Context, updates []*payrelayv1.Update) error {
 // insist tries until it succeeds, fails for good or ctx ends. An attempt under
 // way outlives ctx by the grace, for it has most likely been committed already.
 func (c *claim) insist(ctx context.Context, doing string, attempt func(context.Context) error) error {
+	var fatalSince time.Time
 	_, err := backoff.Retry(ctx,
 		func() (struct{}, error) {
 			lingering, cancel := linger(ctx, graceTimeout)
@@ -142,7 +143,13 @@ func (c *claim) insist(ctx context.Context, doing string, attempt func(context.C
 			bounded, cancel := context.WithTimeout(lingering, attemptTimeout)
 			defer cancel()
 			err := attempt(bounded)
-			if c.fatal(err) {
+			switch {
+			case !c.fatal(err):
+				fatalSince = time.Time{}
+			case fatalSince.IsZero():
+				fatalSince = time.Now()
+			}
+			if !fatalSince.IsZero() && time.Since(fatalSince) >= c.cfg.FatalAfter {
 				err = backoff.Permanent(err)
 			}
 			return struct{}{}, err

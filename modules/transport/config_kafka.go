@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"time"
 )
 
 // TopicConfig names what the brokers keep for payrelay.
@@ -51,9 +52,11 @@ type KafkaConfig struct {
 	// apply one record per call. It is the opposite of Config.Batch.
 	Unary bool
 	// Fatal says of an error of the consumer's Applier that a person has to mend
-	// something first. The consumer then ends with it, for whatever starts the
-	// process again to notice. Nil says so never.
-	Fatal func(error) bool
+	// something first. When a batch has met nothing else for FatalAfter, the
+	// consumer ends with it, for whatever starts the process again to notice. Nil
+	// says so never.
+	Fatal      func(error) bool
+	FatalAfter time.Duration
 }
 
 // RegisterFlags declares the flags of both roles.

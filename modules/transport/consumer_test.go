@@ -318,6 +318,8 @@ func (s stubClaim) Topic() string                            { return "webhooks.
 func (s stubClaim) Partition() int32                         { return 0 }
 func (s stubClaim) InitialOffset() int64                     { return sarama.OffsetOldest }
 func (s stubClaim) HighWaterMarkOffset() int64               { return 7 }
+func (s stubClaim) Topic() string                            { return "webhooks.orders" }
+func (s stubClaim) Partition() int32                         { return 0 }
 
 func TestBatchesAreBounded(t *testing.T) {
 	records := func(n, size int) stubClaim {
@@ -475,4 +477,41 @@ func TestFatalErrorEndsTheConsumer(t *testing.T) {
 	next := &ledger{}
 	consume(t, cfg, next)
 	eventually(t, "all records", func() bool { return len(next.applied()) == 5 })
+}
+
+// What is for a person to mend may be mended, or be gone on another connection,
+// before the consumer gives up.
+func TestWhatIsFatalHasToLast(t *testing.T) {
+	errRights, errAway := errors.New("permission denied"), errors.New("connection refused")
+	for name, test := range map[string]struct {
+		failing func(since time.Duration) error
+		want    error
+		within  [2]time.Duration
+	}{
+		"always": {func(time.Duration) error { return errRights }, errRights, [2]time.Duration{30 * time.Second, 40 * time.Second}},
+		"mended": {func(since time.Duration) error {
+			if since < 20*time.Second {
+				return errRights
+			}
+			return nil
+		}, nil, [2]time.Duration{20 * time.Second, 30 * time.Second}},
+		"with an outage": {func(since time.Duration) error {
+			if since > 20*time.Second && since < 30*time.Second {
+				return errAway
+			}
+			return errRights
+		}, errRights, [2]time.Duration{60 * time.Second, 70 * time.Second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fatal := func(err error) bool { return errors.Is(err, errRights) }
+				c := newClaim(&Consumer{cfg: KafkaConfig{Fatal: fatal, FatalAfter: 30 * time.Second}, log: quiet()}, stubClaim{})
+				begin := time.Now()
+				err := c.insist(t.Context(), "apply", func(context.Context) error { return test.failing(time.Since(begin)) })
+				if took := time.Since(begin); !errors.Is(err, test.want) || took < test.within[0] || took > test.within[1] {
+					t.Errorf("error %v after %v, want %v within %v", err, took, test.want, test.within)
+				}
+			})
+		})
+	}
 }
