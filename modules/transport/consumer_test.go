@@ -318,8 +318,6 @@ func (s stubClaim) Topic() string                            { return "webhooks.
 func (s stubClaim) Partition() int32                         { return 0 }
 func (s stubClaim) InitialOffset() int64                     { return sarama.OffsetOldest }
 func (s stubClaim) HighWaterMarkOffset() int64               { return 7 }
-func (s stubClaim) Topic() string                            { return "webhooks.orders" }
-func (s stubClaim) Partition() int32                         { return 0 }
 
 func TestBatchesAreBounded(t *testing.T) {
 	records := func(n, size int) stubClaim {
