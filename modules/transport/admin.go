@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -32,29 +33,55 @@ func withAdmin(ctx context.Context, cfg ClusterConfig, use func(sarama.ClusterAd
 // use.
 var errRefused = errors.New("refused")
 
-// connectError says which setting to mend.
+// connectError says which setting to mend. Only what nobody but an operator can
+// change is errRefused: a user may be about to be created.
 func connectError(cfg ClusterConfig, err error) error {
 	failed := fmt.Sprintf("connect to Kafka at %v", cfg.Brokers)
 	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, sarama.ErrSASLAuthenticationFailed):
-		return fmt.Errorf("%s: %w: user %q or the password is wrong for %s: correct kafka-sasl-username (KAFKA_SASL_USERNAME), KAFKA_SASL_PASSWORD or kafka-sasl-mechanism (KAFKA_SASL_MECHANISM)",
-			failed, errRefused, cfg.Username, cfg.Mechanism)
+		return fmt.Errorf("%s: user %q or the password is wrong for %s: correct kafka-sasl-username (KAFKA_SASL_USERNAME), KAFKA_SASL_PASSWORD or kafka-sasl-mechanism (KAFKA_SASL_MECHANISM): %w",
+			failed, cfg.Username, cfg.Mechanism, errLogin)
 	case errors.Is(err, sarama.ErrUnsupportedSASLMechanism), errors.Is(err, sarama.ErrIllegalSASLState):
 		return fmt.Errorf("%s: %w: nobody logs in by kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) %s there: choose another one, or another port of the brokers", failed, errRefused, cfg.Mechanism)
 	case errors.As(err, &untrusted):
 		return fmt.Errorf("%s: the brokers' certificate is %w: name who signed it with kafka-tls-ca-file (KAFKA_TLS_CA_FILE), and the brokers as the certificate does: %w", failed, errRefused, err)
-	case isAlert(err):
+	case isAlert(err, aboutCertificate) && cfg.CertFile == "":
 		return fmt.Errorf("%s: %w: give the brokers the certificate that they ask for with kafka-tls-cert-file (KAFKA_TLS_CERT_FILE) and kafka-tls-key-file (KAFKA_TLS_KEY_FILE): %w", failed, errRefused, err)
+	case isAlert(err, aboutCertificate):
+		return fmt.Errorf("%s: %w: the brokers do not accept the certificate in kafka-tls-cert-file (KAFKA_TLS_CERT_FILE): see whether it has expired, and whether they trust who signed it: %w", failed, errRefused, err)
+	case isAlert(err, nil):
+		return fmt.Errorf("%s: they end the TLS connection: let them speak TLS 1.2 or 1.3 with a certificate of their own, and give them ours with kafka-tls-cert-file (KAFKA_TLS_CERT_FILE) if they ask for one: %w", failed, err)
 	default:
 		return fmt.Errorf("%s: start the brokers, or correct %s: %w", failed, suspects(cfg), err)
 	}
 }
 
-// isAlert says that the far side ended a TLS connection with a reason.
-func isAlert(err error) bool {
+// errLogin says that the brokers do not know a user by that password, yet.
+var errLogin = errors.New("the login failed")
+
+// aboutCertificate are the alerts, of RFC 8446, with which the far side judges our
+// certificate, or that there is none.
+var aboutCertificate = []tls.AlertError{
+	42,  // bad_certificate, of Java also for none in TLS 1.2
+	43,  // unsupported_certificate
+	44,  // certificate_revoked
+	45,  // certificate_expired
+	46,  // certificate_unknown
+	48,  // unknown_ca
+	49,  // access_denied
+	116, // certificate_required
+}
+
+// isAlert says that the far side ended a TLS connection with one of those reasons,
+// or any if there are none. The library's own type of an alert is not exported;
+// its text is that of the exported one.
+func isAlert(err error, reasons []tls.AlertError) bool {
 	var failed *net.OpError
-	return errors.As(err, &failed) && failed.Op == "remote error"
+	if !errors.As(err, &failed) || failed.Op != "remote error" {
+		return false
+	}
+	return reasons == nil || slices.ContainsFunc(reasons, func(reason tls.AlertError) bool { return failed.Err.Error() == reason.Error() })
 }
 
 // suspects are the settings that can make brokers hang up without a word.

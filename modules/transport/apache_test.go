@@ -130,13 +130,30 @@ func TestApacheKafka(t *testing.T) {
 			cfg.SASLConfig = SASLConfig{Mechanism: mechanism, Username: "relay", Password: testPassword}
 			relays(t, cfg)
 			cfg.Password = "hunter2"
-			refusedAtOnce(t, cfg, `user "relay"`, "KAFKA_SASL_PASSWORD", mechanism)
+			refusedInTheEnd(t, cfg, `user "relay"`, "KAFKA_SASL_PASSWORD", mechanism)
 			cfg.Username = "nobody"
-			refusedAtOnce(t, cfg, `user "nobody"`, "KAFKA_SASL_USERNAME")
+			refusedInTheEnd(t, cfg, `user "nobody"`, "KAFKA_SASL_USERNAME")
 			cfg.CAFile = theirs.file
 			refusedAtOnce(t, cfg, "certificate is refused", "KAFKA_TLS_CA_FILE")
 		})
 	}
+	t.Run("a user who is created meanwhile", func(t *testing.T) {
+		cfg := cfg
+		cfg.Brokers = guarded
+		cfg.SASLConfig = SASLConfig{Mechanism: scramSHA512, Username: "late", Password: testPassword}
+		refusedInTheEnd(t, cfg, `user "late"`)
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		started := make(chan error, 1)
+		go func() {
+			_, err := EnsureTopics(ctx, cfg)
+			started <- err
+		}()
+		addScramUser(t, kafka, "late", testPassword)
+		if err := <-started; err != nil {
+			t.Errorf("a start that waits for its user: %v", err)
+		}
+	})
 	t.Run("rivals", func(t *testing.T) {
 		cfg := newTopics(t, kafka, TopicSpec{Partitions: 3, Replicas: 1, MinInSync: 1})
 		rivalsAreTold(t, cfg)

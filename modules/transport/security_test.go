@@ -129,6 +129,24 @@ func refusedAtOnce(t *testing.T, cfg KafkaConfig, says ...string) {
 	if !errors.Is(err, errRefused) || ctx.Err() != nil {
 		t.Fatalf("EnsureTopics returned %v, and its deadline says %v", err, ctx.Err())
 	}
+	saysWithoutSecrets(t, err, cfg, says)
+}
+
+// refusedInTheEnd proves that a start waits for what may change, and then says what
+// was wrong.
+func refusedInTheEnd(t *testing.T, cfg KafkaConfig, says ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+	defer cancel()
+	_, err := EnsureTopics(ctx, cfg)
+	if !errors.Is(err, errLogin) || ctx.Err() == nil {
+		t.Fatalf("EnsureTopics returned %v, and its deadline says %v", err, ctx.Err())
+	}
+	saysWithoutSecrets(t, err, cfg, says)
+}
+
+func saysWithoutSecrets(t *testing.T, err error, cfg KafkaConfig, says []string) {
+	t.Helper()
 	for _, part := range says {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("the error does not say %q: %v", part, err)
@@ -207,9 +225,41 @@ func TestClientCertificate(t *testing.T) {
 	cfg.TLSConfig = TLSConfig{TLS: true, CAFile: ours.file}
 	refusedAtOnce(t, cfg, "KAFKA_TLS_CERT_FILE")
 	cfg.CertFile, cfg.KeyFile = theirs.sign("relay")
-	refusedAtOnce(t, cfg, "KAFKA_TLS_CERT_FILE")
+	refusedAtOnce(t, cfg, "do not accept the certificate in kafka-tls-cert-file")
 	cfg.CertFile, cfg.KeyFile = ours.sign("relay")
 	relays(t, cfg)
+}
+
+// Alerts that are not about our certificate do not ask for another one.
+func TestAlerts(t *testing.T) {
+	ours := newAuthority(t)
+	for name, c := range map[string]struct {
+		spoil   func(*tls.Config)
+		refused bool
+		says    string
+	}{
+		"no certificate":   {func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }, true, "KAFKA_TLS_CERT_FILE"},
+		"none, in TLS 1.2": {func(c *tls.Config) { c.ClientAuth, c.MaxVersion = tls.RequireAnyClientCert, tls.VersionTLS12 }, false, "KAFKA_TLS_CERT_FILE"},
+		"version":          {func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }, false, "TLS 1.2"},
+		"no common algorithm": {func(c *tls.Config) {
+			c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}
+		}, false, "TLS 1.2"},
+		"broker without one": {func(c *tls.Config) {
+			c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, errors.New("none yet") }
+			c.Certificates = nil
+		}, false, "certificate of their own"},
+	} {
+		server := ours.serverTLS()
+		c.spoil(server)
+		cfg := KafkaConfig{TopicConfig: topicNames, ClusterConfig: startCluster(t, 1, kfake.TLS(server))}
+		cfg.TLSConfig = TLSConfig{TLS: true, CAFile: ours.file}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := EnsureTopics(ctx, cfg)
+		if err == nil || errors.Is(err, errRefused) != c.refused || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: error is %v", name, err)
+		}
+	}
 }
 
 func TestSecurityConfig(t *testing.T) {

@@ -33,7 +33,11 @@ func EnsureTopics(ctx context.Context, cfg KafkaConfig) (warnings []string, err 
 		if last == nil || !over(ctx) { // a check that was interrupted says little
 			last = err
 		}
-		sleep(ctx, 100*time.Millisecond)
+		pause := 100 * time.Millisecond
+		if errors.Is(err, errLogin) { // it is counted, and may lock the user out
+			pause = 2 * time.Second
+		}
+		sleep(ctx, pause)
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("%w (%w)", last, context.Cause(ctx))
 		}
