@@ -42,6 +42,8 @@ func connectError(cfg ClusterConfig, err error) error {
 	case errors.Is(err, sarama.ErrSASLAuthenticationFailed):
 		return fmt.Errorf("%s: user %q or the password is wrong for %s: correct kafka-sasl-username (KAFKA_SASL_USERNAME), KAFKA_SASL_PASSWORD or kafka-sasl-mechanism (KAFKA_SASL_MECHANISM): %w",
 			failed, cfg.Username, cfg.Mechanism, errLogin)
+	case errors.Is(err, errShowsPassword):
+		return fmt.Errorf("%s: %w", failed, err)
 	case errors.Is(err, sarama.ErrUnsupportedSASLMechanism), errors.Is(err, sarama.ErrIllegalSASLState):
 		return fmt.Errorf("%s: %w: nobody logs in by kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) %s there: choose another one, or another port of the brokers", failed, errRefused, cfg.Mechanism)
 	case errors.As(err, &untrusted):
@@ -99,28 +101,12 @@ func suspects(cfg ClusterConfig) string {
 }
 
 func adminConfig(ctx context.Context, cfg ClusterConfig) (*sarama.Config, error) {
-	c, err := newSaramaConfig(cfg, "admin")
+	c, err := newSaramaConfig(ctx, cfg, "admin")
 	if err != nil {
 		return nil, err
 	}
 	c.Metadata.Retry.Max = 0
 	c.Admin.Timeout = 10 * time.Second // the brokers' own, to create a topic
 	c.Net.ReadTimeout = 15 * time.Second
-	// The library takes no context, only somebody who dials.
-	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, dialer{ctx, c.Net.DialTimeout}
 	return c, nil
-}
-
-// dialer opens connections that end with ctx, whatever waits on them.
-type dialer struct {
-	ctx     context.Context
-	timeout time.Duration
-}
-
-func (d dialer) Dial(network, addr string) (net.Conn, error) {
-	conn, err := (&net.Dialer{Timeout: d.timeout}).DialContext(d.ctx, network, addr)
-	if err == nil {
-		context.AfterFunc(d.ctx, func() { _ = conn.Close() })
-	}
-	return conn, err
 }

@@ -35,6 +35,12 @@ func (c ClusterConfig) clientID(use string) string {
 	return cmp.Or(c.ClientID, defaultClientID) + "-" + use
 }
 
+// showsPassword says that who listens on the way to the brokers gets to know it.
+func (c ClusterConfig) showsPassword() bool { return c.Mechanism == plain && !c.TLS }
+
+// errShowsPassword is about a host that is named, resolved, or told of by a broker.
+var errShowsPassword = fmt.Errorf("%w: kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) PLAIN sends the password as it is, so add --kafka-tls or use %s: there is a broker on another machine", errRefused, scramSHA512)
+
 // Validate tells how to mend what cannot be connected to.
 func (c ClusterConfig) Validate() error {
 	if len(c.Brokers) == 0 {
@@ -46,8 +52,8 @@ func (c ClusterConfig) Validate() error {
 			// The value is not repeated: it may hold a password.
 			return fmt.Errorf("kafka-brokers (KAFKA_BROKERS) has as its number %d what is no broker: write each as host:port, without a scheme or a user", i+1)
 		}
-		if c.Mechanism == plain && !c.TLS && !isLoopback(host) {
-			return fmt.Errorf("kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) PLAIN sends the password as it is, and %s is another machine: add --kafka-tls, or use %s", host, scramSHA512)
+		if c.showsPassword() && !isLoopback(host) {
+			return fmt.Errorf("%w: %s", errShowsPassword, host)
 		}
 	}
 	if err := c.TLSConfig.Validate(); err != nil {

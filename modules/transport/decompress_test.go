@@ -54,7 +54,7 @@ func publishBomb(t *testing.T, cfg KafkaConfig, size int) {
 // committed is the offset at which the next member of the group starts.
 func committed(t *testing.T, cfg KafkaConfig) int64 {
 	t.Helper()
-	admin, err := sarama.NewClusterAdmin(cfg.Brokers, must(newSaramaConfig(cfg.ClusterConfig, "test")))
+	admin, err := sarama.NewClusterAdmin(cfg.Brokers, must(newSaramaConfig(t.Context(), cfg.ClusterConfig, "test")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -18,8 +19,8 @@ import (
 func init() { sarama.MaxDecompressedBatchSize = 8 << 20 }
 
 // newSaramaConfig is what all uses of the brokers share. Every network step has a
-// deadline; the library's own are half a minute.
-func newSaramaConfig(cluster ClusterConfig, use string) (*sarama.Config, error) {
+// deadline; the library's own are half a minute. Connections end with ctx.
+func newSaramaConfig(ctx context.Context, cluster ClusterConfig, use string) (*sarama.Config, error) {
 	encryption, err := cluster.client()
 	if err != nil {
 		return nil, err
@@ -32,6 +33,8 @@ func newSaramaConfig(cluster ClusterConfig, use string) (*sarama.Config, error) 
 	c.Net.DialTimeout = 3 * time.Second
 	c.Net.ReadTimeout = 5 * time.Second
 	c.Net.WriteTimeout = 5 * time.Second
+	// The library takes no context, only somebody who dials.
+	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, dialer{ctx, c.Net.DialTimeout, cluster.showsPassword()}
 	c.Metadata.Retry.Backoff = 100 * time.Millisecond
 	// How soon partitions that were added are used, and by the consumer taken up.
 	c.Metadata.RefreshFrequency = time.Minute
@@ -45,7 +48,7 @@ func newSaramaConfig(cluster ClusterConfig, use string) (*sarama.Config, error) 
 const producerMaxBytes = 1_000_000
 
 func producerConfig(cfg KafkaConfig) (*sarama.Config, error) {
-	c, err := newSaramaConfig(cfg.ClusterConfig, "ingest")
+	c, err := newSaramaConfig(context.Background(), cfg.ClusterConfig, "ingest")
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +82,7 @@ func producerBackoff(retries, _ int) time.Duration {
 }
 
 func consumerConfig(cfg KafkaConfig) (*sarama.Config, error) {
-	c, err := newSaramaConfig(cfg.ClusterConfig, "api")
+	c, err := newSaramaConfig(context.Background(), cfg.ClusterConfig, "api")
 	if err != nil {
 		return nil, err
 	}

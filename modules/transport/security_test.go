@@ -215,6 +215,38 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// elsewhere says that it listens where this machine can be reached from others.
+type elsewhere struct{ net.Listener }
+
+func (e elsewhere) Addr() net.Addr {
+	return &net.TCPAddr{IP: net.IPv4zero, Port: e.Listener.Addr().(*net.TCPAddr).Port}
+}
+
+// The brokers decide where the password goes: the first one tells of the others.
+func TestPlainPasswordStaysHere(t *testing.T) {
+	listen := kfake.ListenFn(func(network, address string) (net.Listener, error) {
+		l, err := net.Listen(network, address)
+		return elsewhere{l}, err
+	})
+	cluster := startCluster(t, 1, listen, kfake.EnableSASL(), kfake.Superuser(plain, "relay", testPassword),
+		kfake.Superuser(scramSHA512, "relay", testPassword), kfake.SeedTopics(1, topicNames.Names()...))
+	cluster.Brokers[0] = strings.Replace(cluster.Brokers[0], "0.0.0.0", "127.0.0.1", 1)
+	cfg := KafkaConfig{TopicConfig: topicNames, ClusterConfig: cluster}
+	cfg.SASLConfig = SASLConfig{Mechanism: scramSHA512, Username: "relay", Password: testPassword}
+	relays(t, cfg)
+	cfg.Mechanism = plain
+	refusedAtOnce(t, cfg, "--kafka-tls", "0.0.0.0")
+	client, err := NewKafka(cfg)
+	if err == nil {
+		defer client.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		if _, err := client.Apply(ctx, one()); err == nil {
+			t.Error("the password went elsewhere")
+		}
+	}
+}
+
 // Brokers may ask who we are by certificate.
 func TestClientCertificate(t *testing.T) {
 	ours, theirs := newAuthority(t), newAuthority(t)
