@@ -154,6 +154,9 @@ func TestApacheKafka(t *testing.T) {
 			t.Errorf("a start that waits for its user: %v", err)
 		}
 	})
+	t.Run("readable", func(t *testing.T) {
+		topicIsReadable(t, newTopics(t, kafka, TopicSpec{Partitions: 3, Replicas: 1, MinInSync: 1}))
+	})
 	t.Run("rivals", func(t *testing.T) {
 		cfg := newTopics(t, kafka, TopicSpec{Partitions: 3, Replicas: 1, MinInSync: 1})
 		rivalsAreTold(t, cfg)

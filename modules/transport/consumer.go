@@ -39,6 +39,7 @@ type Consumer struct {
 	oldest      map[topicPartition]int64 // what they had when the session began
 	fail        context.CancelCauseFunc
 	expired     atomic.Int64
+	rivalTold   atomic.Int64 // when the log told of a process with our name, in s of Unix time
 }
 
 // NewConsumer connects to the brokers. Run must be called once, also to release
@@ -84,7 +85,7 @@ func (c *Consumer) consume(ctx context.Context) {
 	for ctx.Err() == nil {
 		// Consume returns nil at every rebalance, to be called again.
 		if err := c.group.Consume(ctx, c.cfg.Names(), sessions{c}); err != nil && ctx.Err() == nil {
-			c.log.Warn("kafka consumer cannot join its group and tries again", "group", c.cfg.Group, "error", err)
+			c.warn("kafka consumer cannot join its group and tries again", err)
 			sleep(ctx, pause.NextBackOff())
 			continue
 		}
@@ -98,15 +99,25 @@ func (c *Consumer) fatal(err error) bool { return c.cfg.Fatal != nil && c.cfg.Fa
 // logErrors tells of what the library meets in the background, until the group is
 // closed.
 func (c *Consumer) logErrors() {
-	var told time.Time // of a rival, which many partitions meet at once
 	for err := range c.group.Errors() {
-		if !errors.Is(err, sarama.ErrFencedInstancedId) {
-			c.log.Warn("kafka consumer", "error", err)
-		} else if time.Since(told) > time.Minute {
-			told = time.Now()
-			c.log.Error("another process that runs is the same static member, and they take the partitions from each other: give each its own kafka-instance-id (KAFKA_INSTANCE_ID)",
-				"instance", c.cfg.InstanceID, "error", err)
-		}
+		c.warn("kafka consumer", err)
+	}
+}
+
+// warn logs an error of the group. One is for a person to mend and told once a
+// minute, however often it is met: another process has our name, came later, and
+// is the member now. This one goes on asking, since it is the member again 10 s
+// after the other has gone. If it ended, whatever starts it again would have the
+// two shut each other out for ever.
+func (c *Consumer) warn(message string, err error) {
+	if !errors.Is(err, sarama.ErrFencedInstancedId) {
+		c.log.Warn(message, "group", c.cfg.Group, "error", err)
+		return
+	}
+	last, now := c.rivalTold.Load(), time.Now().Unix()
+	if now-last >= 60 && c.rivalTold.CompareAndSwap(last, now) {
+		c.log.Error("this process is shut out by another one that runs as the same static member, and applies nothing: give each its own kafka-instance-id (KAFKA_INSTANCE_ID), or stop one",
+			"instance", c.cfg.InstanceID, "error", err)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -419,8 +418,8 @@ func TestLagWithoutAClaim(t *testing.T) {
 	}
 }
 
-// Two processes with one name take the partitions from each other, again and
-// again. Updates are applied all the same; somebody has to be told.
+// Of two processes with one name the older one is shut out. It has to say so, once
+// and not at each attempt, and to take over when the other one has gone.
 func TestRivalsAreToldOfEachOther(t *testing.T) {
 	_, cfg := startKafka(t)
 	rivalsAreTold(t, cfg)
@@ -428,24 +427,22 @@ func TestRivalsAreToldOfEachOther(t *testing.T) {
 
 func rivalsAreTold(t *testing.T, cfg KafkaConfig) {
 	cfg.InstanceID = "payrelay-0"
-	log := make(logged, 100)
-	l := &ledger{}
-	for range 2 {
-		consumer, err := NewConsumer(cfg, l, l, slog.New(slog.NewTextHandler(log, nil)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		rival := start(consumer.Run)
-		t.Cleanup(func() {
-			if err := rival.stop(); err != nil {
-				t.Errorf("Run: %v", err)
-			}
-		})
-		eventually(t, "it to join", consumer.Ready)
-	}
-	log.await(t, "KAFKA_INSTANCE_ID")
+	older, newer := &ledger{}, &ledger{}
+	first := watch(t, cfg, older)
+	eventually(t, "the older one to join", first.Ready)
+	second := watch(t, cfg, newer)
+	eventually(t, "the older one to be shut out", func() bool { return second.Ready() && !first.Ready() })
 	publishAll(t, cfg, 0, 10)
-	eventually(t, "all records", func() bool { return len(l.applied()) >= 10 })
+	eventually(t, "all records at the newer one", func() bool { return len(newer.applied()) == 10 })
+	if log := second.stop(t); strings.Contains(log, "ERROR") {
+		t.Errorf("the newer one logs %s", log)
+	}
+	publishAll(t, cfg, 10, 20)
+	eventually(t, "the older one to take over", func() bool { return first.Ready() && len(older.applied()) == 10 })
+	log := first.stop(t)
+	if strings.Count(log, "KAFKA_INSTANCE_ID") != 1 || strings.Contains(log, "cannot join") {
+		t.Errorf("the older one logs %s", log)
+	}
 }
 
 // What waiting does not mend is for a person to mend, who has to notice.

@@ -1,13 +1,16 @@
 package transport
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/IBM/sarama"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -33,6 +36,52 @@ func TestRecordIsReadable(t *testing.T) {
 	value, _ := record.Value.Encode()
 	if decoded, err := decode(value); err != nil || !proto.Equal(decoded, update) {
 		t.Errorf("decoded to %v, %v", decoded, err)
+	}
+}
+
+// What is in a topic is for people with other programs, so another one reads it.
+func TestTopicIsReadable(t *testing.T) {
+	_, cfg := startKafka(t)
+	topicIsReadable(t, cfg)
+}
+
+func topicIsReadable(t *testing.T, cfg KafkaConfig) {
+	t.Helper()
+	client, err := NewKafka(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := client.Apply(t.Context(), written()); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...), kgo.ConsumeTopics(cfg.Names()...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	read := make(map[string]*kgo.Record)
+	for len(read) < len(written()) && ctx.Err() == nil {
+		reader.PollFetches(ctx).EachRecord(func(r *kgo.Record) { read[string(r.Key)] = r })
+	}
+	for _, update := range written() {
+		record := read[update.GetOrderId()]
+		if record == nil {
+			t.Fatalf("no record has the key %s", update.GetOrderId())
+		}
+		var headers []string
+		for _, h := range record.Headers {
+			headers = append(headers, h.Key+"="+string(h.Value))
+		}
+		want := []string{"content_type=application/protobuf", "schema_version=1", "provider=generic", "event_id=" + update.GetEventId()}
+		if !slices.Equal(headers, want) {
+			t.Errorf("headers of %s are %q, want %q", update.GetOrderId(), headers, want)
+		}
+		if decoded, err := decode(record.Value); err != nil || !proto.Equal(decoded, update) {
+			t.Errorf("the value of %s is %v, %v", update.GetOrderId(), decoded, err)
+		}
 	}
 }
 

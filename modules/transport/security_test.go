@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -260,6 +261,25 @@ func TestClientCertificate(t *testing.T) {
 	refusedAtOnce(t, cfg, "do not accept the certificate in kafka-tls-cert-file")
 	cfg.CertFile, cfg.KeyFile = ours.sign("relay")
 	relays(t, cfg)
+}
+
+// A certificate is renewed in place, and an unfinished renewal does no harm.
+func TestClientCertificateIsRenewed(t *testing.T) {
+	ours := newAuthority(t)
+	cfg := TLSConfig{TLS: true, CAFile: ours.file}
+	cfg.CertFile, cfg.KeyFile = ours.sign("relay")
+	config := must(cfg.client())
+	presented := func() []byte { return must(config.GetClientCertificate(nil)).Leaf.Raw }
+	first := presented()
+	ours.sign("relay")
+	renewed := presented()
+	if bytes.Equal(first, renewed) {
+		t.Error("the old certificate is presented")
+	}
+	ours.write("relay.pem", nil)
+	if !bytes.Equal(presented(), renewed) {
+		t.Error("what was good last is not presented")
+	}
 }
 
 // Alerts that are not about our certificate do not ask for another one.

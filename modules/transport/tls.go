@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"sync/atomic"
 )
 
 // TLSConfig says how connections to the brokers are encrypted.
@@ -62,7 +63,20 @@ func (c TLSConfig) client() (*tls.Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read kafka-tls-cert-file (KAFKA_TLS_CERT_FILE) and kafka-tls-key-file (KAFKA_TLS_KEY_FILE), each as PEM: %w", err)
 		}
-		config.Certificates = []tls.Certificate{pair}
+		config.GetClientCertificate = renewable(c, pair)
 	}
 	return config, nil
+}
+
+// renewable is what a connection presents: the pair that the files have then, for
+// certificates are short-lived, or the last good one while they are being written.
+func renewable(c TLSConfig, pair tls.Certificate) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	var last atomic.Pointer[tls.Certificate]
+	last.Store(&pair)
+	return func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		if renewed, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err == nil {
+			last.Store(&renewed)
+		}
+		return last.Load(), nil
+	}
 }
