@@ -21,6 +21,7 @@ const (
 	cardinalityViolation = "21000"
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
+	lockNotAvailable     = "55P03"
 	// readOnly comes from a server that was the primary, and is not any more.
 	readOnly = "25006"
 )

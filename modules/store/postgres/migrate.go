@@ -5,7 +5,9 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -20,10 +22,40 @@ var migrationFiles embed.FS
 // that do so at once one migrates, and the others wait for it. It refuses a
 // database that a newer release has migrated.
 func (s *Store) Migrate(ctx context.Context) error {
-	if err := s.withSchema(func(schema store.Schema) error { return schema.Migrate(ctx) }); err != nil {
+	err := s.migrate(ctx)
+	for tries := 1; lockTimedOut(err) && tries < migrationTries && pause(ctx, migrationPause); tries++ {
+		err = s.migrate(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("migrate database: %w", classified(err))
 	}
 	return nil
+}
+
+// A migration waits for a table no longer than its lock_timeout, for all that come
+// after it wait behind it. Then it lets them go first, and tries again.
+const (
+	migrationTries = 30
+	migrationPause = time.Second
+)
+
+func (s *Store) migrate(ctx context.Context) error {
+	return s.withSchema(func(schema store.Schema) error { return schema.Migrate(ctx) })
+}
+
+func lockTimedOut(err error) bool {
+	var failed *pgconn.PgError
+	return errors.As(err, &failed) && failed.Code == lockNotAvailable
+}
+
+// pause says whether the time has passed, and ctx has not ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
 }
 
 // Migrations lists the migrations that this release knows by ascending version.

@@ -2,9 +2,13 @@ package postgres_test
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/postgres"
@@ -28,6 +32,38 @@ func TestManyProcessesMigrateAtOnce(t *testing.T) {
 		})
 	}
 	migrating.Wait()
+}
+
+// A migration that meets a lock, such as that of VACUUM, lets those that came after it
+// have their turn, and tries again.
+func TestMigrationsWaitForOthers(t *testing.T) {
+	databaseURL, _ := migrated(t)
+	execute(t, databaseURL, "DELETE FROM goose_db_version WHERE version_id > 1")
+	store := open(t, withParameters(t, databaseURL, url.Values{"lock_timeout": {"200"}}))
+	done := make(chan error, 1)
+	withConnection(t, databaseURL, func(reader *pgx.Conn) error {
+		if _, err := reader.Exec(t.Context(), "BEGIN; LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE"); err != nil {
+			return err
+		}
+		go func() { done <- store.Migrate(t.Context()) }()
+		for _, want := range []bool{true, false} {
+			deadline := time.Now().Add(patience)
+			for waits := !want; waits != want; {
+				row := reader.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'orders'::regclass AND NOT granted)")
+				if err := row.Scan(&waits); err != nil {
+					return err
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("a migration waits: %v, want %v", waits, want)
+				}
+			}
+		}
+		_, err := reader.Exec(t.Context(), "COMMIT")
+		return err
+	})
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestMigrationsAreListed(t *testing.T) {

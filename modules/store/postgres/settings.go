@@ -52,8 +52,11 @@ var (
 		"jit":              "off", // it takes a plan without a choice for an expensive one
 	})
 
-	// A migration may take its time, and waits for those of other processes.
-	migrationSettings = commonSettings.with(settings{"statement_timeout": "0"})
+	// A migration may take its time, and waits for those of other processes. What
+	// it waits for a table is what the ledger waits at most: all of that queues
+	// behind it. It is more than the second that the server takes to find out that
+	// autovacuum is in the way, and to end that.
+	migrationSettings = commonSettings.with(settings{"statement_timeout": "0", "lock_timeout": "2000"})
 )
 
 func (s settings) with(others settings) settings {
