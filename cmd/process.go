@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
+
 	"github.com/payrelay/payrelay/modules/admin"
 )
 
@@ -32,6 +34,7 @@ func runProcess(ctx context.Context, logs logConfig, build func(context.Context,
 		return err
 	}
 	relaxGarbageCollection()
+	limitMemory(memlimit.FromCgroup, log)
 	p := &process{log: log, crew: newCrew()}
 	if err := build(ctx, p); err != nil {
 		if ctx.Err() != nil {
