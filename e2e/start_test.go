@@ -166,6 +166,8 @@ func TestBadConfiguration(t *testing.T) {
 		"one topic":         {"", anyPorts("data", "--kafka-orders-topic", "a", "--kafka-disputes-topic", "a"), "KAFKA_ORDERS_TOPIC"},
 		"two copies of one": {"KAFKA_MIN_COPIES=2", anyPorts("data"), "KAFKA_MIN_COPIES"},
 		"TLS of one":        {"KAFKA_TLS=true", anyPorts("data"), "KAFKA_TLS"},
+		"login of one":      {"KAFKA_SASL_PASSWORD=hunter2", anyPorts("data"), "KAFKA_BROKERS"},
+		"login in a broker": {"KAFKA_BROKERS=SASL_SSL://relay:hunter2@kafka:9092", ingest, "KAFKA_BROKERS"},
 		"login, no TLS":     {"KAFKA_SASL_PASSWORD=hunter2", append(ingest, "--kafka-brokers", "kafka:9092", "--kafka-sasl-mechanism", "PLAIN", "--kafka-sasl-username", "u"), "--kafka-tls"},
 		"no such mechanism": {"KAFKA_SASL_PASSWORD=hunter2", append(api, "--kafka-brokers", "kafka:9092", "--kafka-sasl-mechanism", "GSSAPI"), "KAFKA_SASL_MECHANISM"},
 		"password file":     {"KAFKA_SASL_PASSWORD_FILE=/does/not/exist", append(api, "--kafka-brokers", "kafka:9092"), "KAFKA_SASL_PASSWORD_FILE"},
