@@ -37,8 +37,6 @@ type toxic struct {
 	Attributes map[string]int `json:"attributes"`
 }
 
-func (t toxic) name() string { return t.Type + "_" + t.Stream }
-
 // link is the way from one part to another, which can be disturbed and cut. It may
 // consist of several proxies: one to each node of a cluster.
 type link struct {
