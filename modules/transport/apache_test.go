@@ -176,6 +176,33 @@ func TestApacheKafka(t *testing.T) {
 	})
 }
 
+// leaderless proves that a third of the partitions being away is told, and not
+// taken for nothing to do. The rest goes on.
+func leaderless(t *testing.T, cfg KafkaConfig) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	reports, err := CheckTopics(ctx, cfg.ClusterConfig, cfg.TopicConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range reports {
+		none := r.Leaderless()
+		if len(none) != 1 || r.Progress[none[0]].Lag() != UnknownOffset {
+			t.Errorf("without leaders: %+v", r)
+		}
+	}
+	consumer, _ := consume(t, cfg, &ledger{})
+	eventually(t, "the other partitions", func() bool {
+		var partitions int
+		consumer.PartitionLags(func(string, int32, int64) { partitions++ })
+		return consumer.Ready() && partitions == 4
+	})
+	if records, known := consumer.Lag(); known {
+		t.Errorf("without two of its partitions the lag is known as %d", records)
+	}
+}
+
 // A cluster as topics create wants it, which loses a node.
 func TestTopicsOfApacheKafka(t *testing.T) {
 	t.Parallel()
@@ -205,6 +232,7 @@ func TestTopicsOfApacheKafka(t *testing.T) {
 	if found := problems(); found != nil {
 		t.Errorf("problems: %q", found)
 	}
+	lone := newTopics(t, kafka, TopicSpec{Partitions: 3, Replicas: 1, MinInSync: 1})
 	if err := kafka.Nodes()[2].Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -213,6 +241,7 @@ func TestTopicsOfApacheKafka(t *testing.T) {
 		return len(found) == 2 && strings.Contains(found[0], "lacks replicas of the partitions [0 1 2")
 	})
 	relays(t, cfg) // two of three are enough
+	leaderless(t, lone)
 
 	others := TopicConfig{OrdersTopic: "a", DisputesTopic: "b"}
 	if _, err := CreateTopics(ctx, cfg.ClusterConfig, others, TopicSpec{Partitions: 1, Replicas: 4, MinInSync: 1}); err == nil || !strings.Contains(err.Error(), "fewer than 4 brokers") {

@@ -30,6 +30,7 @@ type DeadLetters interface {
 type Consumer struct {
 	cfg         KafkaConfig
 	group       sarama.ConsumerGroup
+	client      sarama.Client // of the group, which does not close it
 	applier     Applier
 	deadLetters DeadLetters
 	log         *slog.Logger
@@ -48,15 +49,11 @@ func NewConsumer(cfg KafkaConfig, applier Applier, deadLetters DeadLetters, log 
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	config, err := consumerConfig(cfg)
-	if err != nil {
-		return nil, err
-	}
-	group, err := sarama.NewConsumerGroup(cfg.Brokers, cfg.Group, config)
+	group, client, err := newGroup(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connect the consumer to Kafka at %v: %w", cfg.Brokers, err)
 	}
-	return &Consumer{cfg: cfg, group: group, applier: applier, deadLetters: deadLetters, log: log}, nil
+	return &Consumer{cfg: cfg, group: group, client: client, applier: applier, deadLetters: deadLetters, log: log}, nil
 }
 
 // Run consumes until ctx is cancelled and the batches in hand are applied and
@@ -74,6 +71,9 @@ func (c *Consumer) Run(ctx context.Context) error {
 		c.log.Warn("kafka consumer left its group without the brokers' consent", "group", c.cfg.Group, "error", err)
 	}
 	logged.Wait()
+	if err := c.client.Close(); err != nil {
+		c.log.Warn("kafka consumer did not close its connections", "error", err)
+	}
 	if ctx.Err() == nil {
 		return fmt.Errorf("updates wait in Kafka, none is lost or skipped: %w", context.Cause(running))
 	}
