@@ -19,6 +19,8 @@ const (
 
 	// attemptTimeout bounds one attempt at a batch.
 	attemptTimeout = 30 * time.Second
+	// insistMaxDelay is the longest wait between attempts, jitter apart.
+	insistMaxDelay = 5 * time.Second
 	// graceTimeout is what an attempt that is under way gets when the session
 	// ends, be it by a rebalance or a shutdown.
 	graceTimeout = 5 * time.Second
@@ -154,7 +156,7 @@ func (c *claim) insist(ctx context.Context, doing string, attempt func(context.C
 			}
 			return struct{}{}, err
 		},
-		backoff.WithBackOff(newBackOff(50*time.Millisecond, 5*time.Second)),
+		backoff.WithBackOff(newBackOff(50*time.Millisecond, insistMaxDelay)),
 		backoff.WithMaxElapsedTime(0), // for ever
 		backoff.WithNotify(func(err error, wait time.Duration) {
 			c.log.Warn("kafka consumer failed to "+doing+" and tries again",

@@ -478,29 +478,33 @@ func TestFatalErrorEndsTheConsumer(t *testing.T) {
 // before the consumer gives up.
 func TestWhatIsFatalHasToLast(t *testing.T) {
 	errRights, errAway := errors.New("permission denied"), errors.New("connection refused")
+	const (
+		grace = 30 * time.Second
+		wait  = time.Duration(float64(insistMaxDelay) * (1 + jitter)) // until an attempt sees a change
+	)
 	for name, test := range map[string]struct {
 		failing func(since time.Duration) error
 		want    error
 		within  [2]time.Duration
 	}{
-		"always": {func(time.Duration) error { return errRights }, errRights, [2]time.Duration{30 * time.Second, 40 * time.Second}},
+		"always": {func(time.Duration) error { return errRights }, errRights, [2]time.Duration{grace, grace + wait}},
 		"mended": {func(since time.Duration) error {
 			if since < 20*time.Second {
 				return errRights
 			}
 			return nil
-		}, nil, [2]time.Duration{20 * time.Second, 30 * time.Second}},
+		}, nil, [2]time.Duration{20 * time.Second, 20*time.Second + wait}},
 		"with an outage": {func(since time.Duration) error {
 			if since > 20*time.Second && since < 30*time.Second {
 				return errAway
 			}
 			return errRights
-		}, errRights, [2]time.Duration{60 * time.Second, 70 * time.Second}},
+		}, errRights, [2]time.Duration{30*time.Second + grace, 30*time.Second + wait + grace + wait}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				fatal := func(err error) bool { return errors.Is(err, errRights) }
-				c := newClaim(&Consumer{cfg: KafkaConfig{Fatal: fatal, FatalAfter: 30 * time.Second}, log: quiet()}, stubClaim{})
+				c := newClaim(&Consumer{cfg: KafkaConfig{Fatal: fatal, FatalAfter: grace}, log: quiet()}, stubClaim{})
 				begin := time.Now()
 				err := c.insist(t.Context(), "apply", func(context.Context) error { return test.failing(time.Since(begin)) })
 				if took := time.Since(begin); !errors.Is(err, test.want) || took < test.within[0] || took > test.within[1] {
