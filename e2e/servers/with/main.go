@@ -81,7 +81,7 @@ func start(ctx context.Context, dir string) (env []string, stop func() error, er
 	if err != nil {
 		return nil, stop, err
 	}
-	kafka, err := servers.StartKafka(libs, filepath.Join(dir, "kafka"), 1)
+	kafka, err := servers.StartLastingKafka(libs, filepath.Join(dir, "kafka"))
 	if err != nil {
 		return nil, stop, err
 	}
