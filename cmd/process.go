@@ -28,12 +28,12 @@ type listener struct{ name, url, what string }
 // starts the parts, each as soon as it is built; when it fails, what it had
 // started is stopped like anything else. introduce is called when all are
 // started. Being told to stop while starting is a clean stop.
-func runProcess(ctx context.Context, logs logConfig, build func(context.Context, *process) error, introduce func(*process)) error {
+func runProcess(ctx context.Context, logs logConfig, garbage int, build func(context.Context, *process) error, introduce func(*process)) error {
 	log, err := logs.logger(os.Stderr)
 	if err != nil {
 		return err
 	}
-	relaxGarbageCollection()
+	relaxGarbageCollection(garbage)
 	limitMemory(memlimit.FromCgroup, log)
 	p := &process{log: log, crew: newCrew()}
 	if err := build(ctx, p); err != nil {

@@ -65,7 +65,7 @@ func serveAll(ctx context.Context, cfg allConfig, out io.Writer) error {
 	if err := cfg.checkKafka(); err != nil {
 		return err
 	}
-	return runProcess(ctx, cfg.log, cfg.build, func(p *process) {
+	return runProcess(ctx, cfg.log, garbagePercent, cfg.build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay is ready: every role in one process, mode %s, database %s", cfg.wire.Mode, cfg.data.shown()))
 		p.suggest(out)
 	})

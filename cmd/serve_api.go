@@ -51,7 +51,7 @@ func serveAPI(ctx context.Context, cfg serveAPIConfig, out io.Writer) error {
 	if err := validate(cfg.data, cfg.api); err != nil {
 		return err
 	}
-	return runProcess(ctx, cfg.log, cfg.build, func(p *process) {
+	return runProcess(ctx, cfg.log, garbagePercent, cfg.build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay api is ready: mode %s, database %s", cfg.wire.Mode, cfg.data.shown()))
 	})
 }

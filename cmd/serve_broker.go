@@ -38,7 +38,7 @@ func serveBroker(ctx context.Context, cfg serveBrokerConfig, out io.Writer) erro
 	if err := validate(cfg.dir, cfg.topics); err != nil {
 		return err
 	}
-	return runProcess(ctx, cfg.log, cfg.build, func(p *process) {
+	return runProcess(ctx, cfg.log, garbagePercent, cfg.build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay broker is ready: an embedded single-node log, data in %s", cfg.dir.brokerDir()))
 	})
 }

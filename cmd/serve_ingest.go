@@ -52,7 +52,7 @@ func serveIngest(ctx context.Context, cfg serveIngestConfig, out io.Writer) erro
 	if err := validate(cfg.ingest, cfg.retry); err != nil {
 		return err
 	}
-	return runProcess(ctx, cfg.log, cfg.build, func(p *process) {
+	return runProcess(ctx, cfg.log, ingestGarbagePercent, cfg.build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay ingest is ready: mode %s", cfg.wire.Mode))
 	})
 }
