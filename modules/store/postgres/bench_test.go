@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"runtime/debug"
@@ -11,80 +10,56 @@ import (
 	"testing"
 	"time"
 
-	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/jackc/pgx/v5"
+
 	"github.com/payrelay/payrelay/modules/payments"
-	"google.golang.org/protobuf/types/known/timestamppb"
+	"github.com/payrelay/payrelay/modules/store/storetest"
 )
 
-// traffic makes the updates of ever new orders: each is created, updated and
-// paid, with a body of 400 bytes. It is safe for concurrent use.
-type traffic struct{ sent atomic.Int64 }
-
-// interleaved is how many orders are under way at once.
-const interleaved = 1000
-
-var (
-	trafficStart = time.Date(2026, 1, 4, 10, 0, 0, 0, time.UTC)
-	walk         = []payrelayv1.OrderStatus{
-		payrelayv1.OrderStatus_ORDER_STATUS_CREATED,
-		payrelayv1.OrderStatus_ORDER_STATUS_UPDATED,
-		payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS,
-	}
-)
-
-func (t *traffic) next() *payrelayv1.Update {
-	n := t.sent.Add(1) - 1
-	round, lane, steps := n/interleaved, n%interleaved, int64(len(walk))
-	order := scatter(round/steps*interleaved + lane)
-	at := timestamppb.New(trafficStart.Add(time.Duration(n) * time.Microsecond))
-	body := bytes.Repeat([]byte("x"), 400)
-	copy(body, fmt.Sprint(n))
-	return &payrelayv1.Update{
-		SchemaVersion: 1, Provider: "generic", EventId: fmt.Sprintf("evt-%016x", scatter(n)), OrderId: fmt.Sprintf("order-%016x", order),
-		UserId: fmt.Sprintf("user-%016x", order), OccurredAt: at, ReceivedAt: at, RawBody: body,
-		Subject: &payrelayv1.Update_Order{Order: &payrelayv1.OrderSnapshot{
-			Status: walk[round%steps], CreatedAt: at, Amount: &payrelayv1.Money{MinorUnits: 10050, Currency: "USD"},
-		}},
-	}
-}
-
-// scatter makes ids that come in no order, as providers' do.
-func scatter(n int64) uint64 { return uint64(n) * 0x9e3779b97f4a7c15 }
-
-func (t *traffic) batch(size int) []*payrelayv1.Update {
-	updates := make([]*payrelayv1.Update, size)
-	for i := range updates {
-		updates[i] = t.next()
-	}
-	return updates
-}
-
-func apply(b *testing.B, to payments.Applier, updates []*payrelayv1.Update) {
-	outcomes, err := to.Apply(context.Background(), updates)
-	if err != nil {
-		b.Error(err)
-		return
-	}
-	for i, o := range outcomes {
-		if v := o.GetVerdict(); v != payrelayv1.Verdict_VERDICT_APPLIED && v != payrelayv1.Verdict_VERDICT_STALE {
-			b.Errorf("update %v: %v", updates[i], o)
-		}
-	}
-}
-
-// BenchmarkLedger is the cost of an update by the size of its batch.
 func BenchmarkLedger(b *testing.B) {
 	serverURL(b)
-	for _, size := range []int{1, 16, 256, 1024} {
-		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) {
-			_, store := migrated(b)
-			ledger, events := payments.NewLedger(store), new(traffic)
-			b.ReportAllocs()
-			for b.Loop() {
-				apply(b, ledger, events.batch(size))
+	storetest.BenchmarkLedger(b, func(tb testing.TB) payments.Store {
+		_, store := migrated(tb)
+		return store
+	})
+}
+
+func BenchmarkGrown(b *testing.B) {
+	serverURL(b)
+	storetest.BenchmarkGrown(b, func(b *testing.B, events int) payments.Store {
+		databaseURL, store := migrated(b)
+		conn, err := pgx.Connect(b.Context(), databaseURL)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer func() { _ = conn.Close(context.Background()) }()
+		for _, statement := range pastOf(events) {
+			if _, err := conn.Exec(b.Context(), statement); err != nil {
+				b.Fatal(err)
 			}
-			b.ReportMetric(float64(b.N*size)/b.Elapsed().Seconds(), "updates/s")
-		})
+		}
+		return store
+	})
+}
+
+// pastOf are statements that fill a database with so many events, three to an
+// order. Their ids come in no order.
+func pastOf(events int) []string {
+	return []string{
+		"SET synchronous_commit = off",
+		fmt.Sprintf(`INSERT INTO orders (id, order_id, version, status, user_id, amount, currency, created_at, updated_at, head_at, head_rank, head_event_id)
+			OVERRIDING SYSTEM VALUE
+			SELECT n, 'old-' || substr(md5(n::text), 1, 16), 3, 'success', 'user-' || n, 10050, 'USD', at, at, at, 3, 'old-' || n
+			FROM generate_series(1, %d) AS n, LATERAL (SELECT timestamptz '2025-01-01' + n * interval '1 ms' AS at) AS then`, events/3+1000),
+		fmt.Sprintf(`INSERT INTO events (provider, event_id, order_ref, order_id, dispute_id, user_id, status, provider_status, reason, amount, currency,
+				occurred_at, received_at, order_created_at, verdict, dead_letter_reason, in_history, recorded_at, schema_version, digest, body)
+			SELECT 'generic', 'old-' || substr(md5('e' || n), 1, 16), ref, 'old-' || substr(md5(ref::text), 1, 16), '', 'user-' || ref, 'updated', '', '', 10050, 'USD',
+				at, at, at, 'applied', '', true, at, 1, decode(repeat('00', 32), 'hex'), convert_to(repeat(md5(n::text), 12), 'UTF8')
+			FROM generate_series(0, %d) AS n,
+				LATERAL (SELECT n / 3000 * 1000 + n %% 1000 + 1 AS ref, timestamptz '2025-01-01' + n * interval '1 ms' AS at) AS then`, events-1),
+		"SELECT setval(pg_get_serial_sequence('orders', 'id'), max(id)) FROM orders",
+		"VACUUM (ANALYZE)",
+		"CHECKPOINT",
 	}
 }
 
@@ -133,7 +108,7 @@ type contender struct {
 	name   string
 	to     payments.Applier
 	turn   int
-	events traffic
+	events storetest.Traffic
 	took   time.Duration
 
 	mu        sync.Mutex
@@ -148,9 +123,9 @@ func (c *contender) run(b *testing.B, callers int) {
 		working.Go(func() {
 			var mine []time.Duration
 			for made.Add(1) <= int64(c.turn) {
-				update := c.events.batch(1)
+				update := c.events.Batch(1)
 				sent := time.Now()
-				apply(b, c.to, update)
+				storetest.Apply(b, c.to, update)
 				mine = append(mine, time.Since(sent))
 			}
 			c.mu.Lock()

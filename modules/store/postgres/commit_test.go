@@ -6,6 +6,7 @@ import (
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store/storetest"
 )
 
 // After a failover to a server that lagged behind, an order that was read may not
@@ -13,7 +14,7 @@ import (
 func TestAnOrderThatIsGoneIsARace(t *testing.T) {
 	_, store := migrated(t)
 	a := &payments.Aggregate{OrderID: "o1", Version: 5}
-	a.Order.State = payments.Order{ID: "o1", Status: payrelayv1.OrderStatus_ORDER_STATUS_UPDATED, CreatedAt: trafficStart, UpdatedAt: trafficStart}
+	a.Order.State = payments.Order{ID: "o1", Status: payrelayv1.OrderStatus_ORDER_STATUS_UPDATED, CreatedAt: storetest.TrafficStart, UpdatedAt: storetest.TrafficStart}
 	others := &payments.Aggregate{OrderID: "o2"}
 	for _, aggregates := range [][]*payments.Aggregate{{a}, {a, others}} {
 		if err := store.Commit(t.Context(), &payments.Changes{Aggregates: aggregates}); !errors.Is(err, payments.ErrRaced) {
@@ -30,7 +31,7 @@ func TestAnOrderThatIsGoneIsARace(t *testing.T) {
 // the connections as they were.
 func TestUnstorableValues(t *testing.T) {
 	_, store := migrated(t)
-	letter := &payments.DeadLetter{Key: payments.Key{Provider: "p", EventID: "e"}, Detail: "a \x00 in a text", CreatedAt: trafficStart}
+	letter := &payments.DeadLetter{Key: payments.Key{Provider: "p", EventID: "e"}, Detail: "a \x00 in a text", CreatedAt: storetest.TrafficStart}
 	for range 2 {
 		if err := store.Commit(t.Context(), &payments.Changes{DeadLetters: []*payments.DeadLetter{letter}}); !errors.Is(err, payments.ErrUnstorable) {
 			t.Errorf("error %v, want ErrUnstorable", err)

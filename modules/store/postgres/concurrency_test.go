@@ -16,6 +16,7 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/postgres"
+	"github.com/payrelay/payrelay/modules/store/storetest"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -24,7 +25,7 @@ const busyOrders = 20
 
 // busyUpdate is one of many about few orders, a third of them about disputes.
 func busyUpdate(n int) *payrelayv1.Update {
-	at := timestamppb.New(trafficStart.Add(time.Duration(n) * time.Second))
+	at := timestamppb.New(storetest.TrafficStart.Add(time.Duration(n) * time.Second))
 	u := &payrelayv1.Update{
 		SchemaVersion: 1, Provider: "generic", EventId: fmt.Sprintf("evt-%d", n), OrderId: fmt.Sprintf("order-%d", n%busyOrders),
 		OccurredAt: at, RawBody: fmt.Appendf(nil, "body %d", n),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/postgres"
+	"github.com/payrelay/payrelay/modules/store/storetest"
 )
 
 // After a failover the old primary may live on as a standby, with our
@@ -24,7 +25,7 @@ func TestWritesFollowAFailover(t *testing.T) {
 	hosts := parseURL(t, first).Host + "," + parseURL(t, second).Host
 	store := open(t, strings.Replace(first, parseURL(t, first).Host, hosts, 1))
 	put := func(n int) error {
-		letter := &payments.DeadLetter{Key: payments.Key{Provider: "p", EventID: fmt.Sprint(n)}, CreatedAt: trafficStart}
+		letter := &payments.DeadLetter{Key: payments.Key{Provider: "p", EventID: fmt.Sprint(n)}, CreatedAt: storetest.TrafficStart}
 		return store.Commit(t.Context(), &payments.Changes{DeadLetters: []*payments.DeadLetter{letter}})
 	}
 	if err := put(0); err != nil {

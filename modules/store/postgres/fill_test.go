@@ -209,7 +209,7 @@ func TestCopiesThatAreRefused(t *testing.T) {
 			}
 		}
 	}
-	if err := target.Commit(t.Context(), &payments.Changes{DeadLetters: []*payments.DeadLetter{{Detail: "of the target", CreatedAt: trafficStart}}}); err != nil {
+	if err := target.Commit(t.Context(), &payments.Changes{DeadLetters: []*payments.DeadLetter{{Detail: "of the target", CreatedAt: storetest.TrafficStart}}}); err != nil {
 		t.Fatal(err)
 	}
 	refused("a database in use", "table dead_letters has rows already", "app migrate up", "table orders differs")
@@ -224,7 +224,7 @@ func TestCopiesThatAreRefused(t *testing.T) {
 		refused("somebody who writes", "keep others from writing", "lock timeout")
 		return err
 	})
-	unstorable := &payments.DeadLetter{Detail: "a \x00 in a text", CreatedAt: trafficStart}
+	unstorable := &payments.DeadLetter{Detail: "a \x00 in a text", CreatedAt: storetest.TrafficStart}
 	if err := source.Commit(t.Context(), &payments.Changes{DeadLetters: []*payments.DeadLetter{unstorable}}); err != nil {
 		t.Fatal(err)
 	}

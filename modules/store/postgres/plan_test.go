@@ -12,6 +12,7 @@ import (
 
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/postgres"
+	"github.com/payrelay/payrelay/modules/store/storetest"
 )
 
 // plan is how the server means to run a prepared statement.
@@ -77,13 +78,13 @@ func TestLedgerStatementsGoByTheirIndexes(t *testing.T) {
 func TestPagesGoByTheirIndexes(t *testing.T) {
 	databaseURL, _ := migrated(t)
 	store := open(t, withParameters(t, databaseURL, url.Values{"enable_bitmapscan": {"off"}, "enable_sort": {"off"}}))
-	page := payments.PageRequest{Limit: 50, After: &payments.Cursor{At: trafficStart, ID: "x", Sequence: 7}}
+	page := payments.PageRequest{Limit: 50, After: &payments.Cursor{At: storetest.TrafficStart, ID: "x", Sequence: 7}}
 	for query, index := range map[string]string{
-		postgres.Dialect.Orders(payments.OrderQuery{Page: page}).String():                                       "orders_by_creation",
-		postgres.Dialect.Orders(payments.OrderQuery{Page: page, From: trafficStart, To: trafficStart}).String(): "orders_by_creation",
-		postgres.Dialect.Disputes(payments.DisputeQuery{Page: page}).String():                                   "disputes_by_opening",
-		postgres.Dialect.Events(payments.EventQuery{Page: page}).String():                                       "events_pkey",
-		postgres.Dialect.Events(payments.EventQuery{Page: page, Disputes: true}).String():                       "events_of_disputes",
+		postgres.Dialect.Orders(payments.OrderQuery{Page: page}).String():                                                           "orders_by_creation",
+		postgres.Dialect.Orders(payments.OrderQuery{Page: page, From: storetest.TrafficStart, To: storetest.TrafficStart}).String(): "orders_by_creation",
+		postgres.Dialect.Disputes(payments.DisputeQuery{Page: page}).String():                                                       "disputes_by_opening",
+		postgres.Dialect.Events(payments.EventQuery{Page: page}).String():                                                           "events_pkey",
+		postgres.Dialect.Events(payments.EventQuery{Page: page, Disputes: true}).String():                                           "events_of_disputes",
 	} {
 		if p := plan(t, store.LedgerPool(), query); readsWhole(p) || !strings.Contains(p, "Scan Backward using "+index) || strings.Contains(p, "Sort") {
 			t.Errorf("%s\nruns as\n%s\nbut should use %s", query, p, index)

@@ -1,9 +1,10 @@
 package sqlite_test
 
 import (
-	"bytes"
 	"context"
+	"database/sql"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,88 +12,49 @@ import (
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
-	"google.golang.org/protobuf/types/known/timestamppb"
+	"github.com/payrelay/payrelay/modules/store/storetest"
 )
 
-// traffic makes the updates of ever new orders: each is created, updated and
-// paid, with a body of 400 bytes. It is safe for concurrent use.
-type traffic struct {
-	sent atomic.Int64
-	// scattered ids come in no order, as random ones do: each goes to another
-	// page of an index. Otherwise they rise.
-	scattered bool
-}
-
-var (
-	webhookBody = bytes.Repeat([]byte("x"), 400)
-	// trafficStart is when the first event happened; one follows each microsecond.
-	trafficStart = time.Date(2026, 1, 4, 10, 0, 0, 0, time.UTC)
-	walk         = []payrelayv1.OrderStatus{
-		payrelayv1.OrderStatus_ORDER_STATUS_CREATED,
-		payrelayv1.OrderStatus_ORDER_STATUS_UPDATED,
-		payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS,
-	}
-)
-
-// interleaved is how many orders are under way at once.
-const interleaved = 1000
-
-func (t *traffic) next() *payrelayv1.Update {
-	n := t.sent.Add(1) - 1
-	round, lane := n/interleaved, n%interleaved
-	steps := int64(len(walk))
-	id, order := t.id(n), t.id(round/steps*interleaved+lane)
-	at := timestamppb.New(trafficStart.Add(time.Duration(n) * time.Microsecond))
-	body := bytes.Clone(webhookBody)
-	copy(body, fmt.Sprint(n))
-	return &payrelayv1.Update{
-		SchemaVersion: 1, Provider: "generic", EventId: fmt.Sprintf("evt-%016x", id), OrderId: fmt.Sprintf("order-%016x", order),
-		UserId: fmt.Sprintf("user-%016x", order), OccurredAt: at, ReceivedAt: at, RawBody: body,
-		Subject: &payrelayv1.Update_Order{Order: &payrelayv1.OrderSnapshot{
-			Status: walk[round%steps], CreatedAt: at, Amount: &payrelayv1.Money{MinorUnits: 10050, Currency: "USD"},
-		}},
-	}
-}
-
-func (t *traffic) id(n int64) uint64 {
-	if t.scattered {
-		return uint64(n) * 0x9e3779b97f4a7c15 // a bijection, so no id comes twice
-	}
-	return uint64(n)
-}
-
-func (t *traffic) batch(size int) []*payrelayv1.Update {
-	updates := make([]*payrelayv1.Update, size)
-	for i := range updates {
-		updates[i] = t.next()
-	}
-	return updates
-}
-
-func apply(tb testing.TB, to payments.Applier, updates []*payrelayv1.Update) {
-	outcomes, err := to.Apply(context.Background(), updates)
-	if err != nil {
-		tb.Error(err)
-		return
-	}
-	for i, o := range outcomes {
-		if v := o.GetVerdict(); v != payrelayv1.Verdict_VERDICT_APPLIED && v != payrelayv1.Verdict_VERDICT_STALE {
-			tb.Errorf("update %v: %v", updates[i], o)
-		}
-	}
-}
-
-// BenchmarkLedger is the cost of an update by the size of its batch.
 func BenchmarkLedger(b *testing.B) {
-	for _, size := range []int{1, 16, 256, 1024} {
-		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) {
-			ledger, events := payments.NewLedger(openMigrated(b)), &traffic{scattered: true}
-			b.ReportAllocs()
-			for b.Loop() {
-				apply(b, ledger, events.batch(size))
-			}
-			b.ReportMetric(float64(b.N*size)/b.Elapsed().Seconds(), "updates/s")
-		})
+	storetest.BenchmarkLedger(b, func(tb testing.TB) payments.Store { return openMigrated(tb) })
+}
+
+func BenchmarkGrown(b *testing.B) {
+	storetest.BenchmarkGrown(b, func(b *testing.B, events int) payments.Store {
+		path := filepath.Join(b.TempDir(), "payrelay.db")
+		store := openAt(b, path)
+		if err := store.Migrate(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		fillWithPast(b, path, events)
+		return store
+	})
+}
+
+// fillWithPast fills a database with so many events, three to an order. Their ids
+// come in no order.
+func fillWithPast(b *testing.B, path string, events int) {
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=synchronous(OFF)&_pragma=cache_size(-2000000)&_pragma=busy_timeout(5000)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	const at = "1735689600000000 + n * 1000"
+	for _, statement := range []string{
+		fmt.Sprintf(`WITH RECURSIVE counter(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counter WHERE n < %d)
+			INSERT INTO orders (id, order_id, version, status, user_id, amount, currency, created_at, updated_at, head_at, head_rank, head_event_id)
+			SELECT n, 'old-' || lower(hex(randomblob(8))), 3, 'success', 'user-' || n, 10050, 'USD', %s, %[2]s, %[2]s, 3, 'old-' || n FROM counter`, events/3+1000, at),
+		fmt.Sprintf(`WITH RECURSIVE counter(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM counter WHERE n < %d)
+			INSERT INTO events (provider, event_id, order_ref, order_id, dispute_id, user_id, status, provider_status, reason, amount, currency,
+				occurred_at, received_at, order_created_at, verdict, dead_letter_reason, in_history, recorded_at, schema_version, digest, body)
+			SELECT 'generic', 'old-' || lower(hex(randomblob(8))), n / 3000 * 1000 + n %% 1000 + 1,
+				(SELECT order_id FROM orders WHERE id = n / 3000 * 1000 + n %% 1000 + 1), '', 'user-' || n, 'updated', '', '', 10050, 'USD',
+				%s, %[2]s, %[2]s, 'applied', '', 1, %[2]s, 1, zeroblob(32), randomblob(400) FROM counter`, events-1, at),
+		"PRAGMA wal_checkpoint(TRUNCATE)",
+	} {
+		if _, err := db.ExecContext(b.Context(), statement); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
@@ -100,14 +62,14 @@ func BenchmarkLedger(b *testing.B) {
 // the number of concurrent callers with one update each.
 func BenchmarkBatcher(b *testing.B) {
 	for _, callers := range []int{1, 16, 64, 256} {
-		b.Run(fmt.Sprintf("callers=%d/ids=rising", callers), func(b *testing.B) { compare(b, callers, false) })
-		b.Run(fmt.Sprintf("callers=%d/ids=scattered", callers), func(b *testing.B) { compare(b, callers, true) })
+		b.Run(fmt.Sprintf("callers=%d/ids=rising", callers), func(b *testing.B) { compare(b, callers, true) })
+		b.Run(fmt.Sprintf("callers=%d/ids=scattered", callers), func(b *testing.B) { compare(b, callers, false) })
 	}
 }
 
 // compare has the two take turns, so that a machine that is busy with something
 // else slows both.
-func compare(b *testing.B, callers int, scattered bool) {
+func compare(b *testing.B, callers int, rising bool) {
 	ledger := &counting{to: payments.NewLedger(openMigrated(b))}
 	batcher := payments.NewBatcher(ledger, payments.BatcherConfig{
 		Shards: 1, MaxBatch: 512, MaxWaitingBytes: 10_000 << 12, Timeout: time.Minute,
@@ -115,7 +77,7 @@ func compare(b *testing.B, callers int, scattered bool) {
 	defer batcher.Close()
 	control := &contender{to: payments.NewLedger(openMigrated(b)), turn: 512}
 	batched := &contender{to: batcher, turn: 4096}
-	control.events.scattered, batched.events.scattered = scattered, scattered
+	control.events.Rising, batched.events.Rising = rising, rising
 	for b.Loop() {
 		control.run(b, callers)
 		batched.run(b, callers)
@@ -141,7 +103,7 @@ func (c *counting) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*
 type contender struct {
 	to     payments.Applier
 	turn   int64
-	events traffic
+	events storetest.Traffic
 	calls  int64
 	took   time.Duration
 }
@@ -153,7 +115,7 @@ func (c *contender) run(b *testing.B, callers int) {
 	for range callers {
 		working.Go(func() {
 			for made.Add(1) <= c.turn {
-				apply(b, c.to, c.events.batch(1))
+				storetest.Apply(b, c.to, c.events.Batch(1))
 			}
 		})
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
+	"github.com/payrelay/payrelay/modules/store/storetest"
 )
 
 const (
@@ -39,16 +40,16 @@ func writeUntilKilled(path string) error {
 	if err := store.Migrate(ctx); err != nil {
 		return err
 	}
-	ledger, events := payments.NewLedger(store), new(traffic)
+	ledger, events := payments.NewLedger(store), &storetest.Traffic{Rising: true}
 	stored := storedEvents(ctx, store)
-	for events.sent.Load() < int64(stored) { // go on after what is there
-		events.next()
+	for range stored { // go on after what is there
+		events.Next()
 	}
-	for {
-		if _, err := ledger.Apply(ctx, events.batch(crashBatch)); err != nil {
+	for ; ; stored += crashBatch {
+		if _, err := ledger.Apply(ctx, events.Batch(crashBatch)); err != nil {
 			return err
 		}
-		fmt.Println(events.sent.Load())
+		fmt.Println(stored + crashBatch)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
+	"github.com/payrelay/payrelay/modules/store/storetest"
 )
 
 func openMigrated(tb testing.TB) *sqlite.Store {
@@ -187,7 +188,7 @@ func TestUnknownNamesAreErrors(t *testing.T) {
 	if err := store.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	apply(t, payments.NewLedger(store), new(traffic).batch(1))
+	storetest.Apply(t, payments.NewLedger(store), new(storetest.Traffic).Batch(1))
 	execRaw(t, raw(t, path), "UPDATE orders SET status = 'from_the_future'")
 	_, err := store.Orders(t.Context(), payments.OrderQuery{Page: payments.PageRequest{Limit: 1}})
 	wantError(t, err, "from_the_future")
@@ -225,19 +226,19 @@ func TestReadersAndTheWriterDoNotWaitForEachOther(t *testing.T) {
 	if !reader.Next() { // its read transaction is open from here on
 		t.Fatal(reader.Err())
 	}
-	apply(t, payments.NewLedger(store), new(traffic).batch(1))
+	storetest.Apply(t, payments.NewLedger(store), new(storetest.Traffic).Batch(1))
 }
 
 func TestWaitForTheWriterEndsWithTheContext(t *testing.T) {
 	store := openMigrated(t)
-	events := new(traffic)
+	events := &storetest.Traffic{Rising: true}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 100 {
-		outcomes, err := payments.NewLedger(store).Apply(ctx, []*payrelayv1.Update{events.next()})
+		outcomes, err := payments.NewLedger(store).Apply(ctx, []*payrelayv1.Update{events.Next()})
 		if !errors.Is(err, context.Canceled) {
 			t.Fatalf("outcomes %v, error %v; want the context's", outcomes, err)
 		}
 	}
-	apply(t, payments.NewLedger(store), events.batch(1)) // the connection is as good as new
+	storetest.Apply(t, payments.NewLedger(store), events.Batch(1)) // the connection is as good as new
 }
