@@ -50,13 +50,13 @@ func pastOf(events int) []string {
 		fmt.Sprintf(`INSERT INTO orders (id, order_id, version, status, user_id, amount, currency, created_at, updated_at, head_at, head_rank, head_event_id)
 			OVERRIDING SYSTEM VALUE
 			SELECT n, 'old-' || substr(md5(n::text), 1, 16), 3, 'success', 'user-' || n, 10050, 'USD', at, at, at, 3, 'old-' || n
-			FROM generate_series(1, %d) AS n, LATERAL (SELECT timestamptz '2025-01-01' + n * interval '1 ms' AS at) AS then`, events/3+1000),
+			FROM generate_series(1, %d) AS n, LATERAL (SELECT timestamptz '2025-01-01' + n * interval '1 ms' AS at) AS moment`, events/3+1000),
 		fmt.Sprintf(`INSERT INTO events (provider, event_id, order_ref, order_id, dispute_id, user_id, status, provider_status, reason, amount, currency,
 				occurred_at, received_at, order_created_at, verdict, dead_letter_reason, in_history, recorded_at, schema_version, digest, body)
 			SELECT 'generic', 'old-' || substr(md5('e' || n), 1, 16), ref, 'old-' || substr(md5(ref::text), 1, 16), '', 'user-' || ref, 'updated', '', '', 10050, 'USD',
 				at, at, at, 'applied', '', true, at, 1, decode(repeat('00', 32), 'hex'), convert_to(repeat(md5(n::text), 12), 'UTF8')
 			FROM generate_series(0, %d) AS n,
-				LATERAL (SELECT n / 3000 * 1000 + n %% 1000 + 1 AS ref, timestamptz '2025-01-01' + n * interval '1 ms' AS at) AS then`, events-1),
+				LATERAL (SELECT n / 3000 * 1000 + n %% 1000 + 1 AS ref, timestamptz '2025-01-01' + n * interval '1 ms' AS at) AS moment`, events-1),
 		"SELECT setval(pg_get_serial_sequence('orders', 'id'), max(id)) FROM orders",
 		"VACUUM (ANALYZE)",
 		"CHECKPOINT",
