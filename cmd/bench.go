@@ -48,11 +48,13 @@ func runBench(ctx context.Context, cfg bench.Config, out io.Writer) error {
 // save writes the files that were asked for.
 func save(made *report.Report, cfg bench.Config) error {
 	var failures []error
-	if cfg.JSON != "" {
-		failures = append(failures, made.Write(cfg.JSON))
-	}
-	if cfg.HTML != "" {
-		failures = append(failures, made.WritePage(cfg.HTML))
+	for _, form := range []struct {
+		path  string
+		write func(string) error
+	}{{cfg.JSON, made.Write}, {cfg.HTML, made.WritePage}, {cfg.Markdown, made.WriteMarkdown}} {
+		if form.path != "" {
+			failures = append(failures, form.write(form.path))
+		}
 	}
 	return errors.Join(failures...)
 }

@@ -47,8 +47,8 @@ type Config struct {
 	Brokers                    string
 	OrdersTopic, DisputesTopic string
 
-	// JSON and HTML are files to write, Profiles is a directory.
-	JSON, HTML, Profiles string
+	// JSON, HTML and Markdown are files to write, Profiles is a directory.
+	JSON, HTML, Markdown, Profiles string
 }
 
 // RegisterFlags declares the flags and their defaults on fs.
@@ -76,6 +76,7 @@ func (c *Config) RegisterFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.DisputesTopic, "kafka-disputes-topic", "bench.disputes", "with --kafka-brokers, the topic for disputes; it must exist")
 	fs.StringVar(&c.JSON, "json", "", "write the report to this file, for machines and for app bench compare")
 	fs.StringVar(&c.HTML, "html", "", "write the report to this file, as a page with plots")
+	fs.StringVar(&c.Markdown, "markdown", "", "write the report to this file, as tables for a README")
 	fs.StringVar(&c.Profiles, "profiles", "", "write CPU profiles of the roles to this directory; taking them costs a little")
 }
 
