@@ -29,7 +29,7 @@ func writeReference(out io.Writer, root *cobra.Command) error {
 		"variable, and a variable beats the default. A switch is turned off with `=false`. Secrets\n" +
 		"have no flag, but a file or a variable: the token between ingest and api, of at least 32 bytes,\n" +
 		"is in `INTERNAL_TOKEN`, and the password for Kafka in `KAFKA_SASL_PASSWORD`.\n\n" +
-		"The serve commands also heed Go's own `GOGC`, by default "+fmt.Sprintf("%d (ingest: %d)", garbagePercent, ingestGarbagePercent)+", and `GOMEMLIMIT`, by\n" +
+		"The serve commands also heed Go's own `GOGC`, by default " + fmt.Sprintf("%d (ingest: %d)", garbagePercent, ingestGarbagePercent) + ", and `GOMEMLIMIT`, by\n" +
 		"default 90% of the memory of the container. Garbage is collected sooner when that is near; it is\nno hard limit.\n")
 	describeCommand(&b, root)
 	_, err := io.WriteString(out, b.String())
