@@ -73,6 +73,18 @@ func TestBench(t *testing.T) {
 	}
 }
 
+// TestBenchSendsEventsOfProviders: ingest accepts what the events are embedded in,
+// and they are kept as they were sent.
+func TestBenchSendsEventsOfProviders(t *testing.T) {
+	r := runToEnd(t, nil, "bench", "--mode", "direct,kafka", "--workload", "provider", "--rounds", "1", "--warm-up", "0s",
+		"--duration", "500ms", "--concurrency", "8")
+	for _, want := range []string{"workload provider, events of 0.7 to 4.6 KiB", "Checked: each of the "} {
+		if r.code != 0 || !strings.Contains(r.stdout, want) {
+			t.Fatalf("bench ended with %d, want %q\n%s%s", r.code, want, r.stdout, r.stderr)
+		}
+	}
+}
+
 // underWay is a benchmark of one mode that lasts a while. Its last words are not a
 // log line, so it is no process like the others.
 type underWay struct {

@@ -2,8 +2,10 @@
 // asked for by the environment:
 //
 //   INGEST       URL of the ingest listener       http://127.0.0.1:3001
-//   WORKLOAD     orders, disputes, mix or hot      orders
-//   BODY_BYTES   size of each body                 400
+//   WORKLOAD     orders, disputes, mix, hot        orders
+//                or provider
+//   BODY_BYTES   size of each body, but for        400
+//                provider, which has its own sizes
 //   CONNECTIONS  how many virtual users            64
 //   RATE         webhooks a second, answered or not; without it each user sends
 //                the next one when the last is answered
@@ -49,6 +51,15 @@ const dispute = (status, resolution) => ({ status, resolution, dispute: true });
 const ordersLives = ['success', 'failed'].map((end) =>
   [order('created'), order('updated'), order('updated'), order(end)]);
 
+const mixed = {
+  lives: [['success', 'won'], ['failed', 'lost']].map(([end, resolution]) => [
+    order('created'), order('updated'), dispute('opened'), order('updated'), dispute('updated'), order('updated'),
+    order(end), dispute('submitted'), dispute('closed', resolution)]),
+  // One of ten is a duplicate, and one order of five is told out of order.
+  telling: [0, 1, 2, 3, 4, 3, 5, 6, 7, 8],
+  shuffled: [0, 3, 2, 1, 4, 3, 6, 5, 7, 8],
+};
+
 const workloads = {
   orders: { lives: ordersLives },
   hot: { lives: ordersLives },
@@ -56,17 +67,30 @@ const workloads = {
     lives: ['won', 'lost'].map((end) =>
       [dispute('opened'), dispute('updated'), dispute('submitted'), dispute('closed', end)]),
   },
-  mix: {
-    lives: [['success', 'won'], ['failed', 'lost']].map(([end, resolution]) => [
-      order('created'), order('updated'), dispute('opened'), order('updated'), dispute('updated'), order('updated'),
-      order(end), dispute('submitted'), dispute('closed', resolution)]),
-    // One of ten is a duplicate, and one order of five is told out of order.
-    telling: [0, 1, 2, 3, 4, 3, 5, 6, 7, 8],
-    shuffled: [0, 3, 2, 1, 4, 3, 6, 5, 7, 8],
-  },
+  mix: mixed,
+  provider: mixed,
 };
 
 const { lives, telling = lives[0].map((_, place) => place), shuffled = telling } = workloads[workload];
+
+// The events of workload provider are those of app bench, by kind of provider and
+// subject.
+const families = ['intent', 'notification', 'resource'];
+const events = {};
+if (workload === 'provider') {
+  for (const family of families) {
+    for (const subject of ['order', 'payment', 'dispute']) {
+      const text = open(`../../modules/bench/load/events/${family}-${subject}.json`);
+      events[`${family}-${subject}`] = JSON.stringify(JSON.parse(text));
+    }
+  }
+}
+
+function eventOf(p) {
+  const settled = p.fact.status === 'success' || p.fact.status === 'failed';
+  const subject = p.fact.dispute ? 'dispute' : settled ? 'payment' : 'order';
+  return events[`${families[p.number % families.length]}-${subject}`];
+}
 
 // interleaved orders are told at once, more than there are users, so that no two
 // webhooks of one order are under way at the same time.
@@ -107,7 +131,10 @@ function body({ run, start }, p) {
   const what = p.fact.dispute
     ? { reason: 'fraud', amount: '100.50', currency: 'USD', occurred_at: time(start, p), meta: { resolution: p.fact.resolution || '' } }
     : { created_at: new Date(start).toISOString(), updated_at: time(start, p), meta: { amount: '100.50', currency: 'USD' } };
-  return pad(JSON.stringify({ ...head, ...what }).slice(0, -1));
+  const text = JSON.stringify({ ...head, ...what }).slice(0, -1);
+  if (workload !== 'provider') return pad(text);
+  const values = { event: head.provider_event_id, order: head.order_id, time: time(start, p) };
+  return `${text},"event":${eventOf(p).replace(/\$(event|order|time)/g, (_, name) => values[name])}}`;
 }
 
 const item = ',{"sku":"sku-0000","name":"A seat in row 00","quantity":2,"price":"10.05","vat":7}';

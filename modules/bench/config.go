@@ -56,7 +56,7 @@ func (c *Config) RegisterFlags(fs *flag.FlagSet) {
 	fs.Var((*words)(&c.Modes), "mode", "compare these modes, separated by commas: direct, kafka, http, protobuf, grpc, each with +unary or +h2 if wanted, or all")
 	fs.BoolVar(&c.Controls, "controls", false, "compare unary calls, and JSON and Protobuf over HTTP/2, too")
 	fs.StringVar(&c.Workload.Kind, "workload", "orders", "send "+strings.Join(load.Kinds, ", "))
-	fs.IntVar(&c.Workload.BodyBytes, "body-bytes", load.MinBodyBytes, "make each body so large")
+	fs.IntVar(&c.Workload.BodyBytes, "body-bytes", 0, fmt.Sprintf("make each body so large; %d unless given; not with --workload provider, whose events have sizes of their own", load.MinBodyBytes))
 	fs.Var((*numbers)(&c.Concurrency), "concurrency", "send over so many connections, each its next webhook when the last is answered; several, separated by commas, one after the other; 64 unless --rate is given")
 	fs.Var((*numbers)(&c.Rates), "rate", "send so many webhooks a second, answered or not, several rates as with --concurrency")
 	fs.IntVar(&c.Connections, "connections", 256, "have so many connections when sending at a rate")
@@ -85,6 +85,7 @@ func (c *Config) complete() ([]Variant, error) {
 	if len(c.Concurrency)+len(c.Rates) == 0 && !c.FindMax {
 		c.Concurrency = []int{64}
 	}
+	c.Workload = c.Workload.Complete()
 	if err := errors.Join(c.Workload.Validate(), c.checkNumbers(), c.checkTarget()); err != nil {
 		return nil, err
 	}

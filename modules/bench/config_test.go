@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/payrelay/payrelay/modules/bench/load"
 )
 
 func parse(t *testing.T, args ...string) (Config, error) {
@@ -47,6 +49,7 @@ func TestWhatCannotBeDoneIsRefused(t *testing.T) {
 	for args, names := range map[string]string{
 		"--workload weddings":                     "workload",
 		"--body-bytes 12":                         "body-bytes",
+		"--workload provider --body-bytes 400":    "leave it out",
 		"--concurrency 0":                         "concurrency",
 		"--concurrency many":                      "many",
 		"--rate 0":                                "rate",
@@ -64,6 +67,14 @@ func TestWhatCannotBeDoneIsRefused(t *testing.T) {
 	} {
 		if _, err := parse(t, strings.Fields(args)...); err == nil || !strings.Contains(err.Error(), names) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v, want one sentence that names %s", args, err, names)
+		}
+	}
+}
+
+func TestBodiesAreSmallUnlessTheyHaveSizesOfTheirOwn(t *testing.T) {
+	for args, want := range map[string]int{"": load.MinBodyBytes, "--body-bytes 2048": 2048, "--workload provider": 0} {
+		if c, err := parse(t, strings.Fields(args)...); err != nil || c.Workload.BodyBytes != want {
+			t.Errorf("%q makes bodies of %d, %v, want %d", args, c.Workload.BodyBytes, err, want)
 		}
 	}
 }

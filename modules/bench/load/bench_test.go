@@ -63,8 +63,8 @@ func cpu(b *testing.B) time.Duration {
 
 // BenchmarkWebhook is what making a webhook costs.
 func BenchmarkWebhook(b *testing.B) {
-	for _, size := range []int{MinBodyBytes, 16 << 10} {
-		s := NewScript(Workload{Kind: "orders", BodyBytes: size}, "b", now)
+	for _, w := range []Workload{{"orders", MinBodyBytes}, {"orders", 16 << 10}, {"provider", 0}} {
+		s := NewScript(w, "b", now)
 		b.Run(s.workload.String(), func(b *testing.B) {
 			b.ReportAllocs()
 			var buffer []byte

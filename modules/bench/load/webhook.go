@@ -66,7 +66,12 @@ func (s *Script) tell(p place, buffer []byte) Webhook {
 		body = append(body, `","meta":{"amount":"100.50","currency":"USD`...)
 	}
 	body = append(body, `"}`...)
-	w.Body = pad(body, len(buffer)+s.workload.BodyBytes)
+	if s.workload.real() {
+		body = append(body, `,"event":`...)
+		w.Body = append(eventOf(p, f).append(body, &w), '}')
+	} else {
+		w.Body = pad(body, len(buffer)+s.workload.BodyBytes)
+	}
 	return w
 }
 
