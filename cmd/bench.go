@@ -12,6 +12,9 @@ import (
 
 	"github.com/payrelay/payrelay/modules/bench"
 	"github.com/payrelay/payrelay/modules/bench/report"
+	"github.com/payrelay/payrelay/modules/store/postgres"
+	"github.com/payrelay/payrelay/modules/store/sqlite"
+	"github.com/payrelay/payrelay/modules/transport"
 )
 
 func newBench() *cobra.Command {
@@ -37,12 +40,36 @@ func runBench(ctx context.Context, cfg bench.Config, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("find the program to start: %w", err)
 	}
-	program := bench.Program{Binary: binary, Version: versionText(), Command: commandLine()}
+	program := bench.Program{
+		Binary: binary, Version: versionText(), Command: commandLine(),
+		DatabaseVersion: databaseVersion, BrokerVersion: brokerVersion,
+	}
 	made, err := bench.Run(ctx, cfg, program, terminal(os.Stderr))
 	if made == nil || (err != nil && !errors.Is(err, bench.ErrVoid)) {
 		return err
 	}
 	return errors.Join(err, made.Print(out), save(made, cfg))
+}
+
+// databaseVersion is that of the server at a URL, or of the SQLite in this program
+// if there is none.
+func databaseVersion(ctx context.Context, url string) (string, error) {
+	if url == "" {
+		return sqlite.Version, nil
+	}
+	return postgres.Version(ctx, url)
+}
+
+// brokerVersion is what the cluster at some brokers tells.
+func brokerVersion(ctx context.Context, brokers string) (string, error) {
+	cfg := transport.ClusterConfig{Brokers: strings.Split(strings.ReplaceAll(brokers, " ", ""), ",")}
+	if err := cfg.Validate(); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
+	defer cancel()
+	cluster, err := transport.DescribeCluster(ctx, cfg)
+	return cluster.String(), err
 }
 
 // save writes the files that were asked for.

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,10 @@ var ErrVoid = errors.New("the figures are void")
 type Program struct {
 	// Binary is its file, Version what it calls itself, Command how it was called.
 	Binary, Version, Command string
+	// DatabaseVersion asks the PostgreSQL at a URL, or the SQLite of the program if
+	// there is none, for its version; BrokerVersion the Kafka at some brokers for
+	// what it tells about itself.
+	DatabaseVersion, BrokerVersion func(ctx context.Context, address string) (string, error)
 }
 
 // Run compares what cfg says and returns the report, also with ErrVoid. Progress
@@ -45,6 +50,9 @@ func Run(ctx context.Context, cfg Config, program Program, progress io.Writer) (
 		}
 	}
 	b := &bench{Config: cfg, program: program, variants: variants, loads: cfg.loads(), report: newReport(cfg, program, variants)}
+	if err := b.askServers(ctx); err != nil {
+		return nil, err
+	}
 	b.progress = newProgress(progress, b.steps())
 	defer b.progress.end()
 	for _, l := range b.loads {
@@ -87,7 +95,7 @@ func loadOf(s load.Shape) report.Load {
 func newReport(cfg Config, program Program, variants []Variant) *report.Report {
 	r := &report.Report{
 		Began: time.Now().UTC().Truncate(time.Second), Command: program.Command, Version: program.Version,
-		Machine: report.ThisMachine(), Workload: cfg.Workload.String(), Database: cfg.database(), Broker: cfg.broker(),
+		Machine: report.ThisMachine(), Workload: cfg.Workload.String(), Database: cfg.database(), Broker: cfg.broker(variants),
 	}
 	for _, v := range variants {
 		r.Modes = append(r.Modes, report.Mode{Name: v.Name, Wire: v.Wire()})
@@ -109,11 +117,30 @@ func (c *Config) database() string {
 	}
 }
 
-func (c *Config) broker() string {
-	if c.Brokers != "" {
+// broker is the one that the modes use; empty if none of them uses any.
+func (c *Config) broker(variants []Variant) string {
+	switch {
+	case !slices.ContainsFunc(variants, func(v Variant) bool { return v.Mode == "kafka" }):
+		return ""
+	case c.Brokers != "":
 		return "Kafka at " + c.Brokers
+	default:
+		return "embedded"
 	}
-	return "embedded"
+}
+
+// askServers has the report say which ones it is about.
+func (b *bench) askServers(ctx context.Context) (err error) {
+	if b.Target != "" {
+		return nil // it keeps that to itself
+	}
+	if b.report.DatabaseVersion, err = b.program.DatabaseVersion(ctx, b.DatabaseURL); err != nil {
+		return err
+	}
+	if b.report.Broker != "" && b.Brokers != "" {
+		b.report.BrokerVersion, err = b.program.BrokerVersion(ctx, b.Brokers)
+	}
+	return err
 }
 
 // session is one mode in one round: a deployment of its own, all loads, and the

@@ -90,6 +90,25 @@ func TestBaseTakesTurns(t *testing.T) {
 	}
 }
 
+func TestBrokerIsNamedWhereOneIsUsed(t *testing.T) {
+	for args, want := range map[string]string{
+		"--mode direct,http":                           "",
+		"--mode direct,http --kafka-brokers b:1":       "",
+		"--mode direct,kafka":                          "embedded",
+		"--mode kafka+unary --kafka-brokers b:1,c:1":   "Kafka at b:1,c:1",
+		"--target http://127.0.0.1:3001 --duration 1s": "",
+	} {
+		c, err := parse(t, strings.Fields(args)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		variants, err := c.complete()
+		if got := newReport(c, Program{}, variants).Broker; err != nil || got != want {
+			t.Errorf("%q: broker %q, %v, want %q", args, got, err, want)
+		}
+	}
+}
+
 func TestTargetIsTheOnlyVariant(t *testing.T) {
 	c, err := parse(t, "--target", "http://127.0.0.1:3001")
 	if err != nil {

@@ -20,6 +20,9 @@ func Compare(before, after *Report, out io.Writer) error {
 	if before.Machine.String() != after.Machine.String() {
 		p.line("The machines differ: %s, and %s.", before.Machine, after.Machine)
 	}
+	if before.Servers() != after.Servers() {
+		p.line("The servers differ: %s, and %s.", before.Servers(), after.Servers())
+	}
 	found := false
 	for _, load := range after.Loads {
 		for _, mode := range after.Modes {

@@ -22,7 +22,7 @@ func (r *Report) markdown() string {
 	for _, load := range r.Loads {
 		r.markdownOf(load, &b)
 	}
-	fmt.Fprintf(&b, "payrelay %s on %s, %s; %s, %s. Made by `%s`.\n", r.Version, r.Began.Format("2006-01-02"), r.Machine, r.Workload, r.Database, r.Command)
+	fmt.Fprintf(&b, "payrelay %s on %s, %s; %s, %s. Made by `%s`.\n", r.Version, r.Began.Format("2006-01-02"), r.Machine, r.Workload, r.Servers(), r.Command)
 	return b.String()
 }
 

@@ -19,7 +19,7 @@ func TestMarkdown(t *testing.T) {
 | ` + "`direct`" + ` | 1010 | 1010 | 5.00 | 10.0 | - | - | 0.150 | - |
 | ` + "`kafka`" + ` | 2010 | 2010 | 5.00 | 10.0 | 30.0 | 60.0 | 0.150 | 1000 |
 
-payrelay v1 on 2026-03-01, 2 cores of Some CPU, 24 GiB, Linux 6, go1.26; orders, 400 B, SQLite. Made by ` + "`app bench`.\n"
+payrelay v1 on 2026-03-01, 2 cores of Some CPU, 24 GiB, Linux 6, go1.26; orders, 400 B, database SQLite 3.99. Made by ` + "`app bench`.\n"
 	if string(got) != want || err != nil {
 		t.Errorf("it is\n%s (%v), want\n%s", got, err, want)
 	}

@@ -28,6 +28,7 @@ func writtenPage(t *testing.T, r *Report) string {
 // twoLoads is a sample whose modes can be plotted over the load.
 func twoLoads() *Report {
 	r := sample(1)
+	r.Broker, r.BrokerVersion = "Kafka at b:1", "3 brokers"
 	r.Loads = append(r.Loads, Load{Name: "9000/s", Connections: 256, Rate: 9000})
 	for _, run := range sample(1.5).Runs {
 		run.Load = "9000/s"
@@ -42,7 +43,7 @@ func TestPageNeedsNoNetwork(t *testing.T) {
 	if found := regexp.MustCompile(`(?i)(src|href|action)\s*=|url\(|@import|<script|<link`).FindString(page); found != "" {
 		t.Errorf("the page asks for something: %s", found)
 	}
-	for _, want := range []string{"app bench", "Some CPU", "64 connections", "9000/s", "kafka", "Kafka protocol", "each of the 60000 webhooks", "12000", "How ack p99 grows"} {
+	for _, want := range []string{"app bench", "Some CPU", "database SQLite 3.99, broker Kafka at b:1 (3 brokers)", "64 connections", "9000/s", "kafka", "Kafka protocol", "each of the 60000 webhooks", "12000", "How ack p99 grows"} {
 		if !strings.Contains(strings.ToLower(page), strings.ToLower(want)) {
 			t.Errorf("the page lacks %q", want)
 		}

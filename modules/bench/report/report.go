@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -20,6 +21,9 @@ type Report struct {
 	Workload string `json:"workload"`
 	Database string `json:"database"`
 	Broker   string `json:"broker,omitempty"`
+	// DatabaseVersion and BrokerVersion are what those say about themselves.
+	DatabaseVersion string `json:"database_version,omitempty"`
+	BrokerVersion   string `json:"broker_version,omitempty"`
 	// Modes are what was compared, in the order in which they took turns.
 	Modes []Mode `json:"modes"`
 	// Loads are how it was sent.
@@ -127,6 +131,18 @@ type Limit struct {
 	Rate  float64 `json:"rate"`
 	// Broke says what the next higher rate broke.
 	Broke string `json:"broke"`
+}
+
+// Servers are the database and, if there is one, the broker, for people.
+func (r *Report) Servers() string {
+	text := strings.TrimSpace("database " + r.Database + " " + r.DatabaseVersion)
+	if r.Broker != "" {
+		text += ", broker " + r.Broker
+	}
+	if r.BrokerVersion != "" {
+		text += " (" + r.BrokerVersion + ")"
+	}
+	return text
 }
 
 // Write saves a report as JSON.

@@ -14,7 +14,7 @@ import (
 func sample(factor float64) *Report {
 	r := &Report{
 		Began: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Command: "app bench", Version: "v1",
-		Machine: Machine{CPU: "Some CPU", Cores: 2, Memory: 24 << 30, System: "Linux 6", Go: "go1.26"}, Workload: "orders, 400 B", Database: "SQLite",
+		Machine: Machine{CPU: "Some CPU", Cores: 2, Memory: 24 << 30, System: "Linux 6", Go: "go1.26"}, Workload: "orders, 400 B", Database: "SQLite", DatabaseVersion: "3.99",
 		Modes: []Mode{{"direct", "none"}, {"kafka", "Kafka protocol"}}, Loads: []Load{{Name: "64 connections", Connections: 64}},
 	}
 	for round := range 3 {
@@ -96,7 +96,7 @@ func TestPrint(t *testing.T) {
 	r := sample(1)
 	text := printed(t, r)
 	for _, want := range []string{
-		"2 cores of Some CPU, 24 GiB", "64 connections, median of 3", "1010", "±1%", "2010", "api 0.100, ingest 0.050", "api 50",
+		"2 cores of Some CPU, 24 GiB", "workload orders, 400 B, database SQLite 3.99\n", "64 connections, median of 3", "1010", "±1%", "2010", "api 0.100, ingest 0.050", "api 50",
 		"ledger 30.5", "kafka            Kafka protocol", "each of the 30000 webhooks accepted is in the database",
 	} {
 		if !strings.Contains(text, want) {
@@ -145,6 +145,16 @@ func TestCompareOfSingleRounds(t *testing.T) {
 	a.Runs, b.Runs = a.Runs[:2], b.Runs[:2]
 	if text, err := compared(t, a, b); err != nil || !strings.Contains(text, "1000 2000 2.00 one round tells nothing about noise") {
 		t.Errorf("%v, %s", err, text)
+	}
+}
+
+// Another release of a server is what somebody may want to compare.
+func TestCompareOfOtherVersions(t *testing.T) {
+	a, b := sample(1), sample(1)
+	b.DatabaseVersion, b.Broker, b.BrokerVersion = "4.0", "Kafka at b:1", "3 brokers"
+	want := "The servers differ: database SQLite 3.99, and database SQLite 4.0, broker Kafka at b:1 (3 brokers)."
+	if text, err := compared(t, a, b); err != nil || !strings.Contains(text, want) {
+		t.Errorf("%v, %s, want %q", err, text, want)
 	}
 }
 

@@ -41,7 +41,7 @@ func (p *printer) heading() {
 	p.line("%s", p.Command)
 	p.line("payrelay %s, %s", p.Version, p.Began.Format(time.RFC3339))
 	p.line("%s, load %.1f before", p.Machine, p.Machine.Load)
-	p.line("workload %s, database %s", p.Workload, p.Database)
+	p.line("workload %s, %s", p.Workload, p.Servers())
 }
 
 // table writes rows whose cells are separated by tabs, numbers to the right.

@@ -242,3 +242,15 @@ func TestWaitForTheWriterEndsWithTheContext(t *testing.T) {
 	}
 	storetest.Apply(t, payments.NewLedger(store), events.Batch(1)) // the connection is as good as new
 }
+
+func TestVersion(t *testing.T) {
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var version string
+	if err := db.QueryRow("SELECT sqlite_version()").Scan(&version); err != nil || version != sqlite.Version {
+		t.Errorf("the library is %q, %v, want %q", version, err, sqlite.Version)
+	}
+}
