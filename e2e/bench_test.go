@@ -3,9 +3,12 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -82,6 +85,34 @@ func TestBenchSendsEventsOfProviders(t *testing.T) {
 		if r.code != 0 || !strings.Contains(r.stdout, want) {
 			t.Fatalf("bench ended with %d, want %q\n%s%s", r.code, want, r.stdout, r.stderr)
 		}
+	}
+}
+
+// TestBenchOnRealServers: what is sent by way of Apache Kafka to PostgreSQL is
+// counted as it is with the embedded parts, and the report says what those are.
+func TestBenchOnRealServers(t *testing.T) {
+	needLane(t, production)
+	var b backing
+	b.database, b.brokers, b.topics = b.startDatabase(t, false), b.startBrokers(t, false, 1), newTopics()
+	b.createTopics(t, 1)
+	path := filepath.Join(t.TempDir(), "report.json")
+	r := runToEnd(t, nil, "bench", "--mode", "direct,kafka", "--workload", "mix", "--rounds", "1", "--warm-up", "100ms", "--duration", "1s",
+		"--concurrency", "8", "--database-url", b.database, "--kafka-brokers", b.brokers,
+		"--kafka-orders-topic", b.topics.orders, "--kafka-disputes-topic", b.topics.disputes, "--json", path)
+	if r.code != 0 || !strings.Contains(r.stdout, "Checked: each of the ") {
+		t.Fatalf("bench ended with %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	if heading := regexp.MustCompile(`database PostgreSQL \d+\.\d.*, broker Kafka at .* \(1 broker, metadata\.version \d+\)\n`); !heading.MatchString(r.stdout) {
+		t.Errorf("the heading does not say %s:\n%s", heading, r.stdout)
+	}
+	for i, want := range []string{"all database", "api broker database ingest"} {
+		run := readReport(t, path).Runs[i]
+		if used := strings.Join(slices.Sorted(maps.Keys(run.CPU)), " "); run.Accepted == 0 || len(run.Errors) > 0 || run.Applied.P50 <= 0 || used != want {
+			t.Errorf("%s uses %s, want %s: %+v", run.Mode, used, want, run)
+		}
+	}
+	if to := readReport(t, path).Runs[1].Wire["broker"].To; to < 400 {
+		t.Errorf("%.0f bytes go to the broker for a webhook of 400 bytes", to)
 	}
 }
 

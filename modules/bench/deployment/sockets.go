@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"fmt"
 	"net"
 	"net/url"
 	"strings"
@@ -72,8 +73,14 @@ func (d *Deployment) lookAround() {
 		d.visit("database", d.servers["database"])
 	}
 	if d.spec.Mode == "kafka" && d.spec.Kafka.Brokers != "" {
-		d.servers["broker"], _, _ = strings.Cut(d.spec.Kafka.Brokers, ",")
-		d.visit("broker", d.servers["broker"])
+		for i, address := range strings.Split(d.spec.Kafka.Brokers, ",") {
+			name := "broker"
+			if i > 0 { // any of them may lead a partition
+				name = fmt.Sprintf("broker-%d", i+1)
+			}
+			d.servers[name] = strings.TrimSpace(address)
+			d.visit(name, d.servers[name])
+		}
 	}
 }
 

@@ -4,9 +4,12 @@ package deployment
 
 import (
 	"io"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -98,6 +101,30 @@ func TestListenerIsFound(t *testing.T) {
 	_ = server.Close()
 	if got := listener(port); got != 0 {
 		t.Errorf("process %d listens on a port that is closed", got)
+	}
+}
+
+// Each broker of a cluster leads some of the partitions.
+func TestAllServersAreWatched(t *testing.T) {
+	var brokers []string
+	for range 2 {
+		server, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = server.Close() }() // the test is over
+		brokers = append(brokers, server.Addr().String())
+	}
+	d := &Deployment{servers: make(map[string]string), spec: Spec{
+		Mode: "kafka", DatabaseURL: "postgres://u:p@db.example/x", Kafka: Kafka{Brokers: strings.Join(brokers, ", ") + ",far.example:9092"},
+	}}
+	d.lookAround()
+	want := map[string]string{"database": "db.example:5432", "broker": brokers[0], "broker-2": brokers[1], "broker-3": "far.example:9092"}
+	if !maps.Equal(d.servers, want) {
+		t.Errorf("traffic is counted to %v, want %v", d.servers, want)
+	}
+	if want := []neighbour{{"broker", os.Getpid()}, {"broker-2", os.Getpid()}}; !slices.Equal(d.neighbours, want) {
+		t.Errorf("processor time is counted of %v, want %v", d.neighbours, want)
 	}
 }
 
