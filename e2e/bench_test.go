@@ -28,6 +28,10 @@ type benchReport struct {
 			P95 float64 `json:"p95_ms"`
 			P99 float64 `json:"p99_ms"`
 		}
+		Answer struct {
+			P50 float64 `json:"p50_ms"`
+			P95 float64 `json:"p95_ms"`
+		}
 		Applied struct {
 			P50 float64 `json:"p50_ms"`
 		}

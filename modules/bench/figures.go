@@ -15,7 +15,7 @@ func newRun(sent *load.Result, drain report.Drain, before, after reading) report
 		Seconds: seconds, Sent: sent.Sent, Accepted: sent.Accepted, Errors: sent.Errors,
 		AcceptedPerSecond: float64(sent.Accepted) / seconds,
 		AppliedPerSecond:  float64(sent.Accepted) / (seconds + drain.Seconds),
-		Ack:               latency(sent.Latency), Late: latency(sent.Late), Drain: drain,
+		Ack:               latency(sent.Latency), Late: latency(sent.Late), Answer: latency(sent.Answer), Drain: drain,
 		Applied: age(before.counts.Age, after.counts.Age),
 		Batches: batchSizes(before.counts.Batches, after.counts.Batches),
 	}

@@ -37,7 +37,7 @@ func TestAgeIsOfTheRunOnly(t *testing.T) {
 
 func TestFiguresArePerWebhookAccepted(t *testing.T) {
 	sent := &load.Result{Elapsed: 2 * time.Second, Sent: 5000, Accepted: 4000, Errors: map[string]int64{"503": 1000},
-		Latency: load.NewHistogram(), Late: load.NewHistogram()}
+		Latency: load.NewHistogram(), Late: load.NewHistogram(), Answer: load.NewHistogram()}
 	_ = sent.Latency.RecordValues(3000, 4000)
 	counts := func(n float64) *deployment.Counts {
 		return &deployment.Counts{

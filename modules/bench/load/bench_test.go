@@ -28,7 +28,7 @@ func BenchmarkSend(b *testing.B) {
 		}
 		c := newConnection(target, 5*time.Second)
 		defer c.close()
-		reportCPU(b, func() error { return c.send(b.Context(), &w) })
+		reportCPU(b, func() error { _, err := c.send(b.Context(), &w); return err })
 	})
 	b.Run("http.Client", func(b *testing.B) {
 		reportCPU(b, func() error {

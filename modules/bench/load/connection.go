@@ -60,18 +60,19 @@ func newConnection(t Target, timeout time.Duration) *connection {
 	return &connection{target: t, timeout: timeout, reader: bufio.NewReader(nil), answer: make([]byte, 0, 512)}
 }
 
-// send posts a webhook; nil means that it was answered 2xx.
-func (c *connection) send(ctx context.Context, w *Webhook) error {
+// send posts a webhook; no error means that it was answered 2xx. It was sent when
+// the connection was there.
+func (c *connection) send(ctx context.Context, w *Webhook) (sent time.Time, err error) {
 	deadline := time.Now().Add(c.timeout)
-	if err := c.connect(ctx, deadline); err != nil {
-		c.close()
-		return err
+	err = c.connect(ctx, deadline)
+	sent = time.Now()
+	if err == nil {
+		err = c.exchange(w)
 	}
-	err := c.exchange(w)
 	if _, answered := errors.AsType[refusal](err); err != nil && !answered {
 		c.close()
 	}
-	return err
+	return sent, err
 }
 
 func (c *connection) connect(ctx context.Context, deadline time.Time) error {

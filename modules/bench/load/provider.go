@@ -105,11 +105,10 @@ func (p *Provider) serve(ctx context.Context, c *connection, q queue, r *Result)
 		}
 		n := p.script.take()
 		w := p.script.webhook(n, buffer[:0])
-		sent := time.Now()
 		if due.IsZero() {
-			due = sent
+			due = time.Now()
 		}
-		err := c.send(ctx, &w)
+		sent, err := c.send(ctx, &w)
 		r.record(due, sent, time.Now(), err)
 		attempts, buffer = append(attempts, attempt{n, err == nil}), w.Body
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -203,6 +204,23 @@ func TestOpenLoopSeesAStall(t *testing.T) {
 			})
 		})
 	}
+}
+
+// With one connection nearly all that a stall delays waits to be sent: the answer
+// alone shows nothing of it, and to be late and the answer make up the latency.
+func TestAnswerIsCountedFromTheSending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := runOnStallingServer(t, Shape{Connections: 1, Rate: 250, Duration: 10 * time.Second})
+		if p99 := r.Answer.ValueAtPercentile(99); p99 > 1100 {
+			t.Errorf("p99 of the answer is %d µs, want the 1 ms that it takes", p99)
+		}
+		if p99 := r.Latency.ValueAtPercentile(99); p99 < 10_000 {
+			t.Errorf("p99 = %d µs, want it to show the stall", p99)
+		}
+		if sum := r.Late.Mean() + r.Answer.Mean(); math.Abs(sum-r.Latency.Mean()) > 0.01*sum {
+			t.Errorf("they wait %v µs to be sent and %v for the answer, %v in all", r.Late.Mean(), r.Answer.Mean(), r.Latency.Mean())
+		}
+	})
 }
 
 func runOnStallingServer(t *testing.T, shape Shape) *Result {

@@ -22,15 +22,18 @@ type Result struct {
 	// Latency is from the moment when a webhook was due to its answer, in
 	// microseconds, of those that were accepted.
 	Latency *hdrhistogram.Histogram
-	// Late is from then until it was sent: in an open loop the wait for a free
-	// connection, and what the sender itself was late.
+	// Late is from then until it was sent: the time to connect, and in an open loop
+	// the wait for a free connection, and what the sender itself was late.
 	Late *hdrhistogram.Histogram
+	// Answer is from then on: from the moment when it was sent to its answer, of
+	// those that were accepted.
+	Answer *hdrhistogram.Histogram
 
 	mu sync.Mutex
 }
 
 func newResult() *Result {
-	return &Result{Errors: make(map[string]int64), Latency: NewHistogram(), Late: NewHistogram()}
+	return &Result{Errors: make(map[string]int64), Latency: NewHistogram(), Late: NewHistogram(), Answer: NewHistogram()}
 }
 
 // NewHistogram counts microseconds up to ten minutes, to three digits.
@@ -49,6 +52,7 @@ func (r *Result) record(due, sent, answered time.Time, err error) {
 	}
 	r.Accepted++
 	_ = r.Latency.RecordValue(answered.Sub(due).Microseconds())
+	_ = r.Answer.RecordValue(answered.Sub(sent).Microseconds())
 }
 
 func (r *Result) miss(count int64) {

@@ -78,6 +78,9 @@ type Run struct {
 	Applied *Latency `json:"applied,omitempty"`
 	// Late is how long webhooks that were due waited to be sent.
 	Late Latency `json:"late"`
+	// Answer is from the moment when a webhook was sent to its answer: what
+	// remains of Ack without the wait before.
+	Answer Latency `json:"answer"`
 	// Drain is what was left to do after the last answer.
 	Drain Drain `json:"drain"`
 
