@@ -69,6 +69,18 @@ var breaches = map[string]breach{
 	"memory leaks": {Liveness, other, func(w *world) {
 		w.Fresh, w.Used = []Vitals{{"api-1", 30, 1 << 20}}, []Vitals{{"api-1", 30, 1<<20 + moreHeap + 1}}
 	}},
+	"goroutines leak with a fault, until the process is killed": {Liveness, other, func(w *world) {
+		w.leak(Vitals{"api-1", 50 + 5 + moreGoroutines + 1, 4 << 20})
+	}},
+	"memory leaks with a fault, until the process is killed": {Liveness, other, func(w *world) {
+		w.leak(Vitals{"api-1", 50, 4<<20 + moreHeap + 1})
+	}},
+	"nobody looked at a process after a fault": {Liveness, other, func(w *world) {
+		w.leak(Vitals{"api-2", 50, 4 << 20})
+	}},
+	"nobody looked at a process after the run": {Liveness, other, func(w *world) {
+		w.Fresh, w.Used = []Vitals{{"api-1", 30, 1 << 20}}, nil
+	}},
 	"undocumented status": {BoundedAnswers, other, func(w *world) { w.attemptsOf(w.find(good).Event)[0].Status = 500 }},
 	"good webhook refused": {BoundedAnswers, other, func(w *world) {
 		w.Attempts = append(w.Attempts, Attempt{Event: w.find(good).Event, To: "ingest-1", Status: 400})
@@ -94,10 +106,11 @@ var breaches = map[string]breach{
 // excuse.
 func TestCheckIsQuiet(t *testing.T) {
 	w := newWorld(200)
-	w.Fresh, w.Used = []Vitals{{"api-1", 30, 1 << 20}}, []Vitals{{"api-1", 30 + moreGoroutines, moreHeap}}
+	w.leak(Vitals{"api-1", 50 + 5 + moreGoroutines, 4<<20 + moreHeap}) // no leak yet
+	quiet := w.Faults
 	a := w.attemptsOf(w.find(good).Event)[0]
 	a.Done = a.From + Strict.Answer.Microseconds() + 1
-	w.Faults = []Fault{{Kind: freeze, Target: "ingest-1", From: a.From, Healed: a.Done, Ready: a.Done}}
+	w.Faults = append(quiet, Fault{Kind: freeze, Target: "ingest-1", From: a.From, Healed: a.Done, Ready: a.Done, Vitals: w.Baseline})
 	late := w.attemptsOf(w.find(disputable).Event)[0]
 	late.Done = late.From + Strict.Answer.Microseconds() + 500_000
 	w.Stalls = []Stall{{late.From, late.From + 600_000}}

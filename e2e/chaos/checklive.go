@@ -2,15 +2,7 @@ package chaos
 
 import (
 	"net/http"
-	"slices"
 	"time"
-)
-
-const (
-	// What an idle process may need more after a run than before: connections that
-	// are kept alive for the next call, and buffers that were grown.
-	moreGoroutines = 60
-	moreHeap       = 24 << 20
 )
 
 // checkLiveness is C6.
@@ -26,19 +18,7 @@ func (c *checker) checkLiveness() {
 			c.violated(Liveness, other, "%s after %s of %s was healed not everything was ready", took, f.Kind, f.Target)
 		}
 	}
-	for _, used := range c.Used {
-		at := slices.IndexFunc(c.Fresh, func(v Vitals) bool { return v.Process == used.Process })
-		if at < 0 {
-			continue
-		}
-		fresh := c.Fresh[at]
-		if used.Goroutines > fresh.Goroutines+fresh.Goroutines/10+moreGoroutines {
-			c.violated(Liveness, other, "%s has %d goroutines when it is idle after the run, and %d when it is new", used.Process, used.Goroutines, fresh.Goroutines)
-		}
-		if used.Heap > fresh.Heap+moreHeap {
-			c.violated(Liveness, other, "%s has %d MiB of heap when it is idle after the run, and %d MiB when it is new", used.Process, used.Heap>>20, fresh.Heap>>20)
-		}
-	}
+	c.checkVitals()
 }
 
 // checkAnswers is C7.

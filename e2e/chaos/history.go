@@ -37,9 +37,13 @@ type Fault struct {
 	Healed int64 `json:"healed"`
 	Over   int64 `json:"over"`
 	Ready  int64 `json:"ready"`
+	// Vitals are what every process needed after that, under the load, and Looked is
+	// when: as soon as all were back at the baseline, or when they should have been.
+	Looked int64    `json:"looked,omitempty"`
+	Vitals []Vitals `json:"vitals,omitempty"`
 }
 
-// Vitals are what a process needs when it is idle.
+// Vitals are what a process needs.
 type Vitals struct {
 	Process    string `json:"process"`
 	Goroutines int    `json:"goroutines"`
@@ -60,6 +64,8 @@ type History struct {
 	// Complaints are about processes: a start or stop that went wrong, an error in
 	// a log.
 	Complaints []string `json:"complaints,omitempty"`
+	// Baseline are the vitals of processes under the load, before the first fault.
+	Baseline []Vitals `json:"baseline,omitempty"`
 	// Fresh and Used are the vitals of processes just started, and of those that
 	// went through the run.
 	Fresh []Vitals `json:"fresh,omitempty"`

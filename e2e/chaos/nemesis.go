@@ -44,6 +44,7 @@ type nemesis struct {
 	actors map[string]actor
 	acts   []act
 	faults []Fault
+	last   int // the first fault of the last episode
 }
 
 // newNemesis can do everything that there is to do, or only what begins with one
@@ -110,7 +111,7 @@ func (n *nemesis) between(least, most time.Duration) time.Duration {
 // episode is one act, now and then with a second one while it lasts, until
 // everything is ready again.
 func (n *nemesis) episode(a act) {
-	first := len(n.faults)
+	n.last = len(n.faults)
 	switch a.kind {
 	case kill, terminate:
 		n.strike(a)
@@ -122,8 +123,8 @@ func (n *nemesis) episode(a act) {
 		n.complain("after %s: %v", a, err)
 		n.raiseDead()
 	}
-	for i := range n.faults[first:] {
-		n.faults[first+i].Over, n.faults[first+i].Ready = over, n.ledger.Now()
+	for i := range n.faults[n.last:] {
+		n.faults[n.last+i].Over, n.faults[n.last+i].Ready = over, n.ledger.Now()
 	}
 }
 

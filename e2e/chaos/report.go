@@ -35,6 +35,12 @@ type Report struct {
 	Ready     time.Duration `json:"ready"`
 	Accepting time.Duration `json:"accepting"`
 	CaughtUp  time.Duration `json:"caught_up"`
+	// Back is the longest time from everything being ready to every process being
+	// back at the baseline, under the load again; MoreGoroutines and MoreHeap, in
+	// bytes, are the most that a process needed then beyond the baseline.
+	Back           time.Duration `json:"back"`
+	MoreGoroutines int           `json:"more_goroutines"`
+	MoreHeap       int64         `json:"more_heap"`
 	// Stalled is for how long in all the tester itself was held up.
 	Stalled time.Duration `json:"stalled"`
 	// Answers counts what attempts came to that began during a fault, by the fault
@@ -99,6 +105,7 @@ func (r *Report) countFaults(h *History) {
 	for i, f := range h.Faults {
 		r.Faults[f.Kind]++
 		r.Ready = max(r.Ready, micros(f.Ready-f.Over))
+		r.countVitals(h.Baseline, f)
 		next := int64(math.MaxInt64)
 		if i+1 < len(h.Faults) {
 			next = h.Faults[i+1].From
@@ -112,6 +119,13 @@ func (r *Report) countFaults(h *History) {
 		if first < next {
 			r.Accepting = max(r.Accepting, micros(first-f.Over))
 		}
+	}
+}
+
+func (r *Report) countVitals(baseline []Vitals, f Fault) {
+	r.Back = max(r.Back, micros(f.Looked-f.Ready))
+	for _, more := range compare(baseline, f.Vitals) {
+		r.MoreGoroutines, r.MoreHeap = max(r.MoreGoroutines, more.goroutines()), max(r.MoreHeap, more.heap())
 	}
 }
 

@@ -3,7 +3,9 @@ package chaos
 import (
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
+	"time"
 )
 
 // TestReplay: the files of a run give the same report as the run itself, whether
@@ -11,7 +13,8 @@ import (
 func TestReplay(t *testing.T) {
 	for _, wrong := range []bool{false, true} {
 		w, dir := newWorld(50), t.TempDir()
-		w.Faults = []Fault{{Kind: kill, Target: "api-1", From: 1, Healed: 20_000, Over: 20_000, Ready: 30_000}}
+		w.Baseline = []Vitals{{"api-1", 50, 4 << 20}}
+		w.Faults = []Fault{{Kind: kill, Target: "api-1", From: 1, Healed: 20_000, Over: 20_000, Ready: 30_000, Looked: 40_000, Vitals: []Vitals{{"api-1", 57, 5 << 20}}}}
 		ledger, err := OpenLedger(filepath.Join(dir, ledgerFile))
 		if err != nil {
 			t.Fatal(err)
@@ -33,6 +36,9 @@ func TestReplay(t *testing.T) {
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("got  %+v\nwant %+v", got, want)
+		}
+		if got.Back != 10*time.Millisecond || got.MoreGoroutines != 7 || got.MoreHeap != 1<<20 {
+			t.Errorf("a process needed %d goroutines and %d bytes more after %s, want 7 and 1 MiB after 10ms", got.MoreGoroutines, got.MoreHeap, got.Back)
 		}
 		if (len(got.Violations) > 0) != wrong {
 			t.Errorf("wrong: %t, and the violations are %v", wrong, got.Violations)
@@ -79,5 +85,19 @@ func TestReportCounts(t *testing.T) {
 	}
 	if r.Ready.Microseconds() != 100 || r.Accepting.Microseconds() != 290 {
 		t.Errorf("ready after %s, accepting after %s", r.Ready, r.Accepting)
+	}
+}
+
+// TestTable: every line has what the head promises, and the last one the most of all.
+func TestTable(t *testing.T) {
+	table := Table([]*Report{{Back: time.Second, MoreGoroutines: 7, MoreHeap: 1 << 20}, {Back: 2 * time.Second, MoreGoroutines: 3, MoreHeap: 3 << 19}})
+	lines := strings.Split(strings.TrimSpace(table), "\n")
+	for _, line := range lines {
+		if strings.Count(line, "|") != strings.Count(lines[0], "|") {
+			t.Errorf("the line has not as many columns as the head: %s", line)
+		}
+	}
+	if all := lines[len(lines)-1]; !strings.HasSuffix(all, "| 2.0 s | 7 | 1.5 MiB |") {
+		t.Errorf("the last line is %s", all)
 	}
 }

@@ -78,8 +78,11 @@ func (r *run) whole(ctx context.Context) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.strike(ctx)
+	err = r.strike(ctx)
 	stranger.end()
+	if err != nil {
+		return nil, err
+	}
 	r.quiesce(ctx)
 	if err := r.ledger.Close(r.history); err != nil {
 		return nil, err
@@ -126,19 +129,34 @@ func (c *cluster) startRole(role string) error {
 }
 
 // strike lets the nemesis work, for as long as was asked for. It begins with the
-// api role, which has just started and has nothing committed yet.
-func (r *run) strike(ctx context.Context) {
+// api role, which has just started. What the processes need under the load is looked
+// at before that, and after each fault: in the pause before the next one.
+func (r *run) strike(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 4*r.Duration)
 	defer cancel()
 	n := newNemesis(r.cluster, r.ledger, r.Seed, r.Only)
+	r.awaitLoad(ctx)
+	if r.history.Baseline, err = r.cluster.baseline(ctx); err != nil {
+		return err
+	}
 	began := time.Now()
 	n.episode(act{kind: kill, target: "api-1"})
+	r.recovery(ctx, n, 0)
 	for ctx.Err() == nil && (time.Since(began) < r.Duration || r.provider.Acked() < r.Acked || n.killed() < r.Kills) {
 		n.episode(n.choose())
-		r.awaitLoad(ctx)
-		pause(ctx, n.between(50*time.Millisecond, 500*time.Millisecond))
+		r.recovery(ctx, n, n.between(50*time.Millisecond, 500*time.Millisecond))
 	}
 	r.history.Faults = n.faults
+	return nil
+}
+
+// recovery waits until the program works again and everybody is back at the
+// baseline, and for at least so long once it works.
+func (r *run) recovery(ctx context.Context, n *nemesis, rest time.Duration) {
+	r.awaitLoad(ctx)
+	next := time.Now().Add(rest)
+	n.settle(r.history.Baseline, backWithin)
+	pause(ctx, time.Until(next))
 }
 
 const (

@@ -12,10 +12,13 @@ import (
 type Totals struct {
 	Acked, Redelivered, Recovered, Violations int
 	Faults, Counts                            map[string]int
-	Slowest, Ready, Accepting, CaughtUp       time.Duration
+	Slowest, Ready, Accepting, CaughtUp, Back time.Duration
+	MoreGoroutines                            int
+	MoreHeap                                  int64
 }
 
-// Sum adds reports up; of times it takes the longest.
+// Sum adds reports up; of times it takes the longest, and of what processes
+// need beyond the baseline the most.
 func Sum(reports []*Report) Totals {
 	t := Totals{Faults: make(map[string]int), Counts: make(map[string]int)}
 	for _, r := range reports {
@@ -29,6 +32,8 @@ func Sum(reports []*Report) Totals {
 		}
 		t.Slowest, t.Ready = max(t.Slowest, r.Slowest), max(t.Ready, r.Ready)
 		t.Accepting, t.CaughtUp = max(t.Accepting, r.Accepting), max(t.CaughtUp, r.CaughtUp)
+		t.Back = max(t.Back, r.Back)
+		t.MoreGoroutines, t.MoreHeap = max(t.MoreGoroutines, r.MoreGoroutines), max(t.MoreHeap, r.MoreHeap)
 	}
 	return t
 }
@@ -39,8 +44,8 @@ var kinds = []string{kill, terminate, freeze, blackhole, reset, latency, slice, 
 // Table has one line for each run and one for all of them, in Markdown.
 func Table(reports []*Report) string {
 	var text strings.Builder
-	text.WriteString("| mode/store/processes | acked | SIGKILL | SIGTERM | SIGSTOP | links cut or slowed | locks | lost | doubled | stuck | diverged | other | redelivered | recovered | slowest answer | ready after healing | first 2xx | caught up |\n")
-	text.WriteString("|---|" + strings.Repeat("--:|", 17) + "\n")
+	text.WriteString("| mode/store/processes | acked | SIGKILL | SIGTERM | SIGSTOP | links cut or slowed | locks | lost | doubled | stuck | diverged | other | redelivered | recovered | slowest answer | ready after healing | first 2xx | caught up | back at baseline | goroutines over it | heap over it |\n")
+	text.WriteString("|---|" + strings.Repeat("--:|", 20) + "\n")
 	for _, r := range reports {
 		line(&text, r.Cell.String(), Sum([]*Report{r}))
 	}
@@ -53,13 +58,16 @@ func line(text *strings.Builder, name string, t Totals) {
 	for _, kind := range []string{blackhole, reset, latency, slice} {
 		links += t.Faults[kind]
 	}
-	fmt.Fprintf(text, "| %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s |\n", name, t.Acked,
+	fmt.Fprintf(text, "| %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s | %d | %s |\n", name, t.Acked,
 		t.Faults[kill], t.Faults[terminate], t.Faults[freeze], links, t.Faults[lock],
 		t.Counts[lost], t.Counts[doubled], t.Counts[stuck], t.Counts[diverged], t.Counts[other],
-		t.Redelivered, t.Recovered, seconds(t.Slowest), seconds(t.Ready), seconds(t.Accepting), seconds(t.CaughtUp))
+		t.Redelivered, t.Recovered, seconds(t.Slowest), seconds(t.Ready), seconds(t.Accepting), seconds(t.CaughtUp),
+		seconds(t.Back), t.MoreGoroutines, mebibytes(t.MoreHeap))
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
 // FaultTable is what the provider sees of each fault while it lasts, by mode, in
 // Markdown.

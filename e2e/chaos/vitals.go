@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -41,6 +42,49 @@ func (c *cluster) vitals() ([]Vitals, error) {
 		all = append(all, v)
 	}
 	return all, nil
+}
+
+const (
+	// baselineLooks, so far apart, are at what the load needs.
+	baselineLooks, betweenLooks = 5, 100 * time.Millisecond
+	// backWithin is how soon everybody has to be back at the baseline after a fault,
+	// once everything is ready and webhooks are acknowledged again.
+	backWithin = 10 * time.Second
+)
+
+// baseline is the most that everybody needs in some looks under the load.
+func (c *cluster) baseline(ctx context.Context) ([]Vitals, error) {
+	most, err := c.vitals()
+	for range baselineLooks - 1 {
+		if err != nil {
+			return nil, err
+		}
+		pause(ctx, betweenLooks)
+		var now []Vitals
+		if now, err = c.vitals(); err == nil {
+			for i := range most { // the same processes in the same sequence
+				most[i].Goroutines, most[i].Heap = max(most[i].Goroutines, now[i].Goroutines), max(most[i].Heap, now[i].Heap)
+			}
+		}
+	}
+	return most, err
+}
+
+// settle looks at everybody until all are back at the baseline, or the time for that
+// is up, and notes with the faults of the last episode what was seen.
+func (n *nemesis) settle(baseline []Vitals, within time.Duration) {
+	deadline := time.Now().Add(within)
+	now, err := n.vitals()
+	for time.Now().Before(deadline) && (err != nil || !back(baseline, now)) {
+		n.rest(betweenLooks)
+		now, err = n.vitals()
+	}
+	if err != nil {
+		n.complain("after %s of %s: %v", n.faults[n.last].Kind, n.faults[n.last].Target, err)
+	}
+	for i := range n.faults[n.last:] {
+		n.faults[n.last+i].Looked, n.faults[n.last+i].Vitals = n.ledger.Now(), now
+	}
 }
 
 // rested are everybody's once they need no less from one look to the next.

@@ -56,6 +56,16 @@ func (w *world) record(order string, webhooks []*Webhook) {
 	}
 }
 
+// leak is a run of three faults, in the second of which something leaks: the third
+// one ends it, so nobody sees it in the end.
+func (w *world) leak(leaked Vitals) {
+	w.Baseline = []Vitals{{"ingest-1", 200, 6 << 20}, {"api-1", 50, 4 << 20}}
+	w.Fresh, w.Used = []Vitals{{"api-1", 30, 1 << 20}}, []Vitals{{"api-1", 30, 1 << 20}}
+	for _, after := range []Vitals{{"api-1", 50, 4 << 20}, leaked, {"api-1", 45, 3 << 20}} {
+		w.Faults = append(w.Faults, Fault{Kind: kill, Target: "ingest-1", Vitals: []Vitals{{"ingest-1", 210, 6 << 20}, after}})
+	}
+}
+
 // attempts are those of a webhook.
 func (w *world) attemptsOf(event string) []*Attempt {
 	var all []*Attempt

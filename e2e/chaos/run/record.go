@@ -13,7 +13,10 @@ import (
 const legend = `
 Times are the longest of a cell: of an answer (less what a fault held up the edge itself), from the
 healing of a fault to every process being ready and to the first 2xx, and from the last healing to all
-that was answered 2xx being applied. *Redelivered* are answers 2xx beyond the first of a webhook, which
+that was answered 2xx being applied. The *baseline* is what a
+process needed under the load before the first fault: after each fault it has to be back there under the
+same load, and the columns say how long after everything was ready it was seen to be, and what it needed
+then beyond the baseline. *Redelivered* are answers 2xx beyond the first of a webhook, which
 changed nothing. *Recovered* are webhooks that were in effect although nobody had been told so: the
 answer was lost with a process or a link, the provider sent the webhook again, and was told that it is a
 duplicate. (In mode 'kafka' the answer does not say.)
