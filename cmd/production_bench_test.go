@@ -19,6 +19,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/payrelay/payrelay/e2e/program"
 	"github.com/payrelay/payrelay/e2e/servers"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/bench/load"
@@ -31,9 +32,9 @@ import (
 
 // production is a database and topics of a benchmark's own.
 type production struct {
-	b               *testing.B
-	database, group string
-	brokers         string
+	b                 *testing.B
+	database, brokers string
+	topics            program.Topics
 }
 
 func newProduction(b *testing.B) *production {
@@ -48,13 +49,9 @@ func newProduction(b *testing.B) *production {
 			b.Error(err)
 		}
 	})
-	p := &production{b, database, "bench-" + strings.ToLower(rand.Text()), needed[1]}
-	p.run(append([]string{"topics", "create", "--partitions", "12", "--replication-factor", "1", "--min-insync-replicas", "1"}, p.kafka()...)...)
+	p := &production{b, database, needed[1], program.NewTopics()}
+	p.run(p.topics.CreateArgs(p.brokers, 12, 1)...)
 	return p
-}
-
-func (p *production) kafka() []string {
-	return []string{"--kafka-brokers", p.brokers, "--kafka-orders-topic", p.group + ".orders", "--kafka-disputes-topic", p.group + ".disputes", "--kafka-group", p.group}
 }
 
 // run runs a command to its end.
@@ -74,7 +71,7 @@ func (p *production) serve(role string, args ...string) (urls map[string]string,
 	ctx, cancel := context.WithCancel(context.Background())
 	said, out := io.Pipe()
 	command := newRoot()
-	command.SetArgs(slices.Concat([]string{"serve", role, "--log-level", "error", "--admin-addr", "127.0.0.1:0"}, args, p.kafka()))
+	command.SetArgs(slices.Concat([]string{"serve", role, "--log-level", "error", "--admin-addr", "127.0.0.1:0"}, []string{"--kafka-brokers", p.brokers}, p.topics.Flags(), args))
 	command.SetOut(out)
 	ended := make(chan error, 1)
 	go func() {
@@ -232,7 +229,7 @@ func (p *production) publish(count int) {
 
 func (p *production) producer() *transport.KafkaClient {
 	p.b.Helper()
-	cfg := transport.KafkaConfig{TopicConfig: transport.TopicConfig{OrdersTopic: p.group + ".orders", DisputesTopic: p.group + ".disputes", Group: p.group}}
+	cfg := transport.KafkaConfig{TopicConfig: transport.TopicConfig{OrdersTopic: p.topics.Orders, DisputesTopic: p.topics.Disputes, Group: p.topics.Group}}
 	cfg.Brokers = strings.Split(p.brokers, ",")
 	client, err := transport.NewKafka(cfg)
 	if err != nil {

@@ -1,11 +1,9 @@
 package e2e
 
 import (
-	"crypto/rand"
-	"fmt"
-	"strings"
 	"testing"
 
+	"github.com/payrelay/payrelay/e2e/program"
 	"github.com/payrelay/payrelay/e2e/servers"
 )
 
@@ -14,30 +12,23 @@ type backing struct {
 	// database is the URL of a database of its own.
 	database string
 	brokers  string
-	topics   topics
+	topics   program.Topics
 	// servers are those that the test may strike, by their names as members:
 	// "database" and, in mode kafka, "broker", "broker-2" and so on.
 	servers map[string]server
 }
 
-// server is one that can be struck and comes back.
-type server interface {
-	Start() error
+// strikable is a process that can be killed, or frozen for a while.
+type strikable interface {
 	Kill() error
 	Freeze() error
 	Thaw() error
 }
 
-// topics are names that no other deployment has, nor its consumer group.
-type topics struct{ orders, disputes, group string }
-
-func newTopics() topics {
-	id := strings.ToLower(rand.Text())
-	return topics{"orders." + id, "disputes." + id, "payrelay-" + id}
-}
-
-func (n topics) args() []string {
-	return []string{"--kafka-orders-topic", n.orders, "--kafka-disputes-topic", n.disputes, "--kafka-group", n.group}
+// server is one that can be struck and comes back.
+type server interface {
+	strikable
+	Start() error
 }
 
 // needLane skips the test, or fails it, where the lane cannot run.
@@ -57,7 +48,7 @@ func startBacking(t *testing.T, s setup, o options) backing {
 	b.database = b.startDatabase(t, o.own)
 	if s.mode == "kafka" {
 		nodes := max(o.nodes, 1)
-		b.brokers, b.topics = b.startBrokers(t, o.own, nodes), newTopics()
+		b.brokers, b.topics = b.startBrokers(t, o.own, nodes), program.NewTopics()
 		b.createTopics(t, nodes)
 	}
 	return b
@@ -95,12 +86,10 @@ func (b *backing) startBrokers(t *testing.T, own bool, nodes int) string {
 	return kafka.Brokers()
 }
 
-// createTopics makes the topics as an operator does, with so many copies.
+// createTopics makes the topics with so many copies.
 func (b *backing) createTopics(t *testing.T, copies int) {
 	t.Helper()
-	args := []string{"topics", "create", "--kafka-brokers", b.brokers, "--partitions", fmt.Sprint(partitions),
-		"--replication-factor", fmt.Sprint(copies), "--min-insync-replicas", fmt.Sprint(max(copies-1, 1))}
-	if r := runToEnd(t, nil, append(args, b.topics.args()...)...); r.code != 0 {
-		t.Fatalf("create the topics: %s%s", r.stdout, r.stderr)
+	if r := runToEnd(t, nil, b.topics.CreateArgs(b.brokers, partitions, copies)...); r.Code != 0 {
+		t.Fatalf("create the topics: %s%s", r.Stdout, r.Stderr)
 	}
 }

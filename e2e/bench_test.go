@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/payrelay/payrelay/e2e/program"
 )
 
 // benchReport is a report of app bench, as far as tests look at it.
@@ -59,8 +60,8 @@ func TestBench(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "report.json")
 	r := runToEnd(t, nil, "bench", "--mode", "all,http+h2+unary", "--workload", "mix", "--rounds", "1", "--warm-up", "100ms",
 		"--duration", "300ms", "--concurrency", "8", "--rate", "50", "--json", path)
-	if r.code != 0 || !strings.Contains(r.stdout, "Checked: each of the ") {
-		t.Fatalf("bench ended with %d\n%s%s", r.code, r.stdout, r.stderr)
+	if r.Code != 0 || !strings.Contains(r.Stdout, "Checked: each of the ") {
+		t.Fatalf("bench ended with %d\n%s%s", r.Code, r.Stdout, r.Stderr)
 	}
 	runs := readReport(t, path).Runs
 	if want := 6 * 2; len(runs) != want {
@@ -86,8 +87,8 @@ func TestBenchSendsEventsOfProviders(t *testing.T) {
 	r := runToEnd(t, nil, "bench", "--mode", "direct,kafka", "--workload", "provider", "--rounds", "1", "--warm-up", "0s",
 		"--duration", "500ms", "--concurrency", "8")
 	for _, want := range []string{"workload provider, events of 0.7 to 4.6 KiB", "Checked: each of the "} {
-		if r.code != 0 || !strings.Contains(r.stdout, want) {
-			t.Fatalf("bench ended with %d, want %q\n%s%s", r.code, want, r.stdout, r.stderr)
+		if r.Code != 0 || !strings.Contains(r.Stdout, want) {
+			t.Fatalf("bench ended with %d, want %q\n%s%s", r.Code, want, r.Stdout, r.Stderr)
 		}
 	}
 }
@@ -97,17 +98,17 @@ func TestBenchSendsEventsOfProviders(t *testing.T) {
 func TestBenchOnRealServers(t *testing.T) {
 	needLane(t, production)
 	var b backing
-	b.database, b.brokers, b.topics = b.startDatabase(t, false), b.startBrokers(t, false, 1), newTopics()
+	b.database, b.brokers, b.topics = b.startDatabase(t, false), b.startBrokers(t, false, 1), program.NewTopics()
 	b.createTopics(t, 1)
 	path := filepath.Join(t.TempDir(), "report.json")
 	r := runToEnd(t, nil, "bench", "--mode", "direct,kafka", "--workload", "mix", "--rounds", "1", "--warm-up", "100ms", "--duration", "1s",
 		"--concurrency", "8", "--database-url", b.database, "--kafka-brokers", b.brokers,
-		"--kafka-orders-topic", b.topics.orders, "--kafka-disputes-topic", b.topics.disputes, "--json", path)
-	if r.code != 0 || !strings.Contains(r.stdout, "Checked: each of the ") {
-		t.Fatalf("bench ended with %d\n%s%s", r.code, r.stdout, r.stderr)
+		"--kafka-orders-topic", b.topics.Orders, "--kafka-disputes-topic", b.topics.Disputes, "--json", path)
+	if r.Code != 0 || !strings.Contains(r.Stdout, "Checked: each of the ") {
+		t.Fatalf("bench ended with %d\n%s%s", r.Code, r.Stdout, r.Stderr)
 	}
-	if heading := regexp.MustCompile(`database PostgreSQL \d+\.\d.*, broker Kafka at .* \(1 broker, metadata\.version \d+\)\n`); !heading.MatchString(r.stdout) {
-		t.Errorf("the heading does not say %s:\n%s", heading, r.stdout)
+	if heading := regexp.MustCompile(`database PostgreSQL \d+\.\d.*, broker Kafka at .* \(1 broker, metadata\.version \d+\)\n`); !heading.MatchString(r.Stdout) {
+		t.Errorf("the heading does not say %s:\n%s", heading, r.Stdout)
 	}
 	for i, want := range []string{"all database", "api broker database ingest"} {
 		run := readReport(t, path).Runs[i]
@@ -120,51 +121,35 @@ func TestBenchOnRealServers(t *testing.T) {
 	}
 }
 
-// underWay is a benchmark of one mode that lasts a while. Its last words are not a
-// log line, so it is no process like the others.
+// underWay is a benchmark of one mode that lasts a while.
 type underWay struct {
-	command *exec.Cmd
-	stdout  output
-	exited  chan struct{}
-	report  string
+	*process
+	report string
 }
 
 func startBench(t *testing.T, more ...string) *underWay {
 	t.Helper()
-	b := &underWay{exited: make(chan struct{}), report: filepath.Join(t.TempDir(), "report.json")}
-	args := append([]string{"bench", "--mode", "protobuf", "--rounds", "1", "--json", b.report}, more...)
-	b.command = newCommand(t, nil, args...)
-	b.command.Stdout = &b.stdout
-	if err := b.command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		_ = b.command.Wait() // the exit code says it
-		close(b.exited)
-	}()
-	t.Cleanup(func() {
-		_ = b.command.Process.Kill() // its roles go with it
-		<-b.exited
-	})
-	return b
+	report := filepath.Join(t.TempDir(), "report.json")
+	args := append([]string{"bench", "--mode", "protobuf", "--rounds", "1", "--json", report}, more...)
+	return &underWay{spawn(t, "bench", nil, args...), report} // its roles go with it
 }
 
 // await waits for its end and returns its exit code.
 func (b *underWay) await(t *testing.T) int {
 	t.Helper()
 	select {
-	case <-b.exited:
+	case <-b.Exited():
 	case <-time.After(2 * startWithin):
 		t.Fatal("the benchmark goes on")
 	}
-	return b.command.ProcessState.ExitCode()
+	return b.ExitCode()
 }
 
 // child is the process of a role that the benchmark has started.
 func (b *underWay) child(t *testing.T, role string) int {
 	t.Helper()
 	pid, begin := 0, binary+"\x00serve\x00"+role+"\x00"
-	parent := fmt.Sprintf("PPid:\t%d\n", b.command.Process.Pid)
+	parent := fmt.Sprintf("PPid:\t%d\n", b.PID())
 	eventually(t, startWithin, "the benchmark starts "+role, func() bool {
 		lines, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is well-formed
 		for _, path := range lines {
@@ -205,8 +190,8 @@ func TestBenchSaysThatARoleWasKilled(t *testing.T) {
 				t.Error("the benchmark says that all is well")
 			}
 			for _, want := range []string{"VOID", "app serve " + role, "killed"} {
-				if !strings.Contains(b.stdout.String(), want) {
-					t.Errorf("it does not say %q:\n%s", want, b.stdout.String())
+				if !strings.Contains(b.output(t), want) {
+					t.Errorf("it does not say %q:\n%s", want, b.output(t))
 				}
 			}
 			if r := readReport(t, b.report); len(r.Void) == 0 {
@@ -228,10 +213,10 @@ func TestBenchSeesAStall(t *testing.T) {
 	api, stalls := b.child(t, "api"), 0
 	for ticker := time.NewTicker(time.Second); ; stalls++ {
 		select {
-		case <-b.exited:
+		case <-b.Exited():
 			ticker.Stop()
 			if code := b.await(t); code != 0 || stalls < 4 {
-				t.Fatalf("it ended with %d after %d stalls:\n%s", code, stalls, b.stdout.String())
+				t.Fatalf("it ended with %d after %d stalls:\n%s", code, stalls, b.output(t))
 			}
 			if p99 := readReport(t, b.report).Runs[0].Ack.P99; p99 < 5 {
 				t.Errorf("p99 is %.1f ms with %d stalls of 20 ms", p99, stalls)

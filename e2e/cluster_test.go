@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/payrelay/payrelay/e2e/program"
 	"github.com/payrelay/payrelay/e2e/servers"
 )
 
@@ -169,18 +170,24 @@ func (c *cluster) start(t *testing.T, member string) {
 		return
 	}
 	p := launch(t, "serve "+member, c.env, c.args(member)...)
-	p.awaitReady(t)
 	c.running[member] = p
-	admin := p.url("admin")
 	eventually(t, startWithin, member+" is ready by its readiness probe", func() bool {
-		answer, err := get(admin + "/readyz")
-		return err == nil && answer.status == 200
+		_, ok := program.Probe(p.URL("admin") + "/readyz")
+		return ok
 	})
+}
+
+// struck is a member that is to be killed, or frozen for a while.
+func (c *cluster) struck(member string) strikable {
+	if s := c.servers[member]; s != nil {
+		return s
+	}
+	return c.running[member]
 }
 
 func (c *cluster) kill(t *testing.T, member string) {
 	t.Helper()
-	c.strike(t, member, server.Kill, (*process).kill)
+	check(t, c.struck(member).Kill())
 }
 
 func (c *cluster) terminate(t *testing.T, member string) {
@@ -190,22 +197,13 @@ func (c *cluster) terminate(t *testing.T, member string) {
 
 func (c *cluster) freeze(t *testing.T, member string) {
 	t.Helper()
-	c.strike(t, member, server.Freeze, (*process).freeze)
+	check(t, c.struck(member).Freeze())
 }
 
 // thaw lets a frozen member go on.
 func (c *cluster) thaw(t *testing.T, member string) {
 	t.Helper()
-	c.strike(t, member, server.Thaw, (*process).thaw)
-}
-
-func (c *cluster) strike(t *testing.T, member string, ofServer func(server) error, ofProcess func(*process, *testing.T)) {
-	t.Helper()
-	if s := c.servers[member]; s != nil {
-		check(t, ofServer(s))
-	} else {
-		ofProcess(c.running[member], t)
-	}
+	check(t, c.struck(member).Thaw())
 }
 
 // check ends the test on an error.
@@ -269,7 +267,7 @@ func (c *cluster) kafkaArgs(member string) []string {
 	}
 	args := []string{"--kafka-brokers", c.addr("broker")}
 	if c.lane == production {
-		args = slices.Concat([]string{"--kafka-brokers", c.brokers}, c.topics.args())
+		args = slices.Concat([]string{"--kafka-brokers", c.brokers}, c.topics.Flags())
 	}
 	if role != "ingest" {
 		args = append(args, "--kafka-instance-id", member)
@@ -288,10 +286,10 @@ func (c *cluster) addr(listener string) string {
 func (c *cluster) url(listener string) string {
 	for _, member := range c.members() {
 		p := c.running[member]
-		if p == nil || p.gone() {
+		if p == nil || p.Gone() {
 			continue
 		}
-		if url := p.url(listener); url != "" {
+		if url := p.URL(listener); url != "" {
 			return url
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/payrelay/payrelay/e2e/program"
 )
 
 func ofGroups(s setup) bool {
@@ -67,11 +69,11 @@ func (c *cluster) wantShared(t *testing.T) {
 // partitionsOf is how many partitions the process consumes, by its metrics.
 func partitionsOf(t *testing.T, p *process) int {
 	t.Helper()
-	answer, err := get(p.url("admin") + "/metrics")
-	if err != nil {
-		t.Fatal(err)
+	answer, ok := program.Probe(p.URL("admin") + "/metrics")
+	if !ok {
+		t.Fatalf("no metrics: %s", answer)
 	}
-	return strings.Count(string(answer.body), "payrelay_consumer_partition_lag_records{")
+	return strings.Count(answer, "payrelay_consumer_partition_lag_records{")
 }
 
 // TestLeadersLost: each of three Kafka nodes dies in its turn while webhooks come
@@ -100,7 +102,7 @@ func TestLeadersLost(t *testing.T) {
 func (c *cluster) awaitReplicas(t *testing.T) {
 	t.Helper()
 	eventually(t, 3*appliedWithin, "the topics are whole again", func() bool {
-		return runToEnd(t, nil, append([]string{"topics", "check", "--kafka-brokers", c.brokers}, c.topics.args()...)...).code == 0
+		return runToEnd(t, nil, append([]string{"topics", "check", "--kafka-brokers", c.brokers}, c.topics.Flags()...)...).Code == 0
 	})
 }
 

@@ -69,9 +69,8 @@ func testWrongToken(t *testing.T, c *cluster) {
 	}
 	stranger := launch(t, "ingest with another token", nil, "serve", "ingest", "--log-format", "json", "--mode", c.mode,
 		"--admin-addr", servers.FreeAddr(), "--ingest-addr", servers.FreeAddr(), "--api-url", c.url("internal"), "--internal-token-file", file)
-	stranger.awaitReady(t)
 	w := orderWebhook("not shown", "not-shown", "created", 0, `"1.00"`, "USD")
-	if answer := mustPost(t, stranger.url("ingest")+w.path, w.body); answer.status != http.StatusServiceUnavailable {
+	if answer := mustPost(t, stranger.URL("ingest")+w.path, w.body); answer.status != http.StatusServiceUnavailable {
 		t.Errorf("a webhook is answered %s", answer)
 	}
 	if events := c.history(t, "not-shown"); len(events) != 0 {

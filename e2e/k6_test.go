@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ var ingestRequests = regexp.MustCompile(`payrelay_http_requests_total\{code="200
 // webhooksAt is how many were answered, as the metrics have it.
 func webhooksAt(t *testing.T, c *cluster) string {
 	t.Helper()
-	metrics, err := get(c.running["ingest"].url("admin") + "/metrics")
+	metrics, err := get(c.running["ingest"].URL("admin") + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ const (
 // runningK6 is one that sends.
 type runningK6 struct {
 	command *exec.Cmd
-	out     output
+	out     bytes.Buffer
 	summary string
 }
 
@@ -138,10 +139,10 @@ func (r *runningK6) figures(t *testing.T) (f figures) {
 func runBench(t *testing.T, ingest string) figures {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "bench.json")
-	command := newCommand(t, nil, "bench", "--target", ingest, "--rate", benchRate, "--connections", senderConnections,
+	r := runToEnd(t, nil, "bench", "--target", ingest, "--rate", benchRate, "--connections", senderConnections,
 		"--duration", benchDuration, "--warm-up", "0s", "--rounds", "1", "--json", path)
-	if out, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("app bench: %v\n%s", err, out)
+	if r.Code != 0 {
+		t.Fatalf("app bench: %s%s", r.Stdout, r.Stderr)
 	}
 	run := readReport(t, path).Runs[0]
 	return figures{run.Accepted, run.Answer.P50, run.Answer.P95}

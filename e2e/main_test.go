@@ -4,10 +4,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/payrelay/payrelay/e2e/program"
 )
 
 // binary is the program under test.
@@ -28,7 +29,7 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the temporary directory harms nobody
 	binary = filepath.Join(dir, "app")
-	if err := build(binary); err != nil {
+	if err := program.Build(binary); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
@@ -45,19 +46,6 @@ func runMoreAtOnce() error {
 		return nil
 	}
 	return flag.Set("test.parallel", "6")
-}
-
-func build(path string) error {
-	args := []string{"build", "-o", path}
-	if raceDetector {
-		args = append(args, "-race")
-	}
-	command := exec.Command("go", append(args, ".")...)
-	command.Dir = ".."
-	if out, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the program under test: %w\n%s", err, out)
-	}
-	return nil
 }
 
 // eventually waits until ok, and fails the test when that takes longer than

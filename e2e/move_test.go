@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/payrelay/payrelay/e2e/program"
 	"github.com/payrelay/payrelay/e2e/servers"
 )
 
@@ -26,10 +27,10 @@ func TestMove(t *testing.T) {
 		eventually(t, appliedWithin, "the conflict is a dead letter", func() bool { return strings.Contains(c.letters(t), "conflict") })
 		database := c.startDatabase(t, false)
 		target := []string{"DATABASE_URL=" + database}
-		if r := runToEnd(t, target, "migrate", "up"); r.code != 0 {
-			t.Fatalf("migrate: %s", r.stderr)
+		if r := runToEnd(t, target, "migrate", "up"); r.Code != 0 {
+			t.Fatalf("migrate: %s", r.Stderr)
 		}
-		wantRefusal(t, runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir), fmt.Sprint("in use by process ", c.running[owner].command.Process.Pid))
+		wantRefusal(t, runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir), fmt.Sprint("in use by process ", c.running[owner].PID()))
 
 		c.terminate(t, owner)
 		letters := c.letters(t)
@@ -60,8 +61,8 @@ func TestMoveKilledAtItsCommit(t *testing.T) {
 		c.terminate(t, "all")
 		own := backing{servers: make(map[string]server)}
 		target := []string{"DATABASE_URL=" + own.startDatabase(t, true)}
-		if r := runToEnd(t, target, "migrate", "up"); r.code != 0 {
-			t.Fatalf("migrate: %s", r.stderr)
+		if r := runToEnd(t, target, "migrate", "up"); r.Code != 0 {
+			t.Fatalf("migrate: %s", r.Stderr)
 		}
 		database := own.servers["database"].(*servers.Postgres)
 		execute := func(statement string) error { return servers.Execute(t.Context(), database.URL(), statement) }
@@ -70,18 +71,16 @@ func TestMoveKilledAtItsCommit(t *testing.T) {
 			check(t, execute("SELECT pg_reload_conf()"))
 		}
 		awaitStandby("nobody")
-		command := newCommand(t, target, "migrate", "copy", "--data-dir", c.dir)
-		check(t, command.Start())
+		copying := spawn(t, "migrate copy", target, "migrate", "copy", "--data-dir", c.dir)
 		eventually(t, appliedWithin, "the commit waits for the standby", func() bool {
 			return execute("SELECT 1 / count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == nil
 		})
-		check(t, command.Process.Kill())
-		_ = command.Wait() // it was killed
+		copying.kill(t)
 		wantRefusal(t, runToEnd(t, nil, anyPorts(c.dir, "--mode", "direct")...), "nobody knows", "app migrate copy", "delete")
 		wantRefusal(t, runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir), "it is not known", "lock timeout")
 		awaitStandby("")
 		eventually(t, appliedWithin, "the same command finds out", func() bool {
-			return runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir).code == 0
+			return runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir).Code == 0
 		})
 		wantRefusal(t, runToEnd(t, nil, anyPorts(c.dir, "--mode", "direct")...), "was copied to")
 	})
@@ -91,18 +90,18 @@ func TestMoveKilledAtItsCommit(t *testing.T) {
 func (c *cluster) letters(t *testing.T) string {
 	t.Helper()
 	r := runToEnd(t, nil, append([]string{"deadletters", "list", "--settled"}, c.dataArgs()...)...)
-	if r.code != 0 {
-		t.Fatalf("list dead letters: %s", r.stderr)
+	if r.Code != 0 {
+		t.Fatalf("list dead letters: %s", r.Stderr)
 	}
-	return r.stdout
+	return r.Stdout
 }
 
 // wantCopied wants a table with the same numbers on both sides, and some.
-func wantCopied(t *testing.T, r result) {
+func wantCopied(t *testing.T, r program.Result) {
 	t.Helper()
-	lines := regexp.MustCompile(`(?m)^(\w+) +(\d+) +(\d+) +([0-9a-f]{16}) +([0-9a-f]{16})$`).FindAllStringSubmatch(r.stdout, -1)
-	if r.code != 0 || len(lines) != 4 {
-		t.Fatalf("copy: %s%s", r.stdout, r.stderr)
+	lines := regexp.MustCompile(`(?m)^(\w+) +(\d+) +(\d+) +([0-9a-f]{16}) +([0-9a-f]{16})$`).FindAllStringSubmatch(r.Stdout, -1)
+	if r.Code != 0 || len(lines) != 4 {
+		t.Fatalf("copy: %s%s", r.Stdout, r.Stderr)
 	}
 	for _, l := range lines {
 		if l[2] != l[3] || l[4] != l[5] || l[1] != "disputes" && l[2] == "0" {

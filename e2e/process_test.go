@@ -1,16 +1,14 @@
 package e2e
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
+	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/payrelay/payrelay/e2e/program"
 )
 
 const (
@@ -20,245 +18,104 @@ const (
 	stopWithin = 15 * time.Second
 )
 
-// process is one run of the program.
+// process is one run of the program, with the files that it writes to.
 type process struct {
-	t              *testing.T
-	name           string
-	command        *exec.Cmd
-	stdout, stderr output
-	// started is when it was; became ready is told by the channel.
-	started time.Time
-	ready   chan struct{}
-	// exited is closed when the process is gone and its output is read.
-	exited chan struct{}
-
-	mu   sync.Mutex
-	urls map[string]string
+	*program.Process
+	name                string
+	args                []string
+	outputFile, logFile string
 }
 
-// launch starts the program without waiting for anything. When the test ends,
-// the process is stopped, if it still runs, and its log is looked at.
+// launch starts the program and waits until it says that it is ready. When the
+// test ends, the process is stopped, if it still runs, and its log is looked at.
 func launch(t *testing.T, name string, env []string, args ...string) *process {
 	t.Helper()
 	p := spawn(t, name, env, args...)
-	t.Cleanup(p.cleanUp)
+	t.Cleanup(func() { p.cleanUp(t) })
+	check(t, p.AwaitReady(startWithin))
 	return p
 }
 
-// spawn is launch for a process that is to fail.
+// spawn is launch for a process that is to fail, or is none that serves: nothing is
+// waited for, and when the test ends it is only killed.
 func spawn(t *testing.T, name string, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, name: name, ready: make(chan struct{}), exited: make(chan struct{}), urls: make(map[string]string)}
-	p.command = newCommand(t, env, args...)
-	p.command.Stdout, p.command.Stderr = &p.stdout, &p.stderr
-	p.stderr.line = p.readLog
-	p.started = time.Now()
-	if err := p.command.Start(); err != nil {
-		t.Fatalf("start %s: %v", name, err)
-	}
-	go func() {
-		_ = p.command.Wait() // the exit code says it
-		close(p.exited)
-	}()
+	dir := t.TempDir()
+	p := &process{name: name, args: args, outputFile: filepath.Join(dir, "stdout"), logFile: filepath.Join(dir, "stderr")}
+	var err error
+	p.Process, err = program.Start(invocation(t, name, env, args...), p.outputFile, p.logFile)
+	check(t, err)
+	t.Cleanup(func() { check(t, p.Kill()) })
 	return p
 }
 
-// newCommand runs the program in an empty directory and with no more environment
-// than it is given, so that the developer's own settings decide nothing. GORACE
-// keeps the race detector from adding a second to every stop.
-func newCommand(t *testing.T, env []string, args ...string) *exec.Cmd {
-	command := exec.Command(binary, args...)
-	command.Dir = t.TempDir()
-	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + command.Dir, "GORACE=atexit_sleep_ms=0"}, env...)
-	return command
+// invocation runs the program in an empty directory.
+func invocation(t *testing.T, name string, env []string, args ...string) program.Options {
+	return program.Options{Name: name, Binary: binary, Args: args, Env: env, Dir: t.TempDir()}
 }
 
-// readLog learns from the log what listens where, and when all of it does.
-func (p *process) readLog(line string) {
-	var entry struct{ Msg, Name, URL string }
-	if json.Unmarshal([]byte(line), &entry) != nil {
-		return
-	}
-	switch entry.Msg {
-	case "listening":
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.urls[entry.Name] = entry.URL
-	case "ready":
-		close(p.ready)
-	}
-}
-
-// awaitReady waits until the process says that it is ready.
-func (p *process) awaitReady(t *testing.T) {
+// runToEnd runs a command that has to end by itself.
+func runToEnd(t *testing.T, env []string, args ...string) program.Result {
 	t.Helper()
-	select {
-	case <-p.ready:
-	case <-p.exited:
-		t.Fatalf("%s ended while it started, with exit code %d", p.name, p.command.ProcessState.ExitCode())
-	case <-time.After(startWithin):
-		t.Fatalf("%s was not ready within %s", p.name, startWithin)
-	}
-}
-
-// gone says that the process has ended.
-func (p *process) gone() bool {
-	select {
-	case <-p.exited:
-		return true
-	default:
-		return false
-	}
-}
-
-// url is where the listener of that name is, by the process's own words.
-func (p *process) url(name string) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.urls[name]
-}
-
-func (p *process) signal(t *testing.T, s syscall.Signal) {
-	t.Helper()
-	if err := p.command.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		t.Fatalf("send %v to %s: %v", s, p.name, err)
-	}
-}
-
-// freeze stops the process where it is and waits until all of its threads stand
-// still, which on a busy machine takes longer than to send the signal.
-func (p *process) freeze(t *testing.T) {
-	t.Helper()
-	p.signal(t, syscall.SIGSTOP)
-	for {
-		var status syscall.WaitStatus
-		_, err := syscall.Wait4(p.command.Process.Pid, &status, syscall.WUNTRACED, nil)
-		if errors.Is(err, syscall.EINTR) {
-			continue
-		}
-		if err != nil || !status.Stopped() {
-			t.Fatalf("%s does not stand still: %v, %v", p.name, status, err)
-		}
-		return
-	}
-}
-
-// thaw lets a frozen process go on.
-func (p *process) thaw(t *testing.T) {
-	t.Helper()
-	p.signal(t, syscall.SIGCONT)
+	r, err := program.Run(invocation(t, strings.Join(args, " "), env, args...), startWithin)
+	check(t, err)
+	return r
 }
 
 // kill is kill -9.
 func (p *process) kill(t *testing.T) {
 	t.Helper()
-	p.signal(t, syscall.SIGKILL)
-	<-p.exited
+	check(t, p.Kill())
 }
 
-// terminate asks for a clean stop and wants one: in time and with exit code 0.
+// terminate asks for a clean stop and wants one.
 func (p *process) terminate(t *testing.T) {
 	t.Helper()
 	begin := time.Now()
-	p.signal(t, syscall.SIGTERM)
-	select {
-	case <-p.exited:
-	case <-time.After(stopWithin):
-		p.kill(t)
-		t.Errorf("%s did not stop within %s", p.name, stopWithin)
-		return
-	}
-	if code := p.command.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("%s stopped with exit code %d", p.name, code)
+	if err := p.Terminate(stopWithin); err != nil {
+		t.Error(err)
 	}
 	t.Logf("%s stopped in %s", p.name, time.Since(begin).Round(time.Millisecond))
 }
 
-func (p *process) cleanUp() {
-	if !p.gone() {
-		p.terminate(p.t)
+func (p *process) cleanUp(t *testing.T) {
+	if !p.Gone() {
+		p.terminate(t)
 	}
-	p.checkLog()
-	if p.t.Failed() {
-		p.t.Logf("%s: %v\n--- stdout\n%s--- stderr\n%s", p.name, p.command.Args, p.stdout.tail(), p.stderr.tail())
+	p.checkLog(t)
+	if t.Failed() {
+		t.Logf("%s: %q\n--- stdout\n%s--- stderr\n%s", p.name, p.args, tail(p.output(t)), tail(p.log(t)))
 	}
 }
 
-// checkLog wants the log to be one: no report of the race detector, no panic, no
-// library that prints on its own, no error of ours, and nothing of what belongs
-// to the cardholder.
-func (p *process) checkLog() {
-	for line := range strings.Lines(p.stderr.String()) {
+func (p *process) checkLog(t *testing.T) {
+	for line := range strings.Lines(p.log(t)) {
 		if !strings.HasSuffix(line, "\n") {
 			return // kill -9 cut it off
 		}
-		var entry struct{ Level string }
-		if err := json.Unmarshal([]byte(line), &entry); err != nil {
-			p.t.Errorf("%s wrote what is no log line: %s", p.name, line)
+		if err := program.CheckLog(line, cardNumber); err != nil {
+			t.Errorf("%s logged %v", p.name, err)
 			return
 		}
-		if entry.Level == "ERROR" || strings.Contains(line, cardNumber) {
-			p.t.Errorf("%s logged: %s", p.name, line)
-		}
 	}
 }
 
-// result is what a command that ends by itself said.
-type result struct {
-	code           int
-	stdout, stderr string
-}
+// output is what the process has written to standard output so far.
+func (p *process) output(t *testing.T) string { return content(t, p.outputFile) }
 
-// runToEnd runs a command that has to end by itself.
-func runToEnd(t *testing.T, env []string, args ...string) result {
+// log is all that the process, which is gone, has written to standard error.
+func (p *process) log(t *testing.T) string { return content(t, p.logFile) }
+
+func content(t *testing.T, file string) string {
 	t.Helper()
-	command := newCommand(t, env, args...)
-	var stdout, stderr output
-	command.Stdout, command.Stderr = &stdout, &stderr
-	timer := time.AfterFunc(startWithin, func() { _ = command.Process.Kill() }) // its exit code then says so
-	defer timer.Stop()
-	if err := command.Run(); err != nil && command.ProcessState == nil {
-		t.Fatalf("run %v: %v", args, err)
-	}
-	return result{command.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+	text, err := os.ReadFile(file)
+	check(t, err)
+	return string(text)
 }
 
-// output keeps what a process writes, and hands on each line of it.
-type output struct {
-	line func(string)
-
-	mu   sync.Mutex
-	text strings.Builder
-	rest string
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.text.Write(p)
-	o.rest += string(p)
-	for {
-		line, rest, complete := strings.Cut(o.rest, "\n")
-		if !complete {
-			return len(p), nil
-		}
-		o.rest = rest
-		if o.line != nil {
-			o.line(line)
-		}
-	}
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-// tail is the end of it, as much as a failing test should show.
-func (o *output) tail() string {
+// tail is the end of a text, as much as a failing test should show.
+func tail(text string) string {
 	const most = 6 << 10
-	text := o.String()
 	if len(text) <= most {
 		return text
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/payrelay/payrelay/e2e/program"
 )
 
 // anyPorts makes every listener of serve all take a free port.
@@ -20,13 +22,13 @@ func anyPorts(dir string, more ...string) []string {
 
 // wantRefusal wants a start to fail with one sentence that says all of this. The
 // log may have told before how far the start had come.
-func wantRefusal(t *testing.T, r result, says ...string) {
+func wantRefusal(t *testing.T, r program.Result, says ...string) {
 	t.Helper()
-	if r.code != 1 || r.stdout != "" {
-		t.Errorf("exit code %d, stdout %q", r.code, r.stdout)
+	if r.Code != 1 || r.Stdout != "" {
+		t.Errorf("exit code %d, stdout %q", r.Code, r.Stdout)
 	}
 	var sentence string
-	for line := range strings.Lines(r.stderr) {
+	for line := range strings.Lines(r.Stderr) {
 		if !strings.HasPrefix(line, `{"time":`) {
 			sentence += line
 		}
@@ -45,10 +47,10 @@ func wantRefusal(t *testing.T, r result, says ...string) {
 // soon, needs little, and prints commands that work.
 func TestFirstStart(t *testing.T) {
 	t.Parallel()
+	begin := time.Now()
 	p := launch(t, "serve all", nil, anyPorts(filepath.Join(t.TempDir(), "new"))...)
-	p.awaitReady(t)
-	took := time.Since(p.started)
-	t.Logf("ready after %s (race detector: %t)", took.Round(time.Millisecond), raceDetector)
+	took := time.Since(begin)
+	t.Logf("ready after %s (race detector: %t)", took.Round(time.Millisecond), program.RaceDetector)
 	if took > 5*time.Second {
 		t.Errorf("ready after %s", took)
 	}
@@ -58,7 +60,7 @@ func TestFirstStart(t *testing.T) {
 
 func checkIdleMemory(t *testing.T, p *process) {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
 	if err != nil {
 		t.Logf("memory is not measured on this system: %v", err)
 		return
@@ -68,8 +70,8 @@ func checkIdleMemory(t *testing.T, p *process) {
 		t.Fatalf("no resident memory in %s", status)
 	}
 	kib, _ := strconv.Atoi(string(resident[1])) // these are digits
-	t.Logf("%d KiB of resident memory when idle (race detector: %t)", kib, raceDetector)
-	if kib > 64<<10 && !raceDetector {
+	t.Logf("%d KiB of resident memory when idle (race detector: %t)", kib, program.RaceDetector)
+	if kib > 64<<10 && !program.RaceDetector {
 		t.Errorf("it needs more than 64 MiB")
 	}
 }
@@ -79,11 +81,11 @@ func checkSuggestion(t *testing.T, p *process) {
 	t.Helper()
 	var said string
 	eventually(t, startWithin, "the suggestion is printed", func() bool {
-		said = p.stdout.String()
+		said = p.output(t)
 		return strings.Contains(said, "/orders/order-1")
 	})
 	for _, name := range []string{"admin", "internal", "api", "ingest"} {
-		url := p.url(name)
+		url := p.URL(name)
 		if _, port, err := net.SplitHostPort(strings.TrimPrefix(url, "http://")); err != nil || port == "0" || !strings.Contains(said, url) {
 			t.Errorf("the address of %s is %q and was not printed", name, url)
 		}
@@ -109,18 +111,16 @@ func TestOneProcessPerDirectory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first := launch(t, "serve all", nil, anyPorts(dir)...)
-	first.awaitReady(t)
-	pid := fmt.Sprintf("process %d", first.command.Process.Pid)
+	pid := fmt.Sprintf("process %d", first.PID())
 	wantRefusal(t, runToEnd(t, nil, anyPorts(dir)...), dir, pid)
-	samePort := strings.TrimPrefix(first.url("admin"), "http://") // which is not what is wrong
+	samePort := strings.TrimPrefix(first.URL("admin"), "http://") // which is not what is wrong
 	wantRefusal(t, runToEnd(t, nil, anyPorts(dir, "--admin-addr", samePort)...), dir, pid)
 	wantRefusal(t, runToEnd(t, nil, anyPorts(t.TempDir(), "--database-url", "sqlite://"+dir+"/payrelay.db")...), dir, pid)
 	wantRefusal(t, runToEnd(t, nil, "serve", "api", "--mode", "http", "--data-dir", dir, "--admin-addr", "127.0.0.1:0",
 		"--api-addr", "127.0.0.1:0", "--internal-addr", "127.0.0.1:0"), dir, pid)
 	wantRefusal(t, runToEnd(t, nil, "serve", "broker", "--data-dir", dir, "--admin-addr", "127.0.0.1:0", "--broker-addr", "127.0.0.1:0"), dir, pid)
 	first.kill(t)
-	second := launch(t, "serve all after a kill", nil, anyPorts(dir)...)
-	second.awaitReady(t)
+	launch(t, "serve all after a kill", nil, anyPorts(dir)...)
 }
 
 func TestPortTaken(t *testing.T) {
@@ -187,11 +187,11 @@ func TestBadConfiguration(t *testing.T) {
 			}
 			r := runToEnd(t, env, c.args...)
 			wantRefusal(t, r, c.says)
-			if strings.Contains(r.stderr, `{"time":`) {
-				t.Errorf("something was started before it was refused: %s", r.stderr)
+			if strings.Contains(r.Stderr, `{"time":`) {
+				t.Errorf("something was started before it was refused: %s", r.Stderr)
 			}
-			if strings.Contains(r.stderr, "hunter2") {
-				t.Errorf("%q repeats a secret", r.stderr)
+			if strings.Contains(r.Stderr, "hunter2") {
+				t.Errorf("%q repeats a secret", r.Stderr)
 			}
 		})
 	}

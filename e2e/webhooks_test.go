@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/payrelay/payrelay/e2e/program"
 )
 
 // TestWebhooks is the main job: what a provider sends can be read back, in every
@@ -218,19 +220,19 @@ func testCurrencyMismatch(t *testing.T, c *cluster) {
 // dead letters in what an operator is shown beside the running processes.
 func (c *cluster) wantDeadLetters(t *testing.T, want map[string]string) {
 	t.Helper()
-	var listed result
+	var listed program.Result
 	defer func() {
 		if t.Failed() {
-			t.Logf("the dead letters are\n%s%s", listed.stdout, listed.stderr)
+			t.Logf("the dead letters are\n%s%s", listed.Stdout, listed.Stderr)
 		}
 	}()
 	eventually(t, appliedWithin, fmt.Sprintf("%d dead letters are listed", len(want)), func() bool {
 		listed = runToEnd(t, nil, append([]string{"deadletters", "list"}, c.dataArgs()...)...)
-		return listed.code != 0 || strings.Count(listed.stdout, "\n") > len(want) // there is a headline
+		return listed.Code != 0 || strings.Count(listed.Stdout, "\n") > len(want) // there is a headline
 	})
 	for event, reason := range want {
 		found := false
-		for line := range strings.Lines(listed.stdout) {
+		for line := range strings.Lines(listed.Stdout) {
 			found = found || strings.Contains(line, fmt.Sprintf("%q", event)) && strings.Contains(line, " "+reason+" ")
 		}
 		if !found {

@@ -74,12 +74,9 @@ func runCell(t *testing.T, o Options) *Report {
 	return r
 }
 
-// build builds the program under test, with the race detector if this test has it.
+// build builds the program under test.
 func build(t *testing.T, flags ...string) string {
 	t.Helper()
-	if raceDetector {
-		flags = append(flags, "-race")
-	}
 	path := filepath.Join(t.TempDir(), "app")
 	if err := program.Build(path, flags...); err != nil {
 		t.Fatal(err)

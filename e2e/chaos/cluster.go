@@ -21,7 +21,7 @@ type cluster struct {
 	Servers
 	binary, dir string
 	databaseURL string
-	topics      []string
+	topics      program.Topics
 	brokerAddrs []string
 
 	// members are in the sequence in which they start.
@@ -90,8 +90,7 @@ func (c *cluster) deploy() error {
 
 func (c *cluster) add(name, role string, args ...string) *member {
 	m := &member{name: name, role: role, admin: servers.FreeAddr()}
-	m.args = append([]string{"serve", role, "--log-format", "json", "--admin-addr", m.admin}, args...)
-	m.args = append(m.args, c.topicFlags()...)
+	m.args = slices.Concat([]string{"serve", role, "--log-format", "json", "--admin-addr", m.admin}, args, c.topics.Flags())
 	c.members = append(c.members, m)
 	return m
 }

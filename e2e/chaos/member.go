@@ -1,12 +1,8 @@
 package chaos
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/payrelay/payrelay/e2e/program"
@@ -20,31 +16,17 @@ func (c *cluster) start(m *member) error {
 			return err
 		}
 	}
-	p, err := program.Start(program.Options{
-		Name: m.name, Binary: c.binary, Args: m.args, Dir: c.dir,
-		Log:  filepath.Join(c.dir, m.name+".log"),
-		Line: func(line string) { c.readLog(m.name, line) },
-	})
+	o := program.Options{Name: m.name, Binary: c.binary, Args: m.args, Dir: c.dir, Line: func(line string) {
+		if err := program.CheckLog(line, cardNumber); err != nil {
+			c.complain("%s logged %v", m.name, err)
+		}
+	}}
+	p, err := program.Start(o, filepath.Join(c.dir, m.name+".out"), filepath.Join(c.dir, m.name+".log"))
 	if err != nil {
 		return err
 	}
 	m.process = p
 	return nil
-}
-
-// readLog wants the log to be one: no report of the race detector, no panic, no
-// library that prints on its own, no error of ours, and nothing of what belongs to
-// the cardholder.
-func (c *cluster) readLog(name, line string) {
-	var entry struct{ Level string }
-	switch {
-	case json.Unmarshal([]byte(line), &entry) != nil:
-		c.complain("%s wrote what is no log line: %s", name, line)
-	case entry.Level == "ERROR":
-		c.complain("%s logged an error: %s", name, line)
-	case strings.Contains(line, cardNumber):
-		c.complain("%s logged a card number: %s", name, line)
-	}
 }
 
 // awaitMembers waits until every member says in its log and by its probe that it
@@ -79,19 +61,7 @@ func (c *cluster) unready() string {
 	return ""
 }
 
-// probes are answered at once or not at all.
-var probes = &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-
 // probe asks the member's admin listener.
 func (m *member) probe(path string) (answer string, ok bool) {
-	resp, err := probes.Get("http://" + m.admin + path)
-	if err != nil {
-		return err.Error(), false
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err.Error(), false
-	}
-	return strings.TrimSpace(string(body)), resp.StatusCode == http.StatusOK
+	return program.Probe("http://" + m.admin + path)
 }

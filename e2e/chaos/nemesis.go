@@ -131,10 +131,8 @@ func (n *nemesis) episode(a act) {
 // raiseDead starts those that ended by themselves, as whoever runs them would.
 func (n *nemesis) raiseDead() {
 	for _, m := range n.members {
-		select {
-		case <-m.process.Exited():
+		if m.process.Gone() {
 			n.raise(m.name)
-		default:
 		}
 	}
 }

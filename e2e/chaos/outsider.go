@@ -1,16 +1,9 @@
 package chaos
 
 import (
-	"crypto/rand"
-	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"syscall"
 
+	"github.com/payrelay/payrelay/e2e/program"
 	"github.com/payrelay/payrelay/e2e/servers"
 )
 
@@ -31,14 +24,15 @@ type server interface {
 	Start() error
 	Stop() error
 	Kill() error
-	PID() int
+	Freeze() error
+	Thaw() error
 }
 
 func (o outsider) kill() error      { return o.Kill() }
 func (o outsider) terminate() error { return o.Stop() }
 func (o outsider) start() error     { return o.Start() }
-func (o outsider) freeze() error    { return signalTree(o.PID(), syscall.SIGSTOP) }
-func (o outsider) thaw() error      { return signalTree(o.PID(), syscall.SIGCONT) }
+func (o outsider) freeze() error    { return o.Freeze() }
+func (o outsider) thaw() error      { return o.Thaw() }
 
 // outsiders are those that the cell stands on.
 func (c *cluster) outsiders() []outsider {
@@ -56,63 +50,25 @@ func (c *cluster) outsiders() []outsider {
 
 func nodeName(n *servers.Node) string { return fmt.Sprint("kafka-", n.ID()) }
 
-// signalTree signals a process and its children, of which PostgreSQL has one for
-// each connection. That one of them is gone by then is no error.
-func signalTree(pid int, signal syscall.Signal) error {
-	children, err := childrenOf(pid)
-	if err != nil {
-		return err
-	}
-	for _, p := range append([]int{pid}, children...) {
-		if err := syscall.Kill(p, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("send %v to process %d: %w", signal, p, err)
-		}
-	}
-	return nil
-}
-
-func childrenOf(pid int) (children []int, err error) {
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
-	}
-	for _, path := range stats {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue // it is gone
-		}
-		// The name, in brackets, may contain anything; state and parent follow it.
-		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-		if len(fields) > 1 && fields[1] == strconv.Itoa(pid) {
-			child, _ := strconv.Atoi(filepath.Base(filepath.Dir(path))) // the pattern has numbers only
-			children = append(children, child)
-		}
-	}
-	return children, nil
-}
-
 // partitions of a topic are more than there are processes to share them.
 const partitions = 6
 
 // nameTopics gives the cell topics on its brokers: the embedded broker makes them
 // itself, and Kafka is told to, by names that no other cell has.
 func (c *cluster) nameTopics() error {
-	c.topics = []string{"webhooks.orders", "webhooks.disputes"}
+	c.topics = program.Topics{Orders: "webhooks.orders", Disputes: "webhooks.disputes", Group: "payrelay"}
 	if c.Broker != Apache {
 		return nil
 	}
-	id := strings.ToLower(rand.Text())
-	c.topics = []string{"orders." + id, "disputes." + id}
-	copies := len(c.Kafka.Nodes())
-	create := exec.Command(c.binary, append([]string{"topics", "create", "--kafka-brokers", c.Kafka.Brokers(),
-		"--partitions", fmt.Sprint(partitions), "--replication-factor", fmt.Sprint(copies), "--min-insync-replicas", fmt.Sprint(max(copies-1, 1))},
-		c.topicFlags()...)...)
-	if out, err := create.CombinedOutput(); err != nil {
-		return fmt.Errorf("create the topics: %w: %s", err, out)
+	c.topics = program.NewTopics()
+	create := program.Options{Name: "topics create", Binary: c.binary, Dir: c.dir,
+		Args: c.topics.CreateArgs(c.Kafka.Brokers(), partitions, len(c.Kafka.Nodes()))}
+	r, err := program.Run(create, startWithin)
+	if err == nil && r.Code != 0 {
+		err = fmt.Errorf("exit code %d: %s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	if err != nil {
+		return fmt.Errorf("create the topics: %w", err)
 	}
 	return nil
-}
-
-func (c *cluster) topicFlags() []string {
-	return []string{"--kafka-orders-topic", c.topics[0], "--kafka-disputes-topic", c.topics[1], "--kafka-group", c.topics[0]}
 }

@@ -45,7 +45,7 @@ func startStranger(ctx context.Context, c *cluster, ledger *Ledger) (*stranger, 
 	}
 	s := &stranger{client: client, ledger: ledger}
 	ctx, s.stop = context.WithCancel(ctx)
-	s.done.Go(func() { s.write(ctx, c.topics) })
+	s.done.Go(func() { s.write(ctx, []string{c.topics.Orders, c.topics.Disputes}) })
 	return s, nil
 }
 

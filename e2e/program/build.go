@@ -9,11 +9,15 @@ import (
 	"strings"
 )
 
-// Build compiles the program of this module to path; flags are those of go build.
+// Build compiles the program of this module to path, with the race detector if
+// whoever calls has it; flags are further ones of go build.
 func Build(path string, flags ...string) error {
 	root, err := Root()
 	if err != nil {
 		return err
+	}
+	if RaceDetector {
+		flags = append(flags, "-race")
 	}
 	command := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), ".")...)
 	command.Dir = root

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,44 +12,36 @@ import (
 	"time"
 )
 
-// Options say how the program is run.
-type Options struct {
-	// Name is for people, Binary the program, Args its arguments.
-	Name, Binary string
-	Args         []string
-	// Dir is the working directory, Log the file that standard output and error
-	// are appended to.
-	Dir, Log string
-	// Line, if set, gets every complete line that the program logs.
-	Line func(line string)
-}
-
-// Process is one run of the program.
+// Process is one run of the program that goes on beside whoever started it.
 type Process struct {
 	name    string
 	command *exec.Cmd
-	ready   chan struct{}
-	exited  chan struct{}
 	line    func(string)
+
+	ready     chan struct{}
+	readyOnce sync.Once
+	exited    chan struct{}
 
 	mu   sync.Mutex
 	urls map[string]string
 }
 
-// Start runs the program without waiting for anything. It has no more environment
-// than it needs, so that nobody's own settings decide anything; GORACE keeps the
-// race detector from adding a second to every stop.
-func Start(o Options) (*Process, error) {
-	log, err := os.OpenFile(o.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+// Start runs the program without waiting for anything. What it writes to standard
+// output and error is appended to two files.
+func Start(o Options, outputFile, logFile string) (*Process, error) {
+	output, err := openToAppend(outputFile)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", o.Name, err)
+	}
+	defer output.Close() // the process has its own
+	log, err := openToAppend(logFile)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", o.Name, err)
 	}
 	p := &Process{name: o.Name, line: o.Line, ready: make(chan struct{}), exited: make(chan struct{}), urls: make(map[string]string)}
-	p.command = exec.Command(o.Binary, o.Args...)
-	p.command.Dir = o.Dir
-	p.command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + o.Dir, "GORACE=atexit_sleep_ms=0"}
+	p.command = o.command(context.Background())
 	out := newLines(log, p.read)
-	p.command.Stdout, p.command.Stderr = log, out
+	p.command.Stdout, p.command.Stderr = output, out
 	if err := p.command.Start(); err != nil {
 		out.close()
 		return nil, errors.Join(fmt.Errorf("start %s: %w", o.Name, err), log.Close())
@@ -60,6 +53,10 @@ func Start(o Options) (*Process, error) {
 		close(p.exited)
 	}()
 	return p, nil
+}
+
+func openToAppend(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 }
 
 // read learns from the log what listens where, and when all of it does.
@@ -77,7 +74,7 @@ func (p *Process) read(line string) {
 		defer p.mu.Unlock()
 		p.urls[entry.Name] = entry.URL
 	case "ready":
-		close(p.ready)
+		p.readyOnce.Do(func() { close(p.ready) })
 	}
 }
 
@@ -87,7 +84,7 @@ func (p *Process) AwaitReady(within time.Duration) error {
 	case <-p.ready:
 		return nil
 	case <-p.exited:
-		return fmt.Errorf("%s ended while it started, with exit code %d", p.name, p.command.ProcessState.ExitCode())
+		return fmt.Errorf("%s ended while it started, with exit code %d", p.name, p.ExitCode())
 	case <-time.After(within):
 		return fmt.Errorf("%s was not ready within %s", p.name, within)
 	}
@@ -105,6 +102,19 @@ func (p *Process) PID() int { return p.command.Process.Pid }
 
 // Exited is closed when the process is gone and its output is read.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
+
+// Gone says that the process has ended.
+func (p *Process) Gone() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// ExitCode is that of a process that is gone, -1 if a signal ended it.
+func (p *Process) ExitCode() int { return p.command.ProcessState.ExitCode() }
 
 func (p *Process) signal(s syscall.Signal) error {
 	if err := p.command.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -132,7 +142,7 @@ func (p *Process) Terminate(within time.Duration) error {
 	case <-time.After(within):
 		return errors.Join(fmt.Errorf("%s did not stop within %s", p.name, within), p.Kill())
 	}
-	if code := p.command.ProcessState.ExitCode(); code != 0 {
+	if code := p.ExitCode(); code != 0 {
 		return fmt.Errorf("%s stopped with exit code %d", p.name, code)
 	}
 	return nil

@@ -12,15 +12,20 @@ import (
 const script = `trap 'exit 0' TERM
 echo '{"msg":"listening","name":"admin","url":"http://here"}' >&2
 printf '{"msg":' >&2
-echo '"ready"}' >&2
+echo '"ready"}
+{"msg":"ready"}' >&2
 while :; do sleep 0.02; done`
 
 const patience = 10 * time.Second
 
+func shell(t *testing.T, script string) Options {
+	return Options{Name: "script", Binary: "/bin/sh", Args: []string{"-c", script}, Dir: t.TempDir()}
+}
+
 func run(t *testing.T, script string) (p *Process, log string) {
 	t.Helper()
 	log = filepath.Join(t.TempDir(), "log")
-	p, err := Start(Options{Name: "script", Binary: "/bin/sh", Args: []string{"-c", script}, Dir: t.TempDir(), Log: log})
+	p, err := Start(shell(t, script), filepath.Join(t.TempDir(), "output"), log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +44,7 @@ func TestReady(t *testing.T) {
 	if err := p.Terminate(patience); err != nil {
 		t.Error(err)
 	}
-	if text, err := os.ReadFile(log); err != nil || strings.Count(string(text), "\n") != 2 {
+	if text, err := os.ReadFile(log); err != nil || strings.Count(string(text), "\n") != 3 {
 		t.Errorf("the log is %q, %v", text, err)
 	}
 }

@@ -101,7 +101,7 @@ func (s *server) Kill() error {
 	if s.running == nil {
 		return nil
 	}
-	err := s.signal(s.PID(), syscall.SIGKILL)
+	err := s.signal(s.pid(), syscall.SIGKILL)
 	<-s.exited
 	return err
 }
@@ -114,10 +114,10 @@ func (s *server) Thaw() error { return s.signalAll(syscall.SIGCONT) }
 
 // signalAll begins with the parent: a stopped one makes no more children.
 func (s *server) signalAll(signal syscall.Signal) error {
-	if err := s.signal(s.PID(), signal); err != nil {
+	if err := s.signal(s.pid(), signal); err != nil {
 		return err
 	}
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", s.PID()))
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", s.pid()))
 	if err != nil {
 		return fmt.Errorf("find the processes of %s: %w", s.name, err)
 	}
@@ -147,15 +147,14 @@ func (s *server) signal(pid int, signal syscall.Signal) error {
 	return nil
 }
 
-// PID is the process's, for those who measure it.
-func (s *server) PID() int { return s.running.Process.Pid }
+func (s *server) pid() int { return s.running.Process.Pid }
 
 // stop asks for a clean end, and insists after a while.
 func (s *server) stop(signal syscall.Signal) error {
 	if s.running == nil {
 		return nil
 	}
-	if err := s.signal(s.PID(), signal); err != nil {
+	if err := s.signal(s.pid(), signal); err != nil {
 		return err
 	}
 	select {
