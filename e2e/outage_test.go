@@ -148,8 +148,24 @@ func outOfDatabase(t *testing.T, s setup, order string, strike, mend func(*clust
 	}
 	mend(c, t, "database")
 	c.acceptSoon(t, outageWebhook(order, 1)) // which may be a duplicate
+	c.awaitReadable(t)
 	c.awaitHistory(t, "/orders/events", order, order+"-0 created applied", order+"-1 updated applied")
 	c.wantDeadLetters(t, nil)
+}
+
+// awaitReadable waits until the database can be read by the public API. What asks
+// at once may meet one that still recovers, or a connection that ended with it,
+// and is told to ask again.
+func (c *cluster) awaitReadable(t *testing.T) {
+	t.Helper()
+	eventually(t, appliedWithin, "orders can be read", func() bool {
+		answer, err := get(c.url("api") + "/orders")
+		check(t, err)
+		if answer.status != http.StatusOK && answer.status != http.StatusServiceUnavailable {
+			t.Fatalf("read orders: %s", answer)
+		}
+		return answer.status == http.StatusOK
+	})
 }
 
 // outageWebhook is one of a sequence about an order.
