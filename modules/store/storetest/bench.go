@@ -26,7 +26,7 @@ func BenchmarkLedger(b *testing.B, create func(testing.TB) payments.Store) {
 // BenchmarkGrown compares the cost of an update in a database of a million events
 // with that in one of ten million; both take turns. create makes a database with so
 // many events of the past, three to an order. Run it with -benchtime=60x or so,
-// after which both are hardly larger; they take about 12 GB, and minutes to fill.
+// after which both are hardly larger; they take gigabytes, and minutes to fill.
 func BenchmarkGrown(b *testing.B, create func(b *testing.B, events int) payments.Store) {
 	small := &grown{ledger: payments.NewLedger(create(b, 1_000_000))}
 	large := &grown{ledger: payments.NewLedger(create(b, 10_000_000))}

@@ -23,8 +23,8 @@ type Traffic struct {
 	Rising bool
 }
 
-// Interleaved is how many of its orders are under way at once.
-const Interleaved = 1000
+// interleaved is how many of its orders are under way at once.
+const interleaved = 1000
 
 // TrafficStart is when the first event happened; one follows each microsecond.
 var TrafficStart = time.Date(2026, 1, 4, 10, 0, 0, 0, time.UTC)
@@ -34,8 +34,8 @@ var trafficWalk = []payrelayv1.OrderStatus{orderCreated, orderUpdated, orderSucc
 // Next is one more update.
 func (t *Traffic) Next() *payrelayv1.Update {
 	n := t.sent.Add(1) - 1
-	round, lane, steps := n/Interleaved, n%Interleaved, int64(len(trafficWalk))
-	order := t.id(round/steps*Interleaved + lane)
+	round, lane, steps := n/interleaved, n%interleaved, int64(len(trafficWalk))
+	order := t.id(round/steps*interleaved + lane)
 	at := timestamppb.New(TrafficStart.Add(time.Duration(n) * time.Microsecond))
 	body := bytes.Repeat([]byte("x"), 400)
 	copy(body, fmt.Sprint(n))
