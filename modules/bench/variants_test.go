@@ -1,8 +1,11 @@
 package bench
 
 import (
+	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/payrelay/payrelay/modules/bench/report"
 )
 
 func names(variants []Variant) string {
@@ -53,6 +56,29 @@ func TestEveryWireIsNamed(t *testing.T) {
 		seen[v.Wire()] = v.Name
 		if says := strings.Contains(v.Wire(), "unary"); says != v.Unary {
 			t.Errorf("the wire of %s is %q", v.Name, v.Wire())
+		}
+	}
+}
+
+// TestControlsAnswerSomething: what --controls adds is there to be compared with
+// another mode of the same run.
+func TestControlsAnswerSomething(t *testing.T) {
+	variants, err := parseVariants(nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &report.Report{Loads: []report.Load{{Name: "64 connections"}}}
+	for _, v := range variants {
+		r.Modes = append(r.Modes, report.Mode{Name: v.Name})
+		r.Runs = append(r.Runs, report.Run{Mode: v.Name, Load: "64 connections", Round: 1, AcceptedPerSecond: 1000})
+	}
+	var text bytes.Buffer
+	if err := r.Print(&text); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range variants {
+		if !strings.Contains(text.String(), " "+v.Name+" / ") && !strings.Contains(text.String(), " / "+v.Name+" ") {
+			t.Errorf("%s is compared with nothing:\n%s", v.Name, text.String())
 		}
 	}
 }

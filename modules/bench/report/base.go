@@ -52,12 +52,24 @@ func judgePairs(better int, ratio Spread) string {
 	switch {
 	case ratio.Rounds < 2:
 		return "one round tells nothing about noise"
-	case ratio.Min <= 1 && ratio.Max >= 1:
+	case ratio.agree() == 0:
 		return "within the noise"
-	case (ratio.Median > 1) == (better > 0):
+	case ratio.agree() == better:
 		return "better"
 	default:
 		return "worse"
+	}
+}
+
+// agree is +1 if all ratios are above 1, -1 if all are below, and otherwise 0.
+func (s Spread) agree() int {
+	switch {
+	case s.Min > 1:
+		return +1
+	case s.Max < 1:
+		return -1
+	default:
+		return 0
 	}
 }
 

@@ -22,6 +22,10 @@ func (r *Report) markdown() string {
 	for _, load := range r.Loads {
 		r.markdownOf(load, &b)
 	}
+	fmt.Fprintf(&b, "%s\n\n", answersNote)
+	for _, load := range r.Loads {
+		r.markdownAnswers(load, &b)
+	}
 	fmt.Fprintf(&b, "payrelay %s on %s, %s; %s, %s. Made by `%s`.\n", r.Version, r.Began.Format("2006-01-02"), r.Machine, r.Workload, r.Servers(), r.Command)
 	return b.String()
 }
@@ -43,6 +47,22 @@ func (r *Report) markdownOf(load Load, b *strings.Builder) {
 		fmt.Fprintf(b, " %s |", heading(figure(name)))
 	}
 	fmt.Fprintf(b, "\n|---|%s\n%s\n\n", strings.Repeat("--:|", len(inMarkdown)), strings.Join(rows, "\n"))
+}
+
+// markdownAnswers has the questions as rows of their own.
+func (r *Report) markdownAnswers(load Load, b *strings.Builder) {
+	answers := r.answers(load.Name)
+	if len(answers) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "| %s | %s |\n|---|%s\n", load.Name, strings.Join(inAnswers, " | "), strings.Repeat("--:|", len(inAnswers)))
+	for _, a := range answers {
+		fmt.Fprintf(b, "| **%s** |%s\n", a.Question, strings.Repeat(" |", len(inAnswers)))
+		for _, row := range a.Rows {
+			fmt.Fprintf(b, "| `%s` / `%s` | %s |\n", row.mode, row.by, strings.Join(row.Cells, " | "))
+		}
+	}
+	b.WriteByte('\n')
 }
 
 // heading is a figure's name with its unit.

@@ -23,6 +23,8 @@ type page struct {
 	// Curves are over all loads.
 	Curves []*lines
 	Limits *bars
+	// AnswersNote says how to read the answers.
+	AnswersNote string
 }
 
 // section is one load.
@@ -33,6 +35,9 @@ type section struct {
 	Lines  *lines
 	Header []string
 	Rows   [][]string
+	// Answers have a cell for each of AnswersHeader.
+	Answers       []answer
+	AnswersHeader []string
 }
 
 // WritePage saves the report as one file that a browser shows without a network.
@@ -48,7 +53,7 @@ func (r *Report) WritePage(path string) error {
 }
 
 func (r *Report) page() page {
-	p := page{Report: r, When: r.Began.Format(time.RFC1123)}
+	p := page{Report: r, When: r.Began.Format(time.RFC1123), AnswersNote: answersNote}
 	for _, run := range r.Runs {
 		p.Accepted += run.Accepted
 	}
@@ -67,7 +72,7 @@ func (r *Report) page() page {
 }
 
 func (r *Report) section(load string) section {
-	s := section{Load: load, Header: []string{"mode"}, Lines: r.distribution(load)}
+	s := section{Load: load, Header: []string{"mode"}, Lines: r.distribution(load), Answers: r.answers(load), AnswersHeader: inAnswers}
 	for _, f := range Figures {
 		s.Header = append(s.Header, f.Name+" "+f.Unit)
 	}

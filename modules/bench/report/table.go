@@ -17,6 +17,9 @@ func (r *Report) Print(out io.Writer) error {
 	for _, load := range r.Loads {
 		p.load(load)
 	}
+	for _, load := range r.Loads {
+		p.answers(load)
+	}
 	p.limits()
 	p.againstBase()
 	p.modes()
@@ -76,6 +79,22 @@ func (p *printer) load(load Load) {
 	p.table(speed)
 	p.line("")
 	p.table(cost)
+}
+
+func (p *printer) answers(load Load) {
+	answers := p.Report.answers(load.Name)
+	if len(answers) == 0 {
+		return
+	}
+	p.line("\n%s. %s", load.Name, answersNote)
+	for _, a := range answers {
+		p.line("\n%s", a.Question)
+		rows := []string{"\t" + strings.Join(inAnswers, "\t")}
+		for _, row := range a.Rows {
+			rows = append(rows, row.String()+"\t"+strings.Join(row.Cells, "\t"))
+		}
+		p.table(rows)
+	}
 }
 
 func speedRow(mode string, runs []Run) string {
