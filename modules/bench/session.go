@@ -122,56 +122,22 @@ func (s *session) send(ctx context.Context, shape load.Shape) (*load.Result, err
 	return sent, <-profiled
 }
 
-const (
-	// pollEvery is how exactly the end of a drain is known.
-	pollEvery = 10 * time.Millisecond
-	// drainWithin is how long it may take.
-	drainWithin = 2 * time.Minute
-)
-
 // drain waits until everything accepted is applied, and says what that took.
 func (s *session) drain(ctx context.Context) (report.Drain, error) {
 	if len(s.deployment.Admins) == 0 {
 		return report.Drain{}, nil
 	}
-	accepted, begin := float64(s.provider.Accepted()), time.Now()
-	var d report.Drain
-	for first := true; ; first = false {
+	accepted := s.provider.Accepted()
+	return drain(ctx, func(ctx context.Context) (int64, error) {
 		counts, err := s.deployment.Counts(ctx)
 		if err != nil {
-			return d, err
+			return 0, err
 		}
-		left := accepted - (counts.Applied - s.applied)
-		if left <= 0 {
-			break
-		}
-		if first {
-			d.Backlog = int64(left)
-		}
-		if time.Since(begin) > drainWithin {
-			return d, fmt.Errorf("%.0f of %.0f accepted webhooks were not applied within %s", left, accepted, drainWithin)
-		}
-		if err := sleep(ctx, pollEvery); err != nil {
-			return d, err
-		}
-	}
-	if d.Backlog > 0 {
-		d.Seconds = time.Since(begin).Seconds()
-		d.PerSecond = float64(d.Backlog) / d.Seconds
-	}
-	return d, nil
+		return max(0, accepted-int64(counts.Applied-s.applied)), nil
+	})
 }
 
 func (s *session) drained(ctx context.Context) error {
 	_, err := s.drain(ctx)
 	return err
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }
