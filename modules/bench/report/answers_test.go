@@ -1,6 +1,7 @@
 package report
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -56,6 +57,9 @@ func TestAnswersNeedBothModesUnderOneLoad(t *testing.T) {
 	if text := printed(t, turns("hot", "cold", 1, 2)); strings.Contains(text, answersNote) {
 		t.Errorf("there is nothing to answer:\n%s", text)
 	}
+	if text := turns("hot", "cold", 1, 2).markdown(); strings.Contains(text, answersNote) {
+		t.Errorf("there is nothing to answer:\n%s", text)
+	}
 }
 
 func TestAnswersAreShown(t *testing.T) {
@@ -74,11 +78,16 @@ func TestAnswersAreShown(t *testing.T) {
 	}
 }
 
-// A pair whose modes do not exist would never be answered.
-func TestQuestionsAreAboutModesOfTheirOwn(t *testing.T) {
+// A pair of a mode that there is not would never be answered, and nobody would
+// notice.
+func TestQuestionsAreAboutModes(t *testing.T) {
+	mode := regexp.MustCompile(`^(direct|kafka|grpc(\+unary)?|(protobuf|http)(\+h2)?(\+unary)?)$`)
 	seen := make(map[pair]bool)
 	for _, q := range questions {
 		for _, p := range q.pairs {
+			if !mode.MatchString(p.mode) || !mode.MatchString(p.by) {
+				t.Errorf("%s: %s is not about two modes", q.text, p)
+			}
 			if p.mode == p.by || seen[p] {
 				t.Errorf("%s: %s is asked twice, or of itself", q.text, p)
 			}

@@ -5,22 +5,6 @@ import (
 	"testing"
 )
 
-// paired is a sample whose mode direct is compared with a base, round by round
-// so many times as fast.
-func paired(factors ...float64) *Report {
-	r := sample(1)
-	r.Modes = []Mode{{BaseOf("direct"), "none"}, {"direct", "none"}}
-	r.Runs = nil
-	for i, factor := range factors {
-		base := sample(1).Runs[0]
-		base.Mode, base.Round, base.AcceptedPerSecond = BaseOf("direct"), i+1, 1000*float64(i+1) // a machine that gets faster
-		now := base
-		now.Mode, now.AcceptedPerSecond = "direct", factor*base.AcceptedPerSecond
-		r.Runs = append(r.Runs, base, now)
-	}
-	return r
-}
-
 // The rounds are far apart and their ratios are not: only pairs can tell.
 func TestBaseIsComparedRoundByRound(t *testing.T) {
 	for _, c := range []struct {
@@ -32,12 +16,12 @@ func TestBaseIsComparedRoundByRound(t *testing.T) {
 		{[]float64{0.9, 1.2, 1.1}, "accepted /s 2000 2400 1.100 0.900 1.200 within the noise"},
 		{[]float64{1.5}, "1.500 1.500 1.500 one round tells nothing"},
 	} {
-		text := strings.Join(strings.Fields(printed(t, paired(c.factors...))), " ")
+		text := strings.Join(strings.Fields(printed(t, turns("direct", BaseOf("direct"), c.factors...))), " ")
 		if !strings.Contains(text, c.want) {
 			t.Errorf("%v: %s, want %q", c.factors, text, c.want)
 		}
 	}
-	if text := printed(t, paired(1, 1, 1)); !strings.Contains(text, "1 figure of 4 different") {
+	if text := printed(t, turns("direct", BaseOf("direct"), 1, 1, 1)); !strings.Contains(text, "1 figure of 4 different") {
 		t.Errorf("the odds are missing: %s", text)
 	}
 	if text := printed(t, sample(1)); strings.Contains(text, "against the base") {

@@ -22,9 +22,12 @@ func (r *Report) markdown() string {
 	for _, load := range r.Loads {
 		r.markdownOf(load, &b)
 	}
-	fmt.Fprintf(&b, "%s\n\n", answersNote)
+	var answers strings.Builder
 	for _, load := range r.Loads {
-		r.markdownAnswers(load, &b)
+		r.markdownAnswers(load, &answers)
+	}
+	if answers.Len() > 0 {
+		fmt.Fprintf(&b, "%s\n\n%s", answersNote, answers.String())
 	}
 	fmt.Fprintf(&b, "payrelay %s on %s, %s; %s, %s. Made by `%s`.\n", r.Version, r.Began.Format("2006-01-02"), r.Machine, r.Workload, r.Servers(), r.Command)
 	return b.String()

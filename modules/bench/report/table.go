@@ -18,7 +18,7 @@ func (r *Report) Print(out io.Writer) error {
 		p.load(load)
 	}
 	for _, load := range r.Loads {
-		p.answers(load)
+		p.ratios(load)
 	}
 	p.limits()
 	p.againstBase()
@@ -81,7 +81,7 @@ func (p *printer) load(load Load) {
 	p.table(cost)
 }
 
-func (p *printer) answers(load Load) {
+func (p *printer) ratios(load Load) {
 	answers := p.Report.answers(load.Name)
 	if len(answers) == 0 {
 		return
