@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
 )
 
@@ -30,7 +31,7 @@ func TestFlagsBeatEnvironmentBeatsDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if wire.Mode != transport.HTTP {
+	if wire.Mode != payments.HTTP {
 		t.Errorf("mode = %s, want the flag's http", wire.Mode)
 	}
 	if retry.Timeout != 3*time.Second {

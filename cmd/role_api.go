@@ -56,7 +56,7 @@ func (p *process) addAPI(ctx context.Context, cfg apiConfig) (*apiRole, error) {
 		return nil, err
 	}
 	role := &apiRole{ledger: ledger, grouped: batcher}
-	if cfg.wire.Mode == transport.Kafka {
+	if cfg.wire.Mode == payments.Kafka {
 		cfg.kafka.Unary = !cfg.wire.Batch
 		if cfg.kafka.InstanceID == "" && engine.file != nil {
 			cfg.kafka.InstanceID = onlyInstance
@@ -78,7 +78,7 @@ func (p *process) addDatabase(ctx context.Context, engine engine, url string) (d
 }
 
 func (p *process) addListeners(ctx context.Context, cfg api.Config, next payments.Applier, store database) error {
-	relay := api.NewRelay(p.admin.Instrument("api", next), payments.Validate, p.log)
+	relay := api.NewRelay(p.admin.Instrument("api", next), p.log)
 	internal, err := api.NewInternal(cfg, relay, p.log)
 	if err != nil {
 		return err

@@ -36,8 +36,7 @@ func (p *process) addIngest(ctx context.Context, cfg ingestConfig, direct paymen
 		wire = batcher
 	}
 	cfg.ingest.Wrap = func(next http.Handler) http.Handler { return p.admin.HTTP("ingest", next) }
-	rules := ingest.Rules{Money: payments.ParseMoney, Text: payments.PlainText, Check: payments.Validate}
-	server, err := ingest.New(cfg.ingest, p.admin.Instrument("ingest", wire), rules, p.log)
+	server, err := ingest.New(cfg.ingest, p.admin.Instrument("ingest", wire), p.log)
 	if err != nil {
 		return err
 	}
@@ -62,9 +61,9 @@ func laneBatch(timeout time.Duration) payments.BatcherConfig {
 // addWire makes the client of the mode, with deadline, retries and breaker.
 func (p *process) addWire(ctx context.Context, cfg ingestConfig, direct payments.Applier) (payments.Applier, error) {
 	switch cfg.wire.Mode {
-	case transport.Direct:
+	case payments.Direct:
 		return transport.Deadline(transport.NewDirect(direct), cfg.retry.Timeout), nil
-	case transport.Kafka:
+	case payments.Kafka:
 		cfg.kafka.Unary = !cfg.wire.Batch
 		producer, err := transport.NewKafka(cfg.kafka)
 		if err != nil {
@@ -85,7 +84,7 @@ func (p *process) addWire(ctx context.Context, cfg ingestConfig, direct payments
 
 // guard makes a wire resilient. While its circuit is open the process is not
 // ready: a load balancer may know one whose wire works.
-func (p *process) guard(wire transport.Applier, cfg transport.RetryConfig) payments.Applier {
+func (p *process) guard(wire payments.Applier, cfg transport.RetryConfig) payments.Applier {
 	circuit := transport.Resilient(wire, cfg, p.log)
 	p.admin.AddCheck("wire", circuit.Check)
 	return circuit

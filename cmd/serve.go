@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
 )
 
@@ -32,11 +33,11 @@ var errDirectIsOneProcess = errors.New("mode direct has no wire: it works in app
 // that cannot be reached as it is configured.
 func checkSplit(wire transport.Config, kafka transport.KafkaConfig) error {
 	switch {
-	case wire.Mode == transport.Direct:
+	case wire.Mode == payments.Direct:
 		return errDirectIsOneProcess
-	case wire.Mode == transport.Kafka && len(kafka.Brokers) == 0:
+	case wire.Mode == payments.Kafka && len(kafka.Brokers) == 0:
 		return errNeedsBrokers
-	case wire.Mode == transport.Kafka:
+	case wire.Mode == payments.Kafka:
 		return kafka.Validate()
 	default:
 		return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/broker"
 	"github.com/payrelay/payrelay/modules/ingest"
+	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
 )
 
@@ -73,7 +74,7 @@ func serveAll(ctx context.Context, cfg allConfig, out io.Writer) error {
 
 // embedded says that the process is its own Kafka.
 func (cfg allConfig) embedded() bool {
-	return cfg.wire.Mode == transport.Kafka && len(cfg.kafka.Brokers) == 0
+	return cfg.wire.Mode == payments.Kafka && len(cfg.kafka.Brokers) == 0
 }
 
 // checkKafka refuses a Kafka that cannot be what it is configured to be.
@@ -85,7 +86,7 @@ func (cfg allConfig) checkKafka() error {
 		return errEmbeddedIsOpen
 	case cfg.embedded():
 		return validate(cfg.kafka.TopicConfig, cfg.kafka.CopiesConfig)
-	case cfg.wire.Mode == transport.Kafka:
+	case cfg.wire.Mode == payments.Kafka:
 		return cfg.kafka.Validate()
 	default:
 		return nil
@@ -105,7 +106,7 @@ func (cfg allConfig) build(ctx context.Context, p *process) error {
 	switch {
 	case embedded:
 		cfg.kafka.ClusterConfig, err = p.addBroker(ctx, cfg.broker, cfg.data.dirConfig, cfg.kafka.TopicConfig)
-	case cfg.wire.Mode == transport.Kafka:
+	case cfg.wire.Mode == payments.Kafka:
 		err = p.awaitTopics(ctx, cfg.kafka)
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
 )
 
@@ -18,12 +19,12 @@ func TestEmbeddedBrokerRefusesSettingsOfACluster(t *testing.T) {
 		"user":        func(c *transport.ClusterConfig) { c.Username = "relay" },
 		"password":    func(c *transport.ClusterConfig) { c.Password = "secret" },
 	} {
-		cfg := allConfig{wire: transport.Config{Mode: transport.Kafka}}
+		cfg := allConfig{wire: transport.Config{Mode: payments.Kafka}}
 		set(&cfg.kafka.ClusterConfig)
 		if err := cfg.checkKafka(); !errors.Is(err, errEmbeddedIsOpen) {
 			t.Errorf("%s: error is %v", name, err)
 		}
-		cfg.wire.Mode = transport.Direct
+		cfg.wire.Mode = payments.Direct
 		if err := cfg.checkKafka(); err != nil {
 			t.Errorf("%s, in a mode without a broker: %v", name, err)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/api"
+	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
 )
 
@@ -63,7 +64,7 @@ func (cfg serveAPIConfig) build(ctx context.Context, p *process) error {
 	if err := p.addAdmin(ctx, cfg.admin); err != nil {
 		return err
 	}
-	if cfg.wire.Mode == transport.Kafka {
+	if cfg.wire.Mode == payments.Kafka {
 		if err := p.awaitTopics(ctx, cfg.kafka); err != nil {
 			return err
 		}

@@ -1,27 +1,22 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 )
-
-// Applier is what every stage between the webhook and the database is. Outcome
-// i answers update i; an error means that the outcome of the batch is not known.
-type Applier interface {
-	Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error)
-}
 
 // Instrument counts what passes through next under the name stage: updates by
 // verdict, batches without an outcome, batch sizes and latency. It changes
 // neither the updates nor the answer.
-func (s *Server) Instrument(stage string, next Applier) Applier {
+func (s *Server) Instrument(stage string, next payments.Applier) payments.Applier {
 	m := s.metrics
 	i := &instrumented{
 		next:      next,
@@ -32,13 +27,13 @@ func (s *Server) Instrument(stage string, next Applier) Applier {
 	}
 	// Looked up once here, and thus shown as 0 before the first one occurs.
 	for v := range i.verdicts {
-		i.verdicts[v] = m.updates.WithLabelValues(stage, verdictLabel(payrelayv1.Verdict(v)))
+		i.verdicts[v] = m.updates.WithLabelValues(stage, cmp.Or(payments.Verdicts.Name(payrelayv1.Verdict(v)), "unspecified"))
 	}
 	return i
 }
 
 type instrumented struct {
-	next      Applier
+	next      payments.Applier
 	verdicts  []prometheus.Counter // by number
 	errors    prometheus.Counter
 	batchSize prometheus.Observer
@@ -69,18 +64,13 @@ func (i *instrumented) verdict(v payrelayv1.Verdict) prometheus.Counter {
 	return i.verdicts[v]
 }
 
-// verdictLabel turns VERDICT_DEAD_LETTERED into dead_lettered.
-func verdictLabel(v payrelayv1.Verdict) string {
-	return strings.ToLower(strings.TrimPrefix(v.String(), "VERDICT_"))
-}
-
 // Age measures how old updates are, since the ingest role received them, when
 // next has committed them: in a mode that answers before, what the answer's
 // latency does not tell. It is for the stage that commits.
-func (s *Server) Age(next Applier) Applier { return &aged{next, s.metrics.age} }
+func (s *Server) Age(next payments.Applier) payments.Applier { return &aged{next, s.metrics.age} }
 
 type aged struct {
-	next Applier
+	next payments.Applier
 	age  prometheus.Observer
 }
 

@@ -74,7 +74,7 @@ func TestConfigRefuses(t *testing.T) {
 		} else if strings.Contains(err.Error(), testToken[1:]) {
 			t.Errorf("%s: the error shows the token", name)
 		}
-		if _, err := NewInternal(cfg, NewRelay(&recorder{}, nil, quiet()), quiet()); err == nil {
+		if _, err := NewInternal(cfg, NewRelay(&recorder{}, quiet()), quiet()); err == nil {
 			t.Errorf("%s: a listener is opened all the same", name)
 		}
 	}

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
-	"unicode"
 
 	"connectrpc.com/connect"
 	"github.com/labstack/echo/v4"
+
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // coded is an error that says in a word what is wrong, and in its message how
@@ -79,7 +79,7 @@ func describe(err error) *Error {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &known):
-		return &Error{known.Code(), sentence(known.Error())}
+		return &Error{known.Code(), payments.ErrorMessage(known.Error())}
 	case errors.As(err, &tooLarge):
 		return &Error{"body_too_large", "the body is larger than this listener reads: send less at once"}
 	case errors.As(err, &routing) && routing.Code == http.StatusNotFound:
@@ -91,20 +91,6 @@ func describe(err error) *Error {
 	default:
 		return &Error{codeInternal, "something went wrong here: look for the request id in this process's log"}
 	}
-}
-
-// sentence keeps a message printable and at most 256 bytes long.
-func sentence(message string) string {
-	message = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(message, "?"))
-	if len(message) > 256 {
-		message = strings.ToValidUTF8(message[:256], "")
-	}
-	return message
 }
 
 // errorHandler answers every error of an echo route in the one shape that

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,17 +154,13 @@ func (p *params) period() (from, to time.Time) {
 	return from, to
 }
 
-// timeShape is that of RFC 3339, on which time.Parse does not insist: it takes a
-// comma before the fraction, one digit for the hour and offsets beyond a day.
-var timeShape = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
-
 func (p *params) time(name string) time.Time {
 	text, given := p.one(name)
 	if !given {
 		return time.Time{}
 	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil || t.Unix() < 0 || !timeShape.MatchString(text) {
+	t, err := payments.ParseTime(text)
+	if err != nil || t.Unix() < 0 {
 		p.refuse("invalid_time", "%s must be an RFC 3339 time since 1970, such as 2026-01-04T10:00:00Z; write the + of an offset as %%2B", name)
 		return time.Time{}
 	}

@@ -11,30 +11,23 @@ import (
 
 	"connectrpc.com/connect"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // applyTimeout bounds a call whose caller set no deadline. It is shorter than
 // the listener's write timeout, so that there is an answer.
 const applyTimeout = 15 * time.Second
 
-// Applier takes updates one stage further. Outcome i answers update i; an error
-// means that the outcome of the whole batch is not known.
-type Applier interface {
-	Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error)
-}
-
 // Relay is the far side of every transport that calls: it implements the
 // generated RelayService for all RPC protocols, and the REST routes call it too.
 type Relay struct {
-	next  Applier
-	check func(*payrelayv1.Update) error
-	log   *slog.Logger
+	next payments.Applier
+	log  *slog.Logger
 }
 
-// NewRelay is a Relay that hands on what check lets through. An error of check
-// is shown to the caller.
-func NewRelay(next Applier, check func(*payrelayv1.Update) error, log *slog.Logger) *Relay {
-	return &Relay{next: next, check: check, log: log}
+// NewRelay returns a Relay that hands well-formed updates to next.
+func NewRelay(next payments.Applier, log *slog.Logger) *Relay {
+	return &Relay{next: next, log: log}
 }
 
 // ApplyUpdate applies one update. Errors are as for ApplyUpdates.
@@ -58,7 +51,7 @@ func (r *Relay) ApplyUpdates(ctx context.Context, req *payrelayv1.ApplyUpdatesRe
 }
 
 func (r *Relay) apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
-	if err := r.checkAll(updates); err != nil {
+	if err := validate(updates); err != nil {
 		return nil, err
 	}
 	if len(updates) == 0 {
@@ -76,30 +69,19 @@ func (r *Relay) apply(ctx context.Context, updates []*payrelayv1.Update) ([]*pay
 	return outcomes, nil
 }
 
-func (r *Relay) checkAll(updates []*payrelayv1.Update) error {
+// validate returns an invalid_argument error if any of the updates is malformed.
+func validate(updates []*payrelayv1.Update) error {
 	for i, update := range updates {
-		err := r.checkOne(update)
+		err := payments.Validate(update)
 		if err == nil {
 			continue
 		}
 		if len(updates) > 1 {
-			err = &Error{describe(err).code, sentence(fmt.Sprintf("updates[%d]: %v", i, err))}
+			err = &Error{describe(err).code, payments.ErrorMessage(fmt.Sprintf("updates[%d]: %v", i, err))}
 		}
 		return connect.NewError(connect.CodeInvalidArgument, err)
 	}
 	return nil
-}
-
-func (r *Relay) checkOne(update *payrelayv1.Update) error {
-	if update == nil {
-		return &Error{"field_required", "update is required"}
-	}
-	err := r.check(update)
-	var known coded
-	if err != nil && !errors.As(err, &known) {
-		return &Error{"invalid_update", sentence(err.Error())}
-	}
-	return err
 }
 
 // unknown tells the caller to send the call again, and the log why: what a

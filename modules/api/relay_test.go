@@ -10,12 +10,11 @@ import (
 
 	"connectrpc.com/connect"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
-	"github.com/payrelay/payrelay/modules/payments"
 )
 
 func TestRelayHandsOnInOrder(t *testing.T) {
 	next := &recorder{}
-	relay := NewRelay(next, payments.Validate, quiet())
+	relay := NewRelay(next, quiet())
 	updates := []*payrelayv1.Update{orderUpdate("e1"), disputeUpdate("e2"), orderUpdate("e3")}
 	answer, err := relay.ApplyUpdates(t.Context(), &payrelayv1.ApplyUpdatesRequest{Updates: updates})
 	if err != nil || len(answer.GetOutcomes()) != 3 {
@@ -30,7 +29,7 @@ func TestRelayHandsOnInOrder(t *testing.T) {
 
 func TestRelayOfNothingIsNothing(t *testing.T) {
 	next := &recorder{}
-	answer, err := NewRelay(next, payments.Validate, quiet()).ApplyUpdates(t.Context(), &payrelayv1.ApplyUpdatesRequest{})
+	answer, err := NewRelay(next, quiet()).ApplyUpdates(t.Context(), &payrelayv1.ApplyUpdatesRequest{})
 	if err != nil || len(answer.GetOutcomes()) != 0 || next.calls() != 0 {
 		t.Errorf("answer is %v, %v after %d calls", answer, err, next.calls())
 	}
@@ -45,7 +44,7 @@ func TestOneMalformedUpdateRefusesTheCall(t *testing.T) {
 		"field_required": nameless, "digest_mismatch": tampered, "updates[1]": nil,
 	} {
 		next := &recorder{}
-		relay := NewRelay(next, payments.Validate, quiet())
+		relay := NewRelay(next, quiet())
 		_, err := relay.ApplyUpdates(t.Context(), &payrelayv1.ApplyUpdatesRequest{Updates: []*payrelayv1.Update{orderUpdate("e1"), bad}})
 		if connect.CodeOf(err) != connect.CodeInvalidArgument || next.calls() != 0 {
 			t.Errorf("%s: error is %v after %d calls", want, err, next.calls())
@@ -61,16 +60,8 @@ func TestNewerSchemaPasses(t *testing.T) {
 	next := &recorder{}
 	update := orderUpdate("e1")
 	update.SchemaVersion = 999
-	if _, err := NewRelay(next, payments.Validate, quiet()).ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: update}); err != nil {
+	if _, err := NewRelay(next, quiet()).ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: update}); err != nil {
 		t.Errorf("a newer schema is refused: %v", err)
-	}
-}
-
-func TestCheckWithoutCodeIsStillTheCallersFault(t *testing.T) {
-	relay := NewRelay(&recorder{}, func(*payrelayv1.Update) error { return errors.New("no") }, quiet())
-	_, err := relay.ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: orderUpdate("e1")})
-	if connect.CodeOf(err) != connect.CodeInvalidArgument || describe(err).code != "invalid_update" {
-		t.Errorf("error is %v", err)
 	}
 }
 
@@ -88,7 +79,7 @@ func TestFailureMeansSendAgain(t *testing.T) {
 		next := &recorder{answer: func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 			return failure.answer, failure.err
 		}}
-		_, err := NewRelay(next, payments.Validate, quiet()).ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: orderUpdate("e1")})
+		_, err := NewRelay(next, quiet()).ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: orderUpdate("e1")})
 		if connect.CodeOf(err) != failure.want || strings.Contains(err.Error(), "secret-host") {
 			t.Errorf("%s: error is %v", name, err)
 		}
@@ -101,7 +92,7 @@ func TestCallWithoutDeadlineGetsOne(t *testing.T) {
 			<-ctx.Done()
 			return nil, errors.New("stopped")
 		}}
-		_, err := NewRelay(next, payments.Validate, quiet()).ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: orderUpdate("e1")})
+		_, err := NewRelay(next, quiet()).ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: orderUpdate("e1")})
 		if connect.CodeOf(err) != connect.CodeDeadlineExceeded {
 			t.Errorf("error is %v", err)
 		}

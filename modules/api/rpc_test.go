@@ -194,7 +194,7 @@ func TestTakenPortFailsTheStart(t *testing.T) {
 	}
 	defer taken.Close()
 	cfg := Config{Addr: "127.0.0.1:0", InternalAddr: taken.Addr().String()}
-	_, err = NewInternal(cfg, NewRelay(&recorder{}, nil, quiet()), quiet())
+	_, err = NewInternal(cfg, NewRelay(&recorder{}, quiet()), quiet())
 	if err == nil || !strings.Contains(err.Error(), "INTERNAL_ADDR") {
 		t.Errorf("error is %v", err)
 	}
@@ -210,7 +210,7 @@ func TestRunAnswersCallsUnderWay(t *testing.T) {
 				return applied(updates), nil
 			}}
 			cfg := Config{Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1:0"}
-			in, err := NewInternal(cfg, NewRelay(next, func(*payrelayv1.Update) error { return nil }, quiet()), quiet())
+			in, err := NewInternal(cfg, NewRelay(next, quiet()), quiet())
 			if err != nil {
 				t.Fatal(err)
 			}

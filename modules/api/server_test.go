@@ -13,7 +13,6 @@ import (
 	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
-	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // openListener is one of the two listeners, before it runs.
@@ -37,7 +36,7 @@ func openListeners(t *testing.T, log *slog.Logger, wait func(context.Context)) [
 		wait(ctx)
 		return applied(updates), nil
 	}}
-	internal, err := NewInternal(cfg, NewRelay(next, payments.Validate, log), log)
+	internal, err := NewInternal(cfg, NewRelay(next, log), log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // answering is an Applier that says one thing.
@@ -78,7 +79,7 @@ func TestApplyErrors(t *testing.T) {
 		{"plain", nil, errors.New("connection refused"), 503, "unavailable"},
 		{"deadline", nil, context.DeadlineExceeded, 503, "unavailable"},
 		{"outcomes too", verdict(payrelayv1.Verdict_VERDICT_APPLIED), errors.New("cut off"), 503, "unavailable"},
-		{"too large for the wire", nil, fmt.Errorf("publish: %w", codedError("body_too_large")), 413, "body_too_large"},
+		{"too large for the wire", nil, fmt.Errorf("publish: %w", payments.ErrTooLarge), 413, "body_too_large"},
 		{"code of something else", nil, codedError("invalid_argument"), 503, "unavailable"},
 		{"size of something else", nil, &http.MaxBytesError{Limit: 1}, 503, "unavailable"},
 		{"no outcome", nil, nil, 503, "unavailable"},

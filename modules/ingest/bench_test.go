@@ -27,7 +27,7 @@ func BenchmarkDecode(b *testing.B) {
 	b.Run("decode and check", func(b *testing.B) {
 		b.SetBytes(int64(len(body)))
 		for b.Loop() {
-			if _, err := newUpdate(body, decodeGenericOrder, domain); err != nil {
+			if _, err := newUpdate(body, decodeGenericOrder); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // Config says where webhooks are taken in and how many at a time.
@@ -41,11 +43,8 @@ func (c Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
 		return fmt.Errorf("ingest-addr (INGEST_ADDR) is %q: write it as host:port, such as 127.0.0.1:3001", c.Addr)
 	}
-	if c.MaxBody < 1 {
-		return fmt.Errorf("ingest-max-body (INGEST_MAX_BODY) is %d: set it to a number of bytes, such as 262144", c.MaxBody)
-	}
-	if c.MaxBody > bodyBudget {
-		return fmt.Errorf("ingest-max-body (INGEST_MAX_BODY) is %d: set it to at most %d", c.MaxBody, bodyBudget)
+	if c.MaxBody < 1 || c.MaxBody > payments.MaxBodyBytes {
+		return fmt.Errorf("ingest-max-body (INGEST_MAX_BODY) is %d: set it to a number of bytes from 1 to %d, the most that an update can carry in every mode", c.MaxBody, payments.MaxBodyBytes)
 	}
 	if c.MaxConnections < 1 {
 		return fmt.Errorf("ingest-max-connections (INGEST_MAX_CONNECTIONS) is %d: set it to at least 1", c.MaxConnections)

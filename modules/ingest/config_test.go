@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 func TestDefaultsAreValid(t *testing.T) {
@@ -44,21 +46,24 @@ func TestValidateNamesTheFlagToMend(t *testing.T) {
 		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), flagName+" (") {
 			t.Errorf("%s: got %v", flagName, err)
 		}
-		if _, err := New(cfg, &recorder{}, domain, nil); err == nil {
+		if _, err := New(cfg, &recorder{}, nil); err == nil {
 			t.Errorf("%s: New took it", flagName)
 		}
 	}
 }
 
-// TestMaxBodyFitsTheBudget: a larger body could never be taken in.
-func TestMaxBodyFitsTheBudget(t *testing.T) {
+// TestMaxBodyFitsEveryWire: a larger body would be taken in and then refused.
+func TestMaxBodyFitsEveryWire(t *testing.T) {
+	if payments.MaxBodyBytes > bodyBudget {
+		t.Errorf("a body of %d bytes exceeds the memory for all bodies", payments.MaxBodyBytes)
+	}
 	cfg := testConfig()
-	cfg.MaxBody = bodyBudget
+	cfg.MaxBody = payments.MaxBodyBytes
 	if err := cfg.Validate(); err != nil {
 		t.Error(err)
 	}
 	cfg.MaxBody++
 	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "INGEST_MAX_BODY") {
-		t.Errorf("got %v", err)
+		t.Errorf("Validate() of a larger limit = %v", err)
 	}
 }

@@ -21,7 +21,7 @@ func (a applied) Apply(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Out
 func TestCosts(t *testing.T) {
 	decode := func(decode decoder, body string) func() {
 		return func() {
-			if _, err := newUpdate([]byte(body), decode, domain); err != nil {
+			if _, err := newUpdate([]byte(body), decode); err != nil {
 				t.Fatal(err)
 			}
 		}

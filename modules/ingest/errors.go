@@ -5,15 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
-)
 
-// maxMessage bounds the message of an answer, in bytes.
-const maxMessage = 256
+	"github.com/payrelay/payrelay/modules/payments"
+)
 
 // refusal is an answer other than 2xx.
 type refusal struct {
@@ -42,17 +38,8 @@ var (
 	errInternal       = &refusal{http.StatusInternalServerError, "internal", "an error of ours; the log tells more under the request id"}
 )
 
-// coded is an error that has a name for people and programs.
-type coded interface {
-	error
-	Code() string
-}
-
-// codeTooLarge is the one code of an Applier that is final.
-const codeTooLarge = "body_too_large"
-
-// applyError marks an error as the Applier's: whatever code it has, another one
-// than codeTooLarge does not mean that sending again is no use.
+// applyError marks an error as one of the Applier: only payments.ErrTooLarge is
+// final, whatever else the error wraps.
 type applyError struct{ error }
 
 func (e applyError) Unwrap() error { return e.error }
@@ -63,16 +50,16 @@ func refusalOf(err error) *refusal {
 		return own
 	}
 	if failed, ok := errors.AsType[applyError](err); ok {
-		if final, ok := errors.AsType[coded](failed.error); ok && final.Code() == codeTooLarge {
-			return &refusal{http.StatusRequestEntityTooLarge, codeTooLarge, final.Error()}
+		if errors.Is(failed.error, payments.ErrTooLarge) {
+			return &refusal{http.StatusRequestEntityTooLarge, "body_too_large", payments.ErrTooLarge.Error()}
 		}
 		return errUnavailable
 	}
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return &refusal{http.StatusRequestEntityTooLarge, codeTooLarge, fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)}
+		return &refusal{http.StatusRequestEntityTooLarge, "body_too_large", fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)}
 	}
-	if broken, ok := errors.AsType[coded](err); ok {
-		return &refusal{http.StatusBadRequest, broken.Code(), broken.Error()}
+	if invalid, ok := errors.AsType[*payments.InvalidError](err); ok {
+		return &refusal{http.StatusBadRequest, invalid.Code(), invalid.Error()}
 	}
 	if routing, ok := errors.AsType[*echo.HTTPError](err); ok {
 		if routing.Code == http.StatusMethodNotAllowed {
@@ -99,7 +86,7 @@ type errorBody struct {
 // refuse is where every error ends: it answers and logs.
 func (s *Server) refuse(err error, c echo.Context) {
 	if c.Response().Committed {
-		s.log.Debug("answer not delivered", "request_id", requestID(c), "err", err)
+		s.log.Debug("answer not delivered", "request_id", requestID(c), "error", err)
 		return
 	}
 	r := refusalOf(err)
@@ -113,9 +100,9 @@ func (s *Server) refuse(err error, c echo.Context) {
 	case http.StatusRequestEntityTooLarge:
 		header.Set(echo.HeaderConnection, "close") // the rest of the body is not read
 	}
-	answer := errorAnswer{errorBody{r.code, presentable(r.message), requestID(c)}}
+	answer := errorAnswer{errorBody{r.code, payments.ErrorMessage(r.message), requestID(c)}}
 	if err := c.JSON(r.status, answer); err != nil {
-		s.log.Debug("answer not delivered", "request_id", requestID(c), "err", err)
+		s.log.Debug("answer not delivered", "request_id", requestID(c), "error", err)
 	}
 }
 
@@ -130,23 +117,5 @@ func (s *Server) logRefusal(c echo.Context, r *refusal, err error) {
 	}
 	s.log.LogAttrs(c.Request().Context(), level, "webhook refused",
 		slog.String("request_id", requestID(c)), slog.Int("status", r.status), slog.String("code", r.code),
-		slog.String("remote", c.RealIP()), slog.Any("err", err))
-}
-
-// presentable makes a message safe to print and short.
-func presentable(message string) string {
-	message = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, message)
-	if len(message) <= maxMessage {
-		return message
-	}
-	cut := maxMessage
-	for !utf8.RuneStart(message[cut]) {
-		cut--
-	}
-	return message[:cut]
+		slog.String("remote", c.RealIP()), slog.Any("error", err))
 }

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // FuzzDecode: whatever comes, there is an update or a refusal that has a code;
@@ -29,7 +30,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, decode := range []decoder{decodeGenericOrder, decodeGenericDispute} {
-			update, err := newUpdate(body, decode, domain)
+			update, err := newUpdate(body, decode)
 			if err != nil {
 				if r := refusalOf(err); r.status != http.StatusBadRequest || r.code == "" || r.message == "" {
 					t.Errorf("%q is answered %v", body, r)
@@ -102,7 +103,7 @@ func TestOneRequestIsAppliedAtMostOnce(t *testing.T) {
 	}
 	moods := []mood{
 		{verdict(payrelayv1.Verdict_VERDICT_APPLIED), nil}, {verdict(payrelayv1.Verdict_VERDICT_QUEUED), nil},
-		{nil, errors.New("down")}, {nil, codedError("body_too_large")}, {nil, nil},
+		{nil, errors.New("down")}, {nil, payments.ErrTooLarge}, {nil, nil},
 	}
 	var now mood
 	next := &recorder{apply: func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {

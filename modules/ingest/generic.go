@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // genericProvider is the name of the contract for whoever has none of its own.
@@ -70,7 +70,7 @@ var genericResolution = map[string]payrelayv1.DisputeStatus{
 
 // decodeGenericOrder reads an order's webhook. Its time is that of the update,
 // which the first webhook of an order may leave out.
-func decodeGenericOrder(body []byte, rules Rules) (*payrelayv1.Update, error) {
+func decodeGenericOrder(body []byte) (*payrelayv1.Update, error) {
 	var in genericOrder
 	if err := unmarshalStrict(body, &in); err != nil {
 		return nil, err
@@ -83,13 +83,13 @@ func decodeGenericOrder(body []byte, rules Rules) (*payrelayv1.Update, error) {
 	if err != nil {
 		return nil, err
 	}
-	amount, err := parseMoney("meta.", in.Meta.Amount, in.Meta.Currency, rules)
+	amount, err := parseMoney("meta.", in.Meta.Amount, in.Meta.Currency)
 	if err != nil {
 		return nil, err
 	}
 	order := &payrelayv1.OrderSnapshot{Status: genericOrderStatus[in.Status], CreatedAt: createdAt, Amount: amount}
 	if order.Status == payrelayv1.OrderStatus_ORDER_STATUS_UNSPECIFIED {
-		order.ProviderStatus = rules.Text(in.Status)
+		order.ProviderStatus = payments.PlainText(in.Status)
 	}
 	occurredAt := updatedAt
 	if occurredAt == nil {
@@ -102,7 +102,7 @@ func decodeGenericOrder(body []byte, rules Rules) (*payrelayv1.Update, error) {
 }
 
 // decodeGenericDispute reads a dispute's webhook.
-func decodeGenericDispute(body []byte, rules Rules) (*payrelayv1.Update, error) {
+func decodeGenericDispute(body []byte) (*payrelayv1.Update, error) {
 	var in genericDispute
 	if err := unmarshalStrict(body, &in); err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func decodeGenericDispute(body []byte, rules Rules) (*payrelayv1.Update, error) 
 	if err != nil {
 		return nil, err
 	}
-	amount, err := parseMoney("", in.Amount, in.Currency, rules)
+	amount, err := parseMoney("", in.Amount, in.Currency)
 	if err != nil {
 		return nil, err
 	}
@@ -123,8 +123,8 @@ func decodeGenericDispute(body []byte, rules Rules) (*payrelayv1.Update, error) 
 	return newGeneric(in.EventID, &payrelayv1.Update{
 		OrderId: in.OrderID, UserId: in.UserID, OccurredAt: occurredAt,
 		Subject: &payrelayv1.Update_Dispute{Dispute: &payrelayv1.DisputeSnapshot{
-			DisputeId: in.DisputeID, Status: status, ProviderStatus: rules.Text(providerStatus),
-			Reason: rules.Text(in.Reason), Amount: amount, EvidenceDueAt: evidenceDueAt,
+			DisputeId: in.DisputeID, Status: status, ProviderStatus: payments.PlainText(providerStatus),
+			Reason: payments.PlainText(in.Reason), Amount: amount, EvidenceDueAt: evidenceDueAt,
 		}},
 	}, "occurred_at")
 }
@@ -157,17 +157,13 @@ func newGeneric(eventID string, u *payrelayv1.Update, timeField string) (*payrel
 	return u, nil
 }
 
-// rfc3339 is the shape of a time. time.Parse checks the date and the clock, but
-// takes also hours of one digit, decimal commas and offsets that there are not.
-var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
-
 // parseTime reads an RFC 3339 time to the microsecond; none is nil.
 func parseTime(field, text string) (*timestamppb.Timestamp, error) {
 	if text == "" {
 		return nil, nil
 	}
-	t, err := time.Parse(time.RFC3339, text) // which takes fractions too
-	if err != nil || !rfc3339.MatchString(text) {
+	t, err := payments.ParseTime(text)
+	if err != nil {
 		return nil, badRequest("invalid_time", field+" must be a time such as 2026-01-04T10:00:00.123456Z")
 	}
 	return timestamppb.New(t.Truncate(time.Microsecond)), nil
@@ -175,7 +171,7 @@ func parseTime(field, text string) (*timestamppb.Timestamp, error) {
 
 // parseMoney reads an amount that may be a JSON number or a string; none is nil.
 // The digits stay text until the domain has read them.
-func parseMoney(parent string, amount jsontext.Value, currency string, rules Rules) (*payrelayv1.Money, error) {
+func parseMoney(parent string, amount jsontext.Value, currency string) (*payrelayv1.Money, error) {
 	text := string(amount)
 	switch amount.Kind() {
 	case jsontext.KindInvalid, jsontext.KindNull:
@@ -193,5 +189,5 @@ func parseMoney(parent string, amount jsontext.Value, currency string, rules Rul
 	if currency == "" {
 		return nil, badRequest("field_required", fmt.Sprintf("%[1]scurrency is required together with %[1]samount", parent))
 	}
-	return rules.Money(text, currency)
+	return payments.ParseMoney(text, currency)
 }

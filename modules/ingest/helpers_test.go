@@ -23,9 +23,6 @@ const (
 	disputesPath = "/webhooks/payments/chargebacks"
 )
 
-// domain is what the commands inject: the rules themselves, no copy of them.
-var domain = Rules{Money: payments.ParseMoney, Text: payments.PlainText, Check: payments.Validate}
-
 // recorder is an Applier that remembers its calls and answers with apply, or
 // APPLIED when that is nil.
 type recorder struct {
@@ -81,9 +78,9 @@ type running struct {
 	stop func() error
 }
 
-func serve(t *testing.T, cfg Config, next Applier, limits timeouts, logTo io.Writer) *running {
+func serve(t *testing.T, cfg Config, next payments.Applier, limits timeouts, logTo io.Writer) *running {
 	t.Helper()
-	s, err := open(cfg, next, domain, slog.New(slog.NewTextHandler(logTo, &slog.HandlerOptions{Level: slog.LevelDebug})), limits)
+	s, err := open(cfg, next, slog.New(slog.NewTextHandler(logTo, &slog.HandlerOptions{Level: slog.LevelDebug})), limits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,16 +95,16 @@ func serve(t *testing.T, cfg Config, next Applier, limits timeouts, logTo io.Wri
 	return &running{s, stop}
 }
 
-func start(t *testing.T, next Applier) *running {
+func start(t *testing.T, next payments.Applier) *running {
 	t.Helper()
 	cfg := testConfig()
 	return serve(t, cfg, next, defaultTimeouts(cfg.Timeout), io.Discard)
 }
 
 // handler is the same without a listener, for what does not depend on framing.
-func handler(t testing.TB, next Applier) http.Handler {
+func handler(t testing.TB, next payments.Applier) http.Handler {
 	t.Helper()
-	s, err := New(testConfig(), next, domain, slog.New(slog.DiscardHandler))
+	s, err := New(testConfig(), next, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +155,7 @@ func wantRefusal(t testing.TB, got reply, status int, code string) {
 	if got.status != status || got.Error.Code != code {
 		t.Fatalf("got %d %s, want %d %s", got.status, got.raw, status, code)
 	}
-	if got.Error.Message == "" || len(got.Error.Message) > maxMessage {
+	if got.Error.Message == "" || len(got.Error.Message) > 256 {
 		t.Errorf("message of %d bytes: %q", len(got.Error.Message), got.Error.Message)
 	}
 	if got.Error.RequestID == "" || got.Error.RequestID != got.header.Get("X-Request-Id") {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // order is a good webhook whose members are replaced by, or extended with,
@@ -260,10 +262,10 @@ func TestMessagesEchoNothing(t *testing.T) {
 }
 
 func TestPresentable(t *testing.T) {
-	if got := presentable("a\x1b[31m\nb\xff\u202e"); got != "a?[31m?b??" {
+	if got := payments.ErrorMessage("a\x1b[31m\nb\xff\u202e"); got != "a?[31m?b??" {
 		t.Errorf("got %q", got)
 	}
-	if got := presentable("x" + strings.Repeat("é", 200)); len(got) != 255 || strings.ContainsRune(got, '\ufffd') {
+	if got := payments.ErrorMessage("x" + strings.Repeat("é", 200)); len(got) != 255 || strings.ContainsRune(got, '\ufffd') {
 		t.Errorf("got %d bytes: %q", len(got), got)
 	}
 }

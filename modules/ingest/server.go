@@ -18,36 +18,16 @@ import (
 	"golang.org/x/net/netutil"
 	"golang.org/x/sync/semaphore"
 
-	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // maxHeaderBytes makes 16 KiB with the 4 KiB that net/http adds to it.
 const maxHeaderBytes = 12 << 10
 
-// Applier takes updates one stage further. Outcome i answers update i; an error
-// means that what became of them is not known and that they must be sent again,
-// unless it has a method Code() string that says "body_too_large". Apply must
-// return soon after ctx is done.
-type Applier interface {
-	Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error)
-}
-
-// Rules are those of the domain. The message of an error is shown to the
-// provider, and if the error has a method Code() string, its code as well.
-type Rules struct {
-	// Money reads a decimal amount, such as "100.50", of a currency.
-	Money func(amount, currency string) (*payrelayv1.Money, error)
-	// Text is what can be kept of a provider's own words, outside of the body.
-	Text func(words string) string
-	// Check says whether an update is well-formed.
-	Check func(*payrelayv1.Update) error
-}
-
 // Server is the listener for webhooks.
 type Server struct {
 	cfg      Config
-	next     Applier
-	rules    Rules
+	next     payments.Applier
 	log      *slog.Logger
 	listener net.Listener
 	http     *http.Server
@@ -59,11 +39,11 @@ type Server struct {
 }
 
 // New opens the listener, so that a port that is taken fails the start.
-func New(cfg Config, next Applier, rules Rules, log *slog.Logger) (*Server, error) {
+func New(cfg Config, next payments.Applier, log *slog.Logger) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return open(cfg, next, rules, log, defaultTimeouts(cfg.Timeout))
+	return open(cfg, next, log, defaultTimeouts(cfg.Timeout))
 }
 
 // timeouts bound what a client can make the server wait for.
@@ -84,13 +64,13 @@ func defaultTimeouts(webhook time.Duration) timeouts {
 	}
 }
 
-func open(cfg Config, next Applier, rules Rules, log *slog.Logger, t timeouts) (*Server, error) {
+func open(cfg Config, next payments.Applier, log *slog.Logger, t timeouts) (*Server, error) {
 	listener, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("open the listener for webhooks (INGEST_ADDR): %w", err)
 	}
 	s := &Server{
-		cfg: cfg, next: next, rules: rules, log: log, drain: t.drain,
+		cfg: cfg, next: next, log: log, drain: t.drain,
 		listener: netutil.LimitListener(listener, cfg.MaxConnections),
 		slots:    make(chan struct{}, cfg.MaxInFlight),
 		bodies:   semaphore.NewWeighted(bodyBudget),

@@ -43,7 +43,7 @@ func TestTakenPortFailsAtOnce(t *testing.T) {
 	s := start(t, &recorder{})
 	cfg := testConfig()
 	cfg.Addr = s.Addr()
-	if _, err := New(cfg, &recorder{}, domain, slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := New(cfg, &recorder{}, slog.New(slog.DiscardHandler)); err == nil {
 		t.Fatal("two servers on one port")
 	}
 }
@@ -110,7 +110,7 @@ func TestStopCutsOffWhatTakesTooLong(t *testing.T) {
 }
 
 func TestRunWithCancelledContextReleasesTheListener(t *testing.T) {
-	s, err := New(testConfig(), &recorder{}, domain, slog.New(slog.DiscardHandler))
+	s, err := New(testConfig(), &recorder{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestRunWithCancelledContextReleasesTheListener(t *testing.T) {
 }
 
 func TestRunReportsADeadListener(t *testing.T) {
-	s, err := New(testConfig(), &recorder{}, domain, slog.New(slog.DiscardHandler))
+	s, err := New(testConfig(), &recorder{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,13 +14,11 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// schemaVersion is the meaning of the updates that this release sends.
-const schemaVersion = 1
-
 // decoder reads what a provider says out of its webhook's body.
-type decoder func(body []byte, rules Rules) (*payrelayv1.Update, error)
+type decoder func(body []byte) (*payrelayv1.Update, error)
 
 // webhook takes one webhook through: read, decode, apply once, answer.
 func (s *Server) webhook(decode decoder) echo.HandlerFunc {
@@ -41,7 +39,7 @@ func (s *Server) webhook(decode decoder) echo.HandlerFunc {
 			return errOverloaded
 		}
 		defer func() { <-s.slots }()
-		update, err := newUpdate(body, decode, s.rules)
+		update, err := newUpdate(body, decode)
 		if err != nil {
 			return err
 		}
@@ -86,17 +84,17 @@ func checkHeaders(header http.Header) error {
 }
 
 // newUpdate decodes body, which the update keeps, and has it checked.
-func newUpdate(body []byte, decode decoder, rules Rules) (*payrelayv1.Update, error) {
-	update, err := decode(body, rules)
+func newUpdate(body []byte, decode decoder) (*payrelayv1.Update, error) {
+	update, err := decode(body)
 	if err != nil {
 		return nil, err
 	}
 	digest := sha256.Sum256(body)
-	update.SchemaVersion = schemaVersion
+	update.SchemaVersion = payments.SchemaVersion
 	update.ReceivedAt = timestamppb.New(time.Now().Truncate(time.Microsecond))
 	update.RawBody = body
 	update.BodySha256 = digest[:]
-	if err := rules.Check(update); err != nil {
+	if err := payments.Validate(update); err != nil {
 		return nil, err
 	}
 	return update, nil
@@ -124,9 +122,9 @@ type answer struct {
 }
 
 func (s *Server) answer(c echo.Context, update *payrelayv1.Update, outcome *payrelayv1.Outcome) error {
-	a := answer{Verdict: name("VERDICT_", outcome.GetVerdict()), RequestID: requestID(c)}
+	a := answer{Verdict: payments.Verdicts.Name(outcome.GetVerdict()), RequestID: requestID(c)}
 	if outcome.GetVerdict() == payrelayv1.Verdict_VERDICT_DEAD_LETTERED {
-		a.Reason = name("DEAD_LETTER_REASON_", outcome.GetReason())
+		a.Reason = payments.DeadLetterReasons.Name(outcome.GetReason())
 	}
 	status := http.StatusOK
 	if outcome.GetVerdict() == payrelayv1.Verdict_VERDICT_QUEUED {
@@ -136,9 +134,4 @@ func (s *Server) answer(c echo.Context, update *payrelayv1.Update, outcome *payr
 		slog.String("request_id", a.RequestID), slog.String("provider", update.GetProvider()),
 		slog.String("event_id", update.GetEventId()), slog.String("verdict", a.Verdict), slog.Int("bytes", len(update.GetRawBody())))
 	return c.JSON(status, a)
-}
-
-// name turns VERDICT_DEAD_LETTERED into dead_lettered.
-func name(prefix string, value fmt.Stringer) string {
-	return strings.ToLower(strings.TrimPrefix(value.String(), prefix))
 }

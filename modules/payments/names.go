@@ -6,8 +6,8 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-// The contract's enums as people and databases see them: "under_review" for
-// DISPUTE_STATUS_UNDER_REVIEW, and the empty text for the unspecified value.
+// The names of the contract's enums, as people, databases and metrics use them:
+// "under_review" for DISPUTE_STATUS_UNDER_REVIEW.
 var (
 	OrderStatuses     = newNames[payrelayv1.OrderStatus](payrelayv1.OrderStatus_name, "ORDER_STATUS_")
 	DisputeStatuses   = newNames[payrelayv1.DisputeStatus](payrelayv1.DisputeStatus_name, "DISPUTE_STATUS_")
@@ -15,7 +15,7 @@ var (
 	DeadLetterReasons = newNames[payrelayv1.DeadLetterReason](payrelayv1.DeadLetterReason_name, "DEAD_LETTER_REASON_")
 )
 
-// Names translates between an enum's values and their names.
+// Names translates between the values of an enum and their names.
 type Names[E ~int32] struct {
 	names  map[E]string
 	values map[string]E
@@ -32,12 +32,13 @@ func newNames[E ~int32](generated map[int32]string, prefix string) Names[E] {
 	return n
 }
 
-// Name is the name of a value; empty for the unspecified and for an unknown one.
+// Name returns the name of a value. It is empty for the unspecified value and for
+// one that this release does not know.
 func (n Names[E]) Name(value E) string { return n.names[value] }
 
-// Parse is the value of a name; false if no value, or only the unspecified one,
-// goes by it.
-func (n Names[E]) Parse(name string) (E, bool) {
-	value, ok := n.values[name]
+// Parse returns the value of a name, and whether there is one. The unspecified
+// value has no name.
+func (n Names[E]) Parse(name string) (value E, ok bool) {
+	value, ok = n.values[name]
 	return value, ok
 }

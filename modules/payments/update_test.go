@@ -2,11 +2,14 @@ package payments_test
 
 import (
 	"crypto/sha256"
+	"math"
+	"strings"
 	"testing"
 	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -142,5 +145,29 @@ func wantOutcomes(t *testing.T, got []*payrelayv1.Outcome, want ...*payrelayv1.O
 			t.Errorf("outcome %d is %v %v, want %v %v", i,
 				got[i].GetVerdict(), got[i].GetReason(), want[i].GetVerdict(), want[i].GetReason())
 		}
+	}
+}
+
+// A body of MaxBodyBytes fits an update whose other fields are as long as they
+// may be.
+func TestMaxBodyFitsAnUpdate(t *testing.T) {
+	id := strings.Repeat("i", payments.MaxIDBytes)
+	text := strings.Repeat("t", payments.MaxTextBytes)
+	raw := make([]byte, payments.MaxBodyBytes)
+	digest := sha256.Sum256(raw)
+	end := timestamppb.New(time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC))
+	u := &payrelayv1.Update{
+		SchemaVersion: payments.SchemaVersion, Provider: id, EventId: id, OrderId: id, UserId: id,
+		OccurredAt: end, ReceivedAt: end, RawBody: raw, BodySha256: digest[:],
+		Subject: &payrelayv1.Update_Dispute{Dispute: &payrelayv1.DisputeSnapshot{
+			DisputeId: id, ProviderStatus: text, Reason: text, EvidenceDueAt: end,
+			Amount: &payrelayv1.Money{MinorUnits: math.MaxInt64, Currency: "USD"},
+		}},
+	}
+	if err := payments.Validate(u); err != nil {
+		t.Fatal(err)
+	}
+	if size := proto.Size(u); size > payments.MaxUpdateBytes {
+		t.Errorf("the update has %d bytes, %d at most", size, payments.MaxUpdateBytes)
 	}
 }

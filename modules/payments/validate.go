@@ -3,7 +3,6 @@ package payments
 import (
 	"crypto/sha256"
 	"fmt"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -18,8 +17,6 @@ const (
 	// MaxIDBytes bounds provider, event, order, dispute and user ids, so that
 	// every database can index them.
 	MaxIDBytes = 255
-	// MaxTextBytes bounds what a provider says in its own words.
-	MaxTextBytes = 1024
 )
 
 // InvalidError says why an update is not well-formed. It is final: the same
@@ -195,12 +192,4 @@ func validateMoney(m *payrelayv1.Money, least int64) error {
 		return invalid("invalid_amount", fmt.Sprintf("amount must be at least %d in minor units", least))
 	}
 	return nil
-}
-
-// timeOf is the instant of a timestamp in the precision that every store keeps.
-func timeOf(ts *timestamppb.Timestamp) time.Time {
-	if ts == nil {
-		return time.Time{}
-	}
-	return ts.AsTime().Truncate(time.Microsecond)
 }

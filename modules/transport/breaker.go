@@ -8,6 +8,7 @@ import (
 	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/sony/gobreaker/v2"
 )
 
@@ -24,11 +25,11 @@ const (
 // errCircuitOpen instead, so that an outage costs neither side a queue of calls
 // that wait for their deadline. A refusal of the batch is no failure.
 type breaker struct {
-	next    Applier
+	next    payments.Applier
 	circuit *gobreaker.CircuitBreaker[[]*payrelayv1.Outcome]
 }
 
-func newBreaker(next Applier, log *slog.Logger) *breaker {
+func newBreaker(next payments.Applier, log *slog.Logger) *breaker {
 	return &breaker{next, gobreaker.NewCircuitBreaker[[]*payrelayv1.Outcome](gobreaker.Settings{
 		Timeout:      breakerPause,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },

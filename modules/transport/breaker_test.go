@@ -10,9 +10,10 @@ import (
 
 	"connectrpc.com/connect"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
-func applyTimes(t *testing.T, a Applier, n int) (last error) {
+func applyTimes(t *testing.T, a payments.Applier, n int) (last error) {
 	t.Helper()
 	for range n {
 		_, last = a.Apply(t.Context(), one())
@@ -90,7 +91,7 @@ func TestOnlyOneCallProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		down, calls := true, 0
-		next := applyFunc(func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+		next := payments.ApplierFunc(func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 			calls++
 			if down {
 				return nil, call(connect.CodeUnavailable)

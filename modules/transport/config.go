@@ -7,12 +7,14 @@ import (
 	"net"
 	"net/url"
 	"time"
+
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // Config chooses the wire and its shape.
 type Config struct {
 	// Mode is the wire.
-	Mode Mode
+	Mode payments.Mode
 	// Batch lets concurrent webhooks share one call. Without it each webhook is
 	// a call of its own, which costs more and is simpler to reason about.
 	Batch bool
@@ -20,7 +22,7 @@ type Config struct {
 
 // RegisterFlags declares the flags of every role that touches the wire.
 func (c *Config) RegisterFlags(fs *flag.FlagSet) {
-	fs.TextVar(&c.Mode, "mode", Kafka, "carry updates over kafka, http, protobuf, grpc or direct: `WEBHOOK_MODE`")
+	fs.TextVar(&c.Mode, "mode", payments.Kafka, "carry updates over kafka, http, protobuf, grpc or direct: `WEBHOOK_MODE`")
 	fs.BoolVar(&c.Batch, "batch", true, "let concurrent webhooks share one call: `WEBHOOK_BATCH`")
 }
 

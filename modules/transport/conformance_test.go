@@ -18,6 +18,7 @@ import (
 	"github.com/payrelay/payrelay/gen/payrelay/v1/payrelayv1connect"
 	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/broker"
+	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
@@ -39,7 +40,7 @@ func TestConformance(t *testing.T) {
 			},
 		})
 	})
-	for _, mode := range []Mode{HTTP, Protobuf, GRPC, Kafka} {
+	for _, mode := range payments.Modes[:4] {
 		for shape, unary := range map[string]bool{"batched": false, "unary": true} {
 			t.Run(string(mode)+"/"+shape, func(t *testing.T) {
 				t.Parallel()
@@ -49,8 +50,8 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-func harness(mode Mode, unary bool) transporttest.Harness {
-	if mode == Kafka {
+func harness(mode payments.Mode, unary bool) transporttest.Harness {
+	if mode == payments.Kafka {
 		return transporttest.Harness{
 			Verdict: payrelayv1.Verdict_VERDICT_QUEUED,
 			Open:    func(t *testing.T, far *transporttest.FarSide) *transporttest.Link { return openKafka(t, far, unary) },
@@ -89,10 +90,10 @@ func (r *running) stop() error {
 }
 
 // openRPC links a client to the api role's own internal listener.
-func openRPC(t *testing.T, mode Mode, far *transporttest.FarSide, unary bool) *transporttest.Link {
+func openRPC(t *testing.T, mode payments.Mode, far *transporttest.FarSide, unary bool) *transporttest.Link {
 	serve := func(addr string) (*running, string) {
 		cfg := api.Config{Addr: "127.0.0.1:0", InternalAddr: addr, InternalToken: testToken}
-		relay := api.NewRelay(far, func(*payrelayv1.Update) error { return nil }, quiet())
+		relay := api.NewRelay(far, quiet())
 		in, err := api.NewInternal(cfg, relay, quiet())
 		if err != nil {
 			t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/IBM/sarama"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // DeadLetters keeps records that are no updates for an operator.
@@ -31,7 +32,7 @@ type Consumer struct {
 	cfg         KafkaConfig
 	group       sarama.ConsumerGroup
 	client      sarama.Client // of the group, which does not close it
-	applier     Applier
+	applier     payments.Applier
 	deadLetters DeadLetters
 	log         *slog.Logger
 	joined      atomic.Bool
@@ -45,7 +46,7 @@ type Consumer struct {
 
 // NewConsumer connects to the brokers. Run must be called once, also to release
 // the connection of a start that failed: then with a cancelled context.
-func NewConsumer(cfg KafkaConfig, applier Applier, deadLetters DeadLetters, log *slog.Logger) (*Consumer, error) {
+func NewConsumer(cfg KafkaConfig, applier payments.Applier, deadLetters DeadLetters, log *slog.Logger) (*Consumer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}

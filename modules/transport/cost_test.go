@@ -13,6 +13,7 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/gen/payrelay/v1/payrelayv1connect"
 	"github.com/payrelay/payrelay/modules/bench/costtest"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // inProcess hands requests to a handler without a network, and keeps the bodies.
@@ -90,7 +91,7 @@ func TestCosts(t *testing.T) {
 	costtest.Allocations(t, "kafka, decode a record", func() { must(decode(value)) })
 }
 
-func costOfCall(t *testing.T, mode Mode, updates []*payrelayv1.Update, unary bool) {
+func costOfCall(t *testing.T, mode payments.Mode, updates []*payrelayv1.Update, unary bool) {
 	t.Helper()
 	far := &verdicts{one: &payrelayv1.ApplyUpdateResponse{Outcome: &payrelayv1.Outcome{Verdict: payrelayv1.Verdict_VERDICT_APPLIED}}, many: new(payrelayv1.ApplyUpdatesResponse)}
 	for range updates {
@@ -98,7 +99,7 @@ func costOfCall(t *testing.T, mode Mode, updates []*payrelayv1.Update, unary boo
 	}
 	client := connectTo(t, mode, RPCConfig{URL: "http://127.0.0.1:1", Unary: unary})
 	wire := &inProcess{major: 1}
-	if mode == GRPC {
+	if mode == payments.GRPC {
 		wire.major = 2
 	}
 	_, wire.handler = payrelayv1connect.NewRelayServiceHandler(far)

@@ -6,13 +6,11 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/IBM/sarama"
+
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 var (
-	// errTooLarge refuses an update that no wire carries. It has a Code() string,
-	// "body_too_large", which is final for the sender of the webhook, so nothing
-	// but checking the size on this side may say so.
-	errTooLarge error = &finalError{code: "body_too_large", message: "an update must not exceed 524288 bytes in all: send a smaller body"}
 	// errOverloaded says that too many updates already wait for their
 	// acknowledgement. Nothing is wrong with this one.
 	errOverloaded = errors.New("too many updates wait for Kafka's acknowledgement")
@@ -23,12 +21,6 @@ var (
 	errClosed = errors.New("the client is closed")
 )
 
-// finalError is a refusal that has a code for the sender of the webhook.
-type finalError struct{ code, message string }
-
-func (e *finalError) Code() string  { return e.code }
-func (e *finalError) Error() string { return e.message }
-
 // Divides says that the error may be about one update of a batch, or about how
 // many they are, so that sending them one by one may help. An error about this
 // process as the sender, such as a wrong token, would only come again for each.
@@ -37,7 +29,7 @@ func Divides(err error) bool {
 	case connect.CodeInvalidArgument, connect.CodeResourceExhausted:
 		return true
 	default:
-		return errors.Is(err, errTooLarge)
+		return errors.Is(err, payments.ErrTooLarge)
 	}
 }
 
@@ -74,7 +66,7 @@ func classify(err error) class {
 	switch {
 	case err == nil:
 		return fine
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, payments.ErrTooLarge):
 		return refused
 	case errors.Is(err, errOverloaded):
 		return busy

@@ -10,6 +10,8 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/IBM/sarama"
+
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 func call(code connect.Code) error {
@@ -70,7 +72,7 @@ func TestClassify(t *testing.T) {
 func TestOnlyTooLargeHasACode(t *testing.T) {
 	for _, test := range classified {
 		want := ""
-		if errors.Is(test.err, errTooLarge) {
+		if errors.Is(test.err, payments.ErrTooLarge) {
 			want = "body_too_large"
 		}
 		// A connect error's own Code returns another type and must not count.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -47,7 +48,7 @@ func orderUpdate(eventID string) *payrelayv1.Update {
 func one() []*payrelayv1.Update { return []*payrelayv1.Update{orderUpdate("event-1")} }
 
 // hang is an Applier that answers when its caller gives up.
-var hang = applyFunc(func(ctx context.Context, _ []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+var hang = payments.ApplierFunc(func(ctx context.Context, _ []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 })

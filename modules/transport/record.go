@@ -7,6 +7,7 @@ import (
 
 	"github.com/IBM/sarama"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -20,8 +21,8 @@ func (c KafkaConfig) encode(update *payrelayv1.Update) (*sarama.ProducerMessage,
 	if err != nil {
 		return nil, fmt.Errorf("encode update: %w", err)
 	}
-	if len(value) > maxUpdateBytes {
-		return nil, fmt.Errorf("update has %d bytes: %w", len(value), errTooLarge)
+	if len(value) > payments.MaxUpdateBytes {
+		return nil, fmt.Errorf("update has %d bytes: %w", len(value), payments.ErrTooLarge)
 	}
 	topic := c.OrdersTopic
 	if update.GetDispute() != nil {

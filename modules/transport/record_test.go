@@ -10,6 +10,7 @@ import (
 
 	"github.com/IBM/sarama"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/protobuf/proto"
 )
@@ -97,8 +98,8 @@ func TestTopicBySubject(t *testing.T) {
 
 func TestWhatCannotBeARecord(t *testing.T) {
 	large := orderUpdate("event-1")
-	large.RawBody = make([]byte, maxUpdateBytes)
-	if _, err := kafkaNames.encode(large); !errors.Is(err, errTooLarge) {
+	large.RawBody = make([]byte, payments.MaxUpdateBytes)
+	if _, err := kafkaNames.encode(large); !errors.Is(err, payments.ErrTooLarge) {
 		t.Errorf("too large: %v", err)
 	}
 	broken := orderUpdate("\xff")
@@ -142,7 +143,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		again, err := kafkaNames.encode(update)
-		if err != nil && !errors.Is(err, errTooLarge) {
+		if err != nil && !errors.Is(err, payments.ErrTooLarge) {
 			t.Fatalf("what was read cannot be written: %v", err)
 		}
 		if err == nil && again.Key.Length() == 0 {

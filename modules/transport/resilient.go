@@ -6,12 +6,13 @@ import (
 	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // Circuit is the way to the far side with everything around it that makes it
 // resilient. Its methods may be called concurrently.
 type Circuit struct {
-	whole   Applier
+	whole   payments.Applier
 	breaker *breaker
 }
 
@@ -19,7 +20,7 @@ type Circuit struct {
 // covers all attempts, each attempt asks the breaker, and an open breaker is
 // not retried, because it will hardly close within a few hundred milliseconds
 // and the provider's own retry is cheaper than a request that waits.
-func Resilient(next Applier, cfg RetryConfig, log *slog.Logger) *Circuit {
+func Resilient(next payments.Applier, cfg RetryConfig, log *slog.Logger) *Circuit {
 	b := newBreaker(next, log)
 	return &Circuit{whole: Deadline(retry(b, cfg), cfg.Timeout), breaker: b}
 }
@@ -34,17 +35,10 @@ func (c *Circuit) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*p
 func (c *Circuit) Check(context.Context) error { return c.breaker.check() }
 
 // Deadline ends every Apply after the timeout.
-func Deadline(next Applier, timeout time.Duration) Applier {
-	return applyFunc(func(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+func Deadline(next payments.Applier, timeout time.Duration) payments.Applier {
+	return payments.ApplierFunc(func(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		return next.Apply(ctx, updates)
 	})
-}
-
-// applyFunc makes a function an Applier.
-type applyFunc func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error)
-
-func (f applyFunc) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
-	return f(ctx, updates)
 }

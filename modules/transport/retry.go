@@ -8,6 +8,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // jitter spreads retries by a quarter either way, so that callers that failed
@@ -17,8 +18,8 @@ const jitter = 0.25
 // retry repeats an Apply that may succeed later, at most cfg.Attempts times in
 // all. It gives up early, with the last error, when the next attempt would
 // start after the deadline of ctx.
-func retry(next Applier, cfg RetryConfig) Applier {
-	return applyFunc(func(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+func retry(next payments.Applier, cfg RetryConfig) payments.Applier {
+	return payments.ApplierFunc(func(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		var last error
 		attempt := func() ([]*payrelayv1.Outcome, error) {
 			var outcomes []*payrelayv1.Outcome

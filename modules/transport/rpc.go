@@ -8,13 +8,14 @@ import (
 	"connectrpc.com/connect"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/gen/payrelay/v1/payrelayv1connect"
+	"github.com/payrelay/payrelay/modules/payments"
 	"google.golang.org/protobuf/proto"
 )
 
 const (
 	// maxCallBytes is what one call carries, in binary Protobuf: as JSON it still
 	// fits the 1 MiB that the api role reads.
-	maxCallBytes = maxUpdateBytes
+	maxCallBytes = payments.MaxUpdateBytes
 	// maxCallUpdates keeps the answer small too: an outcome as JSON has about 90
 	// bytes, an update can have fewer.
 	maxCallUpdates = 4096
@@ -39,17 +40,17 @@ type wire struct {
 
 // NewRPC is a client of that mode. It connects when it is first used, so the
 // api role may start later.
-func NewRPC(mode Mode, cfg RPCConfig) (*RPC, error) {
+func NewRPC(mode payments.Mode, cfg RPCConfig) (*RPC, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	var w wire
 	switch mode {
-	case HTTP:
+	case payments.HTTP:
 		w = httpWire()
-	case Protobuf:
+	case payments.Protobuf:
 		w = protobufWire()
-	case GRPC:
+	case payments.GRPC:
 		w = grpcWire()
 	default:
 		return nil, fmt.Errorf("mode %q makes no calls: it is none of http, protobuf and grpc", mode)
@@ -141,7 +142,7 @@ func (r *RPC) split(updates []*payrelayv1.Update) ([][]*payrelayv1.Update, error
 	for i, update := range updates {
 		// What the update costs inside the batch: a tag and its length come on top.
 		size := proto.Size(update)
-		if size > maxUpdateBytes {
+		if size > payments.MaxUpdateBytes {
 			return nil, tooLarge(i, size)
 		}
 		if i > start && (filled+size > maxCallBytes || i-start == most) {

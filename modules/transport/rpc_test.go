@@ -16,11 +16,12 @@ import (
 	"connectrpc.com/connect"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/gen/payrelay/v1/payrelayv1connect"
+	"github.com/payrelay/payrelay/modules/payments"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 )
 
-var rpcModes = []Mode{HTTP, Protobuf, GRPC}
+var rpcModes = []payments.Mode{payments.HTTP, payments.Protobuf, payments.GRPC}
 
 // peer is an api role that answers as it is told and remembers the requests.
 type peer struct {
@@ -84,7 +85,7 @@ func (p *peer) serve(t *testing.T, secure bool) *httptest.Server {
 	return server
 }
 
-func connectTo(t *testing.T, mode Mode, cfg RPCConfig) *RPC {
+func connectTo(t *testing.T, mode payments.Mode, cfg RPCConfig) *RPC {
 	t.Helper()
 	client, err := NewRPC(mode, cfg)
 	if err != nil {
@@ -95,10 +96,10 @@ func connectTo(t *testing.T, mode Mode, cfg RPCConfig) *RPC {
 }
 
 func TestEachModeHasItsWire(t *testing.T) {
-	want := map[Mode]struct {
+	want := map[payments.Mode]struct {
 		major     int
 		mediaType string
-	}{HTTP: {1, "application/json"}, Protobuf: {1, "application/proto"}, GRPC: {2, "application/grpc"}}
+	}{payments.HTTP: {1, "application/json"}, payments.Protobuf: {1, "application/proto"}, payments.GRPC: {2, "application/grpc"}}
 	for i := range 4 {
 		secure, http2 := i%2 == 1, i/2 == 1
 		for _, mode := range rpcModes {
@@ -133,7 +134,7 @@ func TestEachModeHasItsWire(t *testing.T) {
 
 func TestNoTokenIsSentWhenThereIsNone(t *testing.T) {
 	p := new(peer)
-	client := connectTo(t, HTTP, RPCConfig{URL: p.serve(t, false).URL})
+	client := connectTo(t, payments.HTTP, RPCConfig{URL: p.serve(t, false).URL})
 	if _, err := client.Apply(t.Context(), one()); err != nil || p.requests[0].Header.Get("Authorization") != "" {
 		t.Errorf("error %v, Authorization %q", err, p.requests[0].Header.Get("Authorization"))
 	}
@@ -188,7 +189,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	defer other.Close()
 	redirect := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
 	defer redirect.Close()
-	if _, err := connectTo(t, HTTP, RPCConfig{URL: redirect.URL, Token: "secret"}).Apply(t.Context(), one()); err == nil || reached {
+	if _, err := connectTo(t, payments.HTTP, RPCConfig{URL: redirect.URL, Token: "secret"}).Apply(t.Context(), one()); err == nil || reached {
 		t.Errorf("error is %v, the token was handed on: %v", err, reached)
 	}
 }
@@ -204,7 +205,7 @@ func TestAnswerWithoutBoundIsRefused(t *testing.T) {
 		}
 	}))
 	defer flood.Close()
-	_, err := connectTo(t, Protobuf, RPCConfig{URL: flood.URL}).Apply(t.Context(), one())
+	_, err := connectTo(t, payments.Protobuf, RPCConfig{URL: flood.URL}).Apply(t.Context(), one())
 	if err == nil || code(err) != "" {
 		t.Errorf("of 64 MiB the error is %v", err)
 	}
@@ -217,7 +218,7 @@ func TestPeerThatIsNoAPI(t *testing.T) {
 		"a hung-up call": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
 		server := httptest.NewServer(handler)
-		for _, mode := range []Mode{HTTP, Protobuf} {
+		for _, mode := range []payments.Mode{payments.HTTP, payments.Protobuf} {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			if _, err := connectTo(t, mode, RPCConfig{URL: server.URL}).Apply(ctx, one()); err == nil {
 				t.Errorf("%s over %s counts as success", name, mode)
@@ -295,9 +296,9 @@ func wantFits(t *testing.T, name string, updates []*payrelayv1.Update) {
 func TestTooLargeIsFoundBeforeAnythingIsSent(t *testing.T) {
 	p := new(peer)
 	large := orderUpdate("large")
-	large.RawBody = make([]byte, maxUpdateBytes)
-	client := connectTo(t, HTTP, RPCConfig{URL: p.serve(t, false).URL, Unary: true})
-	if _, err := client.Apply(t.Context(), append(one(), large)); !errors.Is(err, errTooLarge) || len(p.requests) != 0 {
+	large.RawBody = make([]byte, payments.MaxUpdateBytes)
+	client := connectTo(t, payments.HTTP, RPCConfig{URL: p.serve(t, false).URL, Unary: true})
+	if _, err := client.Apply(t.Context(), append(one(), large)); !errors.Is(err, payments.ErrTooLarge) || len(p.requests) != 0 {
 		t.Errorf("error is %v after %d calls", err, len(p.requests))
 	}
 }
@@ -306,7 +307,7 @@ func TestShapes(t *testing.T) {
 	updates := append(one(), append(one(), one()...)...)
 	for unary, want := range map[bool]int{false: 1, true: 3} {
 		p := new(peer)
-		client := connectTo(t, Protobuf, RPCConfig{URL: p.serve(t, false).URL, Unary: unary})
+		client := connectTo(t, payments.Protobuf, RPCConfig{URL: p.serve(t, false).URL, Unary: unary})
 		if outcomes, err := client.Apply(t.Context(), updates); err != nil || len(outcomes) != 3 || len(p.batches) != want {
 			t.Errorf("unary %v: %d outcomes in %d calls, %v", unary, len(outcomes), len(p.batches), err)
 		}

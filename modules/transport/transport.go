@@ -9,33 +9,19 @@
 package transport
 
 import (
-	"context"
 	"fmt"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/payrelay/payrelay/modules/payments"
 )
-
-// Applier takes updates one stage further.
-//
-// Outcome i answers update i: a verdict, final, never to be retried. An error
-// means that nobody knows what became of the batch and that the whole of it has
-// to be sent again, which is always safe. The exception is an error with a
-// method Code() string that says "body_too_large": no wire will ever carry it.
-type Applier interface {
-	Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error)
-}
-
-// maxUpdateBytes bounds one update on every wire, in bytes of binary Protobuf.
-// As JSON, which carries bytes in base64, it still fits the 1 MiB that the far
-// side reads; a Kafka broker takes 1,000,000 bytes by default.
-const maxUpdateBytes = 512 << 10
 
 // checkSizes is the same in every mode, so that changing the mode never changes
 // what gets through.
 func checkSizes(updates []*payrelayv1.Update) error {
 	for i, update := range updates {
-		if size := proto.Size(update); size > maxUpdateBytes {
+		if size := proto.Size(update); size > payments.MaxUpdateBytes {
 			return tooLarge(i, size)
 		}
 	}
@@ -43,5 +29,5 @@ func checkSizes(updates []*payrelayv1.Update) error {
 }
 
 func tooLarge(index, size int) error {
-	return fmt.Errorf("update %d has %d bytes: %w", index, size, errTooLarge)
+	return fmt.Errorf("update %d has %d bytes: %w", index, size, payments.ErrTooLarge)
 }

@@ -10,17 +10,13 @@ import (
 	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // recovery is how soon a client must get through once its peer is back. It takes
 // about 0.1 s on an idle machine; a client that pauses on its own takes 10 s.
 const recovery = 8 * time.Second
-
-// Applier is the near end of a transport.
-type Applier interface {
-	Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error)
-}
 
 // Harness opens links of one mode and shape.
 type Harness struct {
@@ -35,7 +31,7 @@ type Harness struct {
 // mode does not know is nil, and the tests that need it do not exist for it.
 type Link struct {
 	// Client is the near end, without retries around it.
-	Client Applier
+	Client payments.Applier
 	// Close drains the near end.
 	Close func() error
 	// Restart stops the far side the way an operator does, and starts it again at
