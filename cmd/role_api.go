@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/payrelay/payrelay/modules/api"
+	"github.com/payrelay/payrelay/modules/batch"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
 )
@@ -22,8 +23,8 @@ type apiConfig struct {
 
 // applyBatch is group commit at the api role. The queue is bounded, for what
 // waits longer than the callers do is work for nobody.
-func applyBatch(e engine) payments.BatcherConfig {
-	return payments.BatcherConfig{
+func applyBatch(e engine) batch.Config {
+	return batch.Config{
 		Shards:          e.shards,
 		MaxBatch:        512,
 		MaxWaitingBytes: 64 << 20,
@@ -50,7 +51,7 @@ func (p *process) addAPI(ctx context.Context, cfg apiConfig) (*apiRole, error) {
 		return nil, err
 	}
 	ledger := payments.NewLedger(store)
-	batcher := payments.NewBatcher(p.admin.Instrument("ledger", p.admin.Age(ledger)), applyBatch(engine))
+	batcher := batch.New(p.admin.Instrument("ledger", p.admin.Age(ledger)), applyBatch(engine))
 	p.closeLater(ctx, "group commit", func() error { batcher.Close(); return nil })
 	if err := p.addListeners(ctx, cfg.api, batcher, store); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/payrelay/payrelay/modules/batch"
 	"github.com/payrelay/payrelay/modules/ingest"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
@@ -31,7 +32,7 @@ func (p *process) addIngest(ctx context.Context, cfg ingestConfig, direct paymen
 		return err
 	}
 	if cfg.wire.Batch && cfg.wire.Mode.RPC() {
-		batcher := payments.NewBatcher(wire, laneBatch(cfg.retry.Timeout))
+		batcher := batch.New(wire, laneBatch(cfg.retry.Timeout))
 		p.closeLater(ctx, "lanes", func() error { batcher.Close(); return nil })
 		wire = batcher
 	}
@@ -48,8 +49,8 @@ func (p *process) addIngest(ctx context.Context, cfg ingestConfig, direct paymen
 // laneBatch groups webhooks into calls as group commit groups them into
 // transactions. A call's own deadline is the wire's; the lane's only guards
 // against one that ignores it.
-func laneBatch(timeout time.Duration) payments.BatcherConfig {
-	return payments.BatcherConfig{
+func laneBatch(timeout time.Duration) batch.Config {
+	return batch.Config{
 		Shards:          lanes,
 		MaxBatch:        512,
 		MaxWaitingBytes: 32 << 20,

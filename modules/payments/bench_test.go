@@ -27,13 +27,6 @@ func BenchmarkValidate(b *testing.B) {
 	}
 }
 
-func BenchmarkShard(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		payments.Shard("4d1f5b5a-6a7b-4f61-8a0d-0f0a7f1e2d3c", 8)
-	}
-}
-
 func BenchmarkParseMoney(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
@@ -110,30 +103,6 @@ func BenchmarkJudge(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*size), "ns/update")
-		})
-	}
-}
-
-// BenchmarkBatcher is what going through a batcher costs by itself.
-func BenchmarkBatcher(b *testing.B) {
-	next := applierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
-		return make([]*payrelayv1.Outcome, len(updates)), nil
-	})
-	for _, callers := range []int{1, 64} {
-		b.Run(fmt.Sprint("callers=", callers), func(b *testing.B) {
-			batcher := payments.NewBatcher(next, payments.BatcherConfig{Shards: 2, MaxBatch: 512, MaxWaitingBytes: 4096 << 12, Timeout: time.Second})
-			defer batcher.Close()
-			b.ReportAllocs()
-			b.SetParallelism(callers)
-			b.RunParallel(func(pb *testing.PB) {
-				updates := []*payrelayv1.Update{numbered("order-1", 1)}
-				for pb.Next() {
-					if _, err := batcher.Apply(b.Context(), updates); err != nil {
-						b.Error(err)
-						return
-					}
-				}
-			})
 		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/bench/costtest"
@@ -32,15 +31,4 @@ func TestCosts(t *testing.T) {
 			}
 		})
 	}
-	next := applierFunc(func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
-		return make([]*payrelayv1.Outcome, 1), nil
-	})
-	batcher := payments.NewBatcher(next, payments.BatcherConfig{Shards: 2, MaxBatch: 512, MaxWaitingBytes: 4096 << 12, Timeout: time.Minute})
-	defer batcher.Close()
-	alone := []*payrelayv1.Update{update(1)}
-	costtest.Allocations(t, "go through a batcher alone", func() {
-		if _, err := batcher.Apply(context.Background(), alone); err != nil {
-			t.Fatal(err)
-		}
-	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/payrelay/payrelay/modules/batch"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/storetest"
 )
@@ -96,7 +97,7 @@ func BenchmarkBatcher(b *testing.B) {
 
 func grouped(b *testing.B, shards, turn int) *contender {
 	_, store := migrated(b)
-	batcher := payments.NewBatcher(payments.NewLedger(store), payments.BatcherConfig{
+	batcher := batch.New(payments.NewLedger(store), batch.Config{
 		Shards: shards, MaxBatch: 512, MaxWaitingBytes: 10_000 << 12, Timeout: time.Minute,
 	})
 	b.Cleanup(batcher.Close)

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/batch"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/postgres"
 )
@@ -64,7 +65,7 @@ const patience = time.Minute
 
 func startLoad(t *testing.T, store *postgres.Store) *load {
 	l := &load{t: t, stop: make(chan struct{})}
-	batcher := payments.NewBatcher(payments.NewLedger(store), payments.BatcherConfig{
+	batcher := batch.New(payments.NewLedger(store), batch.Config{
 		Shards: 2, MaxBatch: 64, MaxWaitingBytes: 1000 << 12, Timeout: 10 * time.Second,
 	})
 	for range 16 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/batch"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/storetest"
 )
@@ -71,7 +72,7 @@ func BenchmarkBatcher(b *testing.B) {
 // else slows both.
 func compare(b *testing.B, callers int, rising bool) {
 	ledger := &counting{to: payments.NewLedger(openMigrated(b))}
-	batcher := payments.NewBatcher(ledger, payments.BatcherConfig{
+	batcher := batch.New(ledger, batch.Config{
 		Shards: 1, MaxBatch: 512, MaxWaitingBytes: 10_000 << 12, Timeout: time.Minute,
 	})
 	defer batcher.Close()

@@ -1,4 +1,4 @@
-package payments_test
+package batch
 
 import (
 	"context"
@@ -20,7 +20,7 @@ func TestManyCallers(t *testing.T) {
 	var mu sync.Mutex
 	last := make(map[string]int)
 	largest := 0
-	next := applierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	next := payments.ApplierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		largest = max(largest, len(updates))
@@ -33,7 +33,7 @@ func TestManyCallers(t *testing.T) {
 		}
 		return answers(updates), nil
 	})
-	b := payments.NewBatcher(next, payments.BatcherConfig{Shards: 4, MaxBatch: 100, MaxWaitingBytes: 10 << 12 * callers, Timeout: time.Minute})
+	b := New(next, Config{Shards: 4, MaxBatch: 100, MaxWaitingBytes: 10 << 12 * callers, Timeout: time.Minute})
 	var done sync.WaitGroup
 	for caller := range callers {
 		done.Go(func() {
@@ -60,7 +60,7 @@ func TestManyCallers(t *testing.T) {
 func TestManyCallersWithABatcherThatCloses(t *testing.T) {
 	var mu sync.Mutex
 	seen := make(map[string]bool)
-	next := applierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	next := payments.ApplierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, u := range updates {
@@ -68,7 +68,7 @@ func TestManyCallersWithABatcherThatCloses(t *testing.T) {
 		}
 		return answers(updates), nil
 	})
-	b := payments.NewBatcher(next, payments.BatcherConfig{Shards: 2, MaxBatch: 8, MaxWaitingBytes: 16 << 12, Timeout: time.Minute})
+	b := New(next, Config{Shards: 2, MaxBatch: 8, MaxWaitingBytes: 16 << 12, Timeout: time.Minute})
 	half := make(chan struct{})
 	var progress, done sync.WaitGroup
 	for caller := range 64 {
@@ -81,7 +81,7 @@ func TestManyCallersWithABatcherThatCloses(t *testing.T) {
 				}
 				_, err := b.Apply(context.Background(), []*payrelayv1.Update{numbered(orderID, n)})
 				switch {
-				case errors.Is(err, payments.ErrOverloaded), errors.Is(err, payments.ErrClosed):
+				case errors.Is(err, ErrOverloaded), errors.Is(err, ErrClosed):
 				case err != nil:
 					t.Error(err)
 				default:

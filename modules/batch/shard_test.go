@@ -1,10 +1,8 @@
-package payments_test
+package batch
 
 import (
 	"fmt"
 	"testing"
-
-	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // Every process and release must find the same shard: these are fixed for ever.
@@ -23,12 +21,12 @@ func TestShardIsStable(t *testing.T) {
 		{"заказ", 1, 3, 439},
 		{"4d1f5b5a-6a7b-4f61-8a0d-0f0a7f1e2d3c", 1, 3, 727},
 	} {
-		two, seven, thousand := payments.Shard(test.orderID, 2), payments.Shard(test.orderID, 7), payments.Shard(test.orderID, 1000)
+		two, seven, thousand := shardOf(test.orderID, 2), shardOf(test.orderID, 7), shardOf(test.orderID, 1000)
 		if two != test.two || seven != test.seven || thousand != test.thousand {
 			t.Errorf("%q is in shards %d, %d and %d, want %d, %d and %d",
 				test.orderID, two, seven, thousand, test.two, test.seven, test.thousand)
 		}
-		if one := payments.Shard(test.orderID, 1); one != 0 {
+		if one := shardOf(test.orderID, 1); one != 0 {
 			t.Errorf("%q: shard %d of 1", test.orderID, one)
 		}
 	}
@@ -38,7 +36,7 @@ func TestShardsAreEven(t *testing.T) {
 	for _, n := range []int{2, 3, 8} {
 		counts := make([]int, n)
 		for i := range 10000 {
-			counts[payments.Shard(fmt.Sprintf("order-%06d", i), n)]++
+			counts[shardOf(fmt.Sprintf("order-%06d", i), n)]++
 		}
 		for shard, count := range counts {
 			if even := 10000 / n; count < even*9/10 || count > even*11/10 {

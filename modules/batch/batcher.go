@@ -1,4 +1,7 @@
-package payments
+// Package batch groups concurrent calls of an [payments.Applier] into larger
+// ones: group commit at the api role, and calls shared by webhooks at the ingest
+// role.
+package batch
 
 import (
 	"context"
@@ -8,53 +11,55 @@ import (
 	"sync"
 	"time"
 
-	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"google.golang.org/protobuf/proto"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 var (
-	// ErrOverloaded says that the batcher's queue is full: try again later.
+	// ErrOverloaded is returned while the queue of a shard is full. The call may
+	// succeed later.
 	ErrOverloaded = errors.New("too many updates are waiting")
-	// ErrClosed says that the batcher takes no more updates.
+	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("shutting down")
 )
 
-// BatcherConfig bounds a batcher. Every field but Divide must be set.
-type BatcherConfig struct {
-	// Shards is how many batches may be under way at once. Updates of one order
-	// are always in the same shard and never overtake each other.
+// Config holds the limits of a [Batcher]. Every field but Divide must be set.
+type Config struct {
+	// Shards is the number of batches that may be in flight at once. All updates of
+	// one order go to the same shard and are applied in the order of their calls.
 	Shards int
-	// MaxBatch is how many updates one batch holds at most; a single call with
-	// more of them still goes through, as a batch of its own.
+	// MaxBatch is the largest number of updates in one batch. A single call with
+	// more updates becomes a batch of its own.
 	MaxBatch int
-	// MaxWaitingBytes is how much may wait in a shard before more of it is
-	// refused with ErrOverloaded, in bytes of binary Protobuf. Small updates
-	// count as 4 KiB, since one costs more than its bytes.
+	// MaxWaitingBytes is the size of the queue of one shard, in bytes of binary
+	// Protobuf. An update counts as at least 4 KiB, because it also costs memory
+	// beyond its bytes. When the queue is full, calls fail with ErrOverloaded.
 	MaxWaitingBytes int
-	// Timeout is the deadline of one batch. It is the batch's own: a caller
-	// that gives up does not take the others with it.
+	// Timeout is the deadline of one batch. It does not depend on the contexts of
+	// the callers, so one that gives up does not cancel the calls of the others.
 	Timeout time.Duration
-	// Divide says of a batch's error that it is about one of the updates rather
-	// than about the next stage. The calls are then made one by one, so that a
-	// bad update does not sink those beside it. Nil divides never.
+	// Divide reports whether an error may be caused by a single update. Then the
+	// calls of the batch are repeated one by one, so that one bad update does not
+	// fail those beside it. If Divide is nil, a batch is never divided.
 	Divide func(error) bool
 }
 
-// Batcher is group commit: calls that come while a batch is under way go
-// together in the next one. There is no timer, so a lone call goes at once, and
-// the busier it gets the larger the batches grow.
+// Batcher collects the calls that arrive while a batch is in flight, and makes
+// the next batch of them. There is no timer: a lone call starts at once, and
+// batches grow with the load.
 type Batcher struct {
-	next    Applier
-	cfg     BatcherConfig
+	next    payments.Applier
+	cfg     Config
 	shards  []*shard
-	mu      sync.Mutex // guards closed against working.Add after Wait
+	mu      sync.Mutex // guards closed, and working.Add against Wait
 	closed  bool
 	working sync.WaitGroup
 }
 
-// NewBatcher puts a batcher before the next stage. Close it when no more calls
-// come.
-func NewBatcher(next Applier, cfg BatcherConfig) *Batcher {
+// New returns a Batcher in front of next. The caller closes it.
+func New(next payments.Applier, cfg Config) *Batcher {
 	b := &Batcher{next: next, cfg: cfg}
 	for range cfg.Shards {
 		b.shards = append(b.shards, new(shard))
@@ -62,9 +67,9 @@ func NewBatcher(next Applier, cfg BatcherConfig) *Batcher {
 	return b
 }
 
-// Apply waits until the batches that took the updates in are done. When ctx
-// ends first, updates that a batch has taken up may still be applied; those that
-// wait are dropped, for nobody would learn of them.
+// Apply returns when the batches that its updates joined are done. If ctx ends
+// first, updates that are still queued are dropped, and those in a batch in flight
+// may still be applied.
 func (b *Batcher) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 	parts := b.split(ctx, updates)
 	for _, p := range parts {
@@ -77,14 +82,14 @@ func (b *Batcher) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*p
 		if err := p.wait(); err != nil {
 			return nil, err
 		}
-		for i, at := range p.places {
+		for i, at := range p.indexes {
 			outcomes[at] = p.outcomes[i]
 		}
 	}
 	return outcomes, nil
 }
 
-// Close waits until all batches are done and refuses further calls.
+// Close refuses further calls and waits until all batches are done.
 func (b *Batcher) Close() {
 	b.mu.Lock()
 	b.closed = true
@@ -92,20 +97,20 @@ func (b *Batcher) Close() {
 	b.working.Wait()
 }
 
-// part is what of one call goes to one shard.
+// part holds the updates of one call that go to one shard.
 type part struct {
 	ctx     context.Context // the caller's
 	shard   int
 	updates []*payrelayv1.Update
-	// places[i] is where in the call updates[i] was.
-	places   []int
+	// indexes[i] is the index of updates[i] in the call.
+	indexes  []int
 	bytes    int
 	outcomes []*payrelayv1.Outcome
 	err      error
 	done     chan struct{}
 }
 
-// wait returns when the part is done or its caller leaves.
+// wait returns when the part is done or the caller's context ends.
 func (p *part) wait() error {
 	select {
 	case <-p.done:
@@ -117,26 +122,27 @@ func (p *part) wait() error {
 	return p.err
 }
 
-// minWeight is what an update counts at least while it waits.
-const minWeight = 4 << 10
+// minBytes is the least that an update counts in a queue.
+const minBytes = 4 << 10
 
+// split returns the parts of a call, one for each shard that it concerns.
 func (b *Batcher) split(ctx context.Context, updates []*payrelayv1.Update) []*part {
 	var parts []*part
 	byShard := make([]*part, len(b.shards))
 	for i, u := range updates {
-		n := Shard(u.GetOrderId(), len(b.shards))
+		n := shardOf(u.GetOrderId(), len(b.shards))
 		if byShard[n] == nil {
 			byShard[n] = &part{ctx: ctx, shard: n, done: make(chan struct{})}
 			parts = append(parts, byShard[n])
 		}
 		byShard[n].updates = append(byShard[n].updates, u)
-		byShard[n].places = append(byShard[n].places, i)
-		byShard[n].bytes += max(proto.Size(u), minWeight)
+		byShard[n].indexes = append(byShard[n].indexes, i)
+		byShard[n].bytes += max(proto.Size(u), minBytes)
 	}
 	return parts
 }
 
-// submit queues a part, and sets its shard to work if it was idle.
+// submit queues a part, and starts the worker of its shard if that was idle.
 func (b *Batcher) submit(p *part) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -154,7 +160,7 @@ func (b *Batcher) submit(p *part) error {
 	return nil
 }
 
-// work takes batch after batch until nothing waits.
+// work applies batches of a shard until its queue is empty.
 func (b *Batcher) work(s *shard) {
 	for {
 		batch := s.take(b.cfg.MaxBatch)
@@ -162,13 +168,13 @@ func (b *Batcher) work(s *shard) {
 			return
 		}
 		b.apply(batch)
-		// Let those who have just been answered join the next batch with their
-		// next call. It costs nothing when there is nobody.
+		// The callers that have just been answered may join the next batch with
+		// their next call. The yield costs nothing if there are none.
 		runtime.Gosched()
 	}
 }
 
-// apply makes one call of a batch and gives each part its share of the result.
+// apply makes one call for a batch and hands each part its share of the result.
 func (b *Batcher) apply(batch []*part) {
 	outcomes, err := b.call(batch)
 	if err != nil && len(batch) > 1 && b.cfg.Divide != nil && b.cfg.Divide(err) {
@@ -185,6 +191,7 @@ func (b *Batcher) apply(batch []*part) {
 	}
 }
 
+// call applies all updates of a batch within the timeout.
 func (b *Batcher) call(batch []*part) ([]*payrelayv1.Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), b.cfg.Timeout)
 	defer cancel()

@@ -1,4 +1,4 @@
-package payments_test
+package batch
 
 import (
 	"context"
@@ -22,7 +22,9 @@ import (
 // returns once every call has come as far as it can, time stands still until
 // all wait for it, and a goroutine that is left over fails the test.
 
-var oneShard = payments.BatcherConfig{Shards: 1, MaxBatch: 100, MaxWaitingBytes: 1000 << 12, Timeout: 5 * time.Second}
+var errBroken = errors.New("the disk is on fire")
+
+var oneShard = Config{Shards: 1, MaxBatch: 100, MaxWaitingBytes: 1000 << 12, Timeout: 5 * time.Second}
 
 // numbered is an update whose event id is a number, of an order.
 func numbered(orderID string, n int) *payrelayv1.Update {
@@ -34,7 +36,7 @@ func answers(updates []*payrelayv1.Update) []*payrelayv1.Outcome {
 	outcomes := make([]*payrelayv1.Outcome, len(updates))
 	for i, u := range updates {
 		n, _ := strconv.Atoi(u.GetEventId())
-		outcomes[i] = &payrelayv1.Outcome{Verdict: applied, Reason: payrelayv1.DeadLetterReason(n)}
+		outcomes[i] = &payrelayv1.Outcome{Verdict: payrelayv1.Verdict_VERDICT_APPLIED, Reason: payrelayv1.DeadLetterReason(n)}
 	}
 	return outcomes
 }
@@ -54,12 +56,6 @@ func answered(outcomes []*payrelayv1.Outcome) string {
 		ids[i] = strconv.Itoa(int(o.GetReason()))
 	}
 	return strings.Join(ids, " ")
-}
-
-type applierFunc func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error)
-
-func (f applierFunc) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
-	return f(ctx, updates)
 }
 
 // stage is a next stage that notes each batch and holds it until the test lets
@@ -104,7 +100,7 @@ type call struct {
 }
 
 // begin makes a call and returns once it waits, or is answered.
-func begin(ctx context.Context, b *payments.Batcher, updates ...*payrelayv1.Update) *call {
+func begin(ctx context.Context, b *Batcher, updates ...*payrelayv1.Update) *call {
 	c := &call{done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
@@ -143,10 +139,10 @@ func (c *call) wantWaiting(t *testing.T) {
 func TestALoneCallGoesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		next := applierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+		next := payments.ApplierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 			return answers(updates), nil
 		})
-		b := payments.NewBatcher(next, oneShard)
+		b := New(next, oneShard)
 		defer b.Close()
 		for n := range 3 {
 			begin(t.Context(), b, numbered("o", n), numbered("o", n+1)).want(t, fmt.Sprint(n, n+1))
@@ -160,7 +156,7 @@ func TestALoneCallGoesAtOnce(t *testing.T) {
 func TestCallsThatComeDuringABatchGoTogetherInTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := newStage()
-		b := payments.NewBatcher(next, oneShard)
+		b := New(next, oneShard)
 		defer b.Close()
 		first := begin(t.Context(), b, numbered("a", 1))
 		second := begin(t.Context(), b, numbered("b", 2), numbered("a", 3))
@@ -184,7 +180,7 @@ func TestABatchHoldsAtMostMaxBatch(t *testing.T) {
 		next := newStage()
 		cfg := oneShard
 		cfg.MaxBatch = 3
-		b := payments.NewBatcher(next, cfg)
+		b := New(next, cfg)
 		defer b.Close()
 		calls := []*call{
 			begin(t.Context(), b, numbered("a", 1)),
@@ -210,13 +206,13 @@ func TestAFullQueueRefuses(t *testing.T) {
 		next := newStage()
 		cfg := oneShard
 		cfg.MaxWaitingBytes = 2 << 12
-		b := payments.NewBatcher(next, cfg)
+		b := New(next, cfg)
 		defer b.Close()
 		first := begin(t.Context(), b, numbered("a", 1)) // under way: it waits no more
 		second := begin(t.Context(), b, numbered("a", 2))
-		begin(t.Context(), b, numbered("a", 3), numbered("a", 4)).wantError(t, payments.ErrOverloaded)
+		begin(t.Context(), b, numbered("a", 3), numbered("a", 4)).wantError(t, ErrOverloaded)
 		third := begin(t.Context(), b, numbered("a", 5))
-		begin(t.Context(), b, numbered("a", 6)).wantError(t, payments.ErrOverloaded)
+		begin(t.Context(), b, numbered("a", 6)).wantError(t, ErrOverloaded)
 
 		next.gate <- nil
 		synctest.Wait()
@@ -239,14 +235,14 @@ func TestShardsWorkSideBySide(t *testing.T) {
 		next := newStage()
 		cfg := oneShard
 		cfg.Shards, cfg.MaxWaitingBytes = 2, 1<<12
-		b := payments.NewBatcher(next, cfg)
+		b := New(next, cfg)
 		defer b.Close()
 		one := begin(t.Context(), b, numbered("a", 1))
 		two := begin(t.Context(), b, numbered("b", 2))
 		next.wantBatches(t, "1", "2")
 		three := begin(t.Context(), b, numbered("c", 3))
 		next.wantBatches(t, "1", "2")
-		begin(t.Context(), b, numbered("a", 4)).wantError(t, payments.ErrOverloaded)
+		begin(t.Context(), b, numbered("a", 4)).wantError(t, ErrOverloaded)
 		four := begin(t.Context(), b, numbered("b", 5)) // the other shard has room
 		for range 4 {
 			next.gate <- nil
@@ -261,12 +257,12 @@ func TestShardsWorkSideBySide(t *testing.T) {
 
 func TestOutcomeIAnswersUpdateIOverShards(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		next := applierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+		next := payments.ApplierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 			return answers(updates), nil
 		})
 		cfg := oneShard
 		cfg.Shards = 5
-		b := payments.NewBatcher(next, cfg)
+		b := New(next, cfg)
 		defer b.Close()
 		var updates []*payrelayv1.Update
 		var want []string
@@ -284,7 +280,7 @@ func TestOutcomeIAnswersUpdateIOverShards(t *testing.T) {
 func TestACallerThatGivesUpDoesNotStopItsBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := newStage()
-		b := payments.NewBatcher(next, oneShard)
+		b := New(next, oneShard)
 		defer b.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		first := begin(ctx, b, numbered("a", 1))
@@ -304,7 +300,7 @@ func TestACallerThatGivesUpDoesNotStopItsBatch(t *testing.T) {
 func TestABatchHasADeadlineOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := newStage()
-		b := payments.NewBatcher(next, oneShard)
+		b := New(next, oneShard)
 		defer b.Close()
 		start := time.Now()
 		first := begin(t.Context(), b, numbered("a", 1))
@@ -325,7 +321,7 @@ func TestABatchHasADeadlineOfItsOwn(t *testing.T) {
 func TestAnErrorIsEveryonesInTheBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := newStage()
-		b := payments.NewBatcher(next, oneShard)
+		b := New(next, oneShard)
 		defer b.Close()
 		first := begin(t.Context(), b, numbered("a", 1))
 		second, third := begin(t.Context(), b, numbered("a", 2)), begin(t.Context(), b, numbered("b", 3))
@@ -342,7 +338,7 @@ func TestAnErrorIsEveryonesInTheBatch(t *testing.T) {
 // One shard of a call failing is the call failing: nobody knows, send it again.
 func TestAnErrorOfOneShardIsTheCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		next := applierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+		next := payments.ApplierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 			if updates[0].GetOrderId() == "b" {
 				return nil, errBroken
 			}
@@ -350,7 +346,7 @@ func TestAnErrorOfOneShardIsTheCalls(t *testing.T) {
 		})
 		cfg := oneShard
 		cfg.Shards = 2
-		b := payments.NewBatcher(next, cfg)
+		b := New(next, cfg)
 		defer b.Close()
 		begin(t.Context(), b, numbered("a", 1), numbered("b", 2)).wantError(t, errBroken)
 		begin(t.Context(), b, numbered("a", 1), numbered("c", 2)).want(t, "1 2")
@@ -362,7 +358,7 @@ func TestDivideKeepsABadCallFromSinkingOthers(t *testing.T) {
 		errBad, next := errors.New("bad update"), newStage()
 		cfg := oneShard
 		cfg.Divide = func(err error) bool { return errors.Is(err, errBad) }
-		b := payments.NewBatcher(next, cfg)
+		b := New(next, cfg)
 		defer b.Close()
 		first := begin(t.Context(), b, numbered("a", 1))
 		good := begin(t.Context(), b, numbered("a", 2), numbered("a", 3))
@@ -394,7 +390,7 @@ func TestDivideKeepsABadCallFromSinkingOthers(t *testing.T) {
 func TestAWrongNumberOfOutcomesIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, answer := range [][]*payrelayv1.Outcome{nil, {{}}, {{}, {}, {}}} {
-			b := payments.NewBatcher(applierFunc(func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+			b := New(payments.ApplierFunc(func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 				return answer, nil
 			}), oneShard)
 			c := begin(t.Context(), b, numbered("a", 1), numbered("a", 2))
@@ -411,7 +407,7 @@ func TestAWrongNumberOfOutcomesIsAnError(t *testing.T) {
 func TestCloseWaitsForWhatWasTakenAndRefusesMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := newStage()
-		b := payments.NewBatcher(next, oneShard)
+		b := New(next, oneShard)
 		first, second := begin(t.Context(), b, numbered("a", 1)), begin(t.Context(), b, numbered("a", 2))
 		closed := make(chan struct{})
 		go func() {
@@ -419,7 +415,7 @@ func TestCloseWaitsForWhatWasTakenAndRefusesMore(t *testing.T) {
 			close(closed)
 		}()
 		synctest.Wait()
-		begin(t.Context(), b, numbered("a", 3)).wantError(t, payments.ErrClosed)
+		begin(t.Context(), b, numbered("a", 3)).wantError(t, ErrClosed)
 		for _, c := range []*call{first, second} {
 			select {
 			case <-closed:
@@ -433,7 +429,7 @@ func TestCloseWaitsForWhatWasTakenAndRefusesMore(t *testing.T) {
 		<-closed
 		first.want(t, "1")
 		second.want(t, "2")
-		begin(t.Context(), b, numbered("a", 4)).wantError(t, payments.ErrClosed)
+		begin(t.Context(), b, numbered("a", 4)).wantError(t, ErrClosed)
 		b.Close() // closed already
 		next.wantBatches(t, "1", "2")
 	})
@@ -441,7 +437,7 @@ func TestCloseWaitsForWhatWasTakenAndRefusesMore(t *testing.T) {
 
 // What went through must not stay in memory until the queue's array is full.
 func TestTheQueueForgetsWhatIsDone(t *testing.T) {
-	b := payments.NewBatcher(applierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	b := New(payments.ApplierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		return answers(updates), nil
 	}), oneShard)
 	gone := func() weak.Pointer[payrelayv1.Update] {
@@ -454,7 +450,7 @@ func TestTheQueueForgetsWhatIsDone(t *testing.T) {
 	b.Close()
 	runtime.GC()
 	if gone.Value() != nil {
-		t.Error("an update that was applied is still held")
+		t.Error("an update that was payrelayv1.Verdict_VERDICT_APPLIED is still held")
 	}
 	runtime.KeepAlive(b)
 }
