@@ -2,10 +2,9 @@ package payments
 
 import "strings"
 
-// minorUnitDigits holds, for every active ISO 4217 currency that money can be
-// moved in, how many decimal digits its minor unit has. Funds codes, precious
-// metals, testing codes and "no currency" are left out on purpose: no payment
-// is made in them.
+// minorUnitDigits maps every active ISO 4217 currency to the number of decimal
+// digits of its minor unit. It leaves out funds codes, precious metals, testing
+// codes and "no currency", because no payment is made in them.
 var minorUnitDigits = parseCurrencies(map[int]string{
 	0: `BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF`,
 	2: `AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL

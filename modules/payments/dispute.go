@@ -12,36 +12,36 @@ type Dispute struct {
 	OrderID string
 	Status  payrelayv1.DisputeStatus
 	UserID  string
-	// Reason is the provider's word for why the cardholder disputes.
+	// Reason is the provider's code or text for why the cardholder disputes.
 	Reason string
 	Amount Money
-	// OpenedAt and UpdatedAt are the provider's times, of the first and of the
-	// last update that counts.
+	// OpenedAt and UpdatedAt are the provider's times of the first and of the last
+	// update that was applied.
 	OpenedAt  time.Time
 	UpdatedAt time.Time
-	// EvidenceDueAt is until when evidence can be submitted; zero if unknown.
+	// EvidenceDueAt is the deadline for evidence; zero if it is not known.
 	EvidenceDueAt time.Time
 }
 
-// disputeID is the dispute that an update is about: a provider that sends no
-// dispute id has one dispute for each order, which goes by the order's id.
+// disputeID returns the id of the dispute that an update is about. A provider that
+// sends no dispute id has one dispute for each order, and its id is the order's.
 func disputeID(u *payrelayv1.Update) string {
 	return latest(u.GetOrderId(), u.GetDispute().GetDisputeId())
 }
 
-// stepDispute is the dispute's state machine:
+// stepDispute is the state machine of a dispute:
 //
 //	open -> under_review | submitted -> won | lost | closed | canceled
 //
-// The dispute must be in the currency of its order, once that is known; the
-// amount may exceed the order's, because schemes add fees.
+// The dispute must be in the currency of its order, once that is known. Its amount
+// may exceed the order's, because card schemes add fees.
 func stepDispute(d Dispute, u *payrelayv1.Update, order Money) (Dispute, payrelayv1.DeadLetterReason) {
 	snapshot := u.GetDispute()
 	if !legalStep(disputeRank, d.Status, snapshot.GetStatus()) {
 		return d, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ILLEGAL_TRANSITION
 	}
 	amount := moneyOf(snapshot.GetAmount())
-	if contradicts(amount, d.Amount) || contradicts(amount, order) {
+	if differs(amount, d.Amount) || differs(amount, order) {
 		return d, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CURRENCY_MISMATCH
 	}
 	if d.Status == payrelayv1.DisputeStatus_DISPUTE_STATUS_UNSPECIFIED {
@@ -56,7 +56,7 @@ func stepDispute(d Dispute, u *payrelayv1.Update, order Money) (Dispute, payrela
 	return d, noReason
 }
 
-// disputeRank is to disputes what orderRank is to orders.
+// disputeRank returns the rank of a status, as orderRank does.
 func disputeRank(s payrelayv1.DisputeStatus) int {
 	switch s {
 	case payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN:

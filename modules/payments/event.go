@@ -9,79 +9,28 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Key is the idempotency key of an update, recorded for ever in the same
-// transaction as its effect.
+// Key is the idempotency key of an update. It is recorded in the same transaction
+// as the effect of the update, and kept forever.
 type Key struct{ Provider, EventID string }
 
-// Digest is the SHA-256 that tells two bodies under one key apart.
+// Digest is a SHA-256. Two updates with the same key and different digests are a
+// conflict.
 type Digest [sha256.Size]byte
 
-// Event is a recorded update: a line in the history of its order.
+// Event is a recorded update: an entry in the history of its order.
 type Event struct {
 	Key    Key
 	Digest Digest
-	// Update is what was reported; of its times only microseconds count. RawBody
-	// is absent where a history is read only to be folded.
+	// Update holds what was reported. Its times count to the microsecond. RawBody is
+	// absent where a history is read only to be folded.
 	Update *payrelayv1.Update
-	// Verdict is APPLIED, STALE or DEAD_LETTERED; Reason goes with the last.
+	// Verdict is APPLIED, STALE or DEAD_LETTERED. Reason is set with the last.
 	Verdict    payrelayv1.Verdict
 	Reason     payrelayv1.DeadLetterReason
 	RecordedAt time.Time
 }
 
-// IsDispute says whether the event is about a dispute of its order or about the
-// order itself.
-func (e *Event) IsDispute() bool { return e.Update.GetDispute() != nil }
-
-// DisputeID is the dispute that the event is about; empty for an order's.
-func (e *Event) DisputeID() string {
-	if !e.IsDispute() {
-		return ""
-	}
-	return disputeID(e.Update)
-}
-
-// InHistory says whether the state of its order is folded from this event too.
-// A step that was refused stays in the history, because an update that comes
-// late can still make it legal; what never could be judged stays out.
-func (e *Event) InHistory() bool {
-	return !e.refused() || foldedReason(e.Reason)
-}
-
-func (e *Event) refused() bool { return e.Verdict == payrelayv1.Verdict_VERDICT_DEAD_LETTERED }
-
-// foldedReason says whether a dead letter's reason is one that the fold gives.
-func foldedReason(r payrelayv1.DeadLetterReason) bool {
-	return r == payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ILLEGAL_TRANSITION ||
-		r == payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CURRENCY_MISMATCH
-}
-
-// position is the event's place in its history, whenever it arrived.
-func (e *Event) position() Position {
-	rank := orderRank(e.Update.GetOrder().GetStatus())
-	if e.IsDispute() {
-		rank = disputeRank(e.Update.GetDispute().GetStatus())
-	}
-	return Position{At: timeOf(e.Update.GetOccurredAt()), Rank: rank, EventID: e.Key.EventID}
-}
-
-// Position orders a history: by the provider's time, then, for clocks that only
-// know seconds, by the rank of the status, then by the event's id.
-type Position struct {
-	At      time.Time
-	Rank    int
-	EventID string
-}
-
-// After says whether p comes after q. Two events of one position (from two
-// providers) come after neither.
-func (p Position) After(q Position) bool { return p.compare(q) > 0 }
-
-func (p Position) compare(q Position) int {
-	return cmp.Or(p.At.Compare(q.At), cmp.Compare(p.Rank, q.Rank), cmp.Compare(p.EventID, q.EventID))
-}
-
-// newEvent is an update about to be judged. The update must be valid.
+// newEvent returns the event of a valid update that has yet to be judged.
 func newEvent(u *payrelayv1.Update, now time.Time) *Event {
 	return &Event{
 		Key:        Key{Provider: u.GetProvider(), EventID: u.GetEventId()},
@@ -91,8 +40,61 @@ func newEvent(u *payrelayv1.Update, now time.Time) *Event {
 	}
 }
 
-// digestOf is the digest of the body or, for a caller that has none, of all
-// that the update says.
+// IsDispute reports whether the event is about a dispute of its order, and not
+// about the order itself.
+func (e *Event) IsDispute() bool { return e.Update.GetDispute() != nil }
+
+// DisputeID returns the id of the dispute that the event is about. It is empty for
+// an event about an order.
+func (e *Event) DisputeID() string {
+	if !e.IsDispute() {
+		return ""
+	}
+	return disputeID(e.Update)
+}
+
+// InHistory reports whether the event takes part in the fold of its order's
+// history. A step that was refused does, because an update that arrives later can
+// make it legal.
+func (e *Event) InHistory() bool {
+	return !e.refused() || reasons[e.Reason].inHistory
+}
+
+func (e *Event) refused() bool { return e.Verdict == payrelayv1.Verdict_VERDICT_DEAD_LETTERED }
+
+func (e *Event) refuse(reason payrelayv1.DeadLetterReason) {
+	e.Verdict, e.Reason = payrelayv1.Verdict_VERDICT_DEAD_LETTERED, reason
+}
+
+// position returns the event's place in its history, which does not depend on
+// when the event arrived.
+func (e *Event) position() Position {
+	rank := orderRank(e.Update.GetOrder().GetStatus())
+	if e.IsDispute() {
+		rank = disputeRank(e.Update.GetDispute().GetStatus())
+	}
+	return Position{At: timeOf(e.Update.GetOccurredAt()), Rank: rank, EventID: e.Key.EventID}
+}
+
+// Position orders a history: by the provider's time; at the same time, because
+// some clocks only count seconds, by the rank of the status; and then by the id of
+// the event.
+type Position struct {
+	At      time.Time
+	Rank    int
+	EventID string
+}
+
+// After reports whether p comes after q. Of two events with the same position,
+// from two providers, neither comes after the other.
+func (p Position) After(q Position) bool { return p.compare(q) > 0 }
+
+func (p Position) compare(q Position) int {
+	return cmp.Or(p.At.Compare(q.At), cmp.Compare(p.Rank, q.Rank), cmp.Compare(p.EventID, q.EventID))
+}
+
+// digestOf returns the digest of the update's body or, if it has none, of the
+// update itself.
 func digestOf(u *payrelayv1.Update) Digest {
 	switch {
 	case len(u.GetRawBody()) == 0:
@@ -104,12 +106,23 @@ func digestOf(u *payrelayv1.Update) Digest {
 	}
 }
 
-// wholeDigest is of all that an update says. When it was received does not
-// count: received again, it says the same.
+// wholeDigest returns the digest of the whole update except the time of its
+// receipt, which differs when the same update is received again.
 func wholeDigest(u *payrelayv1.Update) Digest {
-	said := proto.CloneOf(u)
-	if said != nil {
-		said.ReceivedAt = nil
+	stated := proto.CloneOf(u)
+	if stated != nil {
+		stated.ReceivedAt = nil
 	}
-	return sha256.Sum256(binary(said))
+	return sha256.Sum256(binary(stated))
+}
+
+// binary returns the update as binary Protobuf. Marshalling fails only for text
+// that is not UTF-8. An update that was received has none; of one that this
+// process built, the raw body is kept then.
+func binary(u *payrelayv1.Update) []byte {
+	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(u)
+	if err != nil {
+		return u.GetRawBody()
+	}
+	return data
 }

@@ -4,76 +4,65 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-// maxRaces bounds how often a batch is judged again because another writer was
-// first. One of the racers always wins, so more than a few in a row means that
-// the writers should share the load differently; the caller then tries again.
+// maxRaces is the number of times that a batch is judged again because another
+// writer was first. One of the writers always succeeds, so more races than a few
+// mean that the writers should share the load differently.
 const maxRaces = 10
 
-// Ledger records updates, each exactly once in effect. It is the only Applier
-// that decides; all others carry.
+// Ledger records updates, each exactly once in effect. It is the [Applier] that
+// decides; all others carry.
 //
-// It keeps no state between calls: any number of ledgers, in any number of
+// It keeps no state between calls. Any number of ledgers, in any number of
 // processes, may write to one store.
 type Ledger struct {
 	store Store
 	now   func() time.Time
 }
 
-// NewLedger is a ledger over a store.
+// NewLedger returns a ledger that writes to store.
 func NewLedger(store Store) *Ledger {
 	return &Ledger{store: store, now: time.Now}
 }
 
-// Apply judges a batch in its sequence and records all of it in one
-// transaction. It refuses nothing: what is not well-formed becomes a dead
-// letter like everything else that cannot be applied, so callers that can still
-// answer somebody [Validate] first.
+// Apply judges the updates in order and records all of them in one transaction. It
+// refuses none: an update that is not well-formed becomes a dead letter, like every
+// other one that cannot be applied. A caller that can still refuse calls
+// [Validate] first.
 //
-// Should the store refuse a value, the batch is divided until the update with
-// that value stands alone, and it becomes a dead letter too.
+// If the store refuses a value, the batch is divided until the update with that
+// value is alone, and that becomes a dead letter too.
 func (l *Ledger) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
-	b := l.newBatch(updates)
+	b := newBatch(updates, l.clock())
 	err := l.commit(ctx, b)
 	switch {
 	case err == nil:
 		return b.outcomes(), nil
-	case errors.Is(err, ErrUnstorable) && len(updates) > 1:
-		return l.divide(ctx, updates)
-	case errors.Is(err, ErrUnstorable) && len(updates) == 1:
-		return l.setAside(ctx, updates[0], err)
-	default:
+	case !errors.Is(err, ErrUnstorable) || len(updates) == 0:
 		return nil, fmt.Errorf("apply %d updates: %w", len(updates), err)
+	case len(updates) > 1:
+		// One half after the other, so that no update overtakes another.
+		half := len(updates) / 2
+		first, err := l.Apply(ctx, updates[:half])
+		if err != nil {
+			return nil, err
+		}
+		second, err := l.Apply(ctx, updates[half:])
+		if err != nil {
+			return nil, err
+		}
+		return append(first, second...), nil
+	default:
+		letter := unstorable(updates[0], err, l.clock())
+		if err := l.store.Commit(ctx, &Changes{DeadLetters: []*DeadLetter{letter}}); err != nil {
+			return nil, fmt.Errorf("dead-letter an update that the database refuses: %w", err)
+		}
+		return []*payrelayv1.Outcome{{Verdict: payrelayv1.Verdict_VERDICT_DEAD_LETTERED, Reason: letter.Reason}}, nil
 	}
-}
-
-// divide applies one half after the other, so no update overtakes another.
-func (l *Ledger) divide(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
-	half := len(updates) / 2
-	first, err := l.Apply(ctx, updates[:half])
-	if err != nil {
-		return nil, err
-	}
-	second, err := l.Apply(ctx, updates[half:])
-	if err != nil {
-		return nil, err
-	}
-	return append(first, second...), nil
-}
-
-// setAside keeps an update that the store refuses as bytes, which it takes.
-func (l *Ledger) setAside(ctx context.Context, u *payrelayv1.Update, refusal error) ([]*payrelayv1.Outcome, error) {
-	letter := unstorable(u, refusal, l.clock())
-	if err := l.store.Commit(ctx, &Changes{DeadLetters: []*DeadLetter{letter}}); err != nil {
-		return nil, fmt.Errorf("dead-letter an update that the database refuses: %w", err)
-	}
-	return []*payrelayv1.Outcome{{Verdict: payrelayv1.Verdict_VERDICT_DEAD_LETTERED, Reason: letter.Reason}}, nil
 }
 
 // DeadLetter records a Kafka record that is not an update.
@@ -85,54 +74,43 @@ func (l *Ledger) DeadLetter(ctx context.Context, record *payrelayv1.UndecodableR
 	return nil
 }
 
-func (l *Ledger) clock() time.Time { return l.now().UTC().Truncate(time.Microsecond) }
-
-// commit judges and writes until no other writer gets in between.
+// commit judges a batch and writes the changes, again if another writer was first.
 func (l *Ledger) commit(ctx context.Context, b *batch) error {
 	for range maxRaces {
-		changes, err := l.judge(ctx, b)
-		if err != nil {
+		if err := l.judge(ctx, b); err != nil {
 			return err
 		}
-		if changes.empty() {
+		if b.changes.empty() {
 			return nil
 		}
-		err = l.store.Commit(ctx, changes)
-		if !errors.Is(err, ErrRaced) {
+		if err := l.store.Commit(ctx, b.changes); !errors.Is(err, ErrRaced) {
 			return err
 		}
 	}
 	return fmt.Errorf("gave up after %d attempts: %w", maxRaces, ErrRaced)
 }
 
-// judge reads what the batch needs and decides. Most batches need no history;
-// one that turns out to is judged again from the start once it is there.
-func (l *Ledger) judge(ctx context.Context, b *batch) (*Changes, error) {
+// judge reads what the batch needs and judges it. Few batches need a history; such
+// a batch is judged again when that has been read.
+func (l *Ledger) judge(ctx context.Context, b *batch) error {
 	stored, err := l.store.Load(ctx, b.lookup())
 	if err != nil {
-		return nil, fmt.Errorf("load orders: %w", err)
+		return fmt.Errorf("load orders: %w", err)
 	}
-	history := make(map[string][]*Event)
+	histories := make(map[string][]*Event)
 	for {
-		book := newBook(stored, history, b.now)
-		b.judgeIn(book)
-		if len(book.missing) == 0 {
-			return book.changes(), nil
+		incomplete := b.judge(stored, histories)
+		if len(incomplete) == 0 {
+			return nil
 		}
-		if err := l.readHistory(ctx, book.missing, history); err != nil {
-			return nil, err
+		read, err := l.store.History(ctx, incomplete)
+		if err != nil {
+			return fmt.Errorf("read history of %d orders: %w", len(incomplete), err)
+		}
+		for _, id := range incomplete {
+			histories[id] = read[id]
 		}
 	}
 }
 
-func (l *Ledger) readHistory(ctx context.Context, missing map[string]bool, history map[string][]*Event) error {
-	orderIDs := slices.Sorted(maps.Keys(missing))
-	read, err := l.store.History(ctx, orderIDs)
-	if err != nil {
-		return fmt.Errorf("read history of %d orders: %w", len(orderIDs), err)
-	}
-	for _, id := range orderIDs {
-		history[id] = read[id]
-	}
-	return nil
-}
+func (l *Ledger) clock() time.Time { return l.now().UTC().Truncate(time.Microsecond) }

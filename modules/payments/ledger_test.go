@@ -235,7 +235,7 @@ func TestUndecodableRecords(t *testing.T) {
 	}
 	letter := open[0]
 	if letter.Key != (payments.Key{Provider: "webhooks.orders/3", EventID: "42"}) || letter.Reason != undecodable ||
-		string(letter.Payload) != "\x00garbage" || letter.Detail != "Kafka record that is no update: bad wire type" {
+		string(letter.Payload) != "\x00garbage" || letter.Detail != "the Kafka record is not an update: bad wire type" {
 		t.Errorf("dead letter %+v", letter)
 	}
 

@@ -8,8 +8,8 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-// Money is an amount in minor units of its ISO 4217 currency. The zero value,
-// without a currency, means that no amount is known.
+// Money is an amount in minor units of its ISO 4217 currency. The zero value has no
+// currency and means that the amount is not known.
 type Money struct {
 	MinorUnits int64
 	Currency   string
@@ -19,10 +19,10 @@ func moneyOf(m *payrelayv1.Money) Money {
 	return Money{MinorUnits: m.GetMinorUnits(), Currency: m.GetCurrency()}
 }
 
-// ParseMoney reads a decimal amount as providers write it in JSON, "100.50" or
-// "100", with the number of decimals that its currency has at most. It never
-// goes through a float. The error is an [InvalidError] with the code
-// invalid_currency or invalid_amount.
+// ParseMoney reads a decimal amount as providers write it in JSON, such as "100.50"
+// or "100", with at most as many decimals as the currency has. It never uses a
+// float. The error is an [InvalidError] with the code invalid_currency or
+// invalid_amount.
 func ParseMoney(amount, currency string) (*payrelayv1.Money, error) {
 	digits, ok := minorUnitDigits[currency]
 	if !ok {

@@ -8,32 +8,32 @@ import (
 
 // Order is the state of an order: the fold of its history.
 //
-// An order that is known only through its disputes has the status
-// ORDER_STATUS_UNSPECIFIED and nothing but its id.
+// An order that is known only through its disputes has an id and the status
+// ORDER_STATUS_UNSPECIFIED, and nothing else.
 type Order struct {
 	ID     string
 	Status payrelayv1.OrderStatus
 	UserID string
 	Amount Money
-	// CreatedAt and UpdatedAt are the provider's times, of the first and of the
-	// last update that counts.
+	// CreatedAt and UpdatedAt are the provider's times of the first and of the last
+	// update that was applied.
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
 
-// stepOrder is the order's state machine:
+// stepOrder is the state machine of an order:
 //
 //	created -> updated* -> success | failed
 //
-// An update is a snapshot, so the first one creates the order whatever its
-// status, and the same status again is a newer snapshot of it.
+// An update is a snapshot: the first one creates the order whatever its status, and
+// one with the same status again is a newer snapshot.
 func stepOrder(o Order, u *payrelayv1.Update) (Order, payrelayv1.DeadLetterReason) {
 	snapshot := u.GetOrder()
 	if !legalStep(orderRank, o.Status, snapshot.GetStatus()) {
 		return o, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ILLEGAL_TRANSITION
 	}
 	amount := moneyOf(snapshot.GetAmount())
-	if contradicts(amount, o.Amount) {
+	if differs(amount, o.Amount) {
 		return o, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CURRENCY_MISMATCH
 	}
 	if o.Status == payrelayv1.OrderStatus_ORDER_STATUS_UNSPECIFIED {
@@ -46,13 +46,12 @@ func stepOrder(o Order, u *payrelayv1.Update) (Order, payrelayv1.DeadLetterReaso
 	return o, noReason
 }
 
-const noReason = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSPECIFIED
-
 // finalRank is the rank of every status that ends an order or a dispute.
 const finalRank = 3
 
-// orderRank orders the statuses: it decides which of two updates of the same
-// instant came first, and it only ever rises. 0 is no status that we know.
+// orderRank returns the rank of a status, or 0 if the status is not known. The rank
+// of an order never falls, and of two updates of the same time the one with the
+// lower rank came first.
 func orderRank(s payrelayv1.OrderStatus) int {
 	switch s {
 	case payrelayv1.OrderStatus_ORDER_STATUS_CREATED:
@@ -66,18 +65,18 @@ func orderRank(s payrelayv1.OrderStatus) int {
 	}
 }
 
-// legalStep is the one rule of both state machines: the same status again is a
-// newer snapshot, a rank never falls, and a final status never changes.
+// legalStep is the rule of both state machines: the same status again is legal, the
+// rank never falls, and a final status never changes.
 func legalStep[S comparable](rank func(S) int, from, to S) bool {
 	return from == to || (rank(from) < finalRank && rank(to) >= rank(from))
 }
 
-// contradicts says that an amount is in another currency than is established.
-func contradicts(amount, established Money) bool {
-	return amount.Currency != "" && established.Currency != "" && amount.Currency != established.Currency
+// differs reports whether an amount is in another currency than the known one.
+func differs(amount, known Money) bool {
+	return amount.Currency != "" && known.Currency != "" && amount.Currency != known.Currency
 }
 
-// latest is the newer value, or the known one where the newer says nothing.
+// latest returns newer, or known if newer is the zero value.
 func latest[T comparable](known, newer T) T {
 	var none T
 	if newer == none {

@@ -6,22 +6,22 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-// MaxPageSize bounds how many items one page of a query holds.
+// MaxPageSize is the largest number of items in one page of a query.
 const MaxPageSize = 200
 
-// OrderQuery selects orders, sorted by (CreatedAt, ID). An empty list selects
-// all; orders that are known only through their disputes are never selected.
+// OrderQuery selects orders, sorted by (CreatedAt, ID). An empty list selects all.
+// An order that is known only through its disputes is never selected.
 type OrderQuery struct {
 	OrderIDs []string
 	UserIDs  []string
 	Statuses []payrelayv1.OrderStatus
-	// From and To bound CreatedAt, From included and To excluded; zero is open.
+	// From (inclusive) and To (exclusive) limit CreatedAt; a zero time sets no limit.
 	From, To time.Time
 	Page     PageRequest
 }
 
 // DisputeQuery selects disputes, sorted by (OpenedAt, ID), and otherwise as
-// OrderQuery does. A dispute none of whose updates counted is never selected.
+// OrderQuery does. A dispute without an applied update is never selected.
 type DisputeQuery struct {
 	DisputeIDs []string
 	OrderIDs   []string
@@ -31,38 +31,39 @@ type DisputeQuery struct {
 	Page       PageRequest
 }
 
-// EventQuery selects recorded events, dead-lettered ones included, in the
-// sequence in which they were recorded.
+// EventQuery selects recorded events, including dead-lettered ones, in the order in
+// which they were recorded.
 type EventQuery struct {
-	// Disputes selects the events of disputes, otherwise of orders.
+	// Disputes selects the events of disputes instead of those of orders.
 	Disputes   bool
 	OrderIDs   []string
 	DisputeIDs []string
 	UserIDs    []string
-	// Kinds are names of OrderStatuses or DisputeStatuses: what the events say.
+	// Kinds holds names of OrderStatuses or DisputeStatuses that events report.
 	Kinds []string
-	// From and To bound when it happened, by the provider's clock.
+	// From (inclusive) and To (exclusive) limit the provider's time of the event.
 	From, To time.Time
 	Page     PageRequest
 }
 
 // DeadLetterQuery selects dead letters by ascending id.
 type DeadLetterQuery struct {
-	// Reasons selects all if empty.
+	// Reasons selects all reasons if it is empty.
 	Reasons []payrelayv1.DeadLetterReason
-	// Settled selects the settled ones too, not only the open.
+	// Settled selects settled dead letters as well as open ones.
 	Settled bool
-	// AfterID is the last id of the page before; 0 for the first page.
+	// AfterID is the last id of the previous page; 0 for the first page.
 	AfterID int64
 	Limit   int
 }
 
 // PageRequest asks for one page, newest first unless Ascending.
 type PageRequest struct {
-	// After is the place where the page before ended; nil for the first page.
+	// After is the cursor of the last item of the previous page; nil for the first
+	// page.
 	After     *Cursor
 	Ascending bool
-	// Limit is from 1 to MaxPageSize.
+	// Limit is between 1 and MaxPageSize.
 	Limit int
 }
 
@@ -74,15 +75,15 @@ type Cursor struct {
 	Sequence int64
 }
 
-// Page is a part of what a query selects.
+// Page holds some of the items that a query selects.
 type Page[T any] struct {
 	Items []T
-	// More says that the query selects further items after these.
+	// More reports whether the query selects further items after these.
 	More bool
 }
 
-// RecordedEvent is an event with its place in the sequence of recording. Its
-// Update has no RawBody.
+// RecordedEvent is an event with its number in the order of recording. Its Update
+// has no RawBody.
 type RecordedEvent struct {
 	Sequence int64
 	Event

@@ -11,29 +11,31 @@ import (
 )
 
 const (
-	// SchemaVersion is the newest meaning of an Update that this release knows.
+	// SchemaVersion is the newest version of the meaning of an Update that this
+	// release knows, and the one that it sends.
 	SchemaVersion = 1
 
-	// MaxIDBytes bounds provider, event, order, dispute and user ids, so that
-	// every database can index them.
+	// MaxIDBytes is the largest size of a provider, event, order, dispute or user
+	// id, so that every database can index it.
 	MaxIDBytes = 255
 )
 
-// InvalidError says why an update is not well-formed. It is final: the same
-// update will be refused again.
+// InvalidError is the reason why an update is not well-formed. It is final: the
+// same update will be refused again.
 type InvalidError struct{ code, message string }
 
-// Code is the stable snake_case name of what is wrong.
+// Code returns the stable snake_case name of the error.
 func (e *InvalidError) Code() string { return e.code }
 
+// Error returns a sentence that tells the sender how to fix the update.
 func (e *InvalidError) Error() string { return e.message }
 
 func invalid(code, message string) error { return &InvalidError{code: code, message: message} }
 
-// Validate says whether an update is well-formed; the error is an
-// [InvalidError]. What is well-formed can still turn out to be impossible: that
-// is the ledger's business and becomes a dead letter. An update of a newer
-// schema version passes, because only a newer release can judge it.
+// Validate checks that an update is well-formed. The error is an [InvalidError]. A
+// well-formed update may still be impossible to apply: the ledger decides that, and
+// it becomes a dead letter. An update of a newer schema version passes, because only
+// a newer release can judge it.
 func Validate(u *payrelayv1.Update) error {
 	if u == nil {
 		return invalid("field_required", "update is required")
@@ -91,7 +93,7 @@ func isBlank(s string) bool {
 	return true
 }
 
-// validateText keeps out what some database, log or terminal would choke on.
+// validateText refuses text that some database, log or terminal cannot handle.
 func validateText(name, value string) error {
 	if len(value) > MaxTextBytes {
 		return invalid("field_too_long", fmt.Sprintf("%s must be at most %d bytes", name, MaxTextBytes))
@@ -172,8 +174,9 @@ func validateDispute(d *payrelayv1.DisputeSnapshot) error {
 	return validateMoney(d.GetAmount(), 1)
 }
 
-// validateStatus wants a status, ours or the provider's word. A number that no
-// enum value stands for is a newer release's and is left to the ledger.
+// validateStatus checks that there is a status of the contract or one in the
+// provider's words. A number without an enum value comes from a newer release and is
+// left to the ledger.
 func validateStatus(number int32, known bool, providerStatus string) error {
 	if number == 0 && known && isBlank(providerStatus) {
 		return invalid("field_required", "status is required")

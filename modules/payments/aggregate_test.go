@@ -9,20 +9,18 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// counted is a history of order updates whose steps are counted.
-func counted(events int) (*track[Order], *int) {
+// counted returns a history of order updates, and the number of steps taken in it.
+func counted(events int) (*history[Order], *int) {
 	steps := new(int)
-	t := &track[Order]{start: Order{ID: "o1"}}
-	t.State = t.start
-	t.step = func(o Order, u *payrelayv1.Update) (Order, payrelayv1.DeadLetterReason) {
+	h := newHistory(Order{ID: "o1"}, func(o Order, u *payrelayv1.Update) (Order, payrelayv1.DeadLetterReason) {
 		*steps++
 		return stepOrder(o, u)
-	}
+	})
 	for i := range events {
-		t.append(freshEntry(updatedAt(2*i, "")))
+		h.add(newEntry(updatedAt(2*i, "")), true)
 	}
 	*steps = 0
-	return t, steps
+	return h, steps
 }
 
 func updatedAt(second int, user string) *Event {
@@ -48,7 +46,7 @@ func TestJudgingLeavesTheStoresEventsAlone(t *testing.T) {
 func TestALateEventIsFoldedAsFarAsItMatters(t *testing.T) {
 	history, steps := counted(1000)
 	late := updatedAt(501, "")
-	history.insert(freshEntry(late))
+	history.add(newEntry(late), true)
 	if late.Verdict != payrelayv1.Verdict_VERDICT_STALE || *steps != 2 {
 		t.Errorf("%v after %d steps, want stale after its own and the next", late.Verdict, *steps)
 	}
@@ -58,7 +56,7 @@ func TestALateEventIsFoldedAsFarAsItMatters(t *testing.T) {
 
 	*steps = 0
 	late = updatedAt(301, "u1") // nobody else names a user: that changes all that follows
-	history.insert(freshEntry(late))
+	history.add(newEntry(late), true)
 	if late.Verdict != payrelayv1.Verdict_VERDICT_APPLIED || history.State.UserID != "u1" || *steps != 1002-151 {
 		t.Errorf("%v, user %q after %d steps, want applied to the end", late.Verdict, history.State.UserID, *steps)
 	}
@@ -66,7 +64,7 @@ func TestALateEventIsFoldedAsFarAsItMatters(t *testing.T) {
 	*steps = 0
 	late = updatedAt(5, "")
 	late.Update.GetOrder().Status = payrelayv1.OrderStatus_ORDER_STATUS_CREATED
-	history.insert(freshEntry(late))
+	history.add(newEntry(late), true)
 	if late.Reason != illegalStep || *steps != 1 {
 		t.Errorf("%v after %d steps, want it refused after its own", late.Reason, *steps)
 	}
@@ -79,7 +77,7 @@ func TestInsertKeepsTheStatesOfTheWholeHistory(t *testing.T) {
 	for i, second := range []int{39, 1, 17, 17, 3, 0, -5, 100} {
 		e := updatedAt(second, []string{"", "u1", "u2"}[i%3])
 		e.Key.Provider = "q" + strconv.Itoa(i)
-		history.insert(freshEntry(e))
+		history.add(newEntry(e), true)
 	}
 	state := history.start
 	for i, e := range history.entries {

@@ -1,0 +1,23 @@
+package payments
+
+import (
+	"testing"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+)
+
+func TestEveryReasonIsInTheTable(t *testing.T) {
+	for number, name := range payrelayv1.DeadLetterReason_name {
+		reason := payrelayv1.DeadLetterReason(number)
+		properties, known := reasons[reason]
+		if known != (reason != noReason) {
+			t.Errorf("reasons[%s] exists: %v", name, known)
+		}
+		if known && properties.detail == "" {
+			t.Errorf("reasons[%s] has no text", name)
+		}
+		if properties.whole && properties.inHistory {
+			t.Errorf("reasons[%s] is without an event, and in a history", name)
+		}
+	}
+}
