@@ -1,55 +1,55 @@
-// Package deployment runs payrelay as its operators would, each role a process
-// of its own, and says what that costs: processors, memory, allocations, and
-// bytes on the wire.
+// Package deployment starts payrelay as an operator would, with each role in a
+// process of its own, and measures what the processes use: processor time, memory,
+// allocations and bytes on the wire.
 package deployment
 
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// Spec is a deployment to start.
+// Spec describes a deployment to start.
 type Spec struct {
 	// Binary is the program, Dir an empty directory for its data.
 	Binary, Dir string
-	// Mode is the wire, by its name on the command line.
+	// Mode is the value of --mode.
 	Mode string
-	// Unary makes each webhook a call of its own.
+	// Unary sends each webhook in a call of its own (--batch=false).
 	Unary bool
-	// HTTP2 calls the api role over HTTP/2 in the modes that use HTTP/1.1 otherwise.
+	// HTTP2 makes a mode that uses HTTP/1.1 by default use HTTP/2 (--api-http2).
 	HTTP2 bool
-	// DatabaseURL is an existing database; without one it is SQLite in Dir.
+	// DatabaseURL is an existing PostgreSQL database. If it is empty, the roles use
+	// SQLite in Dir.
 	DatabaseURL string
-	// Kafka is an existing cluster; without brokers it is the embedded one.
+	// Kafka is an existing cluster. Without brokers, mode kafka starts the embedded
+	// broker.
 	Kafka Kafka
 }
 
-// Kafka is a cluster and what to use there.
+// Kafka is a cluster and the topics to use there.
 type Kafka struct {
 	Brokers                    string // separated by commas
 	OrdersTopic, DisputesTopic string
 }
 
-// Deployment is what runs.
+// Deployment is a running payrelay.
 type Deployment struct {
-	// Ingest and API are the URLs of the listeners for webhooks and for people.
+	// Ingest and API are the URLs of the webhook listener and the public API.
 	Ingest, API string
 	// Admins are the URLs of the admin listeners, by role.
 	Admins map[string]string
 
-	spec      Spec
-	processes []*process
-	// neighbours are processes on this machine that others started.
-	neighbours []neighbour
-	// servers are the addresses on which others are called, by name.
+	spec         Spec
+	processes    []*process
+	localServers []localServer
+	// servers are the addresses that the roles connect to, by name.
 	servers map[string]string
 }
 
-// Start starts the roles of a mode and waits until they are ready. What had been
-// started before something failed is stopped.
+// Start starts the roles of a mode in order and waits until each is ready. If one
+// fails, Start stops the others and returns the error.
 func Start(ctx context.Context, spec Spec) (*Deployment, error) {
 	d := &Deployment{spec: spec, Admins: make(map[string]string), servers: make(map[string]string)}
 	for _, r := range spec.roles() {
@@ -57,7 +57,7 @@ func Start(ctx context.Context, spec Spec) (*Deployment, error) {
 			return nil, errors.Join(err, d.Stop())
 		}
 	}
-	d.lookAround()
+	d.addServers()
 	return d, nil
 }
 
@@ -85,8 +85,8 @@ func (d *Deployment) start(ctx context.Context, r role) error {
 	return nil
 }
 
-// Stop stops the roles in reverse, each awaited. The error is of those that did
-// not end well.
+// Stop stops the roles in reverse order and waits for each. The error names the
+// roles that did not stop cleanly.
 func (d *Deployment) Stop() error {
 	var failures []error
 	for _, p := range slices.Backward(d.processes) {
@@ -95,7 +95,8 @@ func (d *Deployment) Stop() error {
 	return errors.Join(failures...)
 }
 
-// Failed says which roles have ended by themselves, or is nil.
+// Failed returns an error that names the roles that ended without being stopped;
+// nil if there are none.
 func (d *Deployment) Failed() error {
 	var failures []error
 	for _, p := range d.processes {
@@ -104,7 +105,7 @@ func (d *Deployment) Failed() error {
 	return errors.Join(failures...)
 }
 
-// Watch is a context that also ends when a role does. The caller cancels it.
+// Watch returns a context that is also canceled when a role ends.
 func (d *Deployment) Watch(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	for _, p := range d.processes {
@@ -119,17 +120,15 @@ func (d *Deployment) Watch(ctx context.Context) (context.Context, context.Cancel
 	return ctx, cancel
 }
 
-// dataDir is where a role keeps its data.
-func (s Spec) dataDir() string { return filepath.Join(s.Dir, "data") }
-
-// Attach finds a deployment that others started: by the URLs of its listeners
-// for webhooks and for people, which may be empty, and for admins.
+// Attach returns a deployment that is already running, by the URLs of its webhook
+// listener, its public API, which may be empty, and its admin listeners.
 func Attach(ingest, api string, admins []string) *Deployment {
 	d := &Deployment{Ingest: ingest, API: api, Admins: make(map[string]string), servers: make(map[string]string)}
 	for _, admin := range admins {
-		name := strings.TrimPrefix(strings.TrimPrefix(strings.TrimSuffix(admin, "/"), "http://"), "https://")
-		d.Admins[name] = strings.TrimSuffix(admin, "/")
-		d.visit(name, name)
+		admin = strings.TrimSuffix(admin, "/")
+		name := strings.TrimPrefix(strings.TrimPrefix(admin, "http://"), "https://")
+		d.Admins[name] = admin
+		d.addLocalServer(name, name)
 	}
 	return d
 }

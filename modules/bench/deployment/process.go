@@ -16,40 +16,40 @@ import (
 )
 
 const (
-	startWithin = 30 * time.Second
-	stopWithin  = 20 * time.Second
-	// keptLines is how much of a process's log is shown when it fails.
-	keptLines = 10
+	startTimeout = 30 * time.Second
+	stopTimeout  = 20 * time.Second
+	// tailLines is the number of log lines in the error of a process that failed.
+	tailLines = 10
 )
 
-// process is one role.
+// process is a running role.
 type process struct {
 	name    string
 	command *exec.Cmd
 	ready   chan struct{}
-	// exited is closed when it is gone, and everything that it wrote is read.
+	// exited is closed when the process has ended and its log has been read.
 	exited chan struct{}
-	// stopping is set before it is told to end.
+	// stopping is set before the process is asked to stop.
 	stopping bool
 
 	mu        sync.Mutex
-	listeners map[string]string
-	lines     []string
-	rest      []byte
+	listeners map[string]string // URLs, by the name of the listener
+	lines     []string          // the last tailLines of the log
+	rest      []byte            // an incomplete line of the log
 }
 
-// launch starts a process that dies with this one.
+// launch starts a process that ends with this one.
 func launch(name, binary string, env, args []string) (*process, error) {
 	p := &process{name: name, ready: make(chan struct{}), exited: make(chan struct{}), listeners: make(map[string]string)}
 	p.command = exec.Command(binary, args...)
 	p.command.Env = env
 	p.command.Stderr = p
-	p.command.SysProcAttr = attached()
+	p.command.SysProcAttr = childAttributes()
 	if err := start(p.command); err != nil {
 		return nil, fmt.Errorf("start app serve %s: %w", name, err)
 	}
 	go func() {
-		_ = p.command.Wait() // failed and stop look at how it ended
+		_ = p.command.Wait() // failed and stop check the exit status
 		close(p.exited)
 	}()
 	return p, nil
@@ -57,7 +57,7 @@ func launch(name, binary string, env, args []string) (*process, error) {
 
 func (p *process) pid() int { return p.command.Process.Pid }
 
-// Write takes the process's log in, line by line.
+// Write reads the process's log, which arrives in chunks.
 func (p *process) Write(chunk []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,14 +72,14 @@ func (p *process) Write(chunk []byte) (int, error) {
 	}
 }
 
-// readLine learns from the log what listens where, and when all of it does.
+// readLine takes the URLs of the listeners and the readiness from a line of the log.
 func (p *process) readLine(line []byte) {
-	if p.lines = append(p.lines, string(line)); len(p.lines) > keptLines {
+	if p.lines = append(p.lines, string(line)); len(p.lines) > tailLines {
 		p.lines = p.lines[1:]
 	}
 	var entry struct{ Msg, Name, URL string }
 	if json.Unmarshal(line, &entry) != nil {
-		return // what a crash says is not JSON
+		return // a panic is not JSON
 	}
 	switch entry.Msg {
 	case "listening":
@@ -89,7 +89,7 @@ func (p *process) readLine(line []byte) {
 	}
 }
 
-// urls are where it listens, by the names of the listeners.
+// urls returns the URLs of the process's listeners, by their names.
 func (p *process) urls() map[string]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -102,14 +102,14 @@ func (p *process) awaitReady(ctx context.Context) error {
 		return nil
 	case <-p.exited:
 		return p.failed()
-	case <-time.After(startWithin):
-		return fmt.Errorf("app serve %s was not ready within %s%s", p.name, startWithin, p.tail())
+	case <-time.After(startTimeout):
+		return fmt.Errorf("app serve %s was not ready within %s%s", p.name, startTimeout, p.tail())
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// failed says how the process ended, if it did so by itself.
+// failed returns how the process ended if it ended without being stopped, or nil.
 func (p *process) failed() error {
 	select {
 	case <-p.exited:
@@ -122,8 +122,8 @@ func (p *process) failed() error {
 	}
 }
 
-// stop asks for a clean end, and insists after a while. One that ended by itself
-// is failed's business.
+// stop terminates the process and kills it after stopTimeout. It returns nil for a
+// process that has failed, which failed reports.
 func (p *process) stop() error {
 	if p.failed() != nil {
 		return nil
@@ -134,10 +134,10 @@ func (p *process) stop() error {
 	}
 	select {
 	case <-p.exited:
-	case <-time.After(stopWithin):
-		_ = p.command.Process.Kill() // it can only be gone already
+	case <-time.After(stopTimeout):
+		_ = p.command.Process.Kill() // fails only if the process has just ended
 		<-p.exited
-		return fmt.Errorf("app serve %s did not stop within %s%s", p.name, stopWithin, p.tail())
+		return fmt.Errorf("app serve %s did not stop within %s%s", p.name, stopTimeout, p.tail())
 	}
 	if !p.command.ProcessState.Success() {
 		return fmt.Errorf("app serve %s did not stop cleanly: %s%s", p.name, p.command.ProcessState, p.tail())
@@ -145,7 +145,7 @@ func (p *process) stop() error {
 	return nil
 }
 
-// tail is the end of the log, on lines of its own.
+// tail returns the end of the log as a suffix for an error message.
 func (p *process) tail() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// shell starts a script in place of the program.
+// shell starts a shell script instead of the program.
 func shell(t *testing.T, script string) *process {
 	t.Helper()
 	p, err := launch("ingest", "/bin/sh", []string{"PATH=/usr/bin:/bin"}, []string{"-c", script})
@@ -16,7 +16,7 @@ func shell(t *testing.T, script string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = p.command.Process.Kill() // most have ended
+		_ = p.command.Process.Kill() // most have ended already
 		<-p.exited
 	})
 	return p
@@ -27,23 +27,23 @@ const readyScript = `
 	printf '{"msg":' >&2; echo '"ready"}' >&2
 	exec sleep 60`
 
-func TestProcessTellsWhereItListens(t *testing.T) {
+func TestProcessReportsItsListeners(t *testing.T) {
 	p := shell(t, readyScript)
 	if err := p.awaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := p.urls()["ingest"]; got != "http://127.0.0.1:1" {
-		t.Errorf("ingest listens at %q", got)
+		t.Errorf("URL of listener ingest = %q, want http://127.0.0.1:1", got)
 	}
 	if err := p.failed(); err != nil {
-		t.Errorf("failed = %v while it runs", err)
+		t.Errorf("failed() = %v while the process runs, want nil", err)
 	}
 }
 
 func TestProcessThatDoesNotStart(t *testing.T) {
 	err := shell(t, `echo "panic: no disk" >&2; exit 3`).awaitReady(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "panic: no disk") {
-		t.Errorf("awaitReady = %v, want how it ended and what it said", err)
+		t.Errorf("awaitReady() = %v, want the exit status and the end of the log", err)
 	}
 }
 
@@ -57,17 +57,17 @@ func TestProcessThatIsKilledHasFailed(t *testing.T) {
 	select {
 	case <-watched.Done():
 	case <-time.After(10 * time.Second):
-		t.Fatal("nobody noticed")
+		t.Fatal("the watched context was not canceled")
 	}
 	if err := d.Failed(); err == nil || !strings.Contains(err.Error(), "ingest") || !strings.Contains(err.Error(), "killed") {
-		t.Errorf("failed = %v", err)
+		t.Errorf("Failed() = %v, want the role and the signal", err)
 	}
 	if err := d.processes[1].stop(); err != nil {
-		t.Errorf("stop = %v, want Failed to have told it", err)
+		t.Errorf("stop() = %v, want nil: Failed has reported it", err)
 	}
 }
 
-func TestStopWantsACleanEnd(t *testing.T) {
+func TestStopReportsTheExitStatus(t *testing.T) {
 	for name, c := range map[string]struct {
 		trap  string
 		clean bool
@@ -81,19 +81,19 @@ func TestStopWantsACleanEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := p.stop(); (err == nil) != c.clean {
-				t.Errorf("stop = %v", err)
+				t.Errorf("stop() = %v, want success: %v", err, c.clean)
 			}
 			if err := p.failed(); err != nil {
-				t.Errorf("failed = %v after it was stopped", err)
+				t.Errorf("failed() = %v after stop, want nil", err)
 			}
 		})
 	}
 }
 
-func TestStartEndsWithItsContext(t *testing.T) {
+func TestAwaitReadyEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := shell(t, "exec sleep 60").awaitReady(ctx); err == nil {
-		t.Error("awaitReady has no error")
+		t.Error("awaitReady() = nil with a canceled context, want an error")
 	}
 }

@@ -2,10 +2,11 @@ package deployment
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 )
 
-// role is what app serve runs.
+// role is the argument of app serve.
 type role string
 
 const (
@@ -15,7 +16,7 @@ const (
 	ingest role = "ingest"
 )
 
-// roles are the processes of a mode, in the order in which they start.
+// roles returns the processes of a mode in the order in which they start.
 func (s Spec) roles() []role {
 	switch {
 	case s.Mode == "direct":
@@ -27,11 +28,12 @@ func (s Spec) roles() []role {
 	}
 }
 
-// args is the command line of a role; servers are where those before it listen.
+// args returns the command line of a role. servers are the addresses of the roles
+// that started before it.
 func (s Spec) args(r role, servers map[string]string) []string {
 	args := []string{"serve", string(r), "--log-format", "json", "--admin-addr", "127.0.0.1:0"}
 	if r != ingest {
-		args = append(args, "--data-dir", s.dataDir())
+		args = append(args, "--data-dir", filepath.Join(s.Dir, "data"))
 	}
 	if r == broker {
 		return append(args, "--broker-addr", "127.0.0.1:0", "--kafka-group", group)
@@ -52,29 +54,27 @@ func (s Spec) args(r role, servers map[string]string) []string {
 			args = append(args, "--api-http2")
 		}
 	}
-	return append(args, s.kafkaArgs(servers)...)
+	switch {
+	case s.Mode != "kafka":
+		return args
+	case s.Kafka.Brokers == "":
+		return append(args, "--kafka-brokers", servers["broker"], "--kafka-group", group)
+	default:
+		return append(args, "--kafka-brokers", s.Kafka.Brokers, "--kafka-group", group,
+			"--kafka-orders-topic", s.Kafka.OrdersTopic, "--kafka-disputes-topic", s.Kafka.DisputesTopic)
+	}
 }
 
-// group is the consumer group of all runs: each begins where the last one ended.
+// group is the consumer group of all benchmarks, so that each starts at the offset
+// where the last one stopped.
 const group = "payrelay-bench"
 
-func (s Spec) kafkaArgs(servers map[string]string) []string {
-	if s.Mode != "kafka" {
-		return nil
-	}
-	if s.Kafka.Brokers == "" {
-		return []string{"--kafka-brokers", servers["broker"], "--kafka-group", group}
-	}
-	return []string{"--kafka-brokers", s.Kafka.Brokers, "--kafka-group", group,
-		"--kafka-orders-topic", s.Kafka.OrdersTopic, "--kafka-disputes-topic", s.Kafka.DisputesTopic}
-}
-
-// inherited are the variables that decide nothing about the deployment but how
-// the Go runtime works.
+// inherited are the environment variables that the roles get. None of them
+// configures payrelay.
 var inherited = []string{"PATH", "HOME", "TMPDIR", "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GODEBUG", "GORACE"}
 
-// environment is what a role is told beside its command line, which everybody on
-// the machine can read: the database's URL may have a password.
+// environment returns the environment of a role. It holds the database's URL, which
+// may contain a password, because any user of the machine can read command lines.
 func (s Spec) environment(r role) []string {
 	var env []string
 	for _, name := range inherited {
@@ -82,7 +82,7 @@ func (s Spec) environment(r role) []string {
 			env = append(env, name+"="+value)
 		}
 	}
-	for _, variable := range os.Environ() { // PGPASSFILE and the like
+	for _, variable := range os.Environ() { // such as PGPASSFILE
 		if s.DatabaseURL != "" && strings.HasPrefix(variable, "PG") {
 			env = append(env, variable)
 		}

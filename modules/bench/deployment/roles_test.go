@@ -12,11 +12,11 @@ func TestRoles(t *testing.T) {
 		"direct": "[all]", "http": "[api ingest]", "protobuf": "[api ingest]", "grpc": "[api ingest]", "kafka": "[broker api ingest]",
 	} {
 		if got := fmt.Sprint(Spec{Mode: mode}.roles()); got != want {
-			t.Errorf("the roles of %s are %s, want %s", mode, got, want)
+			t.Errorf("roles of mode %s = %s, want %s", mode, got, want)
 		}
 	}
 	if got := fmt.Sprint(Spec{Mode: "kafka", Kafka: Kafka{Brokers: "127.0.0.1:9092"}}.roles()); got != "[api ingest]" {
-		t.Errorf("with a cluster the roles are %s", got)
+		t.Errorf("roles of mode kafka with a cluster = %s, want [api ingest]", got)
 	}
 }
 
@@ -37,26 +37,26 @@ func TestArguments(t *testing.T) {
 	} {
 		got := strings.Join(c.spec.args(c.role, servers), " ")
 		if !strings.Contains(got, c.want) || strings.Contains(got, c.not) {
-			t.Errorf("%+v %s: %s, want %q and not %q", c.spec, c.role, got, c.want, c.not)
+			t.Errorf("args of %s for %+v = %s, want %q and not %q", c.role, c.spec, got, c.want, c.not)
 		}
 	}
 }
 
-func TestDatabaseURLIsNoArgument(t *testing.T) {
+func TestDatabaseURLIsNotAnArgument(t *testing.T) {
 	t.Setenv("PGPASSWORD", "secret")
 	t.Setenv("WEBHOOK_MODE", "direct")
 	spec := Spec{Mode: "grpc", DatabaseURL: "postgres://u:p@127.0.0.1/b"}
 	if args := spec.args(api, nil); strings.Contains(strings.Join(args, " "), "postgres") {
-		t.Errorf("everybody can read %v", args)
+		t.Errorf("args = %v, want them without the database URL, which any user can read", args)
 	}
 	env := spec.environment(api)
 	if !slices.Contains(env, "DATABASE_URL="+spec.DatabaseURL) || !slices.Contains(env, "PGPASSWORD=secret") {
-		t.Errorf("the api role is told %v", env)
+		t.Errorf("environment of api = %v, want the database URL and PGPASSWORD", env)
 	}
 	if strings.Contains(strings.Join(env, " "), "WEBHOOK_MODE") {
-		t.Errorf("the environment decides the mode: %v", env)
+		t.Errorf("environment of api = %v, want it without WEBHOOK_MODE", env)
 	}
 	if env := (Spec{Mode: "grpc"}).environment(api); strings.Contains(strings.Join(env, " "), "DATABASE_URL") {
-		t.Errorf("the api role is told %v", env)
+		t.Errorf("environment of api = %v, want it without DATABASE_URL", env)
 	}
 }

@@ -7,25 +7,24 @@ import (
 	"strings"
 )
 
-// Traffic is what went over the connections to a server since they were opened,
-// in bytes of TCP payload.
+// Traffic is the TCP payload sent to and received from a server, in bytes.
 type Traffic struct{ To, From int64 }
 
-// socket is a connection as the kernel of this machine sees it.
+// socket is a TCP socket as the kernel describes it.
 type socket struct {
-	// cookie is the kernel's name for it.
-	cookie              [2]uint32
+	cookie              [2]uint32 // identifies the socket for its lifetime
 	localPort, peerPort int
 	listens             bool
 	inode               uint32
 	received, sent      int64
 }
 
-// Connections is the traffic of each connection so far, by server.
+// Connections is the traffic of each open connection so far, by the name of the
+// server and the socket's cookie.
 type Connections map[string]map[[2]uint32]Traffic
 
-// Connections are those to each server, as the kernel counts; nil where it
-// cannot be asked.
+// Connections returns the traffic of all connections to the deployment's servers;
+// nil if the kernel cannot be asked.
 func (d *Deployment) Connections() Connections {
 	ports := make(map[int]string)
 	for name, address := range d.servers {
@@ -37,7 +36,7 @@ func (d *Deployment) Connections() Connections {
 	}
 	found := make(Connections)
 	for _, s := range all {
-		name, known := ports[s.peerPort] // the client's end, which is on this machine in any case
+		name, known := ports[s.peerPort] // counts the client's end, which is always on this machine
 		if !known || s.listens {
 			continue
 		}
@@ -49,8 +48,8 @@ func (d *Deployment) Connections() Connections {
 	return found
 }
 
-// Since is the traffic between two snapshots. What a connection carried that was
-// closed in between is missing; payrelay keeps its connections.
+// Since returns the traffic between two snapshots, by server. It misses connections
+// that were closed in between; payrelay keeps its connections open.
 func (c Connections) Since(before Connections) map[string]Traffic {
 	total := make(map[string]Traffic)
 	for name, connections := range c {
@@ -65,37 +64,60 @@ func (c Connections) Since(before Connections) map[string]Traffic {
 	return total
 }
 
-// lookAround finds the servers that others started: the database and the
-// brokers, if they are on this machine.
-func (d *Deployment) lookAround() {
+// localServer is a server on this machine that the deployment uses and did not
+// start. pid is its first process.
+type localServer struct {
+	name string
+	pid  int
+}
+
+// addServers registers the existing database and brokers that the deployment uses.
+func (d *Deployment) addServers() {
 	if d.spec.DatabaseURL != "" {
-		d.servers["database"] = addressOf(d.spec.DatabaseURL)
-		d.visit("database", d.servers["database"])
+		d.addServer("database", addressOf(d.spec.DatabaseURL))
 	}
 	if d.spec.Mode == "kafka" && d.spec.Kafka.Brokers != "" {
 		for i, address := range strings.Split(d.spec.Kafka.Brokers, ",") {
 			name := "broker"
-			if i > 0 { // any of them may lead a partition
+			if i > 0 {
 				name = fmt.Sprintf("broker-%d", i+1)
 			}
-			d.servers[name] = strings.TrimSpace(address)
-			d.visit(name, d.servers[name])
+			d.addServer(name, strings.TrimSpace(address))
 		}
 	}
 }
 
-// visit counts a server among the processes, if it is on this machine.
-func (d *Deployment) visit(name, address string) {
+// addServer counts the traffic to a server and, if it is on this machine, its
+// processor time.
+func (d *Deployment) addServer(name, address string) {
+	d.servers[name] = address
+	d.addLocalServer(name, address)
+}
+
+func (d *Deployment) addLocalServer(name, address string) {
 	host, _, err := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); err != nil || (host != "localhost" && (ip == nil || !ip.IsLoopback())) {
 		return
 	}
 	if pid := listener(portOf(address)); pid > 0 {
-		d.neighbours = append(d.neighbours, neighbour{name, pid})
+		d.localServers = append(d.localServers, localServer{name, pid})
 	}
 }
 
-// addressOf is host:port of a database's URL.
+// listener returns the process that listens on a port; 0 if it cannot be found.
+func listener(port int) int {
+	all, _ := sockets() // without any there is no listener
+	for _, s := range all {
+		if s.listens && s.localPort == port {
+			if pid := holder(fmt.Sprintf("socket:[%d]", s.inode)); pid > 0 {
+				return pid
+			}
+		}
+	}
+	return 0
+}
+
+// addressOf returns host:port of a database's URL; empty if it is not one.
 func addressOf(databaseURL string) string {
 	u, err := url.Parse(databaseURL)
 	if err != nil {
@@ -107,7 +129,7 @@ func addressOf(databaseURL string) string {
 	return u.Host
 }
 
-// portOf is the port of an address or a URL; 0 if it has none.
+// portOf returns the port of an address or a URL; 0 if it has none.
 func portOf(address string) int {
 	if _, rest, isURL := strings.Cut(address, "://"); isURL {
 		address = rest
@@ -116,9 +138,6 @@ func portOf(address string) int {
 	if err != nil {
 		return 0
 	}
-	number, err := net.LookupPort("tcp", port)
-	if err != nil {
-		return 0
-	}
+	number, _ := net.LookupPort("tcp", port) // 0 with an error
 	return number
 }

@@ -4,6 +4,4 @@ package deployment
 
 import "errors"
 
-func sockets() ([]socket, error) { return nil, errors.New("only Linux tells") }
-
-func listener(int) int { return 0 }
+func sockets() ([]socket, error) { return nil, errors.ErrUnsupported }

@@ -1,127 +1,101 @@
 package deployment
 
 import (
-	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
+	"sort"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
-// neighbour is a server on this machine that the deployment uses and did not
-// start, with all the processes that it is made of.
-type neighbour struct {
-	name string
-	pid  int
-}
-
-// CPU is the processor time that each process has taken since its start, by
-// name: the roles, and database and broker as far as they are on this machine.
+// CPU returns the processor time that each process has used since it started, by
+// name: the roles, and the database and broker if they run on this machine. It is
+// measured on Linux only.
 func (d *Deployment) CPU() map[string]time.Duration {
 	used := make(map[string]time.Duration)
 	for _, p := range d.processes {
-		if s, err := readStat(p.pid()); err == nil { // gone: Failed tells
-			used[p.name] = s.own
+		if s, err := readStat(p.pid()); err == nil { // Failed reports a process that has ended
+			used[p.name] = ownCPU(s)
 		}
 	}
-	for _, n := range d.neighbours {
-		used[n.name] = treeCPU(n.pid)
+	for _, s := range d.localServers {
+		used[s.name] = treeCPU(s.pid)
 	}
 	return used
 }
 
-// PeakMemory is the largest resident memory that each role has had so far, in
+// PeakMemory returns the largest resident memory of each role since it started, in
 // bytes, by name.
 func (d *Deployment) PeakMemory() map[string]int64 {
 	peaks := make(map[string]int64)
 	for _, p := range d.processes {
-		if peak, err := peakMemory(p.pid()); err == nil {
+		if peak, err := peakMemory(p.pid()); err == nil && peak > 0 {
 			peaks[p.name] = peak
 		}
 	}
 	return peaks
 }
 
-// OwnCPU is what this process has taken, which is the sender's share.
+func peakMemory(pid int) (int64, error) {
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return 0, err
+	}
+	status, err := p.NewStatus()
+	return int64(status.VmHWM), err
+}
+
+// OwnCPU returns the processor time of this process, which sends the load; 0 where
+// there is no /proc.
 func OwnCPU() time.Duration {
 	s, err := readStat(os.Getpid())
 	if err != nil {
-		return 0 // not on Linux
+		return 0
 	}
-	return s.own
+	return ownCPU(s)
 }
 
-// stat is a line of /proc/PID/stat.
-type stat struct {
-	parent int
-	// own is the processor time of the process, children that of those that it
-	// has waited for.
-	own, children time.Duration
+func readStat(pid int) (procfs.ProcStat, error) {
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return procfs.ProcStat{}, err
+	}
+	return p.Stat()
 }
 
-// clockTick is the unit of /proc, which is the same wherever Linux runs.
+// clockTick is the unit of time in /proc, which is the same on every Linux.
 const clockTick = 10 * time.Millisecond
 
-func readStat(pid int) (stat, error) {
-	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return stat{}, err
-	}
-	// The name, in brackets, may have spaces and brackets in it.
-	_, rest, _ := strings.Cut(string(line[strings.LastIndexByte(string(line), ')')+1:]), " ")
-	fields := strings.Fields(rest)
-	if len(fields) < 15 {
-		return stat{}, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
-	}
-	number := func(field int) int { // counted from 1, as proc(5) does
-		n, _ := strconv.Atoi(fields[field-3])
-		return n
-	}
-	ticks := func(a, b int) time.Duration { return time.Duration(number(a)+number(b)) * clockTick }
-	return stat{parent: number(4), own: ticks(14, 15), children: ticks(16, 17)}, nil
-}
+func ownCPU(s procfs.ProcStat) time.Duration { return time.Duration(s.UTime+s.STime) * clockTick }
 
-// treeCPU is what a process and its children have taken, also those that are
-// gone: a database has a process for each connection.
+// treeCPU returns the processor time of a process and its children, including
+// those that have ended: PostgreSQL has a process for each connection.
 func treeCPU(pid int) time.Duration {
 	root, err := readStat(pid)
 	if err != nil {
 		return 0
 	}
-	total := root.own + root.children
-	for _, child := range processes() {
-		if s, err := readStat(child); err == nil && s.parent == pid {
-			total += s.own
+	total := ownCPU(root) + time.Duration(root.CUTime+root.CSTime)*clockTick
+	all, _ := procfs.AllProcs() // root was read, so there is a /proc
+	for _, p := range all {
+		if s, err := p.Stat(); err == nil && s.PPID == pid {
+			total += ownCPU(s)
 		}
 	}
 	return total
 }
 
-// processes are the numbers of all of them; none where there is no /proc.
-func processes() []int {
-	dirs, _ := filepath.Glob("/proc/[0-9]*") // the pattern is well-formed
-	var pids []int
-	for _, dir := range dirs {
-		if pid, err := strconv.Atoi(filepath.Base(dir)); err == nil {
-			pids = append(pids, pid)
+// holder returns the process with the lowest ID that has a file open: a server's
+// children may have inherited it. It returns 0 if there is none, or none whose
+// files this user may see.
+func holder(file string) int {
+	all, _ := procfs.AllProcs() // there are none without a /proc
+	sort.Sort(all)
+	for _, p := range all {
+		if open, err := p.FileDescriptorTargets(); err == nil && slices.Contains(open, file) {
+			return p.PID
 		}
 	}
-	slices.Sort(pids)
-	return pids
-}
-
-func peakMemory(pid int) (int64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(status)) {
-		if size, found := strings.CutPrefix(line, "VmHWM:"); found {
-			kilobytes, err := strconv.ParseInt(strings.Fields(size)[0], 10, 64)
-			return kilobytes << 10, err
-		}
-	}
-	return 0, fmt.Errorf("/proc/%d/status has no VmHWM", pid)
+	return 0
 }
