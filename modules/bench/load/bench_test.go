@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// BenchmarkSend is what sending a webhook costs, beside the same by http.Client.
-// Both include the same server, in this process.
+// BenchmarkSend measures what a webhook costs the sender, compared with http.Client.
+// Both include the server, which runs in this process.
 func BenchmarkSend(b *testing.B) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -61,7 +61,7 @@ func cpu(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// BenchmarkWebhook is what making a webhook costs.
+// BenchmarkWebhook measures what it costs to generate a webhook.
 func BenchmarkWebhook(b *testing.B) {
 	for _, w := range []Workload{{"orders", MinBodyBytes}, {"orders", 16 << 10}, {"provider", 0}} {
 		s := NewScript(w, "b", now)

@@ -18,32 +18,33 @@ import (
 	"time"
 )
 
-// maxAnswerBytes is above every answer of the ingest role.
+// maxAnswerBytes is larger than any response of the ingest role.
 const maxAnswerBytes = 64 << 10
 
-// Target is where webhooks go.
+// Target is the ingest listener that webhooks are sent to.
 type Target struct {
 	host string
 	tls  bool
 	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// NewTarget is the ingest listener at a URL, http or https.
+// NewTarget returns the ingest listener at an http or https URL.
 func NewTarget(address string) (Target, error) {
 	u, err := url.Parse(address)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || (u.Path != "" && u.Path != "/") {
-		return Target{}, errors.New("target cannot be called: write it as http://host:port, the ingest listener of a deployment")
+		return Target{}, errors.New("target is not a URL of an ingest listener: write http://host:port")
 	}
 	t := Target{host: u.Host, tls: u.Scheme == "https", dial: (&net.Dialer{Timeout: 3 * time.Second}).DialContext}
 	if u.Port() == "" {
-		t.host = net.JoinHostPort(u.Hostname(), u.Scheme) // the names of the schemes are those of their ports
+		t.host = net.JoinHostPort(u.Hostname(), u.Scheme) // "http" and "https" are also names of ports
 	}
 	return t, nil
 }
 
-// connection sends one webhook after the other, with keep-alive. It exists
-// because the sender shares the processors with what it measures: an http.Client
-// costs three times as much. The answer is still read by net/http.
+// connection is a keep-alive HTTP/1.1 connection that sends one webhook at a time.
+// It is written by hand because the sender shares the processors with what it
+// measures, and an http.Client uses three times as much processor time. net/http
+// still parses the responses.
 type connection struct {
 	target  Target
 	timeout time.Duration
@@ -51,7 +52,7 @@ type connection struct {
 	request []byte
 	answer  []byte
 
-	mu          sync.Mutex // guards what interrupt needs
+	mu          sync.Mutex // guards conn and interrupted, which interrupt uses
 	conn        net.Conn
 	interrupted bool
 }
@@ -60,8 +61,8 @@ func newConnection(t Target, timeout time.Duration) *connection {
 	return &connection{target: t, timeout: timeout, reader: bufio.NewReader(nil), answer: make([]byte, 0, 512)}
 }
 
-// send posts a webhook; no error means that it was answered 2xx. It was sent when
-// the connection was there.
+// send posts a webhook and returns the time at which the connection was ready for
+// it. It returns an error unless the answer is 2xx.
 func (c *connection) send(ctx context.Context, w *Webhook) (sent time.Time, err error) {
 	deadline := time.Now().Add(c.timeout)
 	err = c.connect(ctx, deadline)
@@ -86,7 +87,7 @@ func (c *connection) connect(ctx context.Context, deadline time.Time) error {
 		return fmt.Errorf("connect: %w", err)
 	}
 	if c.target.tls {
-		host, _, _ := net.SplitHostPort(c.target.host) // NewTarget made it one
+		host, _, _ := net.SplitHostPort(c.target.host) // NewTarget ensures that there is a port
 		conn = tls.Client(conn, &tls.Config{ServerName: host, NextProtos: []string{"http/1.1"}})
 	}
 	c.mu.Lock()
@@ -105,14 +106,14 @@ func (c *connection) setDeadline(deadline time.Time) error {
 	return c.conn.SetDeadline(deadline)
 }
 
-// interrupt ends what is under way and lets nothing new begin. It may be called
-// at any time.
+// interrupt aborts the webhook in flight and prevents further ones. It may be called
+// from any goroutine.
 func (c *connection) interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.interrupted = true
 	if c.conn != nil {
-		_ = c.conn.SetDeadline(time.Unix(1, 0)) // it fails where there is nothing to end
+		_ = c.conn.SetDeadline(time.Unix(1, 0)) // fails only on a closed connection
 	}
 }
 
@@ -120,7 +121,7 @@ func (c *connection) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.conn != nil {
-		_ = c.conn.Close() // it is given up
+		_ = c.conn.Close() // nothing more is written
 		c.conn = nil
 	}
 }
@@ -164,32 +165,30 @@ func (c *connection) readAnswer() error {
 		c.close()
 	}
 	if answer.StatusCode/100 != 2 {
-		return refused(answer.StatusCode, c.answer)
+		var reason struct{ Error struct{ Code string } }
+		_ = json.Unmarshal(c.answer, &reason) // the response of a proxy has no code
+		return refusal{answer.StatusCode, reason.Error.Code}
 	}
 	return nil
 }
 
-// refusal is an answer that is not 2xx. The connection can be used again.
+// refusal is a response that is not 2xx. The connection can be used again.
 type refusal struct {
 	status int
 	code   string
 }
 
-func (r refusal) Error() string { return kindOf(r) }
-
-func refused(status int, body []byte) refusal {
-	var answer struct{ Error struct{ Code string } }
-	_ = json.Unmarshal(body, &answer) // a proxy's answer has no code
-	return refusal{status, answer.Error.Code}
+func (r refusal) Error() string {
+	if r.code == "" {
+		return strconv.Itoa(r.status)
+	}
+	return fmt.Sprintf("%d %s", r.status, r.code)
 }
 
-// kindOf is what errors are counted by: few, and the same at each occurrence.
+// kindOf returns the kind that an error is counted under. There are few kinds.
 func kindOf(err error) string {
 	if r, ok := errors.AsType[refusal](err); ok {
-		if r.code == "" {
-			return strconv.Itoa(r.status)
-		}
-		return fmt.Sprintf("%d %s", r.status, r.code)
+		return r.Error()
 	}
 	switch {
 	case errors.Is(err, context.Canceled):

@@ -6,11 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pause waits in the kernel. The timers of the Go runtime are half a
+// pause waits until a time in the kernel. The timers of the Go runtime fire half a
 // millisecond late when the process is idle, which would count as latency.
 func pause(until time.Time) {
 	if d := time.Until(until); d > 0 {
 		left := unix.NsecToTimespec(int64(d))
-		_ = unix.ClockNanosleep(unix.CLOCK_MONOTONIC, 0, &left, nil) // the caller looks at the clock
+		_ = unix.ClockNanosleep(unix.CLOCK_MONOTONIC, 0, &left, nil) // the caller checks the clock
 	}
 }

@@ -4,5 +4,5 @@ package load
 
 import "time"
 
-// pause waits with a timer of the runtime.
+// pause waits until a time.
 func pause(until time.Time) { time.Sleep(time.Until(until)) }

@@ -44,7 +44,7 @@ func TestProviderSendsEachWebhookOnce(t *testing.T) {
 			p := provider(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
 				body, err := io.ReadAll(r.Body)
 				if err != nil || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" {
-					t.Errorf("%s %v: %v", r.Method, r.Header, err)
+					t.Errorf("request is %s %v (%v), want POST of application/json", r.Method, r.Header, err)
 				}
 				mu.Lock()
 				defer mu.Unlock()
@@ -53,7 +53,7 @@ func TestProviderSendsEachWebhookOnce(t *testing.T) {
 			}))
 			r := p.Run(t.Context(), shape)
 			if r.Sent == 0 || r.Accepted != r.Sent || r.Latency.TotalCount() != r.Sent || len(r.Errors) != 0 {
-				t.Errorf("sent %d, accepted %d, measured %d, errors %v", r.Sent, r.Accepted, r.Latency.TotalCount(), r.Errors)
+				t.Errorf("sent %d, accepted %d, measured %d, errors %v, want all accepted and measured", r.Sent, r.Accepted, r.Latency.TotalCount(), r.Errors)
 			}
 			if shape.Open() && r.Sent != 60 {
 				t.Errorf("sent %d in an open loop, want 60", r.Sent)
@@ -61,11 +61,11 @@ func TestProviderSendsEachWebhookOnce(t *testing.T) {
 			for n := range r.Sent {
 				w := p.script.webhook(n, nil)
 				if got := bodies[w.Path()+string(w.Body)]; got != 1 {
-					t.Errorf("webhook %d came %d times", n, got)
+					t.Errorf("webhook %d was received %d times, want once", n, got)
 				}
 			}
 			if int64(len(bodies)) != r.Sent || int64(len(p.attempts)) != r.Sent {
-				t.Errorf("%d bodies came, %d attempts are noted, want %d", len(bodies), len(p.attempts), r.Sent)
+				t.Errorf("%d bodies received, %d attempts recorded, want %d", len(bodies), len(p.attempts), r.Sent)
 			}
 		})
 	}
@@ -94,7 +94,7 @@ func TestErrorsAreCountedByKind(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			_, _ = fmt.Fprint(w, `{"error":{"code":"overloaded","message":"…","request_id":"…"}}`)
 		},
-		func(w http.ResponseWriter) { http.Error(w, "a proxy's page", http.StatusBadGateway) },
+		func(w http.ResponseWriter) { http.Error(w, "a proxy's error page", http.StatusBadGateway) },
 		func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
 	}
 	n := 0 // one connection, one request at a time
@@ -109,7 +109,7 @@ func TestErrorsAreCountedByKind(t *testing.T) {
 	}
 }
 
-func TestTargetThatIsGone(t *testing.T) {
+func TestTargetRefusesConnections(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -117,10 +117,10 @@ func TestTargetThatIsGone(t *testing.T) {
 	_ = listener.Close()
 	r := provider(t, "http://"+listener.Addr().String()).Run(t.Context(), Shape{Connections: 2, Duration: 100 * time.Millisecond})
 	if r.Accepted != 0 || r.Errors["connection refused"] != r.Sent || r.Sent == 0 {
-		t.Errorf("sent %d, accepted %d, errors %v", r.Sent, r.Accepted, r.Errors)
+		t.Errorf("sent %d, accepted %d, errors %v, want every connection refused", r.Sent, r.Accepted, r.Errors)
 	}
 	if r.Sent > 200 {
-		t.Errorf("it was tried %d times in 100 ms", r.Sent)
+		t.Errorf("%d webhooks tried in 100 ms, want at most 200", r.Sent)
 	}
 }
 
@@ -133,7 +133,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	begin := time.Now()
 	p.Run(ctx, Shape{Connections: 2, Duration: time.Minute})
 	if took := time.Since(begin); took > 3*time.Second {
-		t.Errorf("the run ended %s after its start", took)
+		t.Errorf("Run returned after %s, want soon after its context ended", took)
 	}
 }
 
@@ -152,7 +152,44 @@ func TestNewTarget(t *testing.T) {
 	}
 }
 
-// inMemory is a network of pipes, for clocks that are not the machine's.
+func TestOrders(t *testing.T) {
+	s := script(t, "mix", MinBodyBytes)
+	p := NewProvider(s, Target{}, 0)
+	sent := make(map[string]bool)
+	for n := range int64(3 * interleaved) {
+		p.note([]attempt{{n, n%7 != 0}})
+		if w := s.webhook(n, nil); n%7 != 0 {
+			sent[w.EventID] = true
+		} else if _, known := sent[w.EventID]; !known {
+			sent[w.EventID] = false
+		}
+	}
+	seen := make(map[string]bool)
+	for o := range p.Orders() {
+		if seen[o.ID] {
+			t.Fatalf("Orders() returns order %s twice", o.ID)
+		}
+		seen[o.ID] = true
+		for i, w := range o.Webhooks {
+			accepted, known := sent[w.EventID]
+			if !known || accepted != w.Accepted || w.OrderID != o.ID {
+				t.Fatalf("webhook %s of order %s is accepted = %v, want %v; sent = %v", w.EventID, w.OrderID, w.Accepted, accepted, known)
+			}
+			if i > 0 && !o.Webhooks[i-1].At.Before(w.At) {
+				t.Errorf("the webhooks of order %s are not in the order of their times", o.ID)
+			}
+			delete(sent, w.EventID)
+		}
+	}
+	if len(sent) > 0 {
+		t.Errorf("Orders() lacks %d webhooks: %.200s", len(sent), fmt.Sprint(sent))
+	}
+	if got, want := p.Accepted(), int64(3*interleaved)-(3*interleaved+6)/7; got != want {
+		t.Errorf("Accepted() = %d, want %d", got, want)
+	}
+}
+
+// inMemory is a network of pipes, which work with the clock of testing/synctest.
 type inMemory struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -180,9 +217,9 @@ func (n *inMemory) Close() error {
 
 func (n *inMemory) Addr() net.Addr { return &net.TCPAddr{} }
 
-// A target that stands still for 20 ms of every second delays 2% of what comes
-// at a steady rate, half of it by 10 ms and more. An open loop has to show that
-// in its 99th percentile. A closed loop hides it: it sends nothing meanwhile.
+// A target that stalls for 20 ms in every second delays 2% of the webhooks that fall
+// due at a fixed rate, half of them by at least 10 ms. An open loop must show that
+// in its 99th percentile. A closed loop hides it because it sends nothing meanwhile.
 func TestOpenLoopSeesAStall(t *testing.T) {
 	for name, c := range map[string]struct {
 		shape Shape
@@ -199,26 +236,26 @@ func TestOpenLoopSeesAStall(t *testing.T) {
 					t.Errorf("p50 = %d µs, want the 1 ms that an answer takes", p50)
 				}
 				if sees := p99 >= 10_000; sees != c.sees {
-					t.Errorf("p99 = %d µs, want it to show the stall: %v", p99, c.sees)
+					t.Errorf("p99 = %d µs, want at least 10000: %v", p99, c.sees)
 				}
 			})
 		})
 	}
 }
 
-// With one connection nearly all that a stall delays waits to be sent: the answer
-// alone shows nothing of it, and to be late and the answer make up the latency.
+// With one connection, nearly all delayed webhooks wait to be sent: Answer does not
+// show the stall, and Late and Answer add up to the latency.
 func TestAnswerIsCountedFromTheSending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := runOnStallingServer(t, Shape{Connections: 1, Rate: 250, Duration: 10 * time.Second})
 		if p99 := r.Answer.ValueAtPercentile(99); p99 > 1100 {
-			t.Errorf("p99 of the answer is %d µs, want the 1 ms that it takes", p99)
+			t.Errorf("p99 of Answer = %d µs, want about 1000", p99)
 		}
 		if p99 := r.Latency.ValueAtPercentile(99); p99 < 10_000 {
-			t.Errorf("p99 = %d µs, want it to show the stall", p99)
+			t.Errorf("p99 = %d µs, want at least 10000", p99)
 		}
 		if sum := r.Late.Mean() + r.Answer.Mean(); math.Abs(sum-r.Latency.Mean()) > 0.01*sum {
-			t.Errorf("they wait %v µs to be sent and %v for the answer, %v in all", r.Late.Mean(), r.Answer.Mean(), r.Latency.Mean())
+			t.Errorf("mean of Late = %v µs and of Answer = %v µs, want the sum to be that of Latency, %v µs", r.Late.Mean(), r.Answer.Mean(), r.Latency.Mean())
 		}
 	})
 }
@@ -237,7 +274,7 @@ func runOnStallingServer(t *testing.T, shape Shape) *Result {
 	go func() { done <- server.Serve(network) }()
 
 	p := NewProvider(script(t, "orders", MinBodyBytes), Target{host: "stalling", dial: network.dial}, 5*time.Second)
-	p.pause = func(until time.Time) { time.Sleep(time.Until(until)) } // by the clock of the test
+	p.pause = func(until time.Time) { time.Sleep(time.Until(until)) } // on the clock of synctest
 	r := p.Run(t.Context(), shape)
 	p.Close()
 	if err := server.Close(); err != nil {

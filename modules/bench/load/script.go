@@ -10,84 +10,85 @@ import (
 )
 
 const (
-	// interleaved is how many orders are told at once. It is above every number of
-	// concurrent senders, so that no two webhooks of one order are under way at the
-	// same time unless that is the point.
+	// interleaved is the number of orders that are in progress at once. It is larger
+	// than any number of connections, so that two webhooks of one order are in flight
+	// at the same time only in the workload that tests it.
 	interleaved = 4096
-	// hotEvery is how often the hot order comes.
-	hotEvery = 10
-	// hotOrder is the number of the hot order; others count from 0.
+	// hotInterval makes every tenth webhook one of the hot order.
+	hotInterval = 10
+	// hotOrder is the number of the hot order. The others are numbered from 0.
 	hotOrder = -1
 )
 
-// Script says what the n-th webhook of a run is. It keeps nothing, so that a
-// check can ask again after the run. Its methods may be called concurrently.
+// Script is the sequence of webhooks of a run. The n-th webhook is a function of n,
+// so that a check can generate it again after the run. The methods are safe for
+// concurrent use.
 type Script struct {
-	workload Workload
-	life     life
-	// run is in every id, so that runs can share a database.
+	workload  Workload
+	lifecycle lifecycle
+	// run is part of every ID, so that runs can share a database.
 	run   string
 	seed  uint64
 	start time.Time
 	taken atomic.Int64
 }
 
-// NewScript is a script whose ids contain run, and whose orders began an hour
+// NewScript returns a script whose IDs contain run and whose orders began an hour
 // before now.
 func NewScript(w Workload, run string, now time.Time) *Script {
-	s := &Script{workload: w, life: lives[w.Kind], run: run, start: now.UTC().Add(-time.Hour).Truncate(time.Second)}
+	s := &Script{workload: w, lifecycle: lifecycles[w.Kind], run: run, start: now.UTC().Add(-time.Hour).Truncate(time.Second)}
 	for _, b := range []byte(run) {
 		s.seed = bits.RotateLeft64(s.seed, 7) ^ uint64(b)
 	}
-	if s.life.telling == nil {
-		for place := range s.life.stories[0] {
-			s.life.telling = append(s.life.telling, place)
+	if s.lifecycle.sequence == nil {
+		for index := range s.lifecycle.histories[0] {
+			s.lifecycle.sequence = append(s.lifecycle.sequence, index)
 		}
-		s.life.shuffled = s.life.telling
+		s.lifecycle.shuffled = s.lifecycle.sequence
 	}
 	return s
 }
 
-// take is the number of the webhook that is next.
+// take returns the number of the next webhook to send.
 func (s *Script) take() int64 { return s.taken.Add(1) - 1 }
 
-// A place says which fact of which order a webhook tells.
-type place struct{ order, at int64 }
+// position identifies a change by the number of its order and its index in the
+// order's history.
+type position struct{ order, index int64 }
 
-// place is that of the n-th webhook. The lanes are staggered, so that every
-// moment of a run has the same mix of beginnings and ends; the first orders are
-// told from their middle on.
-func (s *Script) place(n int64) place {
+// position returns the position of the n-th webhook. The script sends interleaved
+// orders in turn, each in a lane of its own. The lanes start at different places in
+// their first order's history, so that the mix of changes is the same at any time.
+func (s *Script) position(n int64) position {
 	if s.workload.Kind == "hot" {
-		if n%hotEvery == 0 {
-			return place{hotOrder, n / hotEvery}
+		if n%hotInterval == 0 {
+			return position{hotOrder, n / hotInterval}
 		}
-		n -= n/hotEvery + 1
+		n -= n/hotInterval + 1
 	}
-	lane, length := n%interleaved, int64(len(s.life.telling))
+	lane, length := n%interleaved, int64(len(s.lifecycle.sequence))
 	step := n/interleaved + lane
 	order := step/length*interleaved + lane
-	telling := s.life.telling
+	sequence := s.lifecycle.sequence
 	if order%5 == 4 {
-		telling = s.life.shuffled
+		sequence = s.lifecycle.shuffled
 	}
-	return place{order, int64(telling[step%length])}
+	return position{order, int64(sequence[step%length])}
 }
 
-func (s *Script) fact(p place) fact {
+func (s *Script) change(p position) change {
 	if p.order == hotOrder {
 		return updated
 	}
-	story := s.life.stories[p.order&1]
-	return story[p.at]
+	return s.lifecycle.histories[p.order&1][p.index]
 }
 
-// orderID spreads orders over the index as random ids do: each number has
-// another one, for the factor is odd.
-func (s *Script) orderID(p place) string { return "order-" + s.run + "-" + s.scatter(p.order) }
+// orderID returns an ID that is spread over the database's index as a random one
+// is. IDs are unique because scatter multiplies by an odd number.
+func (s *Script) orderID(p position) string { return "order-" + s.run + "-" + s.scatter(p.order) }
 
-func (s *Script) eventID(p place) string {
-	return "evt-" + s.run + "-" + s.scatter(p.order) + "-" + strconv.FormatInt(p.at, 10)
+func (s *Script) eventID(p position) string {
+	return "evt-" + s.run + "-" + s.scatter(p.order) + "-" + strconv.FormatInt(p.index, 10)
 }
 
 func (s *Script) scatter(n int64) string {
@@ -96,11 +97,11 @@ func (s *Script) scatter(n int64) string {
 	return hex.EncodeToString(id[:])
 }
 
-// occurredAt is the time of a fact: a second after the one before it, or a
-// microsecond for the hot order, which has more of them.
-func (s *Script) occurredAt(p place) time.Time {
+// occurredAt returns the time of a change: a second after the one before it, or a
+// microsecond for the hot order, which has many.
+func (s *Script) occurredAt(p position) time.Time {
 	if p.order == hotOrder {
-		return s.start.Add(time.Duration(p.at) * time.Microsecond)
+		return s.start.Add(time.Duration(p.index) * time.Microsecond)
 	}
-	return s.start.Add(time.Duration(p.at) * time.Second)
+	return s.start.Add(time.Duration(p.index) * time.Second)
 }

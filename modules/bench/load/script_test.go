@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// now is when the runs of tests begin.
+// now is the time at which the tests' scripts begin.
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func script(t *testing.T, kind string, size int) *Script {
@@ -31,7 +31,7 @@ func TestBodiesHaveTheirSize(t *testing.T) {
 				for n := int64(0); n < 60000; n += step {
 					w := s.webhook(n, nil)
 					if len(w.Body) != size || !json.Valid(w.Body) {
-						t.Fatalf("webhook %d has %d bytes, valid = %v: %s", n, len(w.Body), json.Valid(w.Body), w.Body)
+						t.Fatalf("webhook %d has %d bytes, valid = %v, want %d bytes of JSON: %s", n, len(w.Body), json.Valid(w.Body), size, w.Body)
 					}
 				}
 			})
@@ -46,73 +46,74 @@ func TestBodyFollowsTheContract(t *testing.T) {
 
 func testContract(t *testing.T, s *Script) {
 	for n := range int64(100) {
-		var said struct {
+		var body struct {
 			EventID string `json:"provider_event_id"`
 			OrderID string `json:"order_id"`
 			Status  string
 			At      string `json:"updated_at"`
 			Since   string `json:"occurred_at"`
 		}
-		w := s.webhook(n, []byte("not its own"))
-		if err := json.Unmarshal(w.Body[len("not its own"):], &said); err != nil {
+		w := s.webhook(n, []byte("prefix"))
+		if err := json.Unmarshal(w.Body[len("prefix"):], &body); err != nil {
 			t.Fatal(err)
 		}
-		if said.EventID != w.EventID || said.OrderID != w.OrderID || said.Status == "" {
-			t.Errorf("webhook %d says %+v, want event %s of order %s", n, said, w.EventID, w.OrderID)
+		if body.EventID != w.EventID || body.OrderID != w.OrderID || body.Status == "" {
+			t.Errorf("webhook %d is %+v, want event %s of order %s", n, body, w.EventID, w.OrderID)
 		}
-		if at, err := time.Parse(time.RFC3339, said.At+said.Since); err != nil || !at.Equal(w.At) || at.After(now) {
-			t.Errorf("webhook %d happened at %q, %q, want %s", n, said.At, said.Since, w.At)
+		if at, err := time.Parse(time.RFC3339, body.At+body.Since); err != nil || !at.Equal(w.At) || at.After(now) {
+			t.Errorf("webhook %d has updated_at %q, occurred_at %q, want %s", n, body.At, body.Since, w.At)
 		}
 	}
 }
 
-// Every order is told to its end, each fact once, but for the duplicates.
-func TestScriptTellsWholeLives(t *testing.T) {
+// Every order goes through its whole history, with each change once but for the
+// duplicates.
+func TestScriptCompletesHistories(t *testing.T) {
 	for _, kind := range []string{"orders", "disputes", "mix"} {
 		t.Run(kind, func(t *testing.T) {
 			s := script(t, kind, MinBodyBytes)
-			length := int64(len(s.life.telling))
-			told := make(map[int64][]int)
+			length := int64(len(s.lifecycle.sequence))
+			sent := make(map[int64][]int)
 			for n := range 2 * length * interleaved {
-				p := s.place(n)
-				told[p.order] = append(told[p.order], int(p.at))
+				p := s.position(n)
+				sent[p.order] = append(sent[p.order], int(p.index))
 			}
 			whole := 0
-			for order, places := range told {
-				telling := s.life.telling
+			for order, indexes := range sent {
+				sequence := s.lifecycle.sequence
 				if order%5 == 4 {
-					telling = s.life.shuffled
+					sequence = s.lifecycle.shuffled
 				}
 				switch {
-				case slices.Equal(places, telling):
+				case slices.Equal(indexes, sequence):
 					whole++
-				case !slices.Equal(places, telling[:len(places)]) && !slices.Equal(places, telling[len(telling)-len(places):]):
-					t.Fatalf("order %d is told as %v", order, places)
-				} // the first were begun before the run, the last were not ended in it
+				case !slices.Equal(indexes, sequence[:len(indexes)]) && !slices.Equal(indexes, sequence[len(sequence)-len(indexes):]):
+					t.Fatalf("the changes of order %d are sent as %v, want a part of %v", order, indexes, sequence)
+				} // the first orders began before the run, the last are not complete
 			}
 			if want := interleaved; whole < want {
-				t.Errorf("%d orders are told from beginning to end, want at least %d", whole, want)
+				t.Errorf("%d orders are complete, want at least %d", whole, want)
 			}
 		})
 	}
 }
 
-func TestHotOrderComesEveryTenthTime(t *testing.T) {
-	s, hot, others := script(t, "hot", MinBodyBytes), int64(0), make(map[place]bool)
+func TestEveryTenthWebhookIsOfTheHotOrder(t *testing.T) {
+	s, hot, others := script(t, "hot", MinBodyBytes), int64(0), make(map[position]bool)
 	for n := range int64(50000) {
-		switch p := s.place(n); {
-		case p.order == hotOrder && p.at != hot:
-			t.Fatalf("webhook %d is number %d of the hot order, want %d", n, p.at, hot)
+		switch p := s.position(n); {
+		case p.order == hotOrder && p.index != hot:
+			t.Fatalf("webhook %d is number %d of the hot order, want %d", n, p.index, hot)
 		case p.order == hotOrder:
 			hot++
 		case others[p]:
-			t.Fatalf("%v is told twice", p)
+			t.Fatalf("%v is sent twice", p)
 		default:
 			others[p] = true
 		}
 	}
 	if hot != 5000 {
-		t.Errorf("the hot order came %d times of 50000", hot)
+		t.Errorf("%d of 50000 webhooks are of the hot order, want 5000", hot)
 	}
 }
 
@@ -124,7 +125,7 @@ func TestRunsShareNoIDs(t *testing.T) {
 		for n := range int64(1000) {
 			id := s.webhook(n, nil).EventID
 			if seen[id] {
-				t.Fatalf("event id %s comes twice", id)
+				t.Fatalf("two webhooks have the event ID %s", id)
 			}
 			seen[id] = true
 		}
@@ -134,7 +135,7 @@ func TestRunsShareNoIDs(t *testing.T) {
 func TestWorkloadValidate(t *testing.T) {
 	for _, w := range []Workload{{"weddings", 400}, {"orders", 399}, {"orders", maxBodyBytes + 1}, {"provider", 400}} {
 		if err := w.Validate(); err == nil {
-			t.Errorf("%+v is accepted", w)
+			t.Errorf("%+v.Validate() = nil, want an error", w)
 		}
 	}
 }

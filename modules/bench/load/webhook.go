@@ -14,18 +14,18 @@ const (
 	disputesPath = "/webhooks/payments/chargebacks"
 )
 
-// Webhook is what is sent, and what should be recorded of it.
+// Webhook is a request to send and what payrelay should store of it.
 type Webhook struct {
 	EventID, OrderID string
-	// Kind is the status as the public API shows it.
+	// Kind is the status in the public API.
 	Kind    string
 	Dispute bool
-	// At is when it happened, by the provider's clock.
+	// At is when the change occurred, by the provider's clock.
 	At   time.Time
 	Body []byte
 }
 
-// Path is where it is sent to.
+// Path returns the path of the URL.
 func (w *Webhook) Path() string {
 	if w.Dispute {
 		return disputesPath
@@ -33,18 +33,19 @@ func (w *Webhook) Path() string {
 	return ordersPath
 }
 
-// Digest is the SHA-256 of the body in hex.
+// Digest returns the SHA-256 of the body in hexadecimal.
 func (w *Webhook) Digest() string {
 	sum := sha256.Sum256(w.Body)
 	return hex.EncodeToString(sum[:])
 }
 
-// webhook is the n-th. Its body is appended to the buffer.
-func (s *Script) webhook(n int64, buffer []byte) Webhook { return s.tell(s.place(n), buffer) }
+// webhook returns the n-th webhook, with its body appended to the buffer.
+func (s *Script) webhook(n int64, buffer []byte) Webhook { return s.at(s.position(n), buffer) }
 
-func (s *Script) tell(p place, buffer []byte) Webhook {
-	f := s.fact(p)
-	w := Webhook{EventID: s.eventID(p), OrderID: s.orderID(p), Kind: f.kind, Dispute: f.dispute, At: s.occurredAt(p)}
+// at returns the webhook at a position, with its body appended to the buffer.
+func (s *Script) at(p position, buffer []byte) Webhook {
+	c := s.change(p)
+	w := Webhook{EventID: s.eventID(p), OrderID: s.orderID(p), Kind: c.kind, Dispute: c.dispute, At: s.occurredAt(p)}
 	body := append(buffer, `{"provider_event_id":"`...)
 	body = append(body, w.EventID...)
 	body = append(body, `","order_id":"`...)
@@ -52,12 +53,12 @@ func (s *Script) tell(p place, buffer []byte) Webhook {
 	body = append(body, `","user_id":"user-`...)
 	body = strconv.AppendInt(body, p.order%1000, 10)
 	body = append(body, `","status":"`...)
-	body = append(body, f.status...)
-	if f.dispute {
+	body = append(body, c.status...)
+	if c.dispute {
 		body = append(body, `","reason":"fraud","amount":100.50,"currency":"USD","occurred_at":"`...)
 		body = w.At.AppendFormat(body, time.RFC3339Nano)
 		body = append(body, `","meta":{"resolution":"`...)
-		body = append(body, f.resolution...)
+		body = append(body, c.resolution...)
 	} else {
 		body = append(body, `","created_at":"`...)
 		body = s.start.AppendFormat(body, time.RFC3339Nano)
@@ -66,17 +67,17 @@ func (s *Script) tell(p place, buffer []byte) Webhook {
 		body = append(body, `","meta":{"amount":"100.50","currency":"USD`...)
 	}
 	body = append(body, `"}`...)
-	if s.workload.real() {
+	if s.workload.realistic() {
 		body = append(body, `,"event":`...)
-		w.Body = append(eventOf(p, f).append(body, &w), '}')
+		w.Body = append(payloadOf(p, c).append(body, &w), '}')
 	} else {
 		w.Body = pad(body, len(buffer)+s.workload.BodyBytes)
 	}
 	return w
 }
 
-// items are what larger bodies carry, as real ones do: a reader has to walk
-// through their members.
+// items fill larger bodies with members that a decoder has to skip, as real
+// webhooks have them.
 var items = func() []byte {
 	var b strings.Builder
 	for i := 0; b.Len() < maxBodyBytes; i++ {
@@ -86,13 +87,14 @@ var items = func() []byte {
 }()
 
 const (
-	// itemBytes is the size of one of the items, with its comma.
+	// itemBytes is the size of one item, including its comma.
 	itemBytes = 82
-	// note is longer than what is left when no more items fit.
+	// note is cut to fill the rest when no more items fit.
 	note = "It comes as it was ordered, and it was ordered as it comes, in one piece and on one day, with all that belongs to it."
 )
 
-// pad closes the object of a body after so many bytes.
+// pad appends members to a body, so that it has the given size when its object is
+// closed.
 func pad(body []byte, size int) []byte {
 	const list, last, end = `,"items":[`, `,"note":"`, `"}`
 	if n := (size - len(body) - len(list) - len(last) - len(end) - 1) / itemBytes; n > 0 {

@@ -5,51 +5,51 @@ import (
 	"strings"
 )
 
-// Workload is what the provider has to tell.
+// Workload is the kind and the size of the webhooks to send.
 type Workload struct {
-	// Kind names the lives of its orders, one of Kinds.
+	// Kind is one of Kinds.
 	Kind string
-	// BodyBytes is the size of each body, at least MinBodyBytes. It is 0 if the
-	// events have sizes of their own.
+	// BodyBytes is the size of each body, at least MinBodyBytes. It is 0 in workload
+	// provider, whose payloads determine the sizes.
 	BodyBytes int
 }
 
-// Kinds are all workloads:
+// Kinds are the workloads:
 //
 //   - orders: each order is created, updated twice, and paid or not
-//   - disputes: each is opened, updated, submitted, and won or lost
-//   - mix: orders with a dispute each; one webhook of ten is a duplicate, and one
-//     order of five is told out of order
-//   - hot: as orders, but one webhook of ten is about the same order
-//   - provider: as mix, and each webhook carries an event as providers send it
+//   - disputes: each dispute is opened, updated, submitted, and won or lost
+//   - mix: each order has a dispute; every tenth webhook is a duplicate, and the
+//     webhooks of every fifth order are sent out of order
+//   - hot: like orders, but every tenth webhook is about the same order
+//   - provider: like mix, and each webhook contains a payload in a provider's format
 var Kinds = []string{"orders", "disputes", "mix", "hot", "provider"}
 
 const (
-	// MinBodyBytes is what a body needs for what it has to say.
+	// MinBodyBytes is enough for every required member.
 	MinBodyBytes = 400
 	maxBodyBytes = 256 << 10
 )
 
-// real says that the webhooks carry the events of providers.
-func (w Workload) real() bool { return w.Kind == "provider" }
+// realistic reports whether the webhooks contain payloads in providers' formats.
+func (w Workload) realistic() bool { return w.Kind == "provider" }
 
-// Complete is the workload with the smallest bodies if it does not say how large
-// they are and has to.
+// Complete returns the workload with BodyBytes set to MinBodyBytes if it is 0 and
+// the kind needs it.
 func (w Workload) Complete() Workload {
-	if w.BodyBytes == 0 && !w.real() {
+	if w.BodyBytes == 0 && !w.realistic() {
 		w.BodyBytes = MinBodyBytes
 	}
 	return w
 }
 
-// Validate tells how to mend a workload that there is not.
+// Validate returns an error that says how to fix an invalid workload.
 func (w Workload) Validate() error {
-	if _, known := lives[w.Kind]; !known {
+	if _, known := lifecycles[w.Kind]; !known {
 		return fmt.Errorf("workload is %q: choose one of %s", w.Kind, strings.Join(Kinds, ", "))
 	}
-	if w.real() {
+	if w.realistic() {
 		if w.BodyBytes != 0 {
-			return fmt.Errorf("body-bytes is %d: leave it out, for the events of workload %s have sizes of their own", w.BodyBytes, w.Kind)
+			return fmt.Errorf("body-bytes is %d: leave it out, because the payloads of workload %s determine the sizes", w.BodyBytes, w.Kind)
 		}
 		return nil
 	}
@@ -59,10 +59,10 @@ func (w Workload) Validate() error {
 	return nil
 }
 
-// String is the workload for people, such as "orders, 400 B".
+// String returns a short description, such as "orders, 400 B".
 func (w Workload) String() string {
-	if w.real() {
-		smallest, largest := eventSizes()
+	if w.realistic() {
+		smallest, largest := payloadSizes()
 		return fmt.Sprintf("%s, events of %.1f to %.1f KiB", w.Kind, float64(smallest)/(1<<10), float64(largest)/(1<<10))
 	}
 	if w.BodyBytes >= 1<<10 && w.BodyBytes%(1<<10) == 0 {
@@ -71,50 +71,50 @@ func (w Workload) String() string {
 	return fmt.Sprintf("%s, %d B", w.Kind, w.BodyBytes)
 }
 
-// A fact is one thing that a provider tells of an order or its dispute. Its
-// place in a story is its time.
-type fact struct {
+// change is a new status of an order or its dispute.
+type change struct {
 	dispute bool
-	// status is the provider's word, resolution its detail of "closed".
+	// status is the member of the webhook, resolution its detail for "closed".
 	status, resolution string
-	// kind is what the public API calls it.
+	// kind is the status in the public API.
 	kind string
 }
 
 var (
-	created   = fact{status: "created", kind: "created"}
-	updated   = fact{status: "updated", kind: "updated"}
-	paid      = fact{status: "success", kind: "success"}
-	failed    = fact{status: "failed", kind: "failed"}
-	opened    = fact{dispute: true, status: "opened", kind: "open"}
-	reviewed  = fact{dispute: true, status: "updated", kind: "under_review"}
-	submitted = fact{dispute: true, status: "submitted", kind: "submitted"}
-	won       = fact{dispute: true, status: "closed", resolution: "won", kind: "won"}
-	lost      = fact{dispute: true, status: "closed", resolution: "lost", kind: "lost"}
+	created   = change{status: "created", kind: "created"}
+	updated   = change{status: "updated", kind: "updated"}
+	paid      = change{status: "success", kind: "success"}
+	failed    = change{status: "failed", kind: "failed"}
+	opened    = change{dispute: true, status: "opened", kind: "open"}
+	reviewed  = change{dispute: true, status: "updated", kind: "under_review"}
+	submitted = change{dispute: true, status: "submitted", kind: "submitted"}
+	won       = change{dispute: true, status: "closed", resolution: "won", kind: "won"}
+	lost      = change{dispute: true, status: "closed", resolution: "lost", kind: "lost"}
 )
 
-// life is what becomes of an order, in two versions that take turns, and how it
-// is told.
-type life struct {
-	stories [2][]fact
-	// telling is the places in the story in the sequence in which they are sent: a
-	// place that comes twice is a duplicate. Every fifth order is told by shuffled.
-	telling, shuffled []int
+// lifecycle is how the orders of a workload change. Even and odd orders have
+// different histories, which are in the order of their times.
+type lifecycle struct {
+	histories [2][]change
+	// sequence are the indexes of the history in the order in which they are sent. An
+	// index that is there twice makes a duplicate. Every fifth order uses shuffled.
+	// Without a sequence the history is sent in order.
+	sequence, shuffled []int
 }
 
-var lives = map[string]life{
-	"orders":   {stories: [2][]fact{{created, updated, updated, paid}, {created, updated, updated, failed}}},
-	"hot":      {stories: [2][]fact{{created, updated, updated, paid}, {created, updated, updated, failed}}},
-	"disputes": {stories: [2][]fact{{opened, reviewed, submitted, won}, {opened, reviewed, submitted, lost}}},
+var lifecycles = map[string]lifecycle{
+	"orders":   {histories: [2][]change{{created, updated, updated, paid}, {created, updated, updated, failed}}},
+	"hot":      {histories: [2][]change{{created, updated, updated, paid}, {created, updated, updated, failed}}},
+	"disputes": {histories: [2][]change{{opened, reviewed, submitted, won}, {opened, reviewed, submitted, lost}}},
 	"mix":      mixed,
 	"provider": mixed,
 }
 
-var mixed = life{
-	stories: [2][]fact{
+var mixed = lifecycle{
+	histories: [2][]change{
 		{created, updated, opened, updated, reviewed, updated, paid, submitted, won},
 		{created, updated, opened, updated, reviewed, updated, failed, submitted, lost},
 	},
-	telling:  []int{0, 1, 2, 3, 4, 3, 5, 6, 7, 8},
+	sequence: []int{0, 1, 2, 3, 4, 3, 5, 6, 7, 8},
 	shuffled: []int{0, 3, 2, 1, 4, 3, 6, 5, 7, 8},
 }
