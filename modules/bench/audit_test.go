@@ -8,7 +8,7 @@ import (
 	"github.com/payrelay/payrelay/modules/bench/load"
 )
 
-// sent is an order with a dispute of which everything was accepted but event 3.
+// sent returns an order with a dispute. All events but number 3 were accepted.
 func sent() []load.Order {
 	webhook := func(id, kind string, dispute bool, second int, accepted bool) load.Sent {
 		return load.Sent{Webhook: load.Webhook{EventID: id, OrderID: "o", Kind: kind, Dispute: dispute, At: time.Unix(int64(second), 0), Body: []byte(id)}, Accepted: accepted}
@@ -20,7 +20,7 @@ func sent() []load.Order {
 	}}}
 }
 
-// kept is what is stored of the events; more changes it.
+// kept returns what is stored if the events with the given IDs are.
 func kept(status string, ids ...string) stored {
 	s := stored{
 		orders:   []stateItem{{OrderID: "o", Status: status}},
@@ -36,7 +36,7 @@ func kept(status string, ids ...string) stored {
 	return s
 }
 
-// A check that cannot fail shows nothing.
+// Each kind of damage must be found.
 func TestAudit(t *testing.T) {
 	changed := func(change func(*stored)) stored {
 		s := kept("created", "1", "2")
@@ -47,32 +47,32 @@ func TestAudit(t *testing.T) {
 		stored stored
 		want   string
 	}{
-		"as it should be":               {kept("created", "1", "2"), ""},
-		"in another sequence":           {kept("created", "2", "1"), ""},
+		"complete":                      {kept("created", "1", "2"), ""},
+		"in another order":              {kept("created", "2", "1"), ""},
 		"with what was not accepted":    {kept("success", "1", "3", "2"), ""},
 		"late, without effect":          {changed(func(s *stored) { s.events[0].Verdict = "stale" }), ""},
 		"lost":                          {changed(func(s *stored) { s.events = s.events[:1]; s.disputes = nil }), "event 2 was accepted and is lost"},
-		"twice":                         {kept("created", "1", "2", "2"), "event 2 is there twice"},
-		"from nowhere":                  {changed(func(s *stored) { s.events = append(s.events, eventItem{EventID: "4"}) }), "event 4 of order  was never sent"},
+		"twice":                         {kept("created", "1", "2", "2"), "event 2 is stored twice"},
+		"never sent":                    {changed(func(s *stored) { s.events = append(s.events, eventItem{EventID: "4"}) }), "event 4 of order  was never sent"},
 		"with another body":             {changed(func(s *stored) { s.events[0].BodySHA256 = "00" }), "event 1 is not what was sent"},
 		"as another kind":               {changed(func(s *stored) { s.events[0].Kind = "failed" }), "event 1 is not what was sent"},
 		"of another order":              {changed(func(s *stored) { s.events[0].OrderID = "p" }), "event 1 is not what was sent"},
 		"as a dead letter":              {changed(func(s *stored) { s.events[0].Verdict = "dead_lettered" }), "event 1 is dead_lettered"},
 		"without effect on the order":   {kept("created", "1", "3", "2"), `order o is "created", want "success"`},
-		"with an effect that is not":    {kept("success", "1", "2"), `order o is "success", want "created"`},
+		"with an effect of nothing":     {kept("success", "1", "2"), `order o is "success", want "created"`},
 		"without effect on the dispute": {changed(func(s *stored) { s.disputes[0].Status = "won" }), `dispute o is "won", want "open"`},
 		"without the order":             {changed(func(s *stored) { s.orders = nil }), `order o is "", want "created"`},
 	} {
 		wrong := audit(sent(), c.stored)
 		if c.want == "" && len(wrong) > 0 || c.want != "" && (len(wrong) != 1 || !strings.HasPrefix(wrong[0], c.want)) {
-			t.Errorf("%s: the audit finds %q, want %q", name, wrong, c.want)
+			t.Errorf("%s: audit() = %q, want %q", name, wrong, c.want)
 		}
 	}
 }
 
 func TestSummaryIsBounded(t *testing.T) {
 	text := summary(make([]string, 1000))
-	if !strings.HasPrefix(text, "1000 things are wrong") || strings.Count(text, "\n") != shownWrongs+1 {
-		t.Errorf("summary is %q", text)
+	if !strings.HasPrefix(text, "1000 problems") || strings.Count(text, "\n") != shownProblems+1 {
+		t.Errorf("summary() of 1000 problems = %q, want the count and %d of them", text, shownProblems)
 	}
 }

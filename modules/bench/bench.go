@@ -1,10 +1,10 @@
-// Package bench compares the modes: it starts payrelay in each of them as
-// processes of their own, sends webhooks, measures what is seen from outside and
-// what it costs, and then checks that the database has each webhook once. What
-// is wrong there makes the figures void.
+// Package bench compares the modes: it starts payrelay in each of them with every
+// role in a process of its own, sends webhooks, measures speed and cost, and then
+// checks that the database has each accepted webhook once. If it has not, the
+// figures are void.
 //
-// The load is the package load's, the processes are deployment's, and report
-// says what came of it.
+// Package load generates the webhooks, package deployment runs the processes, and
+// package report presents the figures.
 package bench
 
 import (
@@ -21,51 +21,22 @@ import (
 	"github.com/payrelay/payrelay/modules/bench/deployment"
 	"github.com/payrelay/payrelay/modules/bench/load"
 	"github.com/payrelay/payrelay/modules/bench/report"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// ErrVoid says that what was measured is of no use, because the deployment did
-// not do its work. The report says what it did.
+// ErrVoid is the error of a benchmark whose deployment lost or corrupted webhooks or
+// stopped. The report has the reasons.
 var ErrVoid = errors.New("the figures are void")
 
-// Program is what the benchmark is a part of, and starts as its roles.
+// Program describes the program that contains the benchmark, which starts it as the
+// roles.
 type Program struct {
-	// Binary is its file, Version what it calls itself, Command how it was called.
+	// Binary is the file, Version the version, and Command the command line that
+	// repeats the benchmark.
 	Binary, Version, Command string
-	// DatabaseVersion asks the PostgreSQL at a URL, or the SQLite of the program if
-	// there is none, for its version; BrokerVersion the Kafka at some brokers for
-	// what it tells about itself.
+	// DatabaseVersion returns the version of the PostgreSQL at a URL, or of SQLite if
+	// the URL is empty. BrokerVersion describes the Kafka cluster at some brokers.
 	DatabaseVersion, BrokerVersion func(ctx context.Context, address string) (string, error)
-}
-
-// Run compares what cfg says and returns the report, also with ErrVoid. Progress
-// goes to a terminal.
-func Run(ctx context.Context, cfg Config, program Program, progress io.Writer) (*report.Report, error) {
-	variants, err := cfg.complete()
-	if err != nil {
-		return nil, err
-	}
-	if cfg.Profiles != "" {
-		if err := os.MkdirAll(cfg.Profiles, 0o755); err != nil {
-			return nil, fmt.Errorf("make a directory for profiles: %w", err)
-		}
-	}
-	b := &bench{Config: cfg, program: program, variants: variants, loads: cfg.loads(), report: newReport(cfg, program, variants)}
-	if err := b.askServers(ctx); err != nil {
-		return nil, err
-	}
-	b.progress = newProgress(progress, b.steps())
-	defer b.progress.end()
-	for _, l := range b.loads {
-		b.report.Loads = append(b.report.Loads, loadOf(l))
-	}
-	for round := range cfg.Rounds {
-		for _, v := range variants {
-			if err := b.session(ctx, v, round+1); err != nil {
-				return b.report, err
-			}
-		}
-	}
-	return b.report, nil
 }
 
 type bench struct {
@@ -75,6 +46,42 @@ type bench struct {
 	loads    []load.Shape
 	report   *report.Report
 	progress *progress
+}
+
+// Run runs the benchmark and returns the report. With ErrVoid and with an interrupt
+// it returns both a report and an error. It writes its progress to a terminal, or
+// nowhere if progress is nil.
+func Run(ctx context.Context, cfg Config, program Program, progress io.Writer) (*report.Report, error) {
+	variants, err := cfg.complete()
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Profiles != "" {
+		if err := os.MkdirAll(cfg.Profiles, 0o755); err != nil {
+			return nil, fmt.Errorf("create the directory for profiles: %w", err)
+		}
+	}
+	b := &bench{Config: cfg, program: program, variants: variants, loads: cfg.loads(), report: newReport(cfg, program, variants)}
+	if b.Target == "" {
+		if b.report.DatabaseVersion, err = program.DatabaseVersion(ctx, b.DatabaseURL); err != nil {
+			return nil, err
+		}
+		if b.report.Broker != "" && b.Brokers != "" {
+			if b.report.BrokerVersion, err = program.BrokerVersion(ctx, b.Brokers); err != nil {
+				return nil, err
+			}
+		}
+	}
+	b.progress = newProgress(progress, b.steps())
+	defer b.progress.end()
+	for round := range cfg.Rounds {
+		for _, v := range variants {
+			if err := b.trial(ctx, v, round+1); err != nil {
+				return b.report, err
+			}
+		}
+	}
+	return b.report, nil
 }
 
 func (c *Config) loads() []load.Shape {
@@ -88,126 +95,121 @@ func (c *Config) loads() []load.Shape {
 	return shapes
 }
 
-func loadOf(s load.Shape) report.Load {
-	return report.Load{Name: s.String(), Connections: s.Connections, Rate: s.Rate}
-}
-
 func newReport(cfg Config, program Program, variants []Variant) *report.Report {
 	r := &report.Report{
 		Began: time.Now().UTC().Truncate(time.Second), Command: program.Command, Version: program.Version,
-		Machine: report.ThisMachine(), Workload: cfg.Workload.String(), Database: cfg.database(), Broker: cfg.broker(variants),
+		Machine: report.ThisMachine(), Workload: cfg.Workload.String(), Database: "SQLite",
 	}
 	for _, v := range variants {
 		r.Modes = append(r.Modes, report.Mode{Name: v.Name, Wire: v.Wire()})
 	}
+	for _, s := range cfg.loads() {
+		r.Loads = append(r.Loads, report.Load{Name: s.String(), Connections: s.Connections, Rate: s.Rate})
+	}
+	switch {
+	case cfg.Target != "":
+		r.Database = "that of the deployment at " + cfg.Target
+	case cfg.DatabaseURL != "":
+		r.Database = "PostgreSQL"
+	}
+	if slices.ContainsFunc(variants, func(v Variant) bool { return v.Mode == payments.Kafka }) {
+		r.Broker = "embedded"
+		if cfg.Brokers != "" {
+			r.Broker = "Kafka at " + cfg.Brokers
+		}
+	}
 	if cfg.Target != "" && cfg.TargetAPI == "" {
-		r.Unchecked = "--target-api does not say where the result can be read"
+		r.Unchecked = "without --target-api the result cannot be read"
 	}
 	return r
 }
 
-func (c *Config) database() string {
-	switch {
-	case c.Target != "":
-		return "that of the deployment at " + c.Target
-	case c.DatabaseURL != "":
-		return "PostgreSQL"
-	default:
-		return "SQLite"
-	}
-}
-
-// broker is the one that the modes use; empty if none of them uses any.
-func (c *Config) broker(variants []Variant) string {
-	switch {
-	case !slices.ContainsFunc(variants, func(v Variant) bool { return v.Mode == "kafka" }):
-		return ""
-	case c.Brokers != "":
-		return "Kafka at " + c.Brokers
-	default:
-		return "embedded"
-	}
-}
-
-// askServers has the report say which ones it is about.
-func (b *bench) askServers(ctx context.Context) (err error) {
-	if b.Target != "" {
-		return nil // it keeps that to itself
-	}
-	if b.report.DatabaseVersion, err = b.program.DatabaseVersion(ctx, b.DatabaseURL); err != nil {
-		return err
-	}
-	if b.report.Broker != "" && b.Brokers != "" {
-		b.report.BrokerVersion, err = b.program.BrokerVersion(ctx, b.Brokers)
-	}
-	return err
-}
-
-// session is one mode in one round: a deployment of its own, all loads, and the
-// check.
-func (b *bench) session(ctx context.Context, v Variant, round int) (err error) {
-	b.progress.step(fmt.Sprintf("round %d of %d, %s: start", round, b.Rounds, v.Name))
-	d, cleanUp, err := b.deploy(ctx, v)
+// trial measures one variant in one round: it starts a deployment, runs all loads
+// and checks the result.
+func (b *bench) trial(ctx context.Context, v Variant, round int) (err error) {
+	t := &trial{bench: b, variant: v, round: round}
+	t.step("start")
+	cleanUp, err := t.deploy(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, cleanUp()) }()
-	watched, cancel := d.Watch(ctx)
+	watched, cancel := t.deployment.Watch(ctx)
 	defer cancel()
-	s, err := b.newSession(d, v, round)
+	target, err := load.NewTarget(t.deployment.Ingest)
 	if err != nil {
 		return err
 	}
-	defer s.provider.Close()
-	err = s.run(watched)
-	if died := d.Failed(); died != nil {
-		err = b.void(v, round, died)
+	script := load.NewScript(b.Workload, strings.ToLower(rand.Text()[:8]), time.Now())
+	t.provider = load.NewProvider(script, target, b.Timeout)
+	defer t.provider.Close()
+	err = t.run(watched)
+	if failed := t.deployment.Failed(); failed != nil {
+		err = t.void(failed)
 	} else if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
 	return err
 }
 
-// void notes what makes the figures useless.
-func (b *bench) void(v Variant, round int, why error) error {
-	for line := range strings.Lines(why.Error()) {
-		b.report.Void = append(b.report.Void, fmt.Sprintf("%s, round %d: %s", v.Name, round, strings.TrimRight(line, "\n")))
+// deploy starts a deployment with data of its own, or attaches to the target. The
+// caller calls cleanUp.
+func (t *trial) deploy(ctx context.Context) (cleanUp func() error, err error) {
+	if t.Target != "" {
+		t.deployment = deployment.Attach(t.Target, t.TargetAPI, t.TargetAdmins)
+		return func() error { return nil }, nil
 	}
-	return ErrVoid
-}
-
-// deploy starts a deployment, or finds the one at the target.
-func (b *bench) deploy(ctx context.Context, v Variant) (*deployment.Deployment, func() error, error) {
-	if b.Target != "" {
-		return deployment.Attach(b.Target, b.TargetAPI, b.TargetAdmins), func() error { return nil }, nil
-	}
-	binary := b.program.Binary
-	if v.Base {
-		binary = b.Base
+	binary := t.program.Binary
+	if t.variant.Base {
+		binary = t.Base
 	}
 	dir, err := os.MkdirTemp("", "payrelay-bench-")
 	if err != nil {
-		return nil, nil, fmt.Errorf("make a directory for the data: %w", err)
+		return nil, fmt.Errorf("create a directory for the data: %w", err)
 	}
-	d, err := deployment.Start(ctx, deployment.Spec{
-		Binary: binary, Dir: dir, Mode: v.Mode, Unary: v.Unary, HTTP2: v.HTTP2, DatabaseURL: b.DatabaseURL,
-		Kafka: deployment.Kafka{Brokers: b.Brokers, OrdersTopic: b.OrdersTopic, DisputesTopic: b.DisputesTopic},
+	t.deployment, err = deployment.Start(ctx, deployment.Spec{
+		Binary: binary, Dir: dir, Mode: t.variant.Mode, Unary: t.variant.Unary, HTTP2: t.variant.HTTP2, DatabaseURL: t.DatabaseURL,
+		Kafka: deployment.Kafka{Brokers: t.Brokers, OrdersTopic: t.OrdersTopic, DisputesTopic: t.DisputesTopic},
 	})
 	if err != nil {
-		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return d, func() error { return errors.Join(d.Stop(), os.RemoveAll(dir)) }, nil
+	return func() error { return errors.Join(t.deployment.Stop(), os.RemoveAll(dir)) }, nil
 }
 
-// newSession gives the session a provider with ids of its own.
-func (b *bench) newSession(d *deployment.Deployment, v Variant, round int) (*session, error) {
-	target, err := load.NewTarget(d.Ingest)
-	if err != nil {
-		return nil, err
-	}
-	script := load.NewScript(b.Workload, strings.ToLower(rand.Text()[:8]), time.Now())
-	return &session{
-		bench: b, variant: v, round: round, deployment: d,
-		provider: load.NewProvider(script, target, b.Timeout),
-	}, nil
+// progress is a progress bar on one line of a terminal.
+type progress struct {
+	out         io.Writer
+	done, steps int
+	width       int
 }
+
+// newProgress returns a progress bar, which is not shown if out is nil.
+func newProgress(out io.Writer, steps int) *progress {
+	if out == nil {
+		out = io.Discard
+	}
+	return &progress{out: out, steps: max(steps, 1)}
+}
+
+// steps returns the expected number of calls of progress.step.
+func (b *bench) steps() int {
+	each := 3 + len(b.loads) // start, warm-up, check
+	if b.FindMax {
+		each += expectedProbes
+	}
+	return b.Rounds * len(b.variants) * each
+}
+
+// step shows what begins now.
+func (p *progress) step(what string) {
+	const length = 20
+	filled := min(p.done*length/p.steps, length)
+	p.done++
+	line := fmt.Sprintf("[%s%s] %s", strings.Repeat("#", filled), strings.Repeat(".", length-filled), what)
+	fmt.Fprintf(p.out, "\r%-*s", p.width, line) // an error would only lose the progress bar
+	p.width = len(line)
+}
+
+// end clears the line.
+func (p *progress) end() { fmt.Fprintf(p.out, "\r%*s\r", p.width, "") }

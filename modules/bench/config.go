@@ -11,38 +11,37 @@ import (
 	"github.com/payrelay/payrelay/modules/bench/load"
 )
 
-// Config says what is compared, under which load, and where the figures go. Its
-// flags have no environment variables: a benchmark must not find the database of
-// somebody's deployment by accident.
+// Config holds the flags of app bench. They have no environment variables, so that
+// a benchmark never uses the database of a deployment by accident.
 type Config struct {
-	// Modes are compared, each by a name that variants.go explains.
+	// Modes are the names of the variants to compare.
 	Modes []string
-	// Controls adds the shapes that tell serialisation, protocol and batching apart.
+	// Controls adds variants that isolate serialization, protocol and batching.
 	Controls bool
 	Workload load.Workload
-	// Concurrency are closed loops, by connections; Rates open loops, by webhooks a
-	// second. Connections is what an open loop has.
+	// Concurrency are the closed loops, by number of connections. Rates are the open
+	// loops, in webhooks per second, each with Connections connections.
 	Concurrency []int
 	Rates       []int
 	Connections int
-	// Duration is that of one run, WarmUp that of the one before it.
+	// Duration is how long a run measures, WarmUp how long webhooks are sent before.
 	Duration, WarmUp time.Duration
 	Rounds           int
 	// Timeout is how long the sender waits for an answer.
 	Timeout time.Duration
-	// FindMax looks for the highest rate whose 99th percentile is within P99Limit.
+	// FindMax searches for the highest rate whose 99th percentile is at most P99Limit.
 	FindMax  bool
 	P99Limit time.Duration
 
-	// Base is another build of the program, to be compared with.
+	// Base is the file of another build to compare with.
 	Base string
 
-	// Target is the ingest listener of a running deployment, which is then driven
-	// instead of one of our own. TargetAPI and TargetAdmins are its other listeners.
+	// Target is the ingest listener of a running deployment to measure. TargetAPI and
+	// TargetAdmins are its other listeners.
 	Target, TargetAPI string
 	TargetAdmins      []string
 
-	// DatabaseURL and Brokers are used instead of the embedded parts.
+	// DatabaseURL and Brokers replace SQLite and the embedded broker.
 	DatabaseURL                string
 	Brokers                    string
 	OrdersTopic, DisputesTopic string
@@ -51,36 +50,37 @@ type Config struct {
 	JSON, HTML, Markdown, Profiles string
 }
 
-// RegisterFlags declares the flags and their defaults on fs.
+// RegisterFlags declares the flags and their defaults.
 func (c *Config) RegisterFlags(fs *flag.FlagSet) {
-	fs.Var((*words)(&c.Modes), "mode", "compare these modes, separated by commas: direct, kafka, http, protobuf, grpc, each with +unary or +h2 if wanted, or all")
-	fs.BoolVar(&c.Controls, "controls", false, "compare unary calls, and JSON and Protobuf over HTTP/2, too")
-	fs.StringVar(&c.Workload.Kind, "workload", "orders", "send "+strings.Join(load.Kinds, ", "))
-	fs.IntVar(&c.Workload.BodyBytes, "body-bytes", 0, fmt.Sprintf("make each body so large; %d unless given; not with --workload provider, whose events have sizes of their own", load.MinBodyBytes))
-	fs.Var((*numbers)(&c.Concurrency), "concurrency", "send over so many connections, each its next webhook when the last is answered; several, separated by commas, one after the other; 64 unless --rate is given")
-	fs.Var((*numbers)(&c.Rates), "rate", "send so many webhooks a second, answered or not, several rates as with --concurrency")
-	fs.IntVar(&c.Connections, "connections", 256, "have so many connections when sending at a rate")
-	fs.DurationVar(&c.Duration, "duration", 5*time.Second, "measure for so long, for each mode, load and round")
-	fs.DurationVar(&c.WarmUp, "warm-up", 2*time.Second, "send for so long before")
-	fs.IntVar(&c.Rounds, "rounds", 3, "let the modes take turns so often")
-	fs.DurationVar(&c.Timeout, "timeout", 15*time.Second, "wait so long for an answer")
-	fs.BoolVar(&c.FindMax, "find-max", false, "look for the highest rate that each mode keeps up")
-	fs.DurationVar(&c.P99Limit, "p99-limit", 25*time.Millisecond, "with --find-max, the slowest 99th percentile that is good enough")
-	fs.StringVar(&c.Base, "base", "", "compare with this file, another build of app: each mode takes turns with the same of the other build")
-	fs.StringVar(&c.Target, "target", "", "drive the running deployment whose ingest listener has this URL, instead of starting one")
-	fs.StringVar(&c.TargetAPI, "target-api", "", "with --target, check the result at the public API at this URL")
-	fs.Var((*words)(&c.TargetAdmins), "target-admin", "with --target, read the metrics at these admin URLs, separated by commas")
-	fs.StringVar(&c.DatabaseURL, "database-url", "", "use this PostgreSQL database, which the runs fill, instead of SQLite")
-	fs.StringVar(&c.Brokers, "kafka-brokers", "", "use these Kafka brokers, separated by commas, instead of the embedded one")
-	fs.StringVar(&c.OrdersTopic, "kafka-orders-topic", "bench.orders", "with --kafka-brokers, the topic for orders; it must exist")
-	fs.StringVar(&c.DisputesTopic, "kafka-disputes-topic", "bench.disputes", "with --kafka-brokers, the topic for disputes; it must exist")
-	fs.StringVar(&c.JSON, "json", "", "write the report to this file, for machines and for app bench compare")
-	fs.StringVar(&c.HTML, "html", "", "write the report to this file, as a page with plots")
-	fs.StringVar(&c.Markdown, "markdown", "", "write the report to this file, as tables for a README")
-	fs.StringVar(&c.Profiles, "profiles", "", "write CPU profiles of the roles to this directory; taking them costs a little")
+	fs.Var((*words)(&c.Modes), "mode", "modes to compare, separated by commas: "+strings.Join(modeNames(), ", ")+", each with +unary and +h2 if wanted, or all")
+	fs.BoolVar(&c.Controls, "controls", false, "also compare unary calls, and JSON and Protobuf over HTTP/2")
+	fs.StringVar(&c.Workload.Kind, "workload", "orders", "kind of webhooks: "+strings.Join(load.Kinds, ", "))
+	fs.IntVar(&c.Workload.BodyBytes, "body-bytes", 0, fmt.Sprintf("size of each body in bytes; %d if it is not given; not with --workload provider, whose payloads determine it", load.MinBodyBytes))
+	fs.Var((*numbers)(&c.Concurrency), "concurrency", "connections of a closed loop, each of which sends its next webhook when the last is answered; several numbers, separated by commas, are measured in turn; 64 unless --rate is given")
+	fs.Var((*numbers)(&c.Rates), "rate", "webhooks per second of an open loop, which are sent whether or not the earlier ones are answered; several as with --concurrency")
+	fs.IntVar(&c.Connections, "connections", 256, "connections of an open loop")
+	fs.DurationVar(&c.Duration, "duration", 5*time.Second, "time to measure each mode under each load in each round")
+	fs.DurationVar(&c.WarmUp, "warm-up", 2*time.Second, "time to send webhooks before measuring")
+	fs.IntVar(&c.Rounds, "rounds", 3, "number of rounds, in each of which every mode is measured")
+	fs.DurationVar(&c.Timeout, "timeout", 15*time.Second, "time to wait for an answer")
+	fs.BoolVar(&c.FindMax, "find-max", false, "find the highest rate that each mode sustains")
+	fs.DurationVar(&c.P99Limit, "p99-limit", 25*time.Millisecond, "largest 99th percentile of a sustained rate, with --find-max")
+	fs.StringVar(&c.Base, "base", "", "file of another build of app to compare with: each mode takes turns with the same mode of that build")
+	fs.StringVar(&c.Target, "target", "", "URL of the ingest listener of a running deployment to measure, instead of starting one")
+	fs.StringVar(&c.TargetAPI, "target-api", "", "URL of the target's public API, to check the result")
+	fs.Var((*words)(&c.TargetAdmins), "target-admin", "URLs of the target's admin listeners, separated by commas, to read the metrics")
+	fs.StringVar(&c.DatabaseURL, "database-url", "", "PostgreSQL database to use and fill, instead of SQLite")
+	fs.StringVar(&c.Brokers, "kafka-brokers", "", "Kafka brokers to use, separated by commas, instead of the embedded one")
+	fs.StringVar(&c.OrdersTopic, "kafka-orders-topic", "bench.orders", "existing topic for orders, with --kafka-brokers")
+	fs.StringVar(&c.DisputesTopic, "kafka-disputes-topic", "bench.disputes", "existing topic for disputes, with --kafka-brokers")
+	fs.StringVar(&c.JSON, "json", "", "file for the report as JSON, which app bench compare reads")
+	fs.StringVar(&c.HTML, "html", "", "file for the report as a page with plots")
+	fs.StringVar(&c.Markdown, "markdown", "", "file for the report as Markdown tables")
+	fs.StringVar(&c.Profiles, "profiles", "", "directory for CPU profiles of the roles; recording them uses some processor time")
 }
 
-// complete fills in what depends on other flags and refuses what cannot be done.
+// complete sets the defaults that depend on other flags, validates the flags and
+// returns the variants to compare.
 func (c *Config) complete() ([]Variant, error) {
 	if len(c.Concurrency)+len(c.Rates) == 0 && !c.FindMax {
 		c.Concurrency = []int{64}
@@ -107,7 +107,7 @@ func (c *Config) checkNumbers() error {
 	}
 	for _, rate := range c.Rates {
 		if rate < 1 || rate > 1_000_000 {
-			return fmt.Errorf("rate is %d: choose from 1 to 1000000 webhooks a second", rate)
+			return fmt.Errorf("rate is %d: choose from 1 to 1000000 webhooks per second", rate)
 		}
 	}
 	switch {
@@ -122,7 +122,7 @@ func (c *Config) checkNumbers() error {
 	case c.Timeout < 100*time.Millisecond || c.Timeout > 5*time.Minute:
 		return fmt.Errorf("timeout is %s: choose from 100ms to 5m", c.Timeout)
 	case c.P99Limit <= 0:
-		return fmt.Errorf("p99-limit is %s: it must be more than 0", c.P99Limit)
+		return fmt.Errorf("p99-limit is %s: choose more than 0s", c.P99Limit)
 	}
 	return nil
 }
@@ -130,17 +130,17 @@ func (c *Config) checkNumbers() error {
 func (c *Config) checkTarget() error {
 	switch {
 	case c.Target == "" && (c.TargetAPI != "" || len(c.TargetAdmins) > 0):
-		return errors.New("target-api and target-admin need a target")
+		return errors.New("--target-api and --target-admin need --target")
 	case c.Target == "":
 		return nil
 	case len(c.Modes) > 0 || c.Controls || c.Base != "" || c.DatabaseURL != "" || c.Brokers != "":
-		return errors.New("a target has its build, mode, database and brokers already: leave out --base, --mode, --controls, --database-url and --kafka-brokers")
+		return errors.New("the build, mode, database and brokers of a target are fixed: leave out --base, --mode, --controls, --database-url and --kafka-brokers")
 	}
 	_, err := load.NewTarget(c.Target)
 	return err
 }
 
-// words is a flag that is a list, separated by commas.
+// words is a flag whose value is a list, separated by commas.
 type words []string
 
 func (w *words) String() string { return strings.Join(*w, ",") }
@@ -155,7 +155,7 @@ func (w *words) Set(text string) error {
 	return nil
 }
 
-// numbers is a flag that is a list of whole numbers.
+// numbers is a flag whose value is a list of integers, separated by commas.
 type numbers []int
 
 func (n *numbers) String() string {
@@ -171,7 +171,7 @@ func (n *numbers) Set(text string) error {
 	for word := range strings.SplitSeq(text, ",") {
 		number, err := strconv.Atoi(strings.TrimSpace(word))
 		if err != nil {
-			return fmt.Errorf("%q is no whole number", word)
+			return fmt.Errorf("%q is not an integer: write for example 64 or 64,256", word)
 		}
 		*n = append(*n, number)
 	}

@@ -36,16 +36,16 @@ func TestLoads(t *testing.T) {
 		for _, l := range c.loads() {
 			loads = append(loads, l.String())
 			if l.Duration != 5*time.Second || l.Open() && l.Connections != 256 {
-				t.Errorf("%q: %+v", args, l)
+				t.Errorf("%q: load is %+v, want 5s and, in an open loop, 256 connections", args, l)
 			}
 		}
 		if got := strings.Join(loads, ","); err != nil || got != want {
-			t.Errorf("%q gives the loads %q, %v, want %q", args, got, err, want)
+			t.Errorf("loads of %q = %q, %v, want %q", args, got, err, want)
 		}
 	}
 }
 
-func TestWhatCannotBeDoneIsRefused(t *testing.T) {
+func TestInvalidFlagsAreRefused(t *testing.T) {
 	for args, names := range map[string]string{
 		"--workload weddings":                     "workload",
 		"--body-bytes 12":                         "body-bytes",
@@ -66,15 +66,15 @@ func TestWhatCannotBeDoneIsRefused(t *testing.T) {
 		"--target http://127.0.0.1:1 --controls":  "--controls",
 	} {
 		if _, err := parse(t, strings.Fields(args)...); err == nil || !strings.Contains(err.Error(), names) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%q: %v, want one sentence that names %s", args, err, names)
+			t.Errorf("%q: error is %v, want one sentence with %q", args, err, names)
 		}
 	}
 }
 
-func TestBodiesAreSmallUnlessTheyHaveSizesOfTheirOwn(t *testing.T) {
+func TestDefaultBodySize(t *testing.T) {
 	for args, want := range map[string]int{"": load.MinBodyBytes, "--body-bytes 2048": 2048, "--workload provider": 0} {
 		if c, err := parse(t, strings.Fields(args)...); err != nil || c.Workload.BodyBytes != want {
-			t.Errorf("%q makes bodies of %d, %v, want %d", args, c.Workload.BodyBytes, err, want)
+			t.Errorf("body size of %q = %d, %v, want %d", args, c.Workload.BodyBytes, err, want)
 		}
 	}
 }
@@ -86,11 +86,11 @@ func TestBaseTakesTurns(t *testing.T) {
 	}
 	variants, err := c.complete()
 	if err != nil || names(variants) != "http@base http kafka@base kafka" || !variants[0].Base || variants[1].Base {
-		t.Errorf("variants %+v, %v", variants, err)
+		t.Errorf("variants = %+v, %v, want each preceded by that of the base", variants, err)
 	}
 }
 
-func TestBrokerIsNamedWhereOneIsUsed(t *testing.T) {
+func TestReportNamesTheBroker(t *testing.T) {
 	for args, want := range map[string]string{
 		"--mode direct,http":                           "",
 		"--mode direct,http --kafka-brokers b:1":       "",
@@ -104,7 +104,7 @@ func TestBrokerIsNamedWhereOneIsUsed(t *testing.T) {
 		}
 		variants, err := c.complete()
 		if got := newReport(c, Program{}, variants).Broker; err != nil || got != want {
-			t.Errorf("%q: broker %q, %v, want %q", args, got, err, want)
+			t.Errorf("broker of %q = %q, %v, want %q", args, got, err, want)
 		}
 	}
 }
@@ -115,9 +115,9 @@ func TestTargetIsTheOnlyVariant(t *testing.T) {
 		t.Fatal(err)
 	}
 	if variants, err := c.complete(); err != nil || names(variants) != "target" {
-		t.Errorf("variants %q, %v", names(variants), err)
+		t.Errorf("variants = %q, %v, want target", names(variants), err)
 	}
 	if r := newReport(c, Program{}, nil); r.Unchecked == "" {
-		t.Error("the report does not say that the result was not checked")
+		t.Error("Unchecked is empty without --target-api")
 	}
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/payrelay/payrelay/modules/bench/report"
 )
 
-// newRun turns what was seen into figures.
+// newRun computes the figures of a run from what was sent and from the readings
+// before and after.
 func newRun(sent *load.Result, drain report.Drain, before, after reading) report.Run {
 	seconds := sent.Elapsed.Seconds()
 	run := report.Run{
@@ -17,66 +18,48 @@ func newRun(sent *load.Result, drain report.Drain, before, after reading) report
 		AppliedPerSecond:  float64(sent.Accepted) / (seconds + drain.Seconds),
 		Ack:               latency(sent.Latency), Late: latency(sent.Late), Answer: latency(sent.Answer), Drain: drain,
 		Applied: age(before.counts.Age, after.counts.Age),
-		Batches: batchSizes(before.counts.Batches, after.counts.Batches),
+		Batches: make(map[string]float64),
 	}
-	if accepted := float64(sent.Accepted); accepted > 0 {
-		run.CPU, run.SenderCPU = processorTime(before, after, accepted)
-		run.Allocations = allocated(before.counts, after.counts, accepted)
-		run.Wire = perWebhook(after.connections.Since(before.connections), accepted)
+	for stage, now := range after.counts.Batches {
+		then := before.counts.Batches[stage]
+		if count := now.Count - then.Count; count > 0 && stage != "ingest" { // ingest receives single webhooks
+			run.Batches[stage] = (now.Updates - then.Updates) / count
+		}
+	}
+	accepted := float64(sent.Accepted)
+	if accepted == 0 {
+		return run
+	}
+	run.SenderCPU = (after.senderCPU - before.senderCPU).Seconds() / accepted * 1000
+	run.CPU = make(map[string]float64)
+	for name, used := range after.cpu {
+		run.CPU[name] = (used - before.cpu[name]).Seconds() / accepted * 1000
+	}
+	run.Allocations = make(map[string]report.Allocations)
+	for name, count := range after.counts.Allocations {
+		run.Allocations[name] = report.Allocations{
+			Objects: (count - before.counts.Allocations[name]) / accepted,
+			Bytes:   (after.counts.AllocatedBytes[name] - before.counts.AllocatedBytes[name]) / accepted,
+		}
+	}
+	run.Wire = make(map[string]report.Wire)
+	for name, traffic := range after.connections.Since(before.connections) {
+		if traffic.To > 0 {
+			run.Wire[name] = report.Wire{To: float64(traffic.To) / accepted, From: float64(traffic.From) / accepted}
+		}
 	}
 	return run
 }
 
-// latency reads a histogram of microseconds.
+// latency returns the percentiles of a histogram of microseconds.
 func latency(h *hdrhistogram.Histogram) report.Latency {
 	at := func(percentile float64) float64 { return float64(h.ValueAtPercentile(percentile)) / 1000 }
 	return report.Latency{P50: at(50), P95: at(95), P99: at(99), P999: at(99.9), Max: float64(h.Max()) / 1000}
 }
 
-// processorTime is in seconds per 1,000 webhooks.
-func processorTime(before, after reading, accepted float64) (roles map[string]float64, sender float64) {
-	roles = make(map[string]float64)
-	for name, used := range after.cpu {
-		roles[name] = (used - before.cpu[name]).Seconds() / accepted * 1000
-	}
-	return roles, (after.own - before.own).Seconds() / accepted * 1000
-}
-
-func allocated(before, after *deployment.Counts, accepted float64) map[string]report.Allocations {
-	roles := make(map[string]report.Allocations)
-	for name, count := range after.Allocations {
-		roles[name] = report.Allocations{
-			Objects: (count - before.Allocations[name]) / accepted,
-			Bytes:   (after.AllocatedBytes[name] - before.AllocatedBytes[name]) / accepted,
-		}
-	}
-	return roles
-}
-
-func perWebhook(traffic map[string]deployment.Traffic, accepted float64) map[string]report.Wire {
-	servers := make(map[string]report.Wire)
-	for name, t := range traffic {
-		if t.To > 0 {
-			servers[name] = report.Wire{To: float64(t.To) / accepted, From: float64(t.From) / accepted}
-		}
-	}
-	return servers
-}
-
-// batchSizes leaves out the first stage, at which each webhook is one.
-func batchSizes(before, after map[string]deployment.Batches) map[string]float64 {
-	sizes := make(map[string]float64)
-	for stage, now := range after {
-		then := before[stage]
-		if count := now.Count - then.Count; count > 0 && stage != "ingest" {
-			sizes[stage] = (now.Updates - then.Updates) / count
-		}
-	}
-	return sizes
-}
-
-// age is the latency until the commit, out of the histogram that the api role
-// keeps; nil if it has none. A percentile is as exact as the buckets are narrow.
+// age returns the percentiles of the age of the updates between two readings, from
+// the histogram of the api role; nil if there are none. A percentile is as exact as
+// the histogram's buckets.
 func age(before, after deployment.Ages) *report.Latency {
 	counts := make([]float64, len(after.Counts))
 	for i, now := range after.Counts {
@@ -92,7 +75,8 @@ func age(before, after deployment.Ages) *report.Latency {
 	return &report.Latency{P50: at(50), P95: at(95), P99: at(99), P999: at(99.9), Max: at(100)}
 }
 
-// quantile takes values to be spread evenly within their bucket.
+// quantile returns the q-quantile of a cumulative histogram. It assumes that values
+// are distributed evenly within a bucket.
 func quantile(bounds, cumulative []float64, q float64) float64 {
 	rank, below, counted := q*cumulative[len(cumulative)-1], 0.0, 0.0
 	for i, bound := range bounds {

@@ -19,23 +19,23 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
-func TestAgeIsOfTheRunOnly(t *testing.T) {
+func TestAgeIsOfTheTimeBetweenReadings(t *testing.T) {
 	bounds := []float64{0.001, 0.01, 0.1}
 	before := deployment.Ages{Bounds: bounds, Counts: []float64{500, 500, 600}}
 	after := deployment.Ages{Bounds: bounds, Counts: []float64{500, 600, 700}}
 	got := age(before, after)
 	if got == nil || math.Abs(got.P50-5.5) > 1e-6 || math.Abs(got.Max-10) > 1e-6 {
-		t.Errorf("age = %+v, want all between 1 and 10 ms", got)
+		t.Errorf("age() = %+v, want all between 1 and 10 ms", got)
 	}
 	if got := age(after, after); got != nil {
-		t.Errorf("age of nothing = %+v", got)
+		t.Errorf("age() without updates = %+v, want nil", got)
 	}
 	if got := age(deployment.Ages{}, deployment.Ages{}); got != nil {
-		t.Errorf("age without a histogram = %+v", got)
+		t.Errorf("age() without a histogram = %+v, want nil", got)
 	}
 }
 
-func TestFiguresArePerWebhookAccepted(t *testing.T) {
+func TestFiguresArePerAcceptedWebhook(t *testing.T) {
 	sent := &load.Result{Elapsed: 2 * time.Second, Sent: 5000, Accepted: 4000, Errors: map[string]int64{"503": 1000},
 		Latency: load.NewHistogram(), Late: load.NewHistogram(), Answer: load.NewHistogram()}
 	_ = sent.Latency.RecordValues(3000, 4000)
@@ -45,9 +45,9 @@ func TestFiguresArePerWebhookAccepted(t *testing.T) {
 			Batches: map[string]deployment.Batches{"ledger": {Count: n / 16, Updates: n}, "ingest": {Count: n, Updates: n}},
 		}
 	}
-	before := reading{cpu: map[string]time.Duration{"api": time.Second}, own: time.Second, counts: counts(1600),
+	before := reading{cpu: map[string]time.Duration{"api": time.Second}, senderCPU: time.Second, counts: counts(1600),
 		connections: deployment.Connections{"internal": {{1}: {To: 1000, From: 500}}}}
-	after := reading{cpu: map[string]time.Duration{"api": 1400 * time.Millisecond}, own: 1200 * time.Millisecond, counts: counts(5600),
+	after := reading{cpu: map[string]time.Duration{"api": 1400 * time.Millisecond}, senderCPU: 1200 * time.Millisecond, counts: counts(5600),
 		connections: deployment.Connections{"internal": {{1}: {To: 401000, From: 40500}, {2}: {To: 400000, From: 40000}}, "broker": {}}}
 	run := newRun(sent, report.Drain{Backlog: 100, Seconds: 2, PerSecond: 50}, before, after)
 
@@ -69,6 +69,6 @@ func TestFiguresArePerWebhookAccepted(t *testing.T) {
 		}
 	}
 	if len(run.Wire) != 1 || len(run.Batches) != 1 || run.Failed() != 1000 {
-		t.Errorf("wire %v, batches %v, failed %d", run.Wire, run.Batches, run.Failed())
+		t.Errorf("wire = %v, batches = %v, failed = %d, want one, one and 1000", run.Wire, run.Batches, run.Failed())
 	}
 }

@@ -7,28 +7,28 @@ import (
 	"github.com/payrelay/payrelay/modules/bench/report"
 )
 
-func TestSearchFindsTheKnee(t *testing.T) {
-	for _, c := range []struct{ first, knee float64 }{{1000, 3000}, {1000, 100}, {2900, 3000}, {3100, 3000}} {
+func TestSearchFindsTheHighestRate(t *testing.T) {
+	for _, c := range []struct{ first, highest float64 }{{1000, 3000}, {1000, 100}, {2900, 3000}, {3100, 3000}} {
 		rate, good, bad, probes := c.first, 0.0, 0.0, 0
 		for ; probes < maxProbes && undecided(good, bad); probes++ {
-			if rate <= c.knee {
+			if rate <= c.highest {
 				good = rate
 			} else {
 				bad = rate
 			}
 			rate = next(good, bad)
 		}
-		if good > c.knee || good < c.knee/closeEnough || probes == maxProbes {
-			t.Errorf("from %v on, a knee of %v is found at %v after %d probes", c.first, c.knee, good, probes)
+		if good > c.highest || good < c.highest/resolution || probes == maxProbes {
+			t.Errorf("from %v, a highest rate of %v is found as %v after %d probes", c.first, c.highest, good, probes)
 		}
 	}
 }
 
-func TestWhatBreaksALimit(t *testing.T) {
-	s := &session{bench: &bench{Config: Config{P99Limit: 25 * time.Millisecond}}}
+func TestBrokenLimits(t *testing.T) {
+	tr := &trial{bench: &bench{Config: Config{P99Limit: 25 * time.Millisecond}}}
 	good := report.Run{Sent: 1000, Accepted: 1000, Ack: report.Latency{P99: 25}, Drain: report.Drain{Backlog: 50}}
-	if broke := s.broke(good); broke != "" {
-		t.Errorf("a good run broke a limit: %s", broke)
+	if broke := tr.broke(good); broke != "" {
+		t.Errorf("broke(a good run) = %q, want none", broke)
 	}
 	for name, change := range map[string]func(*report.Run){
 		"slow":   func(r *report.Run) { r.Ack.P99 = 25.1 },
@@ -37,8 +37,8 @@ func TestWhatBreaksALimit(t *testing.T) {
 	} {
 		run := good
 		change(&run)
-		if s.broke(run) == "" {
-			t.Errorf("%s: nothing broke", name)
+		if tr.broke(run) == "" {
+			t.Errorf("%s: broke() returns none", name)
 		}
 	}
 }

@@ -6,97 +6,101 @@ import (
 	"strings"
 
 	"github.com/payrelay/payrelay/modules/bench/report"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// Variant is one way to deploy payrelay: a mode and the shape of its wire.
+// Variant is a mode in one of the forms that its calls can take.
 type Variant struct {
-	// Name is the mode's with its shape: "http", "http+h2", "http+unary",
-	// "http+h2+unary".
+	// Name is the mode followed by "+h2" and "+unary" where they apply, such as
+	// "http+h2+unary", and by "@base" for another build.
 	Name string
-	Mode string
-	// Unary makes each webhook a call of its own; HTTP2 is for the modes that use
-	// HTTP/1.1 otherwise.
+	Mode payments.Mode
+	// Unary makes each webhook a call of its own. HTTP2 uses HTTP/2 in a mode that
+	// uses HTTP/1.1 by default.
 	Unary, HTTP2 bool
-	// Base runs another build of the program.
+	// Base runs the build that is compared with.
 	Base bool
 }
 
-// withBase has each variant take its turn right after the same of the base.
-func withBase(variants []Variant) []Variant {
-	var all []Variant
-	for _, v := range variants {
-		base := v
-		base.Name, base.Base = report.BaseOf(v.Name), true
-		all = append(all, base, v)
-	}
-	return all
+// modes are all modes in the order of a report, from no wire to the longest one.
+// {protocol} and {shape} in the description of the wire depend on the variant.
+var modes = []struct {
+	mode payments.Mode
+	wire string
+	// unary and http2 report whether +unary and +h2 apply.
+	unary, http2 bool
+}{
+	{payments.Direct, "none: both roles are one process", false, false},
+	{payments.Protobuf, "Connect, binary Protobuf over {protocol}, {shape}", true, true},
+	{payments.HTTP, "Connect, JSON over {protocol}, {shape}", true, true},
+	{payments.GRPC, "gRPC, binary Protobuf over HTTP/2, {shape}", true, false},
+	{payments.Kafka, "Kafka protocol, binary Protobuf, {shape}; answered once it is in the log", true, false},
 }
 
-// modes are what --mode all stands for, from no wire to the longest one.
-var modes = []string{"direct", "protobuf", "http", "grpc", "kafka"}
+func modeNames() []string {
+	var names []string
+	for _, m := range modes {
+		names = append(names, string(m.mode))
+	}
+	return names
+}
 
-// controls tell serialisation (http against protobuf), protocol (over HTTP/1.1
-// against HTTP/2) and batching apart.
+// controls are the variants that --controls adds. Pairs of them differ in one thing:
+// serialization (http and protobuf), protocol (HTTP/1.1 and HTTP/2) or batching.
 var controls = []string{
 	"protobuf+unary", "http+unary", "grpc+unary",
 	"protobuf+h2", "http+h2", "protobuf+h2+unary", "http+h2+unary",
 }
 
+// parseVariants returns the variants with the given names, each once. "all", and no
+// name, stand for all modes.
 func parseVariants(names []string, withControls bool) ([]Variant, error) {
 	if len(names) == 0 {
 		names = []string{"all"}
 	}
-	names = slices.Clone(names)
 	if withControls {
-		names = append(names, controls...)
+		names = slices.Concat(names, controls)
 	}
 	var variants []Variant
-	seen := make(map[string]bool)
-	for _, name := range expand(names) {
-		v, err := parseVariant(name)
-		if err != nil {
-			return nil, err
+	for _, name := range names {
+		expanded := []string{name}
+		if name == "all" {
+			expanded = modeNames()
 		}
-		if !seen[v.Name] {
-			seen[v.Name] = true
-			variants = append(variants, v)
+		for _, name := range expanded {
+			v, err := parseVariant(name)
+			if err != nil {
+				return nil, err
+			}
+			if !slices.Contains(variants, v) {
+				variants = append(variants, v)
+			}
 		}
 	}
 	return variants, nil
 }
 
-func expand(names []string) []string {
-	var all []string
-	for _, name := range names {
-		if name == "all" {
-			all = append(all, modes...)
-		} else {
-			all = append(all, name)
-		}
-	}
-	return all
-}
-
 func parseVariant(name string) (Variant, error) {
-	mode, shape, _ := strings.Cut(name, "+")
-	v := Variant{Name: mode, Mode: mode}
-	for word := range strings.SplitSeq(shape, "+") {
-		switch word {
+	mode, suffixes, _ := strings.Cut(name, "+")
+	v := Variant{Name: mode, Mode: payments.Mode(mode)}
+	for suffix := range strings.SplitSeq(suffixes, "+") {
+		switch suffix {
 		case "":
 		case "unary":
 			v.Unary = true
 		case "h2":
 			v.HTTP2 = true
 		default:
-			return v, fmt.Errorf("mode %q has the shape %q: choose +unary, +h2 or both", name, word)
+			return v, fmt.Errorf("mode %q ends with %q: choose +unary, +h2 or both", name, suffix)
 		}
 	}
+	at := slices.Index(modeNames(), mode)
 	switch {
-	case !slices.Contains(modes, mode):
-		return v, fmt.Errorf("mode %q is not known: choose from all, %s", name, strings.Join(modes, ", "))
-	case v.Unary && mode == "direct":
-		return v, fmt.Errorf("mode %q has no calls that could be unary", name)
-	case v.HTTP2 && mode != "http" && mode != "protobuf":
+	case at < 0:
+		return v, fmt.Errorf("mode %q is not known: choose from all, %s", name, strings.Join(modeNames(), ", "))
+	case v.Unary && !modes[at].unary:
+		return v, fmt.Errorf("mode %q makes no calls: leave out +unary", name)
+	case v.HTTP2 && !modes[at].http2:
 		return v, fmt.Errorf("mode %q cannot choose its protocol: +h2 is for http and protobuf", name)
 	}
 	if v.HTTP2 {
@@ -108,7 +112,18 @@ func parseVariant(name string) (Variant, error) {
 	return v, nil
 }
 
-// Wire says what is between the roles.
+// withBase puts the same variant of the base in front of each variant.
+func withBase(variants []Variant) []Variant {
+	var all []Variant
+	for _, v := range variants {
+		base := v
+		base.Name, base.Base = report.BaseOf(v.Name), true
+		all = append(all, base, v)
+	}
+	return all
+}
+
+// Wire describes what is between the roles.
 func (v Variant) Wire() string {
 	protocol, shape := "HTTP/1.1", "batched"
 	if v.HTTP2 {
@@ -117,18 +132,10 @@ func (v Variant) Wire() string {
 	if v.Unary {
 		shape = "unary"
 	}
-	switch v.Mode {
-	case "direct":
-		return "none: both roles are one process"
-	case "kafka":
-		return "Kafka protocol, binary Protobuf, " + shape + "; answered once it is in the log"
-	case "http":
-		return "Connect, JSON over " + protocol + ", " + shape
-	case "protobuf":
-		return "Connect, binary Protobuf over " + protocol + ", " + shape
-	case "grpc":
-		return "gRPC, binary Protobuf over HTTP/2, " + shape
-	default:
-		return "that of the deployment at the target"
+	for _, m := range modes {
+		if m.mode == v.Mode {
+			return strings.NewReplacer("{protocol}", protocol, "{shape}", shape).Replace(m.wire)
+		}
 	}
+	return "that of the deployment at the target"
 }

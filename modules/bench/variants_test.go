@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/payrelay/payrelay/modules/bench/report"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 func names(variants []Variant) string {
@@ -35,15 +36,27 @@ func TestParseVariants(t *testing.T) {
 	}
 }
 
-func TestVariantsThatThereAreNot(t *testing.T) {
+func TestUnknownVariantsAreRefused(t *testing.T) {
 	for _, name := range []string{"smoke", "http+fast", "direct+unary", "grpc+h2", "kafka+h2", "direct+h2"} {
 		if _, err := parseVariants([]string{name}, false); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("parseVariants(%q) = %v, want an error that names it", name, err)
+			t.Errorf("parseVariants(%q) error = %v, want one with the name", name, err)
 		}
 	}
 }
 
-func TestEveryWireIsNamed(t *testing.T) {
+// A mode that is missing in the table would be missing in --mode all.
+func TestEveryModeIsInTheTable(t *testing.T) {
+	for _, mode := range payments.Modes {
+		if v, err := parseVariant(string(mode)); err != nil || v.Wire() == (Variant{}).Wire() {
+			t.Errorf("mode %s: %v, want an entry in modes", mode, err)
+		}
+	}
+	if len(modes) != len(payments.Modes) {
+		t.Errorf("modes are %v, want only those of payments", modeNames())
+	}
+}
+
+func TestEveryVariantHasAWireOfItsOwn(t *testing.T) {
 	variants, err := parseVariants(nil, true)
 	if err != nil {
 		t.Fatal(err)
@@ -51,18 +64,17 @@ func TestEveryWireIsNamed(t *testing.T) {
 	seen := make(map[string]string)
 	for _, v := range variants {
 		if other := seen[v.Wire()]; other != "" {
-			t.Errorf("%s and %s have the same wire: %s", v.Name, other, v.Wire())
+			t.Errorf("%s and %s have the same wire, %s", v.Name, other, v.Wire())
 		}
 		seen[v.Wire()] = v.Name
 		if says := strings.Contains(v.Wire(), "unary"); says != v.Unary {
-			t.Errorf("the wire of %s is %q", v.Name, v.Wire())
+			t.Errorf("wire of %s = %q, want unary only for unary calls", v.Name, v.Wire())
 		}
 	}
 }
 
-// TestControlsAnswerSomething: what --controls adds is there to be compared with
-// another mode of the same run.
-func TestControlsAnswerSomething(t *testing.T) {
+// Each variant that --controls adds must be compared with another one.
+func TestEveryVariantIsCompared(t *testing.T) {
 	variants, err := parseVariants(nil, true)
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // Spec describes a deployment to start.
@@ -15,7 +17,7 @@ type Spec struct {
 	// Binary is the program, Dir an empty directory for its data.
 	Binary, Dir string
 	// Mode is the value of --mode.
-	Mode string
+	Mode payments.Mode
 	// Unary sends each webhook in a call of its own (--batch=false).
 	Unary bool
 	// HTTP2 makes a mode that uses HTTP/1.1 by default use HTTP/2 (--api-http2).

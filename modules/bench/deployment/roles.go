@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // role is the argument of app serve.
@@ -19,9 +21,9 @@ const (
 // roles returns the processes of a mode in the order in which they start.
 func (s Spec) roles() []role {
 	switch {
-	case s.Mode == "direct":
+	case s.Mode == payments.Direct:
 		return []role{all}
-	case s.Mode == "kafka" && s.Kafka.Brokers == "":
+	case s.Mode == payments.Kafka && s.Kafka.Brokers == "":
 		return []role{broker, api, ingest}
 	default:
 		return []role{api, ingest}
@@ -38,7 +40,7 @@ func (s Spec) args(r role, servers map[string]string) []string {
 	if r == broker {
 		return append(args, "--broker-addr", "127.0.0.1:0", "--kafka-group", group)
 	}
-	args = append(args, "--mode", s.Mode)
+	args = append(args, "--mode", string(s.Mode))
 	if s.Unary {
 		args = append(args, "--batch=false")
 	}
@@ -55,7 +57,7 @@ func (s Spec) args(r role, servers map[string]string) []string {
 		}
 	}
 	switch {
-	case s.Mode != "kafka":
+	case s.Mode != payments.Kafka:
 		return args
 	case s.Kafka.Brokers == "":
 		return append(args, "--kafka-brokers", servers["broker"], "--kafka-group", group)

@@ -5,14 +5,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 func TestRoles(t *testing.T) {
-	for mode, want := range map[string]string{
-		"direct": "[all]", "http": "[api ingest]", "protobuf": "[api ingest]", "grpc": "[api ingest]", "kafka": "[broker api ingest]",
-	} {
-		if got := fmt.Sprint(Spec{Mode: mode}.roles()); got != want {
-			t.Errorf("roles of mode %s = %s, want %s", mode, got, want)
+	want := map[payments.Mode]string{
+		payments.Direct: "[all]", payments.HTTP: "[api ingest]", payments.Protobuf: "[api ingest]", payments.GRPC: "[api ingest]", payments.Kafka: "[broker api ingest]",
+	}
+	for _, mode := range payments.Modes {
+		if got := fmt.Sprint(Spec{Mode: mode}.roles()); got != want[mode] {
+			t.Errorf("roles of mode %s = %s, want %q", mode, got, want[mode])
 		}
 	}
 	if got := fmt.Sprint(Spec{Mode: "kafka", Kafka: Kafka{Brokers: "127.0.0.1:9092"}}.roles()); got != "[api ingest]" {

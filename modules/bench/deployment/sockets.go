@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // Traffic is the TCP payload sent to and received from a server, in bytes.
@@ -76,7 +78,7 @@ func (d *Deployment) addServers() {
 	if d.spec.DatabaseURL != "" {
 		d.addServer("database", addressOf(d.spec.DatabaseURL))
 	}
-	if d.spec.Mode == "kafka" && d.spec.Kafka.Brokers != "" {
+	if d.spec.Mode == payments.Kafka && d.spec.Kafka.Brokers != "" {
 		for i, address := range strings.Split(d.spec.Kafka.Brokers, ",") {
 			name := "broker"
 			if i > 0 {
