@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// inMarkdown are the figures that a table for a README has.
+// inMarkdown are the figures of a Markdown table.
 var inMarkdown = []string{"accepted", "applied", "ack p50", "ack p99", "applied p50", "applied p99", "CPU", "wire"}
 
-// WriteMarkdown saves a table for each load, and how they came to be, for a README.
+// WriteMarkdown saves the report as Markdown: a table for each load, the ratios that
+// answer the questions, and how the figures were measured.
 func (r *Report) WriteMarkdown(path string) error {
 	if err := os.WriteFile(path, []byte(r.markdown()), 0o644); err != nil {
 		return fmt.Errorf("write report: %w", err)
@@ -18,13 +19,10 @@ func (r *Report) WriteMarkdown(path string) error {
 }
 
 func (r *Report) markdown() string {
-	var b strings.Builder
+	var b, answers strings.Builder
 	for _, load := range r.Loads {
-		r.markdownOf(load, &b)
-	}
-	var answers strings.Builder
-	for _, load := range r.Loads {
-		r.markdownAnswers(load, &answers)
+		r.markdownTable(load.Name, &b)
+		r.markdownAnswers(load.Name, &answers)
 	}
 	if answers.Len() > 0 {
 		fmt.Fprintf(&b, "%s\n\n%s", answersNote, answers.String())
@@ -33,32 +31,38 @@ func (r *Report) markdown() string {
 	return b.String()
 }
 
-func (r *Report) markdownOf(load Load, b *strings.Builder) {
-	var rows []string
+func (r *Report) markdownTable(load string, b *strings.Builder) {
+	var rows strings.Builder
 	rounds := 0
-	for _, mode := range r.Modes {
-		if runs := r.Select(mode.Name, load.Name); len(runs) > 0 {
-			rounds = max(rounds, len(runs))
-			rows = append(rows, markdownRow(mode.Name, runs))
+	for mode, runs := range r.measured(load) {
+		rounds = max(rounds, len(runs))
+		fmt.Fprintf(&rows, "| `%s` |", mode)
+		for _, name := range inMarkdown {
+			fmt.Fprintf(&rows, " %s |", figure(name).Over(runs).text())
 		}
+		rows.WriteByte('\n')
 	}
-	if len(rows) == 0 {
+	if rounds == 0 {
 		return
 	}
-	fmt.Fprintf(b, "| %s, median of %d |", load.Name, rounds)
+	fmt.Fprintf(b, "| %s, median of %d |", load, rounds)
 	for _, name := range inMarkdown {
-		fmt.Fprintf(b, " %s |", heading(figure(name)))
+		unit := figure(name).Unit
+		if !strings.HasPrefix(unit, "/") {
+			unit = " " + unit
+		}
+		fmt.Fprintf(b, " %s%s |", name, unit)
 	}
-	fmt.Fprintf(b, "\n|---|%s\n%s\n\n", strings.Repeat("--:|", len(inMarkdown)), strings.Join(rows, "\n"))
+	fmt.Fprintf(b, "\n|---|%s\n%s\n", strings.Repeat("--:|", len(inMarkdown)), &rows)
 }
 
-// markdownAnswers has the questions as rows of their own.
-func (r *Report) markdownAnswers(load Load, b *strings.Builder) {
-	answers := r.answers(load.Name)
+// markdownAnswers writes a table in which each question is a row above its ratios.
+func (r *Report) markdownAnswers(load string, b *strings.Builder) {
+	answers := r.answers(load)
 	if len(answers) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "| %s | %s |\n|---|%s\n", load.Name, strings.Join(inAnswers, " | "), strings.Repeat("--:|", len(inAnswers)))
+	fmt.Fprintf(b, "| %s | %s |\n|---|%s\n", load, strings.Join(inAnswers, " | "), strings.Repeat("--:|", len(inAnswers)))
 	for _, a := range answers {
 		fmt.Fprintf(b, "| **%s** |%s\n", a.Question, strings.Repeat(" |", len(inAnswers)))
 		for _, row := range a.Rows {
@@ -66,20 +70,4 @@ func (r *Report) markdownAnswers(load Load, b *strings.Builder) {
 		}
 	}
 	b.WriteByte('\n')
-}
-
-// heading is a figure's name with its unit.
-func heading(f Figure) string {
-	if strings.HasPrefix(f.Unit, "/") {
-		return f.Name + f.Unit
-	}
-	return f.Name + " " + f.Unit
-}
-
-func markdownRow(mode string, runs []Run) string {
-	row := "| `" + mode + "` |"
-	for _, name := range inMarkdown {
-		row += " " + figure(name).Over(runs).text() + " |"
-	}
-	return row
 }

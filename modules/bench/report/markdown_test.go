@@ -8,7 +8,7 @@ import (
 
 func TestMarkdown(t *testing.T) {
 	r := sample(1)
-	r.Loads = append(r.Loads, Load{Name: "256 connections"}) // which nothing was measured with
+	r.Loads = append(r.Loads, Load{Name: "256 connections"}) // has no runs
 	path := filepath.Join(t.TempDir(), "table.md")
 	if err := r.WriteMarkdown(path); err != nil {
 		t.Fatal(err)
@@ -28,6 +28,6 @@ Ratios of modes that took turns: the median of the rounds, with ≈ where the ro
 
 payrelay v1 on 2026-03-01, 2 cores of Some CPU, 24 GiB, Linux 6, go1.26; orders, 400 B, database SQLite 3.99. Made by ` + "`app bench`.\n"
 	if string(got) != want || err != nil {
-		t.Errorf("it is\n%s (%v), want\n%s", got, err, want)
+		t.Errorf("WriteMarkdown wrote\n%s (%v), want\n%s", got, err, want)
 	}
 }

@@ -14,25 +14,25 @@ var pageText string
 
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
-// page is what page.html shows.
+// page is the data of page.html.
 type page struct {
 	*Report
 	When     string
 	Accepted int64
 	Sections []section
-	// Curves are over all loads.
-	Curves []*lines
-	Limits *bars
-	// AnswersNote says how to read the answers.
+	// Curves show latencies over all loads.
+	Curves []*lineChart
+	Limits *barChart
+	// AnswersNote explains the answers.
 	AnswersNote string
 }
 
-// section is one load.
+// section is the part of a page about one load.
 type section struct {
 	Load   string
 	Rounds int
-	Bars   []*bars
-	Lines  *lines
+	Bars   []*barChart
+	Lines  *lineChart
 	Header []string
 	Rows   [][]string
 	// Answers have a cell for each of AnswersHeader.
@@ -40,7 +40,7 @@ type section struct {
 	AnswersHeader []string
 }
 
-// WritePage saves the report as one file that a browser shows without a network.
+// WritePage saves the report as an HTML file that needs no other files.
 func (r *Report) WritePage(path string) error {
 	var text bytes.Buffer
 	if err := pageTemplate.Execute(&text, r.page()); err != nil {
@@ -53,21 +53,23 @@ func (r *Report) WritePage(path string) error {
 }
 
 func (r *Report) page() page {
-	p := page{Report: r, When: r.Began.Format(time.RFC1123), AnswersNote: answersNote}
-	for _, run := range r.Runs {
-		p.Accepted += run.Accepted
-	}
+	p := page{Report: r, When: r.Began.Format(time.RFC1123), Accepted: r.accepted(), AnswersNote: answersNote}
 	for _, l := range r.Loads {
 		if s := r.section(l.Name); s.Rounds > 0 {
 			p.Sections = append(p.Sections, s)
 		}
 	}
 	for _, name := range []string{"ack p50", "ack p99", "applied p99"} {
-		if c := r.curves("How "+name+" grows with the load", figure(name)); c != nil {
+		if c := r.latencyOverLoad(figure(name)); c != nil {
 			p.Curves = append(p.Curves, c)
 		}
 	}
-	p.Limits = r.limitBars()
+	// The highest rates are charted as if each were the accepted rate of a run.
+	limits := &Report{Modes: r.Modes}
+	for _, l := range r.Limits {
+		limits.Runs = append(limits.Runs, Run{Mode: l.Mode, Load: "limit", AcceptedPerSecond: l.Rate})
+	}
+	p.Limits = limits.barsOf("Highest rate that was kept up, webhooks per second", figure("accepted"), "limit")
 	return p
 }
 
@@ -76,39 +78,25 @@ func (r *Report) section(load string) section {
 	for _, f := range Figures {
 		s.Header = append(s.Header, f.Name+" "+f.Unit)
 	}
-	for _, mode := range r.Modes {
-		runs := r.Select(mode.Name, load)
-		if len(runs) == 0 {
-			continue
-		}
+	for mode, runs := range r.measured(load) {
 		s.Rounds = max(s.Rounds, len(runs))
-		row := []string{mode.Name}
+		row := []string{mode}
 		for _, f := range Figures {
 			row = append(row, f.Over(runs).text())
 		}
 		s.Rows = append(s.Rows, row)
 	}
-	for _, b := range []*bars{
-		r.measuredBars("Webhooks accepted per second", figure("accepted"), load),
-		r.measuredBars("Webhooks applied per second", figure("applied"), load),
-		r.measuredBars("99th percentile of the answer, ms", figure("ack p99"), load),
+	for _, b := range []*barChart{
+		r.barsOf("Webhooks accepted per second", figure("accepted"), load),
+		r.barsOf("Webhooks applied per second", figure("applied"), load),
+		r.barsOf("99th percentile of the answer, ms", figure("ack p99"), load),
 		r.cpuBars(load),
-		r.measuredBars("Bytes on the wire between the roles, per webhook", figure("wire"), load),
-		r.measuredBars("Allocations per webhook", figure("allocations"), load),
+		r.barsOf("Bytes on the wire between the roles, per webhook", figure("wire"), load),
+		r.barsOf("Allocations per webhook", figure("allocations"), load),
 	} {
 		if b != nil {
 			s.Bars = append(s.Bars, b)
 		}
 	}
 	return s
-}
-
-// limitBars shows the highest rates, as if each were a figure of a run.
-func (r *Report) limitBars() *bars {
-	const load = "limit"
-	limits := &Report{Modes: r.Modes}
-	for _, l := range r.Limits {
-		limits.Runs = append(limits.Runs, Run{Mode: l.Mode, Load: load, AcceptedPerSecond: l.Rate})
-	}
-	return limits.measuredBars("Highest rate that was kept up, webhooks per second", figure("accepted"), load)
 }

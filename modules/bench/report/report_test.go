@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// sample is a report with three rounds of each mode, factor times as fast.
+// sample returns a report with three rounds of two modes. Rates are multiplied by
+// factor.
 func sample(factor float64) *Report {
 	r := &Report{
 		Began: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Command: "app bench", Version: "v1",
@@ -52,19 +53,19 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-func TestWhatWasNotMeasuredIsNoFigure(t *testing.T) {
+func TestFiguresThatWereNotMeasured(t *testing.T) {
 	r := sample(1)
 	if s := figure("applied p50").Over(r.Select("direct", "64 connections")); s.Known() {
-		t.Errorf("applied p50 = %+v without any", s)
+		t.Errorf("applied p50 = %+v, want it not known", s)
 	}
 	if s := figure("wire").Over(r.Select("direct", "64 connections")); s.Known() {
-		t.Errorf("wire = %+v without any", s)
+		t.Errorf("wire = %+v, want it not known", s)
 	}
 	if s := figure("wire").Over(r.Select("kafka", "64 connections")); s.Median != 1000 {
-		t.Errorf("wire = %+v, want the broker's 1000 and not the database's", s)
+		t.Errorf("wire = %+v, want 1000, the broker's without the database's", s)
 	}
 	if s := figure("CPU").Over(r.Select("kafka", "64 connections")); math.Abs(s.Median-0.15) > 1e-9 {
-		t.Errorf("CPU = %+v, want the sum of 0.15", s)
+		t.Errorf("CPU = %+v, want 0.15, the sum", s)
 	}
 }
 
@@ -76,10 +77,10 @@ func TestWriteAndRead(t *testing.T) {
 	}
 	got, err := Read(path)
 	if err != nil || !reflect.DeepEqual(got, r) {
-		t.Errorf("read %+v, %v, want what was written", got, err)
+		t.Errorf("Read() = %+v, %v, want what was written", got, err)
 	}
 	if _, err := Read("report_test.go"); err == nil || !strings.Contains(err.Error(), "app bench --json") {
-		t.Errorf("Read of something else = %v", err)
+		t.Errorf("Read of another file = %v, want an error that names app bench --json", err)
 	}
 }
 
@@ -100,20 +101,20 @@ func TestPrint(t *testing.T) {
 		"ledger 30.5", "kafka            Kafka protocol", "each of the 30000 webhooks accepted is in the database",
 	} {
 		if !strings.Contains(text, want) {
-			t.Errorf("the table lacks %q:\n%s", want, text)
+			t.Errorf("the text lacks %q:\n%s", want, text)
 		}
 	}
 	r.Runs[0].Errors = map[string]int64{"503 overloaded": 3}
 	if text := printed(t, r); !strings.Contains(text, "3 × 503 overloaded") {
-		t.Errorf("the table hides errors:\n%s", text)
+		t.Errorf("the text lacks the errors:\n%s", text)
 	}
-	r.Unchecked = "nobody knows"
-	if text := printed(t, r); !strings.Contains(text, "Not checked: nobody knows") || strings.Contains(text, "is in the database") {
-		t.Errorf("the table says that it was checked:\n%s", text)
+	r.Unchecked = "no API"
+	if text := printed(t, r); !strings.Contains(text, "Not checked: no API") || strings.Contains(text, "is in the database") {
+		t.Errorf("the text does not show that nothing was checked:\n%s", text)
 	}
 	r.Void = []string{"event 7 is lost"}
 	if text := printed(t, r); !strings.Contains(text, "VOID") || !strings.Contains(text, "event 7 is lost") || strings.Contains(text, "is in the database") {
-		t.Errorf("the table hides that it is void:\n%s", text)
+		t.Errorf("the text does not show that the figures are void:\n%s", text)
 	}
 }
 
@@ -132,10 +133,10 @@ func TestCompare(t *testing.T) {
 	} {
 		text, err := compared(t, sample(1), sample(factor))
 		if err != nil || !strings.Contains(text, want) || !strings.Contains(text, "ack p99 ms 10.0 10.0 1.00 within the noise") {
-			t.Errorf("compared with %v times as fast: %v, %s, want %q", factor, err, text, want)
+			t.Errorf("Compare with rates multiplied by %v: %v, %s, want %q", factor, err, text, want)
 		}
 		if !strings.Contains(text, "3 and 3 rounds; chance alone would call 1 figure of 10 different") {
-			t.Errorf("the odds are missing: %s", text)
+			t.Errorf("the comparison lacks the odds: %s", text)
 		}
 	}
 }
@@ -144,17 +145,17 @@ func TestCompareOfSingleRounds(t *testing.T) {
 	a, b := sample(1), sample(2)
 	a.Runs, b.Runs = a.Runs[:2], b.Runs[:2]
 	if text, err := compared(t, a, b); err != nil || !strings.Contains(text, "1000 2000 2.00 one round tells nothing about noise") {
-		t.Errorf("%v, %s", err, text)
+		t.Errorf("Compare of single rounds: %v, %s, want no verdict", err, text)
 	}
 }
 
-// Another release of a server is what somebody may want to compare.
+// Reports with different releases of a server may be compared.
 func TestCompareOfOtherVersions(t *testing.T) {
 	a, b := sample(1), sample(1)
 	b.DatabaseVersion, b.Broker, b.BrokerVersion = "4.0", "Kafka at b:1", "3 brokers"
 	want := "The servers differ: database SQLite 3.99, and database SQLite 4.0, broker Kafka at b:1 (3 brokers)."
 	if text, err := compared(t, a, b); err != nil || !strings.Contains(text, want) {
-		t.Errorf("%v, %s, want %q", err, text, want)
+		t.Errorf("Compare: %v, %s, want %q", err, text, want)
 	}
 }
 
@@ -165,11 +166,11 @@ func TestCompareLimits(t *testing.T) {
 		b.Limits = append(b.Limits, Limit{Mode: "kafka", Round: i, Rate: 2000 + float64(i)})
 	}
 	if text, err := compared(t, a, b); err != nil || !strings.Contains(text, "kafka 1001 2001 2.00 better") {
-		t.Errorf("%v, %s", err, text)
+		t.Errorf("Compare of limits: %v, %s, want twice the rate", err, text)
 	}
 }
 
-func TestWhatCannotBeCompared(t *testing.T) {
+func TestCompareRefusesDifferentThings(t *testing.T) {
 	for name, change := range map[string]func(*Report){
 		"void":             func(r *Report) { r.Void = []string{"event 7 is lost"} },
 		"another workload": func(r *Report) { r.Workload = "disputes, 400 B" },
@@ -179,7 +180,7 @@ func TestWhatCannotBeCompared(t *testing.T) {
 		changed := sample(1)
 		change(changed)
 		if text, err := compared(t, sample(1), changed); err == nil {
-			t.Errorf("%s: it was compared: %s", name, text)
+			t.Errorf("%s: Compare() = nil, want an error: %s", name, text)
 		}
 	}
 }
@@ -187,13 +188,13 @@ func TestWhatCannotBeCompared(t *testing.T) {
 func TestOdds(t *testing.T) {
 	for rounds, want := range map[int]string{1: "", 2: "of 3 ", 3: "of 10 ", 5: "of 126 "} {
 		if got := odds(rounds, rounds); !strings.Contains(got, want) || (want == "") != (got == "") {
-			t.Errorf("odds of %d rounds: %q, want %q", rounds, got, want)
+			t.Errorf("odds of %d rounds = %q, want %q", rounds, got, want)
 		}
 	}
 }
 
 func TestThisMachine(t *testing.T) {
 	if m := ThisMachine(); m.Cores < 1 || m.CPU == "" || m.System == "" || !strings.HasPrefix(m.Go, "go1.") {
-		t.Errorf("this machine is %+v", m)
+		t.Errorf("ThisMachine() = %+v, want cores, CPU, system and Go", m)
 	}
 }

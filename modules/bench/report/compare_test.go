@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The rounds are far apart and their ratios are not: only pairs can tell.
+// The rates differ from round to round and their ratios hardly do.
 func TestBaseIsComparedRoundByRound(t *testing.T) {
 	for _, c := range []struct {
 		factors []float64
@@ -18,13 +18,13 @@ func TestBaseIsComparedRoundByRound(t *testing.T) {
 	} {
 		text := strings.Join(strings.Fields(printed(t, turns("direct", BaseOf("direct"), c.factors...))), " ")
 		if !strings.Contains(text, c.want) {
-			t.Errorf("%v: %s, want %q", c.factors, text, c.want)
+			t.Errorf("rates multiplied by %v: %s, want %q", c.factors, text, c.want)
 		}
 	}
 	if text := printed(t, turns("direct", BaseOf("direct"), 1, 1, 1)); !strings.Contains(text, "1 figure of 4 different") {
-		t.Errorf("the odds are missing: %s", text)
+		t.Errorf("the comparison lacks the odds: %s", text)
 	}
 	if text := printed(t, sample(1)); strings.Contains(text, "against the base") {
-		t.Errorf("there is no base: %s", text)
+		t.Errorf("the text compares with a base that was not measured: %s", text)
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// turns is a report of two modes on a machine that gets faster from round to
-// round, of which now is so many times as fast as by in each.
+// turns returns a report of two modes on a machine that gets faster from round to
+// round. factors are the rates of now over those of by in each round.
 func turns(now, by string, factors ...float64) *Report {
 	r := &Report{Modes: []Mode{{Name: by}, {Name: now}}, Loads: []Load{{Name: "64 connections"}}}
 	for i, factor := range factors {
@@ -20,7 +22,7 @@ func turns(now, by string, factors ...float64) *Report {
 	return r
 }
 
-// Rounds differ by a factor of three, and their ratios do not.
+// The rates of the rounds differ by a factor of three and their ratios hardly do.
 func TestAnswersAreRatiosOfRounds(t *testing.T) {
 	for _, c := range []struct {
 		factors []float64
@@ -29,18 +31,18 @@ func TestAnswersAreRatiosOfRounds(t *testing.T) {
 		{[]float64{1.1, 1.3, 1.2}, "1.20"},
 		{[]float64{0.6, 0.5, 0.4}, "0.50"},
 		{[]float64{0.9, 1.2, 1.1}, "≈1.10"},
-		{[]float64{1.5}, "≈1.50"}, // what is noise cannot be told from one
+		{[]float64{1.5}, "≈1.50"}, // one round does not show the noise
 	} {
 		got := turns("protobuf", "http", c.factors...).answers("64 connections")
 		if len(got) != 1 || got[0].Question != "What does Protobuf save over JSON?" || len(got[0].Rows) != 1 {
-			t.Fatalf("%v: the answers are %+v", c.factors, got)
+			t.Fatalf("%v: answers() = %+v, want one with one row", c.factors, got)
 		}
 		row := got[0].Rows[0]
 		if row.String() != "protobuf / http" || row.Cells[0] != c.want {
-			t.Errorf("%v: %s is %s, want %s", c.factors, row, row.Cells[0], c.want)
+			t.Errorf("%v: accepted of %s = %s, want %s", c.factors, row, row.Cells[0], c.want)
 		}
 		if wire := row.Cells[slices.Index(inAnswers, "wire")]; wire != "-" {
-			t.Errorf("the wire was not measured, and is %s", wire)
+			t.Errorf("wire = %s, want - because it was not measured", wire)
 		}
 	}
 }
@@ -48,17 +50,17 @@ func TestAnswersAreRatiosOfRounds(t *testing.T) {
 func TestAnswersNeedBothModesUnderOneLoad(t *testing.T) {
 	r := turns("protobuf", "grpc", 1, 2)
 	if got := r.answers("64 connections"); len(got) != 0 {
-		t.Errorf("gRPC and Protobuf over HTTP/1.1 differ in two things, yet: %+v", got)
+		t.Errorf("answers() with grpc and protobuf, which differ in two things = %+v, want none", got)
 	}
 	r = turns("protobuf", "http", 1, 2)
 	if got := r.answers("256 connections"); len(got) != 0 {
-		t.Errorf("nothing was measured, yet: %+v", got)
+		t.Errorf("answers() under a load without runs = %+v, want none", got)
 	}
 	if text := printed(t, turns("hot", "cold", 1, 2)); strings.Contains(text, answersNote) {
-		t.Errorf("there is nothing to answer:\n%s", text)
+		t.Errorf("the report explains ratios and has none:\n%s", text)
 	}
 	if text := turns("hot", "cold", 1, 2).markdown(); strings.Contains(text, answersNote) {
-		t.Errorf("there is nothing to answer:\n%s", text)
+		t.Errorf("the report explains ratios and has none:\n%s", text)
 	}
 }
 
@@ -67,7 +69,7 @@ func TestAnswersAreShown(t *testing.T) {
 	text := strings.Join(strings.Fields(printed(t, r)), " ")
 	for _, want := range []string{"64 connections. " + answersNote, "What does Protobuf save over JSON?", "protobuf+unary / http+unary 1.60"} {
 		if !strings.Contains(text, want) {
-			t.Errorf("the table lacks %q:\n%s", want, text)
+			t.Errorf("the text lacks %q:\n%s", want, text)
 		}
 	}
 	page := writtenPage(t, r)
@@ -78,20 +80,29 @@ func TestAnswersAreShown(t *testing.T) {
 	}
 }
 
-// A pair of a mode that there is not would never be answered, and nobody would
-// notice.
-func TestQuestionsAreAboutModes(t *testing.T) {
+// A pair with a misspelled mode would never be answered, and a mode without a pair
+// or a color would be compared with nothing.
+func TestEveryModeHasQuestionsAndAColor(t *testing.T) {
 	mode := regexp.MustCompile(`^(direct|kafka|grpc(\+unary)?|(protobuf|http)(\+h2)?(\+unary)?)$`)
-	seen := make(map[pair]bool)
+	seen, asked := make(map[pair]bool), make(map[string]bool)
 	for _, q := range questions {
 		for _, p := range q.pairs {
 			if !mode.MatchString(p.mode) || !mode.MatchString(p.by) {
-				t.Errorf("%s: %s is not about two modes", q.text, p)
+				t.Errorf("%s: %s is not a pair of modes", q.text, p)
 			}
 			if p.mode == p.by || seen[p] {
-				t.Errorf("%s: %s is asked twice, or of itself", q.text, p)
+				t.Errorf("%s: %s is asked twice, or compares a mode with itself", q.text, p)
 			}
-			seen[p] = true
+			seen[p], asked[p.mode], asked[p.by] = true, true, true
+		}
+	}
+	for _, m := range payments.Modes {
+		name := string(m)
+		if !asked[name] || modeColors[name] == "" {
+			t.Errorf("mode %s: in a question %v, color %q, want both", m, asked[name], modeColors[name])
+		}
+		if m != payments.Direct && !seen[pair{name, "direct"}] {
+			t.Errorf("mode %s is not in the question what a wire costs", m)
 		}
 	}
 }

@@ -2,13 +2,13 @@ package report
 
 import "fmt"
 
-// A question is answered by pairs of modes that differ in one thing.
+// question is answered by pairs of modes that differ in one thing.
 type question struct {
 	text  string
 	pairs []pair
 }
 
-// pair is a mode and what it is divided by.
+// pair is a mode and the mode that its figures are divided by.
 type pair struct{ mode, by string }
 
 func (p pair) String() string { return p.mode + " / " + p.by }
@@ -32,12 +32,12 @@ var questions = []question{
 	{"What does Kafka cost and give?", []pair{{"kafka", "protobuf"}, {"kafka", "http"}, {"kafka", "grpc"}}},
 }
 
-// inAnswers are the figures whose ratios answer.
+// inAnswers are the figures whose ratios are shown.
 var inAnswers = []string{"accepted", "applied", "ack p50", "ack p99", "applied p50", "applied p99", "CPU", "allocations", "wire"}
 
 const answersNote = "Ratios of modes that took turns: the median of the rounds, with ≈ where the rounds do not agree which is more."
 
-// answer is a question with what a report has to say to it.
+// answer is a question with the ratios that a report has for it.
 type answer struct {
 	Question string
 	Rows     []answerRow
@@ -49,16 +49,21 @@ type answerRow struct {
 	Cells []string
 }
 
-// answers divides round by round, as againstBase does and for the same reason.
+// answers returns the questions that the runs under a load answer.
 func (r *Report) answers(load string) []answer {
 	var all []answer
 	for _, q := range questions {
 		a := answer{Question: q.text}
 		for _, p := range q.pairs {
 			now, by := r.Select(p.mode, load), r.Select(p.by, load)
-			if len(now) > 0 && len(by) > 0 {
-				a.Rows = append(a.Rows, answerRow{p, ratioCells(by, now)})
+			if len(now) == 0 || len(by) == 0 {
+				continue
 			}
+			row := answerRow{pair: p}
+			for _, name := range inAnswers {
+				row.Cells = append(row.Cells, ratioCell(spread(figure(name).ratios(by, now))))
+			}
+			a.Rows = append(a.Rows, row)
 		}
 		if len(a.Rows) > 0 {
 			all = append(all, a)
@@ -67,19 +72,11 @@ func (r *Report) answers(load string) []answer {
 	return all
 }
 
-func ratioCells(by, now []Run) []string {
-	var cells []string
-	for _, name := range inAnswers {
-		cells = append(cells, ratioCell(spread(figure(name).ratios(by, now))))
-	}
-	return cells
-}
-
 func ratioCell(s Spread) string {
 	switch {
 	case !s.Known():
 		return "-"
-	case s.Rounds < 2 || s.agree() == 0:
+	case s.Rounds < 2 || direction(one, s) == 0:
 		return fmt.Sprintf("≈%.2f", s.Median)
 	default:
 		return fmt.Sprintf("%.2f", s.Median)

@@ -10,24 +10,30 @@ import (
 	"time"
 )
 
-// Print writes the report for a terminal.
+// Print writes the report as text.
 func (r *Report) Print(out io.Writer) error {
 	p := &printer{Report: r, out: out}
-	p.heading()
+	p.line("%s", p.Command)
+	p.line("payrelay %s, %s", p.Version, p.Began.Format(time.RFC3339))
+	p.line("%s, load %.1f before", p.Machine, p.Machine.Load)
+	p.line("workload %s, %s", p.Workload, p.Servers())
 	for _, load := range r.Loads {
-		p.load(load)
+		p.load(load.Name)
 	}
 	for _, load := range r.Loads {
-		p.ratios(load)
+		p.answers(load.Name)
 	}
 	p.limits()
 	p.againstBase()
-	p.modes()
-	p.verdict()
+	p.line("\nwires")
+	for _, m := range p.Modes {
+		p.line("  %-16s %s", m.Name, m.Wire)
+	}
+	p.check()
 	return p.err
 }
 
-// printer keeps the first error of its writer.
+// printer writes text and keeps the first error.
 type printer struct {
 	*Report
 	out io.Writer
@@ -40,61 +46,34 @@ func (p *printer) line(format string, args ...any) {
 	}
 }
 
-func (p *printer) heading() {
-	p.line("%s", p.Command)
-	p.line("payrelay %s, %s", p.Version, p.Began.Format(time.RFC3339))
-	p.line("%s, load %.1f before", p.Machine, p.Machine.Load)
-	p.line("workload %s, %s", p.Workload, p.Servers())
-}
-
-// table writes rows whose cells are separated by tabs, numbers to the right.
+// table writes rows whose cells are separated by tabs, aligned to the right.
 func (p *printer) table(rows []string) {
 	if p.err != nil {
 		return
 	}
 	t := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, row := range rows {
-		fmt.Fprintln(t, row+"\t") // Flush has the error
+		fmt.Fprintln(t, row+"\t") // Flush returns the error
 	}
 	p.err = t.Flush()
 }
 
-func (p *printer) load(load Load) {
+func (p *printer) load(load string) {
 	rounds := 0
 	speed := []string{"mode\taccepted/s\tspread\tapplied/s\tack p50\tp95\tp99\tp99.9\tmax ms\tapplied p50\tp99 ms\terrors"}
 	cost := []string{"mode\tCPU s/1000\tby process\tsender\tpeak MiB\tallocs\tKiB\twire B\tbatch"}
-	for _, mode := range p.Modes {
-		runs := p.Select(mode.Name, load.Name)
-		if len(runs) == 0 {
-			continue
-		}
+	for mode, runs := range p.measured(load) {
 		rounds = max(rounds, len(runs))
-		speed = append(speed, speedRow(mode.Name, runs))
-		cost = append(cost, costRow(mode.Name, runs))
+		speed = append(speed, speedRow(mode, runs))
+		cost = append(cost, costRow(mode, runs))
 	}
 	if rounds == 0 {
 		return
 	}
-	p.line("\n%s, median of %d", load.Name, rounds)
+	p.line("\n%s, median of %d", load, rounds)
 	p.table(speed)
 	p.line("")
 	p.table(cost)
-}
-
-func (p *printer) ratios(load Load) {
-	answers := p.Report.answers(load.Name)
-	if len(answers) == 0 {
-		return
-	}
-	p.line("\n%s. %s", load.Name, answersNote)
-	for _, a := range answers {
-		p.line("\n%s", a.Question)
-		rows := []string{"\t" + strings.Join(inAnswers, "\t")}
-		for _, row := range a.Rows {
-			rows = append(rows, row.String()+"\t"+strings.Join(row.Cells, "\t"))
-		}
-		p.table(rows)
-	}
 }
 
 func speedRow(mode string, runs []Run) string {
@@ -109,51 +88,24 @@ func speedRow(mode string, runs []Run) string {
 			cells = append(cells, s.relative())
 		}
 	}
-	return strings.Join(append(cells, errorText(runs)), "\t")
-}
-
-// text is the median with as many digits as mean something.
-func (s Spread) text() string {
-	switch {
-	case !s.Known():
-		return "-"
-	case s.Median >= 100:
-		return fmt.Sprintf("%.0f", s.Median)
-	case s.Median >= 10:
-		return fmt.Sprintf("%.1f", s.Median)
-	case s.Median >= 1:
-		return fmt.Sprintf("%.2f", s.Median)
-	default:
-		return fmt.Sprintf("%.3f", s.Median)
-	}
-}
-
-// relative is how far the rounds are from the median, at most.
-func (s Spread) relative() string {
-	if s.Rounds < 2 || s.Median == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("±%.0f%%", 100*max(s.Max-s.Median, s.Median-s.Min)/s.Median)
-}
-
-func errorText(runs []Run) string {
 	counts := make(map[string]int64)
 	for _, r := range runs {
 		for kind, n := range r.Errors {
 			counts[kind] += n
 		}
 	}
-	if len(counts) == 0 {
-		return "0"
+	errors := []string{"0"}
+	if len(counts) > 0 {
+		errors = nil
 	}
-	var texts []string
 	for _, kind := range slices.Sorted(maps.Keys(counts)) {
-		texts = append(texts, fmt.Sprintf("%d × %s", counts[kind], kind))
+		errors = append(errors, fmt.Sprintf("%d × %s", counts[kind], kind))
 	}
-	return strings.Join(texts, ", ")
+	return strings.Join(append(cells, strings.Join(errors, ", ")), "\t")
 }
 
 func costRow(mode string, runs []Run) string {
+	sender := Figure{of: func(r Run) float64 { return r.SenderCPU }}
 	kilobytes := Figure{of: func(r Run) float64 {
 		return total(r.Allocations, func(a Allocations) float64 { return a.Bytes / 1024 })
 	}}
@@ -161,8 +113,14 @@ func costRow(mode string, runs []Run) string {
 		mode,
 		figure("CPU").Over(runs).text(),
 		byName(runs, "%s %.3f", func(r Run) map[string]float64 { return r.CPU }),
-		Figure{of: func(r Run) float64 { return r.SenderCPU }}.Over(runs).text(),
-		byName(runs, "%s %.0f", peaks),
+		sender.Over(runs).text(),
+		byName(runs, "%s %.0f", func(r Run) map[string]float64 {
+			peaks := make(map[string]float64)
+			for name, bytes := range r.PeakMemory {
+				peaks[name] = float64(bytes) / (1 << 20)
+			}
+			return peaks
+		}),
 		figure("allocations").Over(runs).text(),
 		kilobytes.Over(runs).text(),
 		figure("wire").Over(runs).text(),
@@ -170,20 +128,7 @@ func costRow(mode string, runs []Run) string {
 	}, "\t")
 }
 
-func figure(name string) Figure {
-	at := slices.IndexFunc(Figures, func(f Figure) bool { return f.Name == name })
-	return Figures[at]
-}
-
-func peaks(r Run) map[string]float64 {
-	peaks := make(map[string]float64)
-	for name, bytes := range r.PeakMemory {
-		peaks[name] = float64(bytes) / (1 << 20)
-	}
-	return peaks
-}
-
-// byName lists the medians of figures that have names.
+// byName lists the median for each name, such as "api 0.100, ingest 0.050".
 func byName(runs []Run, format string, of func(Run) map[string]float64) string {
 	values := make(map[string][]float64)
 	for _, r := range runs {
@@ -201,6 +146,22 @@ func byName(runs []Run, format string, of func(Run) map[string]float64) string {
 	return strings.Join(texts, ", ")
 }
 
+func (p *printer) answers(load string) {
+	answers := p.Report.answers(load)
+	if len(answers) == 0 {
+		return
+	}
+	p.line("\n%s. %s", load, answersNote)
+	for _, a := range answers {
+		p.line("\n%s", a.Question)
+		rows := []string{"\t" + strings.Join(inAnswers, "\t")}
+		for _, row := range a.Rows {
+			rows = append(rows, row.String()+"\t"+strings.Join(row.Cells, "\t"))
+		}
+		p.table(rows)
+	}
+}
+
 func (p *printer) limits() {
 	if len(p.Limits) == 0 {
 		return
@@ -216,6 +177,8 @@ func (p *printer) limits() {
 	p.table(rows)
 }
 
+// limitsOf returns the highest rate of a mode in each round and what broke in the
+// last one.
 func (r *Report) limitsOf(mode string) (rates []float64, broke string) {
 	for _, l := range r.Limits {
 		if l.Mode == mode {
@@ -225,15 +188,8 @@ func (r *Report) limitsOf(mode string) (rates []float64, broke string) {
 	return rates, broke
 }
 
-func (p *printer) modes() {
-	p.line("\nwires")
-	for _, m := range p.Modes {
-		p.line("  %-16s %s", m.Name, m.Wire)
-	}
-}
-
-// verdict comes last, where it is seen.
-func (p *printer) verdict() {
+// check writes the result of the check, which comes last so that it is not missed.
+func (p *printer) check() {
 	switch {
 	case len(p.Void) > 0:
 		p.line("\nVOID: these figures are of no use.")
@@ -243,10 +199,6 @@ func (p *printer) verdict() {
 	case p.Unchecked != "":
 		p.line("\nNot checked: %s", p.Unchecked)
 	default:
-		var accepted int64
-		for _, r := range p.Runs {
-			accepted += r.Accepted
-		}
-		p.line("\nChecked: each of the %d webhooks accepted is in the database, once, and every order and dispute is as they say.", accepted)
+		p.line("\nChecked: each of the %d webhooks accepted is in the database, once, and every order and dispute is as they say.", p.accepted())
 	}
 }
