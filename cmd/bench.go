@@ -22,9 +22,9 @@ func newBench() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "bench",
 		Short: "Compare the modes: throughput, latency and cost, with a check of the result",
-		Long: "Start payrelay in each mode as processes of their own on this machine, send webhooks,\n" +
-			"and say what each mode gives and costs. After each run the database is compared with\n" +
-			"what was sent: a webhook that is lost or doubled makes the figures void.",
+		Long: "Start payrelay in each mode on this machine, with every role in a process of its own,\n" +
+			"send webhooks, and report the throughput, latency and cost of each mode. After each run\n" +
+			"compare the database with what was sent: a lost or doubled webhook makes the figures void.",
 		Args: noArgs,
 	}
 	register(command, &cfg)
@@ -44,15 +44,28 @@ func runBench(ctx context.Context, cfg bench.Config, out io.Writer) error {
 		Binary: binary, Version: versionText(), Command: commandLine(),
 		DatabaseVersion: databaseVersion, BrokerVersion: brokerVersion,
 	}
-	made, err := bench.Run(ctx, cfg, program, terminal(os.Stderr))
+	var progress io.Writer
+	if defaultFormat(os.Stderr) == "text" { // a terminal
+		progress = os.Stderr
+	}
+	made, err := bench.Run(ctx, cfg, program, progress)
 	if made == nil || (err != nil && !errors.Is(err, bench.ErrVoid)) {
 		return err
 	}
-	return errors.Join(err, made.Print(out), save(made, cfg))
+	failures := []error{err, made.Print(out)}
+	for _, file := range []struct {
+		path  string
+		write func(string) error
+	}{{cfg.JSON, made.Write}, {cfg.HTML, made.WritePage}, {cfg.Markdown, made.WriteMarkdown}} {
+		if file.path != "" {
+			failures = append(failures, file.write(file.path))
+		}
+	}
+	return errors.Join(failures...)
 }
 
-// databaseVersion is that of the server at a URL, or of the SQLite in this program
-// if there is none.
+// databaseVersion returns the version of the PostgreSQL at a URL, or of SQLite if
+// the URL is empty.
 func databaseVersion(ctx context.Context, url string) (string, error) {
 	if url == "" {
 		return sqlite.Version, nil
@@ -60,7 +73,7 @@ func databaseVersion(ctx context.Context, url string) (string, error) {
 	return postgres.Version(ctx, url)
 }
 
-// brokerVersion is what the cluster at some brokers tells.
+// brokerVersion describes the Kafka cluster at some brokers.
 func brokerVersion(ctx context.Context, brokers string) (string, error) {
 	cfg := transport.ClusterConfig{Brokers: strings.Split(strings.ReplaceAll(brokers, " ", ""), ",")}
 	if err := cfg.Validate(); err != nil {
@@ -72,22 +85,8 @@ func brokerVersion(ctx context.Context, brokers string) (string, error) {
 	return cluster.String(), err
 }
 
-// save writes the files that were asked for.
-func save(made *report.Report, cfg bench.Config) error {
-	var failures []error
-	for _, form := range []struct {
-		path  string
-		write func(string) error
-	}{{cfg.JSON, made.Write}, {cfg.HTML, made.WritePage}, {cfg.Markdown, made.WriteMarkdown}} {
-		if form.path != "" {
-			failures = append(failures, form.write(form.path))
-		}
-	}
-	return errors.Join(failures...)
-}
-
-// commandLine is how to get the same figures again; a URL in it is shown without
-// its password.
+// commandLine returns the command line for the report, without the password of the
+// database.
 func commandLine() string {
 	words := append([]string{"app"}, os.Args[1:]...)
 	for i, word := range words {
@@ -102,10 +101,26 @@ func commandLine() string {
 	return strings.Join(words, " ")
 }
 
-// terminal is the file, if a person looks at it.
-func terminal(file *os.File) io.Writer {
-	if defaultFormat(file) == "text" {
-		return file
+func newBenchCompare() *cobra.Command {
+	return &cobra.Command{
+		Use:   "compare A.json B.json",
+		Short: "Show how one report differs from another, and what is noise",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return errors.New("name two reports: app bench --json FILE writes one")
+			}
+			return nil
+		},
+		RunE: func(command *cobra.Command, args []string) error {
+			before, err := report.Read(args[0])
+			if err != nil {
+				return err
+			}
+			after, err := report.Read(args[1])
+			if err != nil {
+				return err
+			}
+			return report.Compare(before, after, command.OutOrStdout())
+		},
 	}
-	return nil
 }

@@ -1,6 +1,5 @@
-// Package costtest keeps hot paths from getting more expensive unnoticed: it
-// compares what they allocate and send with what is committed. Times would need
-// a quiet machine; these figures are the same on every one.
+// Package costtest fails a test when a hot path allocates or sends more than the
+// committed figures. Unlike times, these figures are the same on every machine.
 package costtest
 
 import (
@@ -16,36 +15,36 @@ import (
 	"testing"
 )
 
-// file has the committed figures of the package under test, a name and its
+// file holds the committed figures of the package under test, one name and its
 // figures on each line.
 const file = "testdata/costs.txt"
 
-// update, when set, writes what is measured into the file.
+// update is an environment variable. If it is set, the tests write the file.
 const update = "PAYRELAY_UPDATE_COSTS"
 
 const (
-	// warmUps fill caches and pools before it counts.
+	// warmUps are calls that fill caches and pools before the measurement.
 	warmUps = 20
 	runs    = 50
-	// repeats: something else in the process can allocate meanwhile, but hardly
-	// every time. The lowest counts.
+	// repeats is the number of measurements, of which the lowest counts: other
+	// goroutines can allocate during some, but hardly during all of them.
 	repeats = 4
 
-	// Calls is how often work is called in all.
+	// Calls is the total number of calls of work.
 	Calls = warmUps + runs*repeats
 )
 
-// slack is how far the bytes may be from what is committed, as a share: maps
-// grow by chance, and Protobuf's JSON has a space more or less in each build.
+// slack is the share by which bytes may differ from the committed figure: maps grow
+// at random, and Protobuf's JSON has a different number of spaces in each build.
 const slack = 0.01
 
-// Allocations wants work to allocate exactly as many objects as are committed
-// under the name, and as many bytes but for the slack. It is skipped under the
-// race detector, which allocates too.
+// Allocations fails the test unless work allocates exactly the committed number of
+// objects, and of bytes within slack. It skips the test under the race detector,
+// which allocates too, and with another release of Go.
 func Allocations(t *testing.T, name string, work func()) {
 	t.Helper()
 	if raceDetector || !strings.HasPrefix(runtime.Version(), release) {
-		t.Skip("the figures are those of " + release + " without the race detector, which allocates too")
+		t.Skip("the committed figures are for " + release + " without the race detector, which allocates too")
 	}
 	objects, bytes := measure(work)
 	compare(t, name, fmt.Sprintf(allocations, objects, bytes), func(committed string) bool {
@@ -55,13 +54,12 @@ func Allocations(t *testing.T, name string, work func()) {
 	})
 }
 
-// release is the Go that the figures were measured with; another one may allocate
-// otherwise.
+// release is the release of Go that the figures were measured with.
 const release = "go1.26"
 
 const allocations = "%d allocations of %d bytes"
 
-// Size wants a message to be exactly as large as is committed.
+// Size fails the test unless a message has exactly the committed size.
 func Size(t *testing.T, name string, bytes int) {
 	t.Helper()
 	got := fmt.Sprintf("%d bytes", bytes)
@@ -70,7 +68,7 @@ func Size(t *testing.T, name string, bytes int) {
 
 func measure(work func()) (objects, bytes uint64) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // pools keep what is in them
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the garbage collector empties pools
 	for range warmUps {
 		work()
 	}
@@ -102,7 +100,7 @@ func compare(t *testing.T, name, got string, same func(committed string) bool) {
 		return
 	}
 	if want := costs[name]; !same(want) {
-		t.Errorf("%s costs %s, committed are %q: find out why, or commit the new figures with %s=1 go test", name, got, want, update)
+		t.Errorf("%s costs %s, want %q: find the reason, or write the new figures with %s=1 go test and commit them", name, got, want, update)
 	}
 }
 

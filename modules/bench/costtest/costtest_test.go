@@ -15,11 +15,11 @@ func TestMeasure(t *testing.T) {
 	}
 	for size, want := range map[int]uint64{64: 64, 4096: 4096} {
 		if objects, bytes := measure(func() { kept = make([]byte, size) }); objects != 1 || bytes != want {
-			t.Errorf("one object of %d bytes is measured as %d of %d", size, objects, bytes)
+			t.Errorf("measure(one object of %d bytes) = %d, %d", size, objects, bytes)
 		}
 	}
 	if objects, bytes := measure(func() { kept = kept[:1] }); objects != 0 || bytes != 0 {
-		t.Errorf("nothing is measured as %d objects of %d bytes", objects, bytes)
+		t.Errorf("measure(nothing) = %d, %d, want 0, 0", objects, bytes)
 	}
 }
 
@@ -28,8 +28,8 @@ func TestCosts(t *testing.T) {
 	Size(t, "a message", 17)
 }
 
-// TestGuardedPath is what a package with a hot path does; TestGuard runs it with
-// another cost than is committed.
+// TestGuardedPath is an example of a test of a hot path. TestGuard runs it with a
+// higher cost than the committed one.
 func TestGuardedPath(t *testing.T) {
 	objects := 1 + len(os.Getenv("COSTTEST_MORE"))
 	Allocations(t, "one object", func() {
@@ -39,7 +39,7 @@ func TestGuardedPath(t *testing.T) {
 	})
 }
 
-// A check that cannot fail shows nothing.
+// A higher cost must fail the test.
 func TestGuard(t *testing.T) {
 	if raceDetector || os.Getenv(update) != "" {
 		t.Skip("the race detector allocates too, and an update commits whatever is measured")
@@ -48,6 +48,6 @@ func TestGuard(t *testing.T) {
 	guarded.Env = append(os.Environ(), "COSTTEST_MORE=x")
 	out, err := guarded.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "one object costs 2 allocations of 128 bytes") || !strings.Contains(string(out), update+"=1") {
-		t.Errorf("twice the allocations: %v, %s", err, out)
+		t.Errorf("test with twice the allocations: %v, %s, want it to fail", err, out)
 	}
 }
