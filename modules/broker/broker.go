@@ -1,19 +1,21 @@
-// Package broker is a single-node embedded log that speaks enough of the Kafka
-// protocol for development and one-machine installs.
+// Package broker is an embedded single-node log that implements enough of the Kafka
+// protocol for development and installations on one machine.
 //
-// It is not a Kafka cluster: one disk, one process, no replication, no
-// transactions, and no authentication: it listens on loopback only, and whoever
-// can run a program on the machine can read and write the log. A record that it has
-// acknowledged survives the death of the process. It survives a power failure
-// as far as the operating system honours a flush, and only with
-// Config.SyncWrites; a flush that fails is not noticed. After a crash a
-// producer's retry may be stored twice, so consumers must tolerate duplicates.
+// It is not a Kafka cluster. It has one disk and one process, and no replication,
+// transactions or authentication. It listens on loopback only, where any program on
+// the machine can read and write the log. An acknowledged record survives the death
+// of the process. It survives a power failure only with Config.SyncWrites, and only
+// if the operating system honors a flush; a flush that fails goes unnoticed. After a
+// crash a producer's retry may be stored twice, so consumers must tolerate
+// duplicates.
 //
-// The log itself is kfake of franz-go, a broker made for tests that learned to
-// persist. This package adds what it takes to rely on it: topics that are
-// certain to exist, a guard in front of its parser, which a malformed request
-// could crash, a bound on the log, all of which a start reads, and checks at the
-// start for a log that is damaged or has lost its tail.
+// The log itself is kfake of franz-go, a broker for tests that can persist its data.
+// This package adds what is needed to rely on it:
+//
+//   - topics that exist from the start
+//   - a guard in front of kfake's parser, which a malformed request can crash
+//   - trimming, because kfake reads the whole log when it starts
+//   - checks at the start for a log that is damaged or has lost its tail
 package broker
 
 import (
@@ -34,25 +36,24 @@ type Broker struct {
 	addr    string
 	gate    *gate
 	topics  []string
-	group   string // applies the records; see trim
+	group   string // the consumer group that applies the records
 	log     *slog.Logger
 }
 
-// Open starts a broker on the log kept in dir, which it creates if needed, and
-// makes sure that the topics exist, each with one partition. Clients are served
-// from here on; Run owns the rest of the broker's life and must be called.
+// Open starts a broker on the log in dir, which it creates if needed, and creates
+// missing topics, each with one partition. When Open returns, the broker serves
+// clients. The caller must call Run, which also closes the broker.
 //
-// A log that a crash has cut short is served without the records that are lost,
-// and groups that had consumed those start over. A log with damage in front of
-// sound records is an error, and its files stay as they are.
+// If a crash has truncated the log, Open serves the remaining records, and the groups
+// that had consumed lost ones start from the beginning. If damaged records are
+// followed by valid ones, Open returns an error and does not change the files.
 //
-// group is the consumer group that applies the records. Only once it has
-// committed for a topic are records of that topic deleted: those that it and
-// every other group have consumed. With the wrong name the log grows for ever.
+// group is the consumer group that applies the records. Records of a topic are
+// deleted only when this group has committed an offset for the topic, and only those
+// that every group has consumed. With the wrong name the log grows without bound.
 //
-// The caller must hold an exclusive lock that covers dir for as long as the
-// broker lives: two brokers on one directory both acknowledge, and half of the
-// records are lost.
+// The caller must hold an exclusive lock on dir while the broker runs: two brokers on
+// one directory both acknowledge records, and half of them are lost.
 func Open(cfg Config, dir string, topics []string, group string, log *slog.Logger) (*Broker, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -78,7 +79,7 @@ func Open(cfg Config, dir string, topics []string, group string, log *slog.Logge
 		return nil, err
 	}
 	b.gate.open()
-	// Opening has read the whole log; that memory is not needed again.
+	// Reading the whole log took memory that is not needed again.
 	debug.FreeOSMemory()
 	return b, nil
 }
@@ -86,16 +87,16 @@ func Open(cfg Config, dir string, topics []string, group string, log *slog.Logge
 // Addr returns the host:port that clients connect to.
 func (b *Broker) Addr() string { return b.addr }
 
-// Run keeps the log bounded until ctx ends, then closes the broker, after
-// which the state is on disk and the directory may be opened again. With a ctx
-// that has ended already it only closes. It returns nil.
+// Run trims the log at intervals until ctx ends and then closes the broker. When it
+// returns, the state is on disk and the directory may be opened again. It always
+// returns nil.
 func (b *Broker) Run(ctx context.Context) error {
 	defer b.cluster.Close()
 	ticker := time.NewTicker(trimInterval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		if err := b.trim(ctx); err != nil && ctx.Err() == nil {
-			b.log.Warn("the broker could not trim its log and tries again later", "error", err)
+			b.log.Warn("the broker could not trim its log and will try again", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -129,36 +130,36 @@ func (b *Broker) options(cfg Config, dir string) []kfake.Opt {
 	return opts
 }
 
-// settings are given anew on every start and then override the stored ones.
+// settings override the stored ones at every start.
 //
-// Nothing expires by age or size. A payment that nobody has consumed must stay,
-// however old, and a log that expires to its last record forgets its offsets
-// (see trim). If consumers stay away until the disk is full, producers get
-// errors, which is the honest answer. Only trim deletes.
+// Nothing expires by age or size. A payment that has not been consumed must be kept,
+// however old it is, and a log whose last record expires forgets its offsets (see
+// trim). If no consumer comes until the disk is full, producers get errors. Only trim
+// deletes records.
 var settings = map[string]string{
 	"log.retention.ms":    "-1",
 	"log.retention.bytes": "-1",
-	// The log is deleted by whole segments, and a start reads what is left.
+	// The log is deleted in whole segments, and a start reads the remaining ones.
 	"log.segment.bytes": "16777216",
-	// Trimming waits for committed offsets. Those of the group that applies the
-	// records outlive a long outage, or it would apply the kept ones anew; any
-	// other group that is gone for good holds the log no longer than this.
+	// This must be longer than any outage of the group that applies the records: if
+	// its offsets expire, it applies all stored records again. The offsets of a group
+	// that no longer exists prevent trimming for as long.
 	"offsets.retention.minutes": "43200", // 30 days
 }
 
-// topicSettings repeats what counts of settings for each topic, for a client that
-// asks is told of the topic's own settings and else of kfake's defaults.
+// topicSettings are settings of each topic. Without them, kfake answers a client that
+// asks for a topic's settings with its own defaults.
 var topicSettings = map[string]string{"retention.ms": "-1"}
 
-// createTopics adds what is missing. It goes through the one call that is
-// certain to persist: a topic that a client's request creates is gone, with
-// its records, after a crash, and seeding works on an empty directory only.
+// createTopics creates missing topics with the one call that persists them at once. A
+// topic that a client's request creates is lost in a crash, with its records, and
+// kfake's option for initial topics works only on an empty directory.
 func (b *Broker) createTopics() error {
 	for _, topic := range b.topics {
 		if b.cluster.TopicInfo(topic) != nil {
 			continue
 		}
-		// One partition, for each costs a flush of its own per request.
+		// One partition, because a request flushes each partition separately.
 		if err := b.cluster.CreateTopic(topic, 1, topicSettings); err != nil {
 			return fmt.Errorf("creating topic %q: %w", topic, err)
 		}
@@ -166,7 +167,7 @@ func (b *Broker) createTopics() error {
 	return nil
 }
 
-// logger hands kfake's messages to slog. Its info level is chatter.
+// logger hands kfake's messages to slog, those of level info as debug messages.
 type logger struct{ *slog.Logger }
 
 func (l logger) Logf(level kfake.LogLevel, format string, args ...any) {

@@ -20,7 +20,7 @@ func TestRecordsAndOffsetsSurviveARestart(t *testing.T) {
 	b.stop()
 
 	b = start(t, dir, "orders")
-	eventually(t, "the start trims what the group has committed", func() bool {
+	eventually(t, "the start trims the records that the group has committed", func() bool {
 		return b.cluster.PartitionInfo("orders", 0).LogStartOffset == 8
 	})
 	wantValues(t, consume(t, b.Addr(), relayGroup, "orders", 12), 8)
@@ -50,7 +50,7 @@ func TestTopicsOfALaterStartExistAndPersist(t *testing.T) {
 
 	b = start(t, dir, "orders", "disputes")
 	produce(t, b.Addr(), "disputes", 0, 3)
-	crashed := copyDir(t, dir) // what a kill would leave
+	crashed := copyDir(t, dir) // as a kill would leave it
 	b.stop()
 
 	b = start(t, crashed, "orders", "disputes")
@@ -59,7 +59,7 @@ func TestTopicsOfALaterStartExistAndPersist(t *testing.T) {
 	}
 }
 
-func TestEachTopicHasOnePartitionAndNoneIsCreatedByAsking(t *testing.T) {
+func TestTopicsHaveOnePartitionAndRequestsCreateNone(t *testing.T) {
 	b := start(t, t.TempDir(), "orders", "disputes")
 	cfg := clientConfig()
 	cfg.Metadata.AllowAutoTopicCreation = true
@@ -70,11 +70,11 @@ func TestEachTopicHasOnePartitionAndNoneIsCreatedByAsking(t *testing.T) {
 	defer client.Close()
 	for _, topic := range []string{"orders", "disputes"} {
 		if parts, err := client.Partitions(topic); err != nil || len(parts) != 1 {
-			t.Errorf("Partitions(%q) = %v, %v; want one", topic, parts, err)
+			t.Errorf("Partitions(%q) = %v, %v, want one", topic, parts, err)
 		}
 	}
 	if parts, err := client.Partitions("surprise"); err == nil {
-		t.Errorf("Partitions of an unknown topic = %v, want an error", parts)
+		t.Errorf("Partitions of an unknown topic = %v, nil, want an error", parts)
 	}
 }
 
@@ -91,7 +91,7 @@ func TestClientsOfManyVersions(t *testing.T) {
 			defer producer.Close()
 			_, offset, err := producer.SendMessage(&sarama.ProducerMessage{Topic: "orders", Value: sarama.StringEncoder(value(i))})
 			if err != nil || offset != int64(i) {
-				t.Fatalf("SendMessage = offset %d, %v; want %d", offset, err, i)
+				t.Fatalf("SendMessage() = offset %d, %v, want %d", offset, err, i)
 			}
 			messages, leave := joinAs(t, cfg, b.Addr(), relayGroup, "orders", true)
 			defer leave()
@@ -99,11 +99,11 @@ func TestClientsOfManyVersions(t *testing.T) {
 			case m := <-messages:
 				wantValues(t, []*sarama.ConsumerMessage{m}, i)
 			case <-time.After(patience):
-				t.Fatal("the record does not arrive")
+				t.Fatal("the record was not consumed")
 			}
 		})
 	}
-	t.Run("franz-go", func(t *testing.T) { // asks for the newest versions of all
+	t.Run("franz-go", func(t *testing.T) { // uses the newest versions of all requests
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		client, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()), kgo.ConsumerGroup("franz"), kgo.ConsumeTopics("orders"))
@@ -144,16 +144,16 @@ func TestOpenFailsAtOnceOnATakenPort(t *testing.T) {
 	}
 	defer ln.Close()
 	if _, err := Open(Config{Addr: ln.Addr().String()}, t.TempDir(), nil, relayGroup, discard); err == nil {
-		t.Fatal("Open succeeded on a taken port")
+		t.Fatal("Open() on a port in use = nil, want an error")
 	}
 }
 
-func TestOpenReportsTopicsThatCannotBeMade(t *testing.T) {
+func TestOpenReportsTopicsThatCannotBeCreated(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := Open(Config{Addr: "127.0.0.1:0"}, dir, []string{"orders.v1", "orders_v1"}, relayGroup, discard); err == nil {
-		t.Fatal("Open accepted two topics that Kafka cannot tell apart")
+		t.Fatal("Open() with two topics that Kafka cannot distinguish = nil, want an error")
 	}
-	start(t, dir, "orders") // the failed one has let go
+	start(t, dir, "orders") // the failed broker has released it
 }
 
 func TestRunWithAnEndedContextClosesTheBroker(t *testing.T) {
@@ -164,16 +164,16 @@ func TestRunWithAnEndedContextClosesTheBroker(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := b.Run(ctx); err != nil {
-		t.Errorf("Run: %v", err)
+		t.Errorf("Run() = %v, want nil", err)
 	}
 	if conn, err := net.Dial("tcp", b.Addr()); err == nil {
 		conn.Close()
-		t.Error("the broker still listens after Run")
+		t.Error("the broker listens after Run has returned")
 	}
 }
 
-// copyDir takes what is on disk while the broker runs: the state that a kill
-// of the process leaves behind.
+// copyDir returns a copy of the files of a running broker, which is the state that a
+// kill of the process leaves behind.
 func copyDir(t *testing.T, dir string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "copy")

@@ -6,23 +6,23 @@ import (
 	"net"
 )
 
-// Config is what an operator may choose.
+// Config holds the flags of the broker.
 type Config struct {
-	// Addr is the loopback host:port to listen on; port 0 takes a free one.
+	// Addr is the loopback host:port to listen on. Port 0 chooses a free port.
 	Addr string
-	// SyncWrites flushes each record to the disk before it is acknowledged.
+	// SyncWrites flushes each record to the disk before the acknowledgement.
 	SyncWrites bool
 }
 
-// RegisterFlags declares the flags; addr is the command's default address.
+// RegisterFlags declares the flags. addr is the default address.
 func (c *Config) RegisterFlags(fs *flag.FlagSet, addr string) {
 	fs.StringVar(&c.Addr, "broker-addr", addr,
-		"serve the embedded broker on this loopback `BROKER_ADDR`")
+		"loopback host:port of the embedded broker (`BROKER_ADDR`)")
 	fs.BoolVar(&c.SyncWrites, "broker-sync-writes", true,
-		"flush records to disk before acknowledging them (`BROKER_SYNC_WRITES`); without it a power failure loses the newest")
+		"flush each record to the disk before acknowledging it (`BROKER_SYNC_WRITES`); if false, a power failure loses the newest records")
 }
 
-// Validate refuses an address that other machines could reach.
+// Validate returns an error for an address that other machines can reach.
 func (c Config) Validate() error {
 	host, _, err := net.SplitHostPort(c.Addr)
 	if err != nil {

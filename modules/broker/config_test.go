@@ -13,17 +13,17 @@ func TestFlags(t *testing.T) {
 	fs.SetOutput(io.Discard)
 	c.RegisterFlags(fs, "127.0.0.1:9092")
 	if want := (Config{Addr: "127.0.0.1:9092", SyncWrites: true}); c != want {
-		t.Errorf("defaults are %+v, want %+v", c, want)
+		t.Errorf("defaults = %+v, want %+v", c, want)
 	}
 	if err := fs.Parse([]string{"--broker-addr", "[::1]:0", "--broker-sync-writes=false"}); err != nil {
 		t.Fatal(err)
 	}
 	if want := (Config{Addr: "[::1]:0"}); c != want {
-		t.Errorf("parsed %+v, want %+v", c, want)
+		t.Errorf("parsed flags = %+v, want %+v", c, want)
 	}
 	for name, env := range map[string]string{"broker-addr": "BROKER_ADDR", "broker-sync-writes": "BROKER_SYNC_WRITES"} {
 		if got, _ := flag.UnquoteUsage(fs.Lookup(name)); got != env {
-			t.Errorf("environment name of %s is %q, want %q", name, got, env)
+			t.Errorf("environment variable of %s = %q, want %q", name, got, env)
 		}
 	}
 }
@@ -45,13 +45,13 @@ func TestOnlyLoopbackIsServed(t *testing.T) {
 	} {
 		err := Config{Addr: addr}.Validate()
 		if want == "" && err != nil {
-			t.Errorf("Validate(%q) = %v", addr, err)
+			t.Errorf("Validate(%q) = %v, want nil", addr, err)
 		}
 		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("Validate(%q) = %v, want %q", addr, err, want)
 		}
 	}
 	if _, err := Open(Config{Addr: "0.0.0.0:0"}, t.TempDir(), nil, relayGroup, discard); err == nil {
-		t.Error("Open served every network")
+		t.Error("Open() on 0.0.0.0 = nil, want an error")
 	}
 }

@@ -13,13 +13,14 @@ import (
 	"strings"
 )
 
-// checkLog refuses a log with damage in front of sound records. kfake takes any
-// bad batch for the torn tail that a crash leaves, and cuts the file there:
-// acknowledged records behind it would be gone for good. It changes nothing.
+// checkLog returns an error for a log in which valid records follow damaged ones.
+// kfake takes any invalid batch for the incomplete end that a crash leaves and
+// truncates the file there, which would delete the acknowledged records behind it.
+// checkLog changes nothing.
 func checkLog(dir string) error {
 	root := filepath.Join(dir, "partitions")
 	partitions, err := os.ReadDir(root)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a new log has none
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a new log has no partitions
 		return fmt.Errorf("checking the broker's log: %w", err)
 	}
 	for _, p := range partitions {
@@ -30,8 +31,8 @@ func checkLog(dir string) error {
 	return nil
 }
 
-// checkPartition holds one segment in memory at a time, of some 16 MiB; kfake
-// is about to load all of them.
+// checkPartition checks one partition. It holds one segment of about 16 MiB in memory
+// at a time.
 func checkPartition(dir string) error {
 	files, err := segments(dir)
 	if err != nil {
@@ -56,11 +57,11 @@ func checkPartition(dir string) error {
 				"restore it from a copy, or move it away to start without them", damaged, at, n)
 		}
 	}
-	return nil // damaged or not, nothing follows
+	return nil // no valid records follow the damage, if there is any
 }
 
-// segments returns a partition's log files in the order of their offsets, which
-// are their names.
+// segments returns the log files of a partition in the order of their first offsets,
+// which are their names.
 func segments(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -81,7 +82,7 @@ func segments(dir string) ([]string, error) {
 	return files, nil
 }
 
-// skipBatches returns what is left behind the sound batches at the start.
+// skipBatches returns raw without the valid batches at its start.
 func skipBatches(raw []byte) []byte {
 	for {
 		size := batchSize(raw)
@@ -92,7 +93,7 @@ func skipBatches(raw []byte) []byte {
 	}
 }
 
-// recordsIn returns how many bytes there are from the first sound batch on.
+// recordsIn returns the number of bytes from the first valid batch to the end of raw.
 func recordsIn(raw []byte) int {
 	for len(raw) > 0 && batchSize(raw) == 0 {
 		raw = raw[1:]
@@ -102,11 +103,11 @@ func recordsIn(raw []byte) int {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// batchSize returns the size of the record batch that raw starts with, or 0 if
-// there is no sound one. In big-endian order a batch has its first offset (8
-// bytes), the length of what follows (4), an epoch (4), the format's version,
-// 2, in one byte, and the CRC-32C (4) of the rest, which for an empty batch is
-// 40 bytes.
+// batchSize returns the size of the record batch at the start of raw, or 0 if there
+// is no valid one. A batch consists of its first offset (8 bytes, big-endian like all
+// numbers), the length of what follows (4), an epoch (4), the version of the format,
+// which is 2 (1), the CRC-32C of the rest (4), and the rest, which is at least 40
+// bytes long.
 func batchSize(raw []byte) int {
 	const lengthAt, lengthEnd, versionAt, crcAt, crcEnd, least = 8, 12, 16, 17, 21, 61
 	if len(raw) < least || raw[versionAt] != 2 {

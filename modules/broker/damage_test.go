@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// storedLog returns a directory whose broker was killed after nine records, and
-// the one file that holds them.
+// storedLog returns the directory of a broker that was killed after nine records, and
+// the file that holds them.
 func storedLog(t *testing.T) (dir, file string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -36,7 +36,7 @@ func writeFile(t *testing.T, path string, raw []byte) {
 	}
 }
 
-func TestATornTailIsCut(t *testing.T) {
+func TestAnIncompleteEndIsTruncated(t *testing.T) {
 	for name, tt := range map[string]struct {
 		tear func(raw []byte) []byte
 		kept int
@@ -63,19 +63,19 @@ func TestDamageBeforeOtherRecordsIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir, file := storedLog(t)
 			raw := readFile(t, file)
-			batch := len(raw) / 9 // they are alike
+			batch := len(raw) / 9 // all have the same size
 			for i := range 3 {
 				raw[3*batch+at+i] ^= 0x55
 			}
 			writeFile(t, file, raw)
 			wantRefused(t, dir, fmt.Sprintf("the broker's log %s is damaged at byte %d and %d bytes of records follow", file, 3*batch, 5*batch))
 			if !bytes.Equal(readFile(t, file), raw) {
-				t.Error("the refused start has changed the file")
+				t.Error("a start that failed has changed the file")
 			}
 			if err := os.Rename(file, filepath.Join(t.TempDir(), "damaged")); err != nil {
 				t.Fatal(err)
 			}
-			b := start(t, dir, "orders") // as the message proposes
+			b := start(t, dir, "orders") // as the message suggests
 			produce(t, b.Addr(), "orders", 100, 102)
 			wantValues(t, consume(t, b.Addr(), relayGroup, "orders", 2), 100)
 		})
@@ -86,12 +86,13 @@ func TestDamageBeforeAnotherSegmentIsRefused(t *testing.T) {
 	dir, file := storedLog(t)
 	raw := readFile(t, file)
 	batch := len(raw) / 9
-	next := filepath.Join(filepath.Dir(file), "10.dat") // numbers, not names, are in order
+	next := filepath.Join(filepath.Dir(file), "10.dat") // is after 0.dat and would be before 2.dat by name
 	writeFile(t, next, raw[8*batch:])
 	writeFile(t, file, raw[:8*batch-1])
 	wantRefused(t, dir, fmt.Sprintf("%s is damaged at byte %d and %d bytes of records follow", file, 7*batch, batch))
 
-	// The process may die after it has made a segment and before it fills it.
+	// The process may be killed after it has created a segment and before it writes to
+	// it.
 	writeFile(t, next, nil)
 	start(t, dir, "orders")
 }
@@ -104,7 +105,7 @@ func TestSegmentsAreInTheOrderOfTheirOffsets(t *testing.T) {
 	got, err := segments(dir)
 	want := []string{filepath.Join(dir, "0.dat"), filepath.Join(dir, "20.dat"), filepath.Join(dir, "100.dat")}
 	if err != nil || strings.Join(got, " ") != strings.Join(want, " ") {
-		t.Errorf("segments = %v, %v; want %v", got, err, want)
+		t.Errorf("segments() = %v, %v, want %v", got, err, want)
 	}
 }
 
@@ -113,9 +114,9 @@ func wantRefused(t *testing.T, dir, want string) {
 	b, err := Open(Config{Addr: "127.0.0.1:0"}, dir, []string{"orders"}, relayGroup, discard)
 	if err == nil {
 		b.cluster.Close()
-		t.Fatal("Open accepted a damaged log")
+		t.Fatalf("Open() of a damaged log = nil, want %q", want)
 	}
 	if !strings.Contains(err.Error(), want) {
-		t.Errorf("Open = %v, want %q", err, want)
+		t.Errorf("Open() = %v, want %q", err, want)
 	}
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 )
 
-// apis are the requests that producers and consumers make, and the one that
-// tells how safe a topic is, each with the newest
-// version let through. kfake crashes on a key that it does not know. Versions
-// that name topics by id are left out: kfake crashes on two unknown ids in one
-// Produce, which is what a client sends when its topics were made anew.
+// apis are the requests that are served, those of producers and consumers and
+// DescribeConfigs, each with its newest version. kfake crashes on a key that it does
+// not know. Versions that identify topics by ID are left out, because kfake crashes on
+// two unknown IDs in one Produce, which a client sends after its topics have been
+// created again.
 var apis = map[kmsg.Key]int16{
 	kmsg.Produce:              12,
 	kmsg.Fetch:                12,
@@ -34,7 +34,8 @@ var apis = map[kmsg.Key]int16{
 	kmsg.OffsetForLeaderEpoch: 4,
 }
 
-// advertised makes the broker tell its clients what the guard will let through.
+// advertised returns the versions that the broker announces to clients, which are
+// those that the guard accepts.
 func advertised() *kversion.Versions {
 	versions := new(kversion.Versions)
 	for key, newest := range apis {
@@ -44,28 +45,28 @@ func advertised() *kversion.Versions {
 }
 
 const (
-	// headerSize covers the fixed start of every request: size (4 bytes), API
-	// key (2), version (2), correlation id (4), length of the client id (2).
+	// headerSize is the size of the fixed start of every request: size (4 bytes), API
+	// key (2), version (2), correlation ID (4), length of the client ID (2).
 	headerSize = 14
 	sizeSize   = 4
-	// requestLimit bounds every request but Produce. A decoder spends many
-	// times the size of a hostile frame, so it is not generous.
+	// requestLimit is the largest size of every request but Produce. It is small
+	// because decoding a malicious frame can take many times its size in memory.
 	requestLimit = 64 << 10
 )
 
-// produceLimit bounds a Produce request: one batch of at most 1 MiB for each
-// topic's only partition, and room for the rest.
+// produceLimit returns the largest size of a Produce request: a batch of at most 1 MiB
+// for each topic, which has one partition, and 1 MiB for the rest.
 func produceLimit(topics int) int { return (topics + 1) << 20 }
 
 // header is the start of a request.
 type header struct {
-	size     int // of the frame, without the four bytes that state it
+	size     int // of the frame, without the size itself
 	key      kmsg.Key
 	version  int16
-	clientID int // its length, or -1 for none
+	clientID int // the length of the client ID, or -1 for none
 }
 
-// parseHeader reads the fixed start of a request and says what is wrong with it.
+// parseHeader decodes and validates the fixed start of a request.
 func parseHeader(b [headerSize]byte, produceLimit int) (header, error) {
 	h := header{
 		size:     int(int32(binary.BigEndian.Uint32(b[0:]))),
@@ -85,7 +86,7 @@ func parseHeader(b [headerSize]byte, produceLimit int) (header, error) {
 		return h, fmt.Errorf("frame size %d is too small", h.size)
 	case h.size > limit:
 		return h, fmt.Errorf("frame size %d is over the limit of %d", h.size, limit)
-	// A client asks for the versions in the newest one it knows, and is told.
+	// A client sends ApiVersions in the newest version that it knows.
 	case h.version < 0, h.version > newest && h.key != kmsg.ApiVersions:
 		return h, fmt.Errorf("version %d of API key %d is not served", h.version, h.key)
 	case h.clientID < -1, h.clientID > h.size-(headerSize-sizeSize):
@@ -94,13 +95,13 @@ func parseHeader(b [headerSize]byte, produceLimit int) (header, error) {
 	return h, nil
 }
 
-// inspected tells for which requests the header is not enough.
+// inspected reports whether a request has to be decoded to validate it.
 func inspected(key kmsg.Key) bool {
 	return key == kmsg.JoinGroup || key == kmsg.ListOffsets || key == kmsg.DescribeConfigs
 }
 
-// inspect decodes a whole frame, header included, and refuses well-formed
-// requests that would crash kfake or cost it much.
+// inspect decodes a whole frame, including the header, and returns an error for a
+// well-formed request that would crash kfake or take it too many resources.
 func inspect(h header, frame []byte) error {
 	body := kbin.Reader{Src: frame[headerSize+max(h.clientID, 0):]}
 	req := h.key.Request()
@@ -122,7 +123,7 @@ func inspect(h header, frame []byte) error {
 	return nil
 }
 
-// inspectJoin refuses protocols that kfake miscounts and then panics over.
+// inspectJoin returns an error for protocols that make kfake panic.
 func inspectJoin(req *kmsg.JoinGroupRequest) error {
 	if len(req.Protocols) == 0 {
 		return errors.New("a group member names no protocol")
@@ -137,8 +138,8 @@ func inspectJoin(req *kmsg.JoinGroupRequest) error {
 	return nil
 }
 
-// inspectListOffsets lets only the two ends of the log be asked for. To find a
-// time, kfake decodes stored records, and it does not survive malformed ones.
+// inspectListOffsets accepts requests for the two ends of the log only. To find a time,
+// kfake decodes stored records, and malformed ones crash it.
 func inspectListOffsets(req *kmsg.ListOffsetsRequest) error {
 	const newest, oldest = -1, -2
 	for _, topic := range req.Topics {
@@ -151,12 +152,12 @@ func inspectListOffsets(req *kmsg.ListOffsetsRequest) error {
 	return nil
 }
 
-// inspectDescribeConfigs lets the settings of some topics be asked for. A few
-// bytes can ask for everything about another thing, again and again.
+// inspectDescribeConfigs accepts requests for the settings of a few topics. A small
+// request for other resources can have a very large response.
 func inspectDescribeConfigs(req *kmsg.DescribeConfigsRequest) error {
 	const most = 16
 	if len(req.Resources) > most {
-		return fmt.Errorf("settings of %d things are asked for at once", len(req.Resources))
+		return fmt.Errorf("settings of %d resources are requested at once, at most %d are served", len(req.Resources), most)
 	}
 	for _, resource := range req.Resources {
 		if resource.ResourceType != kmsg.ConfigResourceTypeTopic {

@@ -13,13 +13,13 @@ import (
 
 const testLimit = 3 << 20
 
-// request encodes a request as a client would.
+// request encodes a request as a client does.
 func request(req kmsg.Request, version int16) []byte {
 	req.SetVersion(version)
 	return kmsg.NewRequestFormatter(kmsg.FormatterClientID("test")).AppendRequest(nil, req, 7)
 }
 
-// rawFrame encodes a header that claims size, followed by the body.
+// rawFrame encodes a header with the given size, followed by the body.
 func rawFrame(size int32, key kmsg.Key, version int16, clientID int16, body ...byte) []byte {
 	b := binary.BigEndian.AppendUint32(nil, uint32(size))
 	b = binary.BigEndian.AppendUint16(b, uint16(key))
@@ -64,7 +64,7 @@ func describeConfigsRequest(kind kmsg.ConfigResourceType, n int) *kmsg.DescribeC
 	return req
 }
 
-// produceByID names two topics by ids that the broker does not know.
+// produceByID returns a request for two topics with IDs that the broker does not know.
 func produceByID() *kmsg.ProduceRequest {
 	req := kmsg.NewPtrProduceRequest()
 	req.Acks = -1
@@ -77,8 +77,8 @@ func produceByID() *kmsg.ProduceRequest {
 	return req
 }
 
-// hostile are requests that the guard must not let through, with the reason
-// that it logs. Those marked "kills" end the process when kfake sees them.
+// hostile are requests that the guard must refuse, with the reason that it logs. Those
+// marked "kills" end the process if kfake receives them.
 var hostile = map[string]struct {
 	frame  []byte
 	reason string
@@ -92,7 +92,7 @@ var hostile = map[string]struct {
 	"negative size":                {rawFrame(-1, kmsg.Produce, 9, -1), "too small"},
 	"no room for a header":         {rawFrame(9, kmsg.Produce, 9, -1), "too small"},
 	"negative version":             {rawFrame(10, kmsg.Metadata, -1, -1), "version -1"},
-	"version from the future":      {rawFrame(10, kmsg.Fetch, 13, -1), "version 13"},
+	"unknown version":              {rawFrame(10, kmsg.Fetch, 13, -1), "version 13"},
 	"topics by id (kills)":         {request(produceByID(), 13), "version 13"},
 	"client id beyond the frame":   {rawFrame(10, kmsg.Metadata, 0, 1), "client id"},
 	"client id of length -2":       {rawFrame(10, kmsg.Metadata, 0, -2), "client id"},
@@ -103,7 +103,7 @@ var hostile = map[string]struct {
 	"join, cut inside":             {rawFrame(12, kmsg.JoinGroup, 5, -1, 0, 9), "undecodable"},
 	"offsets by time":              {request(listOffsetsRequest(-1, 0), 5), "by time"},
 	"settings of the broker":       {request(describeConfigsRequest(kmsg.ConfigResourceTypeBroker, 1), 4), "anything but topics"},
-	"settings of many topics":      {request(describeConfigsRequest(kmsg.ConfigResourceTypeTopic, 17), 4), "17 things"},
+	"settings of many topics":      {request(describeConfigsRequest(kmsg.ConfigResourceTypeTopic, 17), 4), "17 resources"},
 }
 
 func TestHostileRequestsAreRefused(t *testing.T) {
@@ -111,16 +111,16 @@ func TestHostileRequestsAreRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got, err := readThroughGuard(tt.frame)
 			if err == nil || !strings.Contains(err.Error(), tt.reason) {
-				t.Errorf("error is %v, want %q", err, tt.reason)
+				t.Errorf("error = %v, want %q", err, tt.reason)
 			}
 			if len(got) != 0 {
-				t.Errorf("%d bytes got through", len(got))
+				t.Errorf("the guard passed %d bytes, want 0", len(got))
 			}
 		})
 	}
 }
 
-func TestHonestRequestsPassUnchanged(t *testing.T) {
+func TestValidRequestsPassUnchanged(t *testing.T) {
 	produce := kmsg.NewPtrProduceRequest()
 	topic := kmsg.NewProduceRequestTopic()
 	topic.Topic = "orders"
@@ -146,11 +146,11 @@ func TestHonestRequestsPassUnchanged(t *testing.T) {
 			stream = append(stream, request(req, version)...)
 		}
 	}
-	// A client from the future asks for versions in a version from the future.
+	// A newer client sends ApiVersions in a newer version.
 	stream = append(stream, request(kmsg.NewPtrApiVersionsRequest(), 99)...)
 	got, err := readThroughGuard(stream)
 	if err != io.EOF || !bytes.Equal(got, stream) {
-		t.Errorf("%d of %d bytes got through, then %v", len(got), len(stream), err)
+		t.Errorf("the guard passed %d of %d bytes, then %v, want all and io.EOF", len(got), len(stream), err)
 	}
 }
 
@@ -162,14 +162,14 @@ func TestTruncatedRequestsAreReported(t *testing.T) {
 		for cut := 1; cut < len(whole); cut++ {
 			_, err := readThroughGuard(whole[:cut])
 			if err == nil || !strings.Contains(err.Error(), "cut short") {
-				t.Fatalf("after %d of %d bytes the error is %v", cut, len(whole), err)
+				t.Fatalf("error after %d of %d bytes = %v, want \"cut short\"", cut, len(whole), err)
 			}
 		}
 	}
 }
 
-// FuzzGuard sends any bytes: only whole, bounded requests of the served kinds
-// may come out, unchanged and in order.
+// FuzzGuard checks that of any bytes only bounded requests of the served kinds pass,
+// unchanged and in order.
 func FuzzGuard(f *testing.F) {
 	for _, tt := range hostile {
 		f.Add(tt.frame)
@@ -188,11 +188,11 @@ func FuzzGuard(f *testing.F) {
 		for len(got) > 0 {
 			var head [headerSize]byte
 			if copy(head[:], got) < headerSize {
-				t.Fatalf("%d bytes got through without a header", len(got))
+				t.Fatalf("the guard passed %d bytes without a header", len(got))
 			}
 			h, err := parseHeader(head, testLimit)
 			if err != nil {
-				t.Fatalf("a bad header got through: %v", err)
+				t.Fatalf("the guard passed an invalid header: %v", err)
 			}
 			if whole := h.size + sizeSize; whole <= len(got) {
 				got = got[whole:]
@@ -203,8 +203,8 @@ func FuzzGuard(f *testing.F) {
 	})
 }
 
-// readThroughGuard returns what a guarded connection lets through of the
-// stream, and the error that ended it: io.EOF when there was no objection.
+// readThroughGuard returns the bytes of the stream that a guarded connection passes,
+// and the error that ended it: io.EOF if all requests were valid.
 func readThroughGuard(stream []byte) ([]byte, error) {
 	g := newGuard(nil, testLimit, discard)
 	conn := &guardedConn{Conn: &scripted{in: bytes.NewReader(stream)}, guard: g}

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,17 +16,61 @@ import (
 
 const (
 	maxConns = 128
-	// helloTimeout bounds the wait for a new connection's first request. After
-	// it a connection may idle: on loopback the kernel tells when a peer is gone.
+	// helloTimeout is how long a new connection may take to send its first request.
+	// Later it may be idle: on loopback the kernel reports when a peer has ended.
 	helloTimeout = 10 * time.Second
 	frameTimeout = 30 * time.Second // from a request's first byte to its last
 	writeTimeout = 30 * time.Second
 	acceptDelay  = 50 * time.Millisecond
 )
 
-// guard is a listener whose connections pass on checked requests only. kfake
-// allocates whatever size a frame claims and dies of many malformed requests,
-// on goroutines of its own, where nobody else can recover.
+// gate is a listener that makes clients wait until it is opened. Before, it accepts
+// only connections of dial, so that the broker can be its own first client.
+type gate struct {
+	net.Listener
+	own  chan net.Conn
+	open func()
+	wait chan struct{} // closed by open
+}
+
+func newGate(ln net.Listener) *gate {
+	wait := make(chan struct{})
+	return &gate{Listener: ln, own: make(chan net.Conn), open: sync.OnceFunc(func() { close(wait) }), wait: wait}
+}
+
+func (g *gate) Accept() (net.Conn, error) {
+	select {
+	case conn := <-g.own:
+		return conn, nil
+	case <-g.wait:
+		return g.Listener.Accept()
+	}
+}
+
+// dial connects to the broker behind the closed gate. It ignores the address and
+// returns an error when the gate is open.
+func (g *gate) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case g.own <- far:
+		return near, nil
+	case <-g.wait:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Close also ends a call of Accept that waits for the gate.
+func (g *gate) Close() error {
+	err := g.Listener.Close()
+	g.open()
+	return err
+}
+
+// guard is a listener whose connections deliver only validated requests. kfake
+// allocates the size that a frame claims and panics on many malformed requests, in
+// its own goroutines, where other code cannot recover.
 type guard struct {
 	net.Listener
 	produceLimit int
@@ -37,9 +82,9 @@ func newGuard(ln net.Listener, produceLimit int, log *slog.Logger) *guard {
 	return &guard{Listener: ln, produceLimit: produceLimit, log: log}
 }
 
-// Accept returns the next connection, or an error once the listener is closed.
-// It rides out all other errors, such as too many open files: kfake would stop
-// listening for good.
+// Accept returns the next connection, or an error when the listener is closed. After
+// other errors, such as too many open files, it tries again, because kfake would stop
+// listening.
 func (g *guard) Accept() (net.Conn, error) {
 	for {
 		raw, err := g.Listener.Accept()
@@ -62,20 +107,20 @@ func (g *guard) Accept() (net.Conn, error) {
 	}
 }
 
-// guardedConn checks each request before any of its bytes can be read. One
-// goroutine at a time may read.
+// guardedConn validates each request before any of its bytes can be read. Only one
+// goroutine may read at a time.
 type guardedConn struct {
 	net.Conn
 	guard  *guard
 	header [headerSize]byte
-	ready  []byte // checked bytes that nobody has read yet
-	rest   int    // bytes of the current request behind ready
-	served bool   // a request has come before
+	ready  []byte // validated bytes that have not been read
+	rest   int    // the number of bytes of the current request after ready
+	served bool   // whether there was a request before
 	closed sync.Once
 }
 
-// Read returns bytes of a request that has passed the check. Bodies stream
-// through; only the few requests that inspect looks into are held back whole.
+// Read returns bytes of a validated request. Bodies are streamed, except for the few
+// requests that inspect decodes.
 func (c *guardedConn) Read(p []byte) (int, error) {
 	if len(c.ready) == 0 && c.rest == 0 {
 		if err := c.next(); err != nil {
@@ -95,14 +140,14 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// next waits for a request and checks it.
+// next waits for a request and validates it.
 func (c *guardedConn) next() error {
 	if c.served {
 		_ = c.Conn.SetReadDeadline(time.Time{})
 	}
 	n, err := io.ReadAtLeast(c.Conn, c.header[:], 1)
 	if err != nil {
-		return err // between requests a peer may leave
+		return err // a peer may close the connection between requests
 	}
 	_ = c.Conn.SetReadDeadline(time.Now().Add(frameTimeout))
 	if _, err := io.ReadFull(c.Conn, c.header[n:]); err != nil {
@@ -120,8 +165,8 @@ func (c *guardedConn) next() error {
 	return nil
 }
 
-// holdBack reads a whole request, which requestLimit keeps small, and looks
-// into it.
+// holdBack reads a whole request, which is at most requestLimit long, and inspects
+// it.
 func (c *guardedConn) holdBack(h header) error {
 	frame := make([]byte, headerSize+c.rest)
 	copy(frame, c.header[:])
@@ -135,22 +180,22 @@ func (c *guardedConn) holdBack(h header) error {
 	return nil
 }
 
-// cut reports a request that ended early.
+// cut refuses a request that ended early.
 func (c *guardedConn) cut(err error) error {
 	return c.refuse(fmt.Errorf("request cut short: %w", err))
 }
 
-// refuse logs why the connection ends. kfake closes it on any error and keeps
-// the reason to itself.
+// refuse logs the reason and returns it as the error on which kfake closes the
+// connection. kfake does not log it.
 func (c *guardedConn) refuse(reason error) error {
 	c.ready, c.rest = nil, 0
-	if !errors.Is(reason, net.ErrClosed) { // closing the broker is no news
+	if !errors.Is(reason, net.ErrClosed) { // the broker was closed
 		c.guard.log.Warn("the broker closes a connection", "peer", c.RemoteAddr(), "reason", reason)
 	}
 	return reason
 }
 
-// Write fails when the peer does not take its response in time.
+// Write returns an error if the peer does not read its response in time.
 func (c *guardedConn) Write(p []byte) (int, error) {
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return 0, err

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -27,7 +28,7 @@ func (s *scripted) SetReadDeadline(time.Time) error { return nil }
 func (s *scripted) RemoteAddr() net.Addr            { return &net.TCPAddr{} }
 func (s *scripted) Close() error                    { return nil }
 
-// fakeListener hands out what the test puts in.
+// fakeListener accepts the connections that the test sends; nil is an error.
 type fakeListener struct {
 	net.Listener
 	conns chan net.Conn
@@ -44,7 +45,74 @@ func (f fakeListener) Accept() (net.Conn, error) {
 	return conn, nil
 }
 
-func TestAcceptOutlivesErrors(t *testing.T) {
+func listenGate(t *testing.T) *gate {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGate(ln)
+	t.Cleanup(func() { _ = g.Close() })
+	return g
+}
+
+func TestClientsWaitUntilTheGateIsOpen(t *testing.T) {
+	g := listenGate(t)
+	client, err := net.Dial("tcp", g.Addr().String()) // connects first and has to wait
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	accepted := make(chan net.Conn)
+	go func() {
+		defer close(accepted)
+		for range 2 {
+			conn, err := g.Accept()
+			if err != nil {
+				t.Errorf("Accept: %v", err)
+				return
+			}
+			accepted <- conn
+		}
+	}()
+	own, err := g.dial(context.Background(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	if conn := <-accepted; conn.RemoteAddr().Network() != "pipe" {
+		t.Errorf("the closed gate accepted %v, want the connection of dial", conn.RemoteAddr())
+	}
+	g.open()
+	if conn := <-accepted; conn == nil || conn.RemoteAddr().String() != client.LocalAddr().String() {
+		t.Errorf("the open gate accepted %v, want the client", conn)
+	}
+	if _, err := g.dial(context.Background(), "", ""); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("dial() with the gate open = %v, want net.ErrClosed", err)
+	}
+}
+
+func TestClosingTheGateEndsAccept(t *testing.T) {
+	g := listenGate(t)
+	done := make(chan error)
+	go func() { _, err := g.Accept(); done <- err }()
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept() after Close = %v, want net.ErrClosed", err)
+	}
+}
+
+func TestDialEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := listenGate(t).dial(ctx, "", ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("dial() = %v, want context.Canceled", err)
+	}
+}
+
+func TestAcceptContinuesAfterErrors(t *testing.T) {
 	f := fakeListener{conns: make(chan net.Conn, 3)}
 	g := newGuard(f, testLimit, discard)
 	want := &scripted{}
@@ -53,11 +121,11 @@ func TestAcceptOutlivesErrors(t *testing.T) {
 	f.conns <- want
 	conn, err := g.Accept()
 	if err != nil || conn.(*guardedConn).Conn != net.Conn(want) {
-		t.Fatalf("Accept = %v, %v after two errors, want the connection", conn, err)
+		t.Fatalf("Accept() after two errors = %v, %v, want the connection", conn, err)
 	}
 	close(f.conns)
 	if _, err := g.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Accept on a closed listener = %v", err)
+		t.Errorf("Accept() on a closed listener = %v, want net.ErrClosed", err)
 	}
 }
 
@@ -77,15 +145,15 @@ func TestConnectionsAreBounded(t *testing.T) {
 	f.conns <- refused
 	close(f.conns)
 	if _, err := g.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Fatalf("Accept over the limit = %v, want none until the listener closes", err)
+		t.Fatalf("Accept() over the limit = %v, want net.ErrClosed when the listener closes", err)
 	}
 	if _, err := oneTooMany.Read(make([]byte, 1)); err != io.EOF {
-		t.Errorf("the connection over the limit sees %v, want it closed", err)
+		t.Errorf("Read on the connection over the limit = %v, want io.EOF", err)
 	}
 	_ = open[0].Close()
-	_ = open[0].Close() // counts once
+	_ = open[0].Close() // must count once
 	if got := g.open.Load(); got != maxConns-1 {
-		t.Errorf("%d connections counted after closing one of %d", got, maxConns)
+		t.Errorf("open connections = %d after closing one of %d", got, maxConns)
 	}
 }
 
@@ -106,7 +174,7 @@ func TestStallsEnd(t *testing.T) {
 	frame := request(kmsg.NewPtrMetadataRequest(), 9)
 	tests := map[string]struct {
 		sent []byte
-		read int // bytes that arrive
+		read int // the bytes that pass
 		want time.Duration
 	}{
 		"silent from the start": {nil, 0, helloTimeout},
@@ -123,7 +191,7 @@ func TestStallsEnd(t *testing.T) {
 				got, err := io.ReadAll(guarded)
 				var timeout net.Error
 				if !errors.As(err, &timeout) || !timeout.Timeout() || len(got) != tt.read {
-					t.Errorf("read %d bytes, then %v; want %d and a timeout", len(got), err, tt.read)
+					t.Errorf("read %d bytes, then %v, want %d and a timeout", len(got), err, tt.read)
 				}
 				if after := time.Since(began); after != tt.want {
 					t.Errorf("ended after %v, want %v", after, tt.want)
@@ -133,7 +201,7 @@ func TestStallsEnd(t *testing.T) {
 	}
 }
 
-func TestAServedConnectionMayIdle(t *testing.T) {
+func TestAServedConnectionMayBeIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, guarded := accepted(t)
 		frame := request(kmsg.NewPtrMetadataRequest(), 9)
@@ -141,12 +209,12 @@ func TestAServedConnectionMayIdle(t *testing.T) {
 			defer client.Close()
 			for range 2 {
 				_, _ = client.Write(frame)
-				time.Sleep(24 * time.Hour) // of the bubble's clock
+				time.Sleep(24 * time.Hour) // on the clock of synctest
 			}
 		}()
 		got, err := io.ReadAll(guarded)
 		if err != nil || len(got) != 2*len(frame) {
-			t.Errorf("read %d bytes, then %v; want two requests of %d", len(got), err, len(frame))
+			t.Errorf("read %d bytes, then %v, want two requests of %d", len(got), err, len(frame))
 		}
 	})
 }
@@ -159,14 +227,14 @@ func TestAPeerThatDoesNotReadIsDropped(t *testing.T) {
 		_, err := guarded.Write([]byte("response"))
 		var timeout net.Error
 		if !errors.As(err, &timeout) || !timeout.Timeout() || time.Since(began) != writeTimeout {
-			t.Errorf("Write = %v after %v, want a timeout after %v", err, time.Since(began), writeTimeout)
+			t.Errorf("Write() = %v after %v, want a timeout after %v", err, time.Since(began), writeTimeout)
 		}
 	})
 }
 
-// TestTheBrokerOutlivesItsEnemies sends what kills a bare kfake, and noise, to
-// a real broker. If one gets through, this test process dies.
-func TestTheBrokerOutlivesItsEnemies(t *testing.T) {
+// TestTheBrokerSurvivesHostileRequests sends requests that end an unguarded kfake, and
+// random bytes, to a real broker. If the guard passes one, the test process ends.
+func TestTheBrokerSurvivesHostileRequests(t *testing.T) {
 	var logged lines
 	b := startLogging(t, slog.New(slog.NewTextHandler(&logged, nil)), t.TempDir(), "orders", "disputes")
 	for name, tt := range hostile {
@@ -174,7 +242,7 @@ func TestTheBrokerOutlivesItsEnemies(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if !logged.contains(tt.reason) {
-			t.Errorf("%s: nothing logged about %q", name, tt.reason)
+			t.Errorf("%s: the log lacks %q", name, tt.reason)
 		}
 	}
 	random := rand.New(rand.NewPCG(1, 2))
@@ -191,7 +259,8 @@ func TestTheBrokerOutlivesItsEnemies(t *testing.T) {
 	wantValues(t, consume(t, b.Addr(), relayGroup, "orders", 3), 0)
 }
 
-// attack sends the bytes, ends its side, and waits for the broker to end its.
+// attack sends the bytes, closes its side of the connection and waits until the broker
+// closes the other.
 func attack(addr string, frame []byte) error {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -201,7 +270,7 @@ func attack(addr string, frame []byte) error {
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
-	// The broker may hang up while we are still sending: no error of ours.
+	// The broker may close the connection during the write.
 	_, _ = conn.Write(frame)
 	_ = conn.(*net.TCPConn).CloseWrite()
 	_, err = io.Copy(io.Discard, conn)
@@ -211,7 +280,7 @@ func attack(addr string, frame []byte) error {
 	return nil
 }
 
-// lines is a log to look into while it is written.
+// lines is a log that can be searched while it is written.
 type lines struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -229,7 +298,8 @@ func (l *lines) contains(s string) bool {
 	return strings.Contains(l.text.String(), s)
 }
 
-// The guard costs this much per request; a broker's request takes 100 µs and more.
+// BenchmarkGuard measures the cost of the guard per request. A request to the broker
+// takes at least 100 µs.
 func BenchmarkGuard(b *testing.B) {
 	frame := request(kmsg.NewPtrMetadataRequest(), 9)
 	buf := make([]byte, len(frame))

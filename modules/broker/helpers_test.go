@@ -11,7 +11,7 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// patience bounds every wait of these tests.
+// patience is the timeout of every wait in these tests.
 const patience = 20 * time.Second
 
 var discard = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -19,13 +19,13 @@ var discard = slog.New(slog.NewTextHandler(io.Discard, nil))
 // relayGroup is the group that applies the records of the tests' brokers.
 const relayGroup = "relay"
 
-// running is a broker and the way to stop it.
+// running is a running broker.
 type running struct {
 	*Broker
 	stop func()
 }
 
-// start opens a broker on dir; it is stopped at the end of the test at the latest.
+// start opens a broker on dir. It is stopped at the end of the test if not before.
 func start(t *testing.T, dir string, topics ...string) running {
 	t.Helper()
 	return startLogging(t, discard, dir, topics...)
@@ -60,7 +60,7 @@ func startLogging(t *testing.T, log *slog.Logger, dir string, topics ...string) 
 	return running{b, stop}
 }
 
-// clientConfig is how the relay configures sarama.
+// clientConfig returns the configuration that payrelay uses for sarama.
 func clientConfig() *sarama.Config {
 	cfg := sarama.NewConfig()
 	cfg.Version = sarama.V2_8_0_0
@@ -112,7 +112,7 @@ func produce(t *testing.T, addr, topic string, from, to int) (last int64) {
 
 func value(i int) string { return fmt.Sprintf("record-%d", i) }
 
-// collector is a group member that hands over what it consumes.
+// collector is a group member that sends what it consumes to a channel.
 type collector struct {
 	messages chan *sarama.ConsumerMessage
 	commit   bool
@@ -136,7 +136,7 @@ func (c collector) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Cons
 				return nil
 			}
 			if c.commit {
-				s.MarkMessage(m, "") // leaving commits
+				s.MarkMessage(m, "") // leaving the group commits
 			}
 		}
 	}
@@ -191,7 +191,8 @@ func consume(t *testing.T, addr, group, topic string, n int) []*sarama.ConsumerM
 	return got
 }
 
-// wantValues checks that the records are from..to-1, in order.
+// wantValues fails the test unless the records are those from number from on, in
+// order.
 func wantValues(t *testing.T, got []*sarama.ConsumerMessage, from int) {
 	t.Helper()
 	for i, m := range got {
@@ -201,7 +202,7 @@ func wantValues(t *testing.T, got []*sarama.ConsumerMessage, from int) {
 	}
 }
 
-// wantOffsets checks where the topic's log starts and ends.
+// wantOffsets checks the oldest and the newest offset of the topic.
 func wantOffsets(t *testing.T, addr, topic string, oldest, newest int64) {
 	t.Helper()
 	client := newClient(t, addr)
@@ -211,7 +212,7 @@ func wantOffsets(t *testing.T, addr, topic string, oldest, newest int64) {
 	}{{"oldest", sarama.OffsetOldest, oldest}, {"newest", sarama.OffsetNewest, newest}} {
 		got, err := client.GetOffset(topic, 0, end.time)
 		if err != nil || got != end.want {
-			t.Errorf("%s offset of %s = %d, %v; want %d", end.name, topic, got, err, end.want)
+			t.Errorf("%s offset of %s = %d, %v, want %d", end.name, topic, got, err, end.want)
 		}
 	}
 }
@@ -226,7 +227,7 @@ func eventually(t *testing.T, what string, condition func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("waited in vain: %s", what)
+			t.Fatalf("timed out after %s: %s", patience, what)
 		}
 	}
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// childDir makes the test binary run a broker on that directory instead of tests.
+// childDir is an environment variable that makes the test binary run a broker on that
+// directory instead of the tests.
 const childDir = "BROKER_TEST_CHILD_DIR"
 
 func TestMain(m *testing.M) {
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// runChild serves until it is killed; its first line of output is its address.
+// runChild serves until the process is killed. It prints its address.
 func runChild(dir string) {
 	b, err := Open(Config{Addr: "127.0.0.1:0", SyncWrites: true}, dir, []string{"orders"}, relayGroup, discard)
 	if err != nil {
@@ -54,7 +55,7 @@ func startChild(t *testing.T, dir string) (addr string, kill func()) {
 	t.Cleanup(kill)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		t.Fatalf("the child broker said %q: %v", line, err)
+		t.Fatalf("read the address of the child: %q, %v", line, err)
 	}
 	return strings.TrimSpace(line), kill
 }
@@ -71,7 +72,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	b := start(t, dir, "orders")
 	stored := b.cluster.PartitionInfo("orders", 0)
 	if stored.LogStartOffset != 0 || len(acked) == 0 {
-		t.Fatalf("%d records acknowledged, log starts at %d", len(acked), stored.LogStartOffset)
+		t.Fatalf("%d records acknowledged, log starts at %d, want some and 0", len(acked), stored.LogStartOffset)
 	}
 	for _, m := range consume(t, b.Addr(), relayGroup, "orders", int(stored.HighWatermark)) {
 		delete(acked, string(m.Value))
@@ -81,8 +82,8 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	}
 }
 
-// produceUntilKilled keeps several producers busy, kills the broker under them
-// and returns what it had acknowledged.
+// produceUntilKilled runs several producers, kills the broker meanwhile and returns the
+// acknowledged records.
 func produceUntilKilled(t *testing.T, addr, prefix string, kill func()) []string {
 	t.Helper()
 	const producers, enough = 4, 100

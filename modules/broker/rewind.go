@@ -10,13 +10,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// rewind sets back the groups that have committed beyond the end of the log,
-// which happens when the log loses its tail: its commits are in a file of their
-// own. New records get the lost ones' offsets, and such a group would skip
-// them. It goes back to the start of the log, for nobody knows what it has
-// seen under these offsets; consumers tolerate the duplicates.
+// rewind resets groups that have committed an offset beyond the end of the log. This
+// happens when the log has lost its newest records, because commits are in another
+// file. New records get the offsets of the lost ones, and such a group would skip them.
+// It starts again at the beginning of the log, because the broker does not know which
+// records it has consumed under these offsets; consumers tolerate duplicates.
 //
-// No client may be served before, or the new records hide the gap.
+// rewind must run before any client is served: new records would hide the gap.
 func (b *Broker) rewind() error {
 	ctx, cancel := context.WithTimeout(context.Background(), adminTimeout)
 	defer cancel()
@@ -34,11 +34,11 @@ func (b *Broker) rewind() error {
 		if len(ahead) == 0 {
 			continue
 		}
-		if err := setBack(ctx, client, g, ahead); err != nil {
-			return fmt.Errorf("setting back group %q, which is ahead of a log that lost its newest records: %w", g.Group, err)
+		if err := reset(ctx, client, g, ahead); err != nil {
+			return fmt.Errorf("resetting group %q, which is ahead of a log that lost its newest records: %w", g.Group, err)
 		}
 		for topic, log := range ahead {
-			b.log.Warn("the broker's log has lost its newest records: a group that was further gets the kept ones again",
+			b.log.Warn("the broker's log has lost its newest records: a group that had consumed them starts from the beginning",
 				"group", g.Group, "topic", topic, "committed", g.Commits[topic][0].Offset,
 				"log_end", log.HighWatermark, "set_back_to", log.LogStartOffset)
 		}
@@ -46,7 +46,8 @@ func (b *Broker) rewind() error {
 	return nil
 }
 
-// ahead returns, by topic, the logs that end before what the group has committed.
+// ahead returns, by topic, the logs that end before the offset that the group has
+// committed.
 func (b *Broker) ahead(g *kfake.GroupInfo) map[string]*kfake.PartitionInfo {
 	logs := make(map[string]*kfake.PartitionInfo)
 	for topic, commits := range g.Commits {
@@ -59,10 +60,10 @@ func (b *Broker) ahead(g *kfake.GroupInfo) map[string]*kfake.PartitionInfo {
 	return logs
 }
 
-// setBack commits the start of the logs for the group. Members that a stop
-// has remembered leave first: they would go on, and commit, where they were, and
-// as long as they are there nobody else may commit.
-func setBack(ctx context.Context, client *kgo.Client, g *kfake.GroupInfo, logs map[string]*kfake.PartitionInfo) error {
+// reset commits the start of the logs for the group. kfake stores the members of a
+// group when it stops. They have to leave first, because only they may commit, and
+// they would continue at their old offsets.
+func reset(ctx context.Context, client *kgo.Client, g *kfake.GroupInfo, logs map[string]*kfake.PartitionInfo) error {
 	if len(g.Members) > 0 {
 		if err := dismiss(ctx, client, g); err != nil {
 			return err
@@ -91,7 +92,7 @@ func setBack(ctx context.Context, client *kgo.Client, g *kfake.GroupInfo, logs m
 	return nil
 }
 
-// dismiss makes all members leave the group; those alive join anew.
+// dismiss removes all members from the group. Those that are running join again.
 func dismiss(ctx context.Context, client *kgo.Client, g *kfake.GroupInfo) error {
 	req := kmsg.NewPtrLeaveGroupRequest()
 	req.Group = g.Group
@@ -105,7 +106,7 @@ func dismiss(ctx context.Context, client *kgo.Client, g *kfake.GroupInfo) error 
 		err = kerr.ErrorForCode(resp.ErrorCode)
 	}
 	if err != nil {
-		return fmt.Errorf("dismissing its members: %w", err)
+		return fmt.Errorf("removing its members: %w", err)
 	}
 	return nil
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// cutLog takes the last third of what is stored of the topic, as a power loss
-// may, in the middle of a record batch.
+// cutLog removes the last third of the topic's log, cutting a record batch, as a power
+// failure may.
 func cutLog(t *testing.T, dir, topic string) {
 	t.Helper()
 	path := segment(dir, topic)
@@ -25,12 +25,13 @@ func cutLog(t *testing.T, dir, topic string) {
 	}
 }
 
-// segment is the path of the topic's first segment.
+// segment returns the path of the topic's first segment.
 func segment(dir, topic string) string {
 	return filepath.Join(dir, "partitions", topic+"-0", "0.dat")
 }
 
-// wantAll checks that the values of both ranges come, and in order.
+// wantAll checks that the first kept records are those from 0 on, and the others those
+// from number from on.
 func wantAll(t *testing.T, got []*sarama.ConsumerMessage, kept, from int) {
 	t.Helper()
 	wantValues(t, got[:kept], 0)
@@ -41,8 +42,8 @@ func TestRecordsAfterALostTailReachAGroupThatWasAhead(t *testing.T) {
 	for name, restart := range map[string]func(*testing.T, running, string) string{
 		"kill": func(t *testing.T, _ running, dir string) string { return copyDir(t, dir) },
 		"stop": func(_ *testing.T, b running, dir string) string { b.stop(); return dir },
-		// A stop remembers the members of its groups, and the next start lets
-		// only these commit.
+		// A stop stores the members of a group, and after the next start only these
+		// may commit.
 		"stop under a member": func(t *testing.T, b running, dir string) string {
 			join(t, b.Addr(), relayGroup, "orders", true)
 			eventually(t, "the member has joined", func() bool {
@@ -64,16 +65,16 @@ func TestRecordsAfterALostTailReachAGroupThatWasAhead(t *testing.T) {
 			dir = restart(t, b, dir)
 			cutLog(t, dir, "orders")
 
-			var said bytes.Buffer
-			b = startLogging(t, slog.New(slog.NewTextHandler(&said, nil)), dir, "orders", "disputes")
-			if n := strings.Count(said.String(), "the broker's log has lost its newest records"); n != 1 {
-				t.Errorf("%d warnings about the lost tail, want 1:\n%s", n, &said)
+			var logged bytes.Buffer
+			b = startLogging(t, slog.New(slog.NewTextHandler(&logged, nil)), dir, "orders", "disputes")
+			if n := strings.Count(logged.String(), "the broker's log has lost its newest records"); n != 1 {
+				t.Errorf("%d warnings about lost records, want 1:\n%s", n, &logged)
 			}
 			if last := produce(t, b.Addr(), "orders", 100, 110); last != 15 {
-				t.Fatalf("the newest record has offset %d, want 15: the log was cut elsewhere than meant", last)
+				t.Fatalf("the newest record has offset %d, want 15: cutLog has cut the log at another place", last)
 			}
 			wantAll(t, consume(t, b.Addr(), relayGroup, "orders", 16), 6, 100)
-			// Those that were not ahead go on where they were.
+			// Groups that were not ahead continue where they were.
 			got := consume(t, b.Addr(), "slow", "orders", 12)
 			wantValues(t, got[:2], 4)
 			wantValues(t, got[2:], 100)
@@ -96,7 +97,7 @@ func TestRecordsOfAnEmptiedLogReachAGroupThatWasAhead(t *testing.T) {
 	wantValues(t, consume(t, b.Addr(), relayGroup, "orders", 12), 100)
 }
 
-// What a start has set back is written down: the next one finds nothing to mend.
+// The offsets that a start has reset are persisted: the next start resets nothing.
 func TestARewindSurvivesAKill(t *testing.T) {
 	dir := t.TempDir()
 	b := start(t, dir, "orders")
@@ -115,12 +116,12 @@ func TestGroupsAtTheEndOfTheLogAreLeftAlone(t *testing.T) {
 	b := start(t, dir, "orders")
 	produce(t, b.Addr(), "orders", 0, 9)
 	consume(t, b.Addr(), relayGroup, "orders", 9)
-	var said bytes.Buffer
-	b = startLogging(t, slog.New(slog.NewTextHandler(&said, nil)), copyDir(t, dir), "orders")
-	if said.Len() > 0 {
-		t.Errorf("a start without damage says %s", &said)
+	var logged bytes.Buffer
+	b = startLogging(t, slog.New(slog.NewTextHandler(&logged, nil)), copyDir(t, dir), "orders")
+	if logged.Len() > 0 {
+		t.Errorf("a start without damage logs %s", &logged)
 	}
 	if got := b.cluster.GroupInfo(relayGroup).Commits["orders"][0].Offset; got != 9 {
-		t.Errorf("the group is at %d, want 9", got)
+		t.Errorf("offset of the group = %d, want 9", got)
 	}
 }

@@ -14,21 +14,21 @@ import (
 )
 
 const (
-	// trimInterval bounds the log to about this much traffic, and with it what
-	// the next start has to read.
+	// trimInterval bounds the log, and what the next start has to read, to about the
+	// traffic of this time.
 	trimInterval = time.Minute
-	adminTimeout = 10 * time.Second // for all that the broker asks itself at once
+	adminTimeout = 10 * time.Second // for the broker's requests to itself
 )
 
-// trim deletes the records that the broker's group and all other consumer
-// groups of their topic have committed. As long as the broker's group has no
-// commit for a topic, because it never came, died early or stayed away until its
-// offsets expired, the topic keeps everything: what others have read need not
-// have been applied.
+// trim deletes the records that the broker's group and all other consumer groups of
+// their topic have committed. While the broker's group has no committed offset for a
+// topic, because it never joined, ended before its first commit or was absent until
+// its offsets expired, nothing of the topic is deleted: what other groups have
+// consumed may not have been applied.
 //
-// The newest record always stays: kfake derives the next offset from what is on
-// disk, so an emptied log starts again at 0 after a restart, and a group that
-// has committed 1000 skips the next 1000 records.
+// The newest record is always kept. kfake derives the next offset from the records on
+// disk, so an empty log starts at 0 after a restart, and a group that has committed
+// 1000 would skip the next 1000 records.
 func (b *Broker) trim(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
@@ -59,10 +59,10 @@ func (b *Broker) trim(ctx context.Context) error {
 	return nil
 }
 
-// consumed returns the lowest offset that a group has committed for the topic's
-// partition: the records below it have been consumed by all. It reports false,
-// and the offset means nothing, when the group that applies the records has not
-// committed, or when another group that reads the topic has not committed yet.
+// consumed returns the lowest offset that a group has committed for the topic. All
+// groups have consumed the records below it. ok is false, and the offset meaningless,
+// if the group that applies the records has not committed, or if another group that
+// reads the topic has not.
 func consumed(groups []*kfake.GroupInfo, applying, topic string) (low int64, ok bool) {
 	low = math.MaxInt64
 	for _, g := range groups {
@@ -85,8 +85,8 @@ func reads(g *kfake.GroupInfo, topic string) bool {
 	})
 }
 
-// groups returns all consumer groups. Their names are to be had over the wire
-// only; the offsets then come from the cluster itself.
+// groups returns all consumer groups. Only a request lists their names; kfake then
+// returns their offsets directly.
 func (b *Broker) groups(ctx context.Context, client *kgo.Client) ([]*kfake.GroupInfo, error) {
 	resp, err := kmsg.NewPtrListGroupsRequest().RequestWith(ctx, client)
 	if err == nil {

@@ -23,7 +23,7 @@ func TestTrimDeletesOnlyWhatEveryGroupHasCommitted(t *testing.T) {
 	produce(t, b.Addr(), "orders", 0, 10)
 	produce(t, b.Addr(), "disputes", 0, 4)
 	trim(t, b)
-	wantOffsets(t, b.Addr(), "orders", 0, 10) // nobody has committed
+	wantOffsets(t, b.Addr(), "orders", 0, 10) // no group has committed
 
 	consume(t, b.Addr(), relayGroup, "orders", 9)
 	consume(t, b.Addr(), "slow", "orders", 3)
@@ -36,8 +36,7 @@ func TestTrimDeletesOnlyWhatEveryGroupHasCommitted(t *testing.T) {
 	wantValues(t, consume(t, b.Addr(), relayGroup, "orders", 1), 9)
 }
 
-// A group that somebody uses to look at the log says nothing about what has been
-// applied.
+// The offsets of a group that only inspects the log do not show what has been applied.
 func TestTrimWaitsForTheGroupThatAppliesTheRecords(t *testing.T) {
 	b := start(t, t.TempDir(), "orders", "disputes")
 	produce(t, b.Addr(), "orders", 0, 10)
@@ -50,14 +49,14 @@ func TestTrimWaitsForTheGroupThatAppliesTheRecords(t *testing.T) {
 
 	messages, leave := join(t, b.Addr(), relayGroup, "orders", false)
 	wantValues(t, []*sarama.ConsumerMessage{<-messages}, 0)
-	leave() // as if it had died before its first commit
+	leave() // as if it had been killed before its first commit
 	trim(t, b)
 	wantOffsets(t, b.Addr(), "orders", 0, 10)
 
 	wantValues(t, consume(t, b.Addr(), relayGroup, "orders", 5), 0)
 	trim(t, b)
 	wantOffsets(t, b.Addr(), "orders", 5, 10)
-	wantOffsets(t, b.Addr(), "disputes", 0, 4) // committed by debug alone
+	wantOffsets(t, b.Addr(), "disputes", 0, 4) // only debug has committed
 	wantValues(t, consume(t, b.Addr(), relayGroup, "orders", 5), 5)
 	trim(t, b)
 	wantOffsets(t, b.Addr(), "orders", 8, 10)
@@ -76,9 +75,9 @@ func TestTrimWaitsForAGroupThatHasJoinedButNotCommitted(t *testing.T) {
 	wantOffsets(t, b.Addr(), "orders", 9, 10)
 }
 
-// An emptied log would start again at offset 0, below what the group has
-// committed, and the group would skip what comes next.
-func TestOffsetsGoOnAfterEverythingWasConsumed(t *testing.T) {
+// An empty log would start again at offset 0, below the group's committed offset, and
+// the group would skip the next records.
+func TestOffsetsContinueAfterEverythingWasConsumed(t *testing.T) {
 	for name, restart := range map[string]func(*testing.T, running, string) string{
 		"stop": func(_ *testing.T, b running, dir string) string { b.stop(); return dir },
 		"kill": func(t *testing.T, _ running, dir string) string { return copyDir(t, dir) },
@@ -102,7 +101,7 @@ func TestOffsetsGoOnAfterEverythingWasConsumed(t *testing.T) {
 	}
 }
 
-func TestTrimGivesDiskSpaceBack(t *testing.T) {
+func TestTrimFreesDiskSpace(t *testing.T) {
 	dir := t.TempDir()
 	b := start(t, dir, "orders")
 	producer := newProducer(t, b.Addr())
@@ -115,12 +114,12 @@ func TestTrimGivesDiskSpaceBack(t *testing.T) {
 	}
 	before := diskUse(t, dir)
 	if before < records*size {
-		t.Fatalf("%d bytes on disk after producing %d", before, records*size)
+		t.Fatalf("%d bytes on disk after producing %d, want at least as many", before, records*size)
 	}
 	consume(t, b.Addr(), relayGroup, "orders", records)
 	trim(t, b)
 	if after := diskUse(t, dir); after > before/2 {
-		t.Errorf("%d of %d bytes are still on disk after trimming", after, before)
+		t.Errorf("%d of %d bytes on disk after trimming, want at most half", after, before)
 	}
 }
 
@@ -149,29 +148,29 @@ func TestConsumed(t *testing.T) {
 	reader := func(name string) *kfake.GroupInfo {
 		return &kfake.GroupInfo{Group: name, Members: []kfake.GroupMember{{SubscribedTopics: []string{"orders"}}}}
 	}
-	ours, debug := group(relayGroup, "orders", 5), group("debug", "orders", 9)
+	applying, debug := group(relayGroup, "orders", 5), group("debug", "orders", 9)
 	tests := map[string]struct {
 		groups []*kfake.GroupInfo
 		low    int64
 		ok     bool
 	}{
 		"no group":                 {nil, 0, false},
-		"ours on another topic":    {[]*kfake.GroupInfo{group(relayGroup, "disputes", 5), debug}, 0, false},
-		"ours alone":               {[]*kfake.GroupInfo{ours}, 5, true},
-		"ours is the slowest":      {[]*kfake.GroupInfo{debug, ours}, 5, true},
-		"another is the slowest":   {[]*kfake.GroupInfo{ours, group("slow", "orders", 2), debug}, 2, true},
-		"another consumed nothing": {[]*kfake.GroupInfo{ours, group("slow", "orders", 0)}, 0, true},
+		"relay on another topic":   {[]*kfake.GroupInfo{group(relayGroup, "disputes", 5), debug}, 0, false},
+		"relay alone":              {[]*kfake.GroupInfo{applying}, 5, true},
+		"relay is the slowest":     {[]*kfake.GroupInfo{debug, applying}, 5, true},
+		"another is the slowest":   {[]*kfake.GroupInfo{applying, group("slow", "orders", 2), debug}, 2, true},
+		"another consumed nothing": {[]*kfake.GroupInfo{applying, group("slow", "orders", 0)}, 0, true},
 		"only others committed":    {[]*kfake.GroupInfo{debug, group("slow", "orders", 2)}, 0, false},
-		"ours lost its offsets":    {[]*kfake.GroupInfo{debug, {Group: relayGroup}}, 0, false},
-		"ours has no offset yet":   {[]*kfake.GroupInfo{debug, reader(relayGroup)}, 0, false},
-		"a reader has no offset":   {[]*kfake.GroupInfo{ours, reader("undecided")}, 0, false},
-		"idle group without ties":  {[]*kfake.GroupInfo{{Group: "idle"}, ours}, 5, true},
+		"relay lost its offsets":   {[]*kfake.GroupInfo{debug, {Group: relayGroup}}, 0, false},
+		"relay has no offset yet":  {[]*kfake.GroupInfo{debug, reader(relayGroup)}, 0, false},
+		"a reader has no offset":   {[]*kfake.GroupInfo{applying, reader("undecided")}, 0, false},
+		"idle group without ties":  {[]*kfake.GroupInfo{{Group: "idle"}, applying}, 5, true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			low, ok := consumed(tt.groups, relayGroup, "orders")
 			if ok != tt.ok || ok && low != tt.low {
-				t.Errorf("consumed = %d, %t; want %d, %t", low, ok, tt.low, tt.ok)
+				t.Errorf("consumed() = %d, %t, want %d, %t", low, ok, tt.low, tt.ok)
 			}
 		})
 	}
