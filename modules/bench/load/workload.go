@@ -103,12 +103,14 @@ type lifecycle struct {
 }
 
 var lifecycles = map[string]lifecycle{
-	"orders":   {histories: [2][]change{{created, updated, updated, paid}, {created, updated, updated, failed}}},
-	"hot":      {histories: [2][]change{{created, updated, updated, paid}, {created, updated, updated, failed}}},
+	"orders":   ordinary,
+	"hot":      ordinary,
 	"disputes": {histories: [2][]change{{opened, reviewed, submitted, won}, {opened, reviewed, submitted, lost}}},
 	"mix":      mixed,
 	"provider": mixed,
 }
+
+var ordinary = lifecycle{histories: [2][]change{{created, updated, updated, paid}, {created, updated, updated, failed}}}
 
 var mixed = lifecycle{
 	histories: [2][]change{

@@ -69,7 +69,7 @@ func (p *printer) compareLimits(before *Report) {
 		}
 	}
 	if len(rows) > 1 {
-		p.line("\nhighest rate that was kept up")
+		p.line("\nhighest sustained rate")
 		p.table(rows)
 	}
 }
@@ -129,7 +129,7 @@ func direction(before, after Spread) int {
 func verdict(better, direction, rounds int) string {
 	switch {
 	case rounds < 2:
-		return "one round tells nothing about noise"
+		return "one round does not show the noise"
 	case direction == 0:
 		return "within the noise"
 	case direction == better:

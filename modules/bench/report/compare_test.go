@@ -14,7 +14,7 @@ func TestBaseIsComparedRoundByRound(t *testing.T) {
 		{[]float64{1.1, 1.2, 1.3}, "accepted /s 2000 2400 1.200 1.100 1.300 better"},
 		{[]float64{0.9, 0.8, 0.7}, "accepted /s 2000 1600 0.800 0.700 0.900 worse"},
 		{[]float64{0.9, 1.2, 1.1}, "accepted /s 2000 2400 1.100 0.900 1.200 within the noise"},
-		{[]float64{1.5}, "1.500 1.500 1.500 one round tells nothing"},
+		{[]float64{1.5}, "1.500 1.500 1.500 one round does not show the noise"},
 	} {
 		text := strings.Join(strings.Fields(printed(t, turns("direct", BaseOf("direct"), c.factors...))), " ")
 		if !strings.Contains(text, c.want) {

@@ -173,7 +173,7 @@ func (p *printer) limits() {
 			rows = append(rows, strings.Join([]string{mode.Name, s.text(), s.relative(), broke}, "\t"))
 		}
 	}
-	p.line("\nhighest rate that was kept up")
+	p.line("\nhighest sustained rate")
 	p.table(rows)
 }
 
@@ -192,13 +192,13 @@ func (r *Report) limitsOf(mode string) (rates []float64, broke string) {
 func (p *printer) check() {
 	switch {
 	case len(p.Void) > 0:
-		p.line("\nVOID: these figures are of no use.")
+		p.line("\nVOID: do not use these figures.")
 		for _, why := range p.Void {
 			p.line("  %s", why)
 		}
 	case p.Unchecked != "":
 		p.line("\nNot checked: %s", p.Unchecked)
 	default:
-		p.line("\nChecked: each of the %d webhooks accepted is in the database, once, and every order and dispute is as they say.", p.accepted())
+		p.line("\nChecked: each of the %d webhooks accepted is in the database once, and every order and dispute has the state that they give it.", p.accepted())
 	}
 }

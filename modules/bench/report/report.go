@@ -39,7 +39,7 @@ type Report struct {
 	Unchecked string `json:"unchecked,omitempty"`
 }
 
-// Mode is a variant of a mode.
+// Mode is a mode in one of its variants.
 type Mode struct {
 	// Name identifies it, such as "http+unary".
 	Name string `json:"name"`

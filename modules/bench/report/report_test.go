@@ -144,7 +144,7 @@ func TestCompare(t *testing.T) {
 func TestCompareOfSingleRounds(t *testing.T) {
 	a, b := sample(1), sample(2)
 	a.Runs, b.Runs = a.Runs[:2], b.Runs[:2]
-	if text, err := compared(t, a, b); err != nil || !strings.Contains(text, "1000 2000 2.00 one round tells nothing about noise") {
+	if text, err := compared(t, a, b); err != nil || !strings.Contains(text, "1000 2000 2.00 one round does not show the noise") {
 		t.Errorf("Compare of single rounds: %v, %s, want no verdict", err, text)
 	}
 }
