@@ -13,7 +13,7 @@ const (
 
 // barChart has a row for each mode.
 type barChart struct {
-	Title, Unit   string
+	Title         string
 	Width, Height float64
 	Rows          []barRow
 	Ticks         []tick
@@ -23,13 +23,13 @@ type barChart struct {
 }
 
 type barRow struct {
-	Label         string
-	Y, Middle     float64
-	Parts         []barPart
-	ValueX        float64
-	Value         string
-	Spread        bool
-	SpreadA, High float64 // the ends of the line that shows the spread
+	Label     string
+	Y, Middle float64
+	Parts     []barPart
+	ValueX    float64
+	Value     string
+	Spread    bool // whether there is a line from Min to Max
+	Min, Max  float64
 }
 
 // barPart is a section of a bar.
@@ -42,7 +42,7 @@ type barPart struct {
 // barsOf returns a chart of a figure for each mode, with its spread; nil if no mode
 // has the figure.
 func (r *Report) barsOf(title string, f Figure, load string) *barChart {
-	b := &barChart{Title: title, Unit: f.Unit}
+	b := &barChart{Title: title}
 	highest := 0.0
 	for _, runs := range r.measured(load) {
 		highest = max(highest, f.Over(runs).Max)
@@ -52,7 +52,7 @@ func (r *Report) barsOf(title string, f Figure, load string) *barChart {
 		if s := f.Over(runs); s.Known() {
 			row := b.add(mode, s.text(), x.at(s.Max))
 			row.Parts = []barPart{{x.at(0), x.at(s.Median) - x.at(0), styleOf(mode).Color, ""}}
-			row.Spread, row.SpreadA, row.High = s.Rounds > 1, x.at(s.Min), x.at(s.Max)
+			row.Spread, row.Min, row.Max = s.Rounds > 1, x.at(s.Min), x.at(s.Max)
 		}
 	}
 	return b.finish()
@@ -60,7 +60,7 @@ func (r *Report) barsOf(title string, f Figure, load string) *barChart {
 
 // cpuBars returns a chart of the processor time of each mode, by process.
 func (r *Report) cpuBars(load string) *barChart {
-	b := &barChart{Title: "CPU seconds per 1,000 webhooks, by process", Unit: "s"}
+	b := &barChart{Title: "CPU seconds per 1,000 webhooks, by process"}
 	highest, processes := 0.0, make(map[string]bool)
 	for _, runs := range r.measured(load) {
 		highest = max(highest, figure("CPU").Over(runs).Median)
