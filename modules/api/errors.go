@@ -12,19 +12,19 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// coded is an error that says in a word what is wrong, and in its message how
-// to mend it. Errors of the domain are coded when the caller is to blame.
+// coded is an error that is meant for the client: a [refusal] or a
+// [payments.InvalidError]. Code returns its stable snake_case name, Error a sentence
+// that tells the client how to fix the request.
 type coded interface {
 	error
 	Code() string
 }
 
-// Error is an answer to a request that cannot be served.
-type Error struct{ code, message string }
+// refusal is the answer to a request that cannot be served.
+type refusal struct{ code, message string }
 
-// Code is the stable snake_case name of what is wrong.
-func (e *Error) Code() string  { return e.code }
-func (e *Error) Error() string { return e.message }
+func (r *refusal) Code() string  { return r.code }
+func (r *refusal) Error() string { return r.message }
 
 const (
 	codeInternal    = "internal"
@@ -32,9 +32,9 @@ const (
 	codeDeadline    = "deadline_exceeded"
 )
 
-// meanings is the one place where what went wrong becomes a code of the RPC
-// protocols and a status of HTTP. A code that is not here is the caller's
-// mistake: invalid_argument and 400.
+// meanings maps each error code to its code in the RPC protocols and its HTTP
+// status. A code that is not listed is the client's mistake: invalid_argument
+// and 400.
 var meanings = map[string]struct {
 	rpc    connect.Code
 	status int
@@ -65,36 +65,36 @@ func httpStatus(code string) int {
 	return http.StatusBadRequest
 }
 
-// rpcError is err for a caller over RPC.
+// rpcError returns err as an error of the RPC protocols.
 func rpcError(err error) *connect.Error {
 	answer := describe(err)
 	return connect.NewError(rpcCode(answer.code), answer)
 }
 
-// describe is err for the caller: the code and a message that gives nothing of
-// this process away. What it does not know is "internal".
-func describe(err error) *Error {
+// describe returns err as the client gets it. An error that is not meant for the
+// client becomes "internal", without its text.
+func describe(err error) *refusal {
 	var known coded
 	var routing *echo.HTTPError
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &known):
-		return &Error{known.Code(), payments.ErrorMessage(known.Error())}
+		return &refusal{known.Code(), payments.ErrorMessage(known.Error())}
 	case errors.As(err, &tooLarge):
-		return &Error{"body_too_large", "the body is larger than this listener reads: send less at once"}
+		return &refusal{"body_too_large", "the request body is too large: send a smaller update, or fewer at once"}
 	case errors.As(err, &routing) && routing.Code == http.StatusNotFound:
-		return &Error{"not_found", "there is nothing at this path: check it for typing errors"}
+		return &refusal{"not_found", "this path does not exist: check the URL"}
 	case errors.As(err, &routing) && routing.Code == http.StatusMethodNotAllowed:
-		return &Error{"method_not_allowed", "this path does not take this method: the Allow header names those it does"}
+		return &refusal{"method_not_allowed", "this path does not support the method: the Allow header lists those that it supports"}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return &Error{codeDeadline, "it took too long and the outcome is not known: send the same again"}
+		return &refusal{codeDeadline, "the request took too long and its outcome is unknown: send the same request again"}
 	default:
-		return &Error{codeInternal, "something went wrong here: look for the request id in this process's log"}
+		return &refusal{codeInternal, "an internal error occurred: the server's log has the details under this request ID"}
 	}
 }
 
-// errorHandler answers every error of an echo route in the one shape that
-// people and their programs get.
+// errorHandler returns the function that answers every error of an echo route, as
+// a JSON object with the code, the message and the request ID.
 func errorHandler(log *slog.Logger) echo.HTTPErrorHandler {
 	return func(err error, c echo.Context) {
 		if c.Response().Committed {
@@ -102,16 +102,15 @@ func errorHandler(log *slog.Logger) echo.HTTPErrorHandler {
 		}
 		answer := describe(err)
 		status := httpStatus(answer.code)
-		id := c.Response().Header().Get(echo.HeaderXRequestID)
 		if answer.code == codeInternal {
-			log.Error("request failed", "request_id", id, "method", c.Request().Method, "path", c.Path(), "error", err)
+			log.Error("request failed", "request_id", requestID(c), "method", c.Request().Method, "path", c.Path(), "error", err)
 		}
 		if status == http.StatusServiceUnavailable {
 			c.Response().Header().Set(echo.HeaderRetryAfter, "1")
 		}
-		// A write that fails has no one left to tell.
+		// A failed write means that the client has disconnected.
 		_ = c.JSON(status, map[string]any{"error": map[string]string{
-			"code": answer.code, "message": answer.message, "request_id": id,
+			"code": answer.code, "message": answer.message, "request_id": requestID(c),
 		}})
 	}
 }

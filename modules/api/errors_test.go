@@ -21,14 +21,14 @@ func TestErrorsHaveOneMeaning(t *testing.T) {
 		rpc    connect.Code
 		status int
 	}{
-		{"the domain's", fmt.Errorf("wrapped: %w", &Error{"field_required", "x"}), "field_required", connect.CodeInvalidArgument, 400},
-		{"inside an RPC error", connect.NewError(connect.CodeInvalidArgument, &Error{"digest_mismatch", "x"}), "digest_mismatch", connect.CodeInvalidArgument, 400},
-		{"not found", &Error{"not_found", "x"}, "not_found", connect.CodeNotFound, 404},
+		{"the domain's", fmt.Errorf("wrapped: %w", &refusal{"field_required", "x"}), "field_required", connect.CodeInvalidArgument, 400},
+		{"inside an RPC error", connect.NewError(connect.CodeInvalidArgument, &refusal{"digest_mismatch", "x"}), "digest_mismatch", connect.CodeInvalidArgument, 400},
+		{"not found", &refusal{"not_found", "x"}, "not_found", connect.CodeNotFound, 404},
 		{"no route", echo.ErrNotFound, "not_found", connect.CodeNotFound, 404},
 		{"wrong method", echo.ErrMethodNotAllowed, "method_not_allowed", connect.CodeUnimplemented, 405},
 		{"too large", fmt.Errorf("read: %w", &http.MaxBytesError{Limit: 1}), "body_too_large", connect.CodeResourceExhausted, 413},
 		{"too slow", fmt.Errorf("query: %w", context.DeadlineExceeded), "deadline_exceeded", connect.CodeDeadlineExceeded, 503},
-		{"unavailable", &Error{"unavailable", "x"}, "unavailable", connect.CodeUnavailable, 503},
+		{"unavailable", &refusal{"unavailable", "x"}, "unavailable", connect.CodeUnavailable, 503},
 		{"unknown", errors.New("dial postgres://user:secret@host"), "internal", connect.CodeInternal, 500},
 	}
 	for _, test := range tests {
@@ -47,7 +47,7 @@ func TestErrorsHaveOneMeaning(t *testing.T) {
 
 func TestMessagesAreShortAndPrintable(t *testing.T) {
 	for _, message := range []string{strings.Repeat("é", 200), "a\x00b\nc", "broken \xff", strings.Repeat("x", 1<<20)} {
-		got := describe(&Error{"bad", message}).message
+		got := describe(&refusal{"bad", message}).message
 		if len(got) > 256 || !utf8.ValidString(got) || strings.ContainsAny(got, "\x00\n") {
 			t.Errorf("%.20q became %q", message, got)
 		}

@@ -75,15 +75,13 @@ func startInternal(t *testing.T, next payments.Applier, token string) string {
 	return "http://" + in.Addr()
 }
 
-type runner interface{ Run(context.Context) error }
-
-// run runs a listener until the test ends; stop ends it earlier and returns what
-// Run returned.
-func run(t *testing.T, listener runner) (stop func() error) {
+// run runs a server until the test ends. Stop ends it earlier and returns what Run
+// returned.
+func run(t *testing.T, server *Server) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- listener.Run(ctx) }()
+	go func() { done <- server.Run(ctx) }()
 	stop = sync.OnceValue(func() error {
 		cancel()
 		select {

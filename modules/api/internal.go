@@ -1,7 +1,8 @@
 package api
 
 import (
-	"context"
+	"crypto/sha256"
+	"crypto/subtle"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -11,25 +12,24 @@ import (
 	"connectrpc.com/grpchealth"
 	"connectrpc.com/grpcreflect"
 	"github.com/labstack/echo/v4"
+
 	"github.com/payrelay/payrelay/gen/payrelay/v1/payrelayv1connect"
 )
 
 const (
-	// maxMessageBytes is what one RPC message or REST body may have.
+	// maxMessageBytes is the largest size of one RPC message or REST body.
 	maxMessageBytes = 1 << 20
-	// maxRequestBytes is what is read of any request, framing included.
+	// maxRequestBytes is the most that is read of any request body, with the framing
+	// of its protocol.
 	maxRequestBytes = 2 << 20
-	// internalDrain outlasts a call that is under way.
+	// internalDrain leaves a call in flight its whole timeout.
 	internalDrain = applyTimeout + time.Second
 )
 
-// Internal is the listener on which the ingest role delivers: RelayService over
-// Connect, gRPC and gRPC-Web at its root path, the same as REST under
-// /internal/, health and reflection.
-type Internal struct{ server *server }
-
-// NewInternal opens the listener, so that a port that is taken fails the start.
-func NewInternal(cfg Config, relay *Relay, log *slog.Logger) (*Internal, error) {
+// NewInternal opens the internal listener, to which the ingest role sends updates.
+// It serves RelayService over Connect, gRPC and gRPC-Web, the REST routes under
+// /internal/, gRPC health checks, which need no token, and gRPC reflection.
+func NewInternal(cfg Config, relay *Relay, log *slog.Logger) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -39,22 +39,14 @@ func NewInternal(cfg Config, relay *Relay, log *slog.Logger) (*Internal, error) 
 		return nil, err
 	}
 	server.http.Protocols.SetUnencryptedHTTP2(true)
-	return &Internal{server}, nil
+	return server, nil
 }
-
-// Addr is the address listened on, with its real port.
-func (in *Internal) Addr() string { return in.server.addr() }
-
-// Run serves until ctx is cancelled and the calls under way are answered or cut
-// off, which the log tells. It must be called once, also to release the listener
-// of a start that failed: then with a cancelled context.
-func (in *Internal) Run(ctx context.Context) error { return in.server.run(ctx) }
 
 func internalRoutes(token string, relay *Relay, log *slog.Logger) http.Handler {
 	e := newEcho(log)
 	options := []connect.HandlerOption{
 		connect.WithReadMaxBytes(maxMessageBytes),
-		// Without gzip a compressed call is refused before it is unpacked.
+		// Without gzip, a compressed call is refused before it is decompressed.
 		connect.WithCompression("gzip", nil, nil),
 	}
 	var rpcPaths []string
@@ -64,18 +56,19 @@ func internalRoutes(token string, relay *Relay, log *slog.Logger) http.Handler {
 		return path
 	}
 	mount(payrelayv1connect.NewRelayServiceHandler(relay, options...))
-	// Health is about the process: while it drains, nobody can ask any more.
+	// Health is always SERVING: while the process drains, its listener is closed.
 	health := mount(grpchealth.NewHandler(grpchealth.NewStaticChecker(payrelayv1connect.RelayServiceName), options...))
 	reflector := grpcreflect.NewStaticReflector(payrelayv1connect.RelayServiceName, grpchealth.HealthV1ServiceName)
 	mount(grpcreflect.NewHandlerV1(reflector, options...))
 	mount(grpcreflect.NewHandlerV1Alpha(reflector, options...))
 	mountREST(e, relay)
 
-	e.Use(sameOrigin(), requireToken(token, under(health), under(rpcPaths...)), declaredMethods)
+	e.Use(refuseCrossOrigin(), requireToken(token, under(health), under(rpcPaths...)), refuseOtherMethods)
 	return e
 }
 
-// under says whether a request's path begins with one of the prefixes.
+// under returns a function that reports whether the path of a request has one of
+// the prefixes.
 func under(prefixes ...string) func(*http.Request) bool {
 	return func(r *http.Request) bool {
 		for _, prefix := range prefixes {
@@ -85,4 +78,50 @@ func under(prefixes ...string) func(*http.Request) bool {
 		}
 		return false
 	}
+}
+
+// refuseCrossOrigin refuses requests that a browser sends for a page of another
+// origin. Listening on loopback without a token keeps other machines out, but not
+// the web pages that are open on this one. Programs do not send the headers that
+// give such a request away.
+func refuseCrossOrigin() echo.MiddlewareFunc {
+	var protection http.CrossOriginProtection
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if protection.Check(c.Request()) != nil {
+				return &refusal{"cross_origin", "a browser sent this request for a page of another origin: call from a program, without the headers Origin and Sec-Fetch-Site"}
+			}
+			return next(c)
+		}
+	}
+}
+
+// requireToken refuses requests without the bearer token, unless the token is
+// empty or open reports true for the request. Where rpc reports true, the refusal
+// takes the form of the RPC protocol of the request.
+func requireToken(token string, open, rpc func(*http.Request) bool) echo.MiddlewareFunc {
+	want := sha256.Sum256([]byte(token))
+	errors := connect.NewErrorWriter()
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if token == "" || open(c.Request()) || hasToken(c.Request(), want) {
+				return next(c)
+			}
+			c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
+			refused := &refusal{"unauthenticated", "the internal token is missing or wrong: send the header Authorization with Bearer and the value of INTERNAL_TOKEN"}
+			if rpc(c.Request()) {
+				return errors.Write(c.Response(), c.Request(), rpcError(refused))
+			}
+			return refused
+		}
+	}
+}
+
+// hasToken reports whether the request has the bearer token with the digest want.
+// It compares digests in constant time, so that its duration gives away neither the
+// length nor the content of the token.
+func hasToken(r *http.Request, want [sha256.Size]byte) bool {
+	shown, ok := strings.CutPrefix(r.Header.Get(echo.HeaderAuthorization), "Bearer ")
+	got := sha256.Sum256([]byte(shown))
+	return subtle.ConstantTimeCompare(got[:], want[:]) == 1 && ok
 }

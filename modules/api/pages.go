@@ -1,53 +1,103 @@
 package api
 
 import (
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
+// listing is a sorted list that is read page by page. A cursor is valid for one
+// listing and one direction only.
+type listing struct {
+	name string
+	// bySequence reports whether items are sorted by the sequence of their recording
+	// instead of by a time and an id.
+	bySequence bool
+}
+
+var (
+	orderListing        = listing{name: "orders"}
+	disputeListing      = listing{name: "disputes"}
+	orderEventListing   = listing{name: "orders/events", bySequence: true}
+	disputeEventListing = listing{name: "disputes/events", bySequence: true}
+)
+
 // pageBody is the answer of every listing.
 type pageBody[T any] struct {
-	// Items are never null.
+	// Items is never null.
 	Items []T `json:"items"`
-	// NextCursor goes on after these items; absent on the last page.
+	// NextCursor is the cursor of the next page; absent on the last page.
 	NextCursor string `json:"next_cursor,omitempty"`
 	HasMore    bool   `json:"has_more"`
 }
 
-// newPageBody writes a page of a listing; place is an item's sort key.
-func newPageBody[S, T any](l listing, asked payments.PageRequest, page payments.Page[S], item func(S) T, place func(S) payments.Cursor) pageBody[T] {
+// newPageBody returns the answer for a page of a listing. Its items are made by
+// item, and cursor returns the sort key of one.
+func newPageBody[S, T any](l listing, asked payments.PageRequest, page payments.Page[S], item func(S) T, cursor func(S) payments.Cursor) pageBody[T] {
 	answer := pageBody[T]{Items: make([]T, len(page.Items)), HasMore: page.More}
 	for i, s := range page.Items {
 		answer.Items[i] = item(s)
 	}
 	if page.More {
 		last := page.Items[len(page.Items)-1]
-		answer.NextCursor = l.encode(place(last), asked.Ascending)
+		answer.NextCursor = l.encode(cursor(last), asked.Ascending)
 	}
 	return answer
 }
 
-// moneyItem is an amount in minor units of its currency: 100.50 USD is
-// {"minor_units":10050,"currency":"USD"}. It is never a float.
-type moneyItem struct {
-	MinorUnits int64  `json:"minor_units"`
-	Currency   string `json:"currency"`
+// encode returns a cursor of the listing as base64url. It holds no secret, and a
+// forged one selects only items that a request without a cursor selects too.
+func (l listing) encode(after payments.Cursor, ascending bool) string {
+	number := after.Sequence
+	if !l.bySequence {
+		number = after.At.UnixMicro()
+	}
+	// The quotes make a text that was cut short invalid.
+	text := fmt.Sprintf("%s%d %+q", l.prefix(ascending), number, after.ID)
+	return base64.RawURLEncoding.EncodeToString([]byte(text))
 }
 
-// newMoneyItem is nil, and so left out, where no amount is known.
-func newMoneyItem(minorUnits int64, currency string) *moneyItem {
-	if currency == "" {
-		return nil
+// decode parses a cursor, and reports whether encode returned it for the same
+// listing and direction.
+func (l listing) decode(text string, ascending bool) (*payments.Cursor, bool) {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return nil, false
 	}
-	return &moneyItem{MinorUnits: minorUnits, Currency: currency}
+	key, _ := strings.CutPrefix(string(raw), l.prefix(ascending))
+	digits, quoted, _ := strings.Cut(key, " ")
+	number, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || number < 0 {
+		return nil, false
+	}
+	id, err := strconv.Unquote(quoted)
+	if err != nil {
+		return nil, false
+	}
+	after := payments.Cursor{Sequence: number}
+	if !l.bySequence {
+		after = payments.Cursor{At: time.UnixMicro(number).UTC(), ID: id}
+	}
+	// Several texts decode to one cursor; encode returns only one of them.
+	genuine := l.encode(after, ascending) == text && (l.bySequence || isID(id))
+	return &after, genuine
 }
 
-// formatTime writes a time as RFC 3339 in UTC, always with microseconds, so that
-// the texts sort as the times do; empty, and so left out, for no time.
-func formatTime(t time.Time) string {
-	if t.IsZero() {
-		return ""
+func (l listing) prefix(ascending bool) string {
+	if ascending {
+		return l.name + " asc "
 	}
-	return t.UTC().Format("2006-01-02T15:04:05.000000Z")
+	return l.name + " desc "
+}
+
+// isID reports whether s can be the id of an order, a dispute or a user. Other
+// texts must not reach the stores, some of which would return an error.
+func isID(s string) bool {
+	return s != "" && len(s) <= payments.MaxIDBytes && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }

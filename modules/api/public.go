@@ -14,21 +14,21 @@ import (
 )
 
 const (
-	// queryTimeout bounds what one request asks of the store.
+	// queryTimeout is the deadline of the store for one request.
 	queryTimeout = 5 * time.Second
-	// publicDrain outlasts a query that is under way.
+	// publicDrain leaves a query in flight its whole timeout.
 	publicDrain = queryTimeout + time.Second
-	// publicHeaderBytes has room for a filter with as many ids as it takes, each
-	// as long as it may be.
+	// publicHeaderBytes has room for a filter with the largest number of ids, each of
+	// the largest size.
 	publicHeaderBytes = 64 << 10
-	// publicConnections and publicIdle: who connects here is not known, so that
-	// clients who only keep their connections must not keep others out for long.
+	// The clients of this listener are not known in advance, so it accepts many
+	// connections and closes idle ones early.
 	publicConnections = 8192
 	publicIdle        = 10 * time.Second
 )
 
-// Reader reads what the ledger wrote. Order and Dispute return
-// payments.ErrNotFound for an id that they do not have.
+// Reader reads the state and the events that the ledger recorded. Order and
+// Dispute return payments.ErrNotFound if there is none with the id.
 type Reader interface {
 	Orders(ctx context.Context, query payments.OrderQuery) (payments.Page[payments.Order], error)
 	Order(ctx context.Context, id string) (payments.Order, error)
@@ -37,37 +37,30 @@ type Reader interface {
 	Events(ctx context.Context, query payments.EventQuery) (payments.Page[payments.RecordedEvent], error)
 }
 
-// Public is the listener on which people and their programs read:
+// NewPublic opens the public listener, which serves
 //
 //	GET /orders    GET /orders/{order_id}      GET /orders/events
 //	GET /disputes  GET /disputes/{dispute_id}  GET /disputes/events
 //
-// Ids in paths are percent-encoded. The order whose id is "events" is found
-// with GET /orders?order_ids=events, and such a dispute likewise.
+// Ids in paths are percent-encoded. An order with the id "events" is found with
+// GET /orders?order_ids=events, and such a dispute likewise.
 //
-// A listing is sorted by created_at, opened_at or, for events, sequence: newest
-// first, or with sort_asc=true oldest first. It takes limit (1 to 200, 50 if
-// absent), cursor (the next_cursor of the page before; sort_asc and filters have
-// to be given again) and the filters
+// A listing is sorted by created_at, by opened_at or, for events, by sequence:
+// newest first, or oldest first with sort_asc=true. Its parameters are limit (1 to
+// 200, default 50), cursor (next_cursor of the previous page, with the same
+// sort_asc and filters) and the filters
 //
-//	order_ids, dispute_ids, user_ids, statuses, kinds   as far as its items have them
-//	time_from (included), time_to (excluded)            created_at, opened_at or occurred_at
+//	order_ids, dispute_ids, user_ids, statuses, kinds   where the items have the field
+//	time_from (inclusive), time_to (exclusive)          of created_at, opened_at or occurred_at
 //
-// Several values of a filter have commas between them or come in parameters of
-// the same name, at most 200 together; an item has to match one of them, and
-// every filter. An id with a comma in it is found by its path only.
-type Public struct {
-	reader Reader
-	log    *slog.Logger
-	server *server
-}
-
-// NewPublic opens the listener, so that a port that is taken fails the start.
-func NewPublic(cfg Config, reader Reader, log *slog.Logger) (*Public, error) {
+// The values of a filter are separated by commas or given in several parameters of
+// the same name, at most 200 in total. An item is selected if it matches one value
+// of every filter. An id that contains a comma can be used in a path only.
+func NewPublic(cfg Config, reader Reader, log *slog.Logger) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	p := &Public{reader: reader, log: log}
+	p := &public{reader: reader, log: log}
 	server, err := newServer("public listener (API_ADDR)", cfg.Addr, publicDrain, p.routes(), log)
 	if err != nil {
 		return nil, err
@@ -75,21 +68,18 @@ func NewPublic(cfg Config, reader Reader, log *slog.Logger) (*Public, error) {
 	server.maxConnections = publicConnections
 	server.http.MaxHeaderBytes = publicHeaderBytes
 	server.http.IdleTimeout = publicIdle
-	p.server = server
-	return p, nil
+	return server, nil
 }
 
-// Addr is the address listened on, with its real port.
-func (p *Public) Addr() string { return p.server.addr() }
+// public holds the handlers of the public listener.
+type public struct {
+	reader Reader
+	log    *slog.Logger
+}
 
-// Run serves until ctx is cancelled and the requests under way are answered or
-// cut off, which the log tells. It must be called once, also to release the
-// listener of a start that failed: then with a cancelled context.
-func (p *Public) Run(ctx context.Context) error { return p.server.run(ctx) }
-
-func (p *Public) routes() http.Handler {
+func (p *public) routes() http.Handler {
 	e := newEcho(p.log)
-	e.Use(asData, declaredMethods)
+	e.Use(setDataHeaders, refuseOtherMethods)
 	e.GET("/orders", p.listOrders)
 	e.GET("/orders/events", p.listOrderEvents)
 	e.GET("/orders/:id", p.getOrder)
@@ -99,9 +89,9 @@ func (p *Public) routes() http.Handler {
 	return e
 }
 
-// asData keeps browsers from taking what a provider wrote for a page, and
-// everybody from keeping copies of it.
-func asData(next echo.HandlerFunc) echo.HandlerFunc {
+// setDataHeaders keeps browsers from interpreting a provider's text as a page, and
+// caches from storing it.
+func setDataHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		header := c.Response().Header()
 		header.Set(echo.HeaderXContentTypeOptions, "nosniff")
@@ -110,23 +100,22 @@ func asData(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// ask asks the reader one question, within its deadline, and says what an error
-// means to the caller. Why it came goes to the log: what a database says about
-// itself is not for others.
-func ask[Q, A any](p *Public, c echo.Context, read func(context.Context, Q) (A, error), question Q) (A, error) {
+// read calls a method of the reader with a deadline. The error is one for the
+// client; only the log has its cause, because the errors of a database are not for
+// clients.
+func read[Q, A any](p *public, c echo.Context, method func(context.Context, Q) (A, error), query Q) (A, error) {
 	ctx, cancel := context.WithTimeout(c.Request().Context(), queryTimeout)
 	defer cancel()
-	answer, err := read(ctx, question)
+	answer, err := method(ctx, query)
 	switch {
 	case err == nil:
 		return answer, nil
 	case errors.Is(err, payments.ErrNotFound):
 		return answer, errNoSuchID
 	case ctx.Err() != nil:
-		return answer, &Error{codeDeadline, fmt.Sprintf("reading took longer than %s: ask for less at once, or again later", queryTimeout)}
+		return answer, &refusal{codeDeadline, fmt.Sprintf("the query took longer than %s: select fewer items, or try again later", queryTimeout)}
 	default:
-		id := c.Response().Header().Get(echo.HeaderXRequestID)
-		p.log.Warn("read failed", "request_id", id, "path", c.Path(), "error", err)
-		return answer, &Error{codeUnavailable, "the store cannot be read at the moment: ask again"}
+		p.log.Warn("read failed", "request_id", requestID(c), "path", c.Path(), "error", err)
+		return answer, &refusal{codeUnavailable, "the database cannot be read at the moment: try again later"}
 	}
 }

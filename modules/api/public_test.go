@@ -157,7 +157,7 @@ func TestStoreTroubleMeansAskAgain(t *testing.T) {
 	for _, target := range []string{"/orders", "/orders/a", "/orders/events", "/disputes", "/disputes/a", "/disputes/events"} {
 		var log strings.Builder
 		reader := &memory{fail: func(context.Context) error { return errors.New("dial postgres://user:secret@db") }}
-		p := &Public{reader: reader, log: slog.New(slog.NewTextHandler(&log, nil))}
+		p := &public{reader: reader, log: slog.New(slog.NewTextHandler(&log, nil))}
 		r := get(t, p.routes(), target)
 		r.wantError(t, 503, "unavailable")
 		if r.header.Get("Retry-After") == "" || strings.Contains(r.body, "secret") {

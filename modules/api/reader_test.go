@@ -24,23 +24,23 @@ type memory struct {
 }
 
 func (m *memory) Orders(ctx context.Context, q payments.OrderQuery) (payments.Page[payments.Order], error) {
-	return pageIn(ctx, m, q, m.orders, q.Page, orderPlace)
+	return pageIn(ctx, m, q, m.orders, q.Page, orderCursor)
 }
 
 func (m *memory) Disputes(ctx context.Context, q payments.DisputeQuery) (payments.Page[payments.Dispute], error) {
-	return pageIn(ctx, m, q, m.disputes, q.Page, disputePlace)
+	return pageIn(ctx, m, q, m.disputes, q.Page, disputeCursor)
 }
 
 func (m *memory) Events(ctx context.Context, q payments.EventQuery) (payments.Page[payments.RecordedEvent], error) {
-	return pageIn(ctx, m, q, m.events, q.Page, eventPlace)
+	return pageIn(ctx, m, q, m.events, q.Page, eventCursor)
 }
 
 func (m *memory) Order(ctx context.Context, id string) (payments.Order, error) {
-	return find(ctx, m, id, m.orders, orderPlace)
+	return find(ctx, m, id, m.orders, orderCursor)
 }
 
 func (m *memory) Dispute(ctx context.Context, id string) (payments.Dispute, error) {
-	return find(ctx, m, id, m.disputes, disputePlace)
+	return find(ctx, m, id, m.disputes, disputeCursor)
 }
 
 func (m *memory) ask(ctx context.Context, question any) error {
@@ -84,7 +84,7 @@ func find[T any](ctx context.Context, m *memory, id string, all []T, place func(
 
 // publicRoutes is the public API without its listener.
 func publicRoutes(reader Reader) http.Handler {
-	return (&Public{reader: reader, log: quiet()}).routes()
+	return (&public{reader: reader, log: quiet()}).routes()
 }
 
 // get asks for a target as it stands in a request line.

@@ -1,36 +1,46 @@
-// Package api is the api role: it takes updates from the ingest role on an
-// internal listener and shows orders and disputes to people on a public one.
+// Package api is the api role. Its internal listener takes updates from the ingest
+// role, by RPC and by REST, and passes them to the ledger. Its public listener
+// serves orders, disputes and their events as JSON to people and their programs.
 package api
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
+	"github.com/labstack/echo/v4"
+	"google.golang.org/protobuf/encoding/protojson"
+
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// applyTimeout bounds a call whose caller set no deadline. It is shorter than
-// the listener's write timeout, so that there is an answer.
+// applyTimeout is the deadline of every call. It is shorter than the write timeout
+// of the listener, so that the caller gets an answer.
 const applyTimeout = 15 * time.Second
 
-// Relay is the far side of every transport that calls: it implements the
-// generated RelayService for all RPC protocols, and the REST routes call it too.
+// Relay is the server of every mode that calls the api role: it implements the
+// generated RelayService for all RPC protocols and serves the REST routes.
 type Relay struct {
 	next payments.Applier
 	log  *slog.Logger
 }
 
-// NewRelay returns a Relay that hands well-formed updates to next.
+// NewRelay returns a Relay that passes well-formed updates to next.
 func NewRelay(next payments.Applier, log *slog.Logger) *Relay {
 	return &Relay{next: next, log: log}
 }
 
-// ApplyUpdate applies one update. Errors are as for ApplyUpdates.
+// ApplyUpdate applies one update. Its errors are those of ApplyUpdates.
 func (r *Relay) ApplyUpdate(ctx context.Context, req *payrelayv1.ApplyUpdateRequest) (*payrelayv1.ApplyUpdateResponse, error) {
 	outcomes, err := r.apply(ctx, []*payrelayv1.Update{req.GetUpdate()})
 	if err != nil {
@@ -39,9 +49,10 @@ func (r *Relay) ApplyUpdate(ctx context.Context, req *payrelayv1.ApplyUpdateRequ
 	return &payrelayv1.ApplyUpdateResponse{Outcome: outcomes[0]}, nil
 }
 
-// ApplyUpdates applies a batch. The error is invalid_argument when any update is
-// malformed, and then nothing is applied; otherwise it is unavailable or
-// deadline_exceeded, and the whole call has to be made again.
+// ApplyUpdates applies a batch. The error is invalid_argument if an update is not
+// well-formed, and then none was applied. Otherwise it is unavailable or
+// deadline_exceeded: the outcome of the batch is unknown, and the caller must send
+// all of it again.
 func (r *Relay) ApplyUpdates(ctx context.Context, req *payrelayv1.ApplyUpdatesRequest) (*payrelayv1.ApplyUpdatesResponse, error) {
 	outcomes, err := r.apply(ctx, req.GetUpdates())
 	if err != nil {
@@ -63,13 +74,19 @@ func (r *Relay) apply(ctx context.Context, updates []*payrelayv1.Update) ([]*pay
 	if err == nil && len(outcomes) != len(updates) {
 		err = fmt.Errorf("%d outcomes for %d updates", len(outcomes), len(updates))
 	}
-	if err != nil {
-		return nil, r.unknown(ctx, len(updates), err)
+	switch {
+	case err == nil:
+		return outcomes, nil
+	case ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded):
+		return nil, rpcError(context.DeadlineExceeded)
+	default:
+		// Only the log has the reason: the errors of a database are not for callers.
+		r.log.Warn("updates were not applied, the caller must send them again", "updates", len(updates), "error", err)
+		return nil, rpcError(&refusal{codeUnavailable, "the updates may not have been stored: send the same request again"})
 	}
-	return outcomes, nil
 }
 
-// validate returns an invalid_argument error if any of the updates is malformed.
+// validate returns an invalid_argument error if an update is not well-formed.
 func validate(updates []*payrelayv1.Update) error {
 	for i, update := range updates {
 		err := payments.Validate(update)
@@ -77,19 +94,76 @@ func validate(updates []*payrelayv1.Update) error {
 			continue
 		}
 		if len(updates) > 1 {
-			err = &Error{describe(err).code, payments.ErrorMessage(fmt.Sprintf("updates[%d]: %v", i, err))}
+			err = &refusal{describe(err).code, payments.ErrorMessage(fmt.Sprintf("updates[%d]: %v", i, err))}
 		}
 		return connect.NewError(connect.CodeInvalidArgument, err)
 	}
 	return nil
 }
 
-// unknown tells the caller to send the call again, and the log why: what a
-// database says about itself is not for others.
-func (r *Relay) unknown(ctx context.Context, updates int, err error) error {
-	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
-		return rpcError(context.DeadlineExceeded)
+// mountREST adds the routes that apply a single update in the JSON form of
+// Protobuf, for use without an RPC client. They call the methods of the RPC service.
+func mountREST(e *echo.Echo, relay *Relay) {
+	e.POST("/internal/updates/orders", applyREST(relay, "order", func(u *payrelayv1.Update) bool { return u.GetOrder() != nil }))
+	e.POST("/internal/updates/disputes", applyREST(relay, "dispute", func(u *payrelayv1.Update) bool { return u.GetDispute() != nil }))
+}
+
+// applyREST returns the handler of a path whose updates must have the subject.
+func applyREST(relay *Relay, subject string, fits func(*payrelayv1.Update) bool) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		update, err := readUpdate(c.Request())
+		if err != nil {
+			return err
+		}
+		if !fits(update) {
+			return &refusal{"wrong_subject", fmt.Sprintf("an update on this path must have the field %q: send orders to /internal/updates/orders and disputes to /internal/updates/disputes", subject)}
+		}
+		answer, err := relay.ApplyUpdate(c.Request().Context(), &payrelayv1.ApplyUpdateRequest{Update: update})
+		if err != nil {
+			return err
+		}
+		text, err := protojson.Marshal(answer.GetOutcome())
+		if err != nil {
+			return fmt.Errorf("encode the outcome: %w", err)
+		}
+		// The white space of protojson differs from build to build.
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, text); err != nil {
+			return fmt.Errorf("encode the outcome: %w", err)
+		}
+		return c.JSONBlob(http.StatusOK, compact.Bytes())
 	}
-	r.log.Warn("updates could not be applied and will be sent again", "updates", updates, "error", err)
-	return rpcError(&Error{codeUnavailable, "the updates could not be stored and their outcome is not known: send the same again"})
+}
+
+// readUpdate reads an update in the JSON form of Protobuf, with field names in
+// snake_case or camelCase. It refuses unknown fields.
+func readUpdate(r *http.Request) (*payrelayv1.Update, error) {
+	for _, encoding := range r.Header.Values(echo.HeaderContentEncoding) {
+		if !strings.EqualFold(encoding, "identity") {
+			return nil, &refusal{"unsupported_encoding", "the body has a Content-Encoding: send it without"}
+		}
+	}
+	if !isJSON(r.Header.Get(echo.HeaderContentType)) {
+		return nil, &refusal{"unsupported_media_type", "the body is not declared as JSON in UTF-8: send it with Content-Type: application/json"}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxMessageBytes))
+	if err != nil {
+		return nil, fmt.Errorf("read the body: %w", err)
+	}
+	if len(body) == 0 {
+		return nil, &refusal{"empty_body", "the body is empty: send an update as JSON"}
+	}
+	update := new(payrelayv1.Update)
+	if err := protojson.Unmarshal(body, update); err != nil {
+		// protojson varies the spaces of its messages on purpose.
+		cause := strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\u00a0", " "), "proto: ")
+		return nil, &refusal{"invalid_json", "the body is not an update in the JSON form of Protobuf: " + cause}
+	}
+	return update, nil
+}
+
+func isJSON(contentType string) bool {
+	media, parameters, err := mime.ParseMediaType(contentType)
+	charset, named := parameters["charset"]
+	return err == nil && media == "application/json" && (!named || strings.EqualFold(charset, "utf-8"))
 }

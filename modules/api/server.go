@@ -2,45 +2,41 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
+	"strings"
 	"time"
 
+	"github.com/labstack/echo/v4"
 	"golang.org/x/net/netutil"
 )
 
-// server is a listener and what it serves.
-type server struct {
-	// name is the listener's for people, with the variable that places it.
+// Server is one listener of the api role and the HTTP server behind it.
+type Server struct {
+	// name identifies the listener in errors and logs, with the variable that sets
+	// its address.
 	name string
-	// drain is how long requests under way have once the server stops.
+	// drain is how long requests in flight may take after the server is stopped.
 	drain time.Duration
-	// maxConnections bounds the open connections; more wait in the kernel.
+	// maxConnections is the largest number of open connections. Further clients
+	// wait in the backlog of the kernel.
 	maxConnections int
 	listener       net.Listener
 	http           *http.Server
 	log            *slog.Logger
 }
 
-// newServer opens the listener, so that a port that is taken fails the start.
-func newServer(name, addr string, drain time.Duration, handler http.Handler, log *slog.Logger) (*server, error) {
+// newServer opens the listener, so that a port in use is an error at the start.
+func newServer(name, addr string, drain time.Duration, handler http.Handler, log *slog.Logger) (*Server, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("open the %s: %w", name, err)
 	}
-	return &server{
-		name: name, drain: drain, log: log,
-		maxConnections: 1024,
-		listener:       listener,
-		http:           newHTTPServer(handler, log),
-	}, nil
-}
-
-// newHTTPServer bounds what one client can hold on to.
-func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	server := &http.Server{
 		Handler:           handler,
 		Protocols:         new(http.Protocols),
@@ -57,19 +53,22 @@ func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 			WriteByteTimeout:     10 * time.Second,
 		},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-		// "OPTIONS *" is for our router too: it refuses strangers and unknown paths.
+		// The router answers "OPTIONS *" as well: it asks for the token and has no
+		// such path.
 		DisableGeneralOptionsHandler: true,
 	}
 	server.Protocols.SetHTTP1(true)
-	return server
+	return &Server{name: name, drain: drain, maxConnections: 1024, listener: listener, http: server, log: log}, nil
 }
 
-// addr is the address listened on, with its real port.
-func (s *server) addr() string { return s.listener.Addr().String() }
+// Addr returns the address of the listener with its actual port.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// run serves until ctx is cancelled or the listener fails, and stops then. Only
-// a failed listener is an error.
-func (s *server) run(ctx context.Context) error {
+// Run serves until ctx is done or the listener fails, which is the only error.
+// Requests in flight are then answered, or cut off after the drain time and
+// logged. Run must be called exactly once. After a failed start, call it with a
+// cancelled context to close the listener.
+func (s *Server) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	served := make(chan error, 1)
 	go func() {
@@ -84,14 +83,64 @@ func (s *server) run(ctx context.Context) error {
 	return nil
 }
 
-// stop lets nobody in any more and waits for the answers under way. Whoever is
-// cut off can send the same again, so that is no failure: it would be one that
-// a slow reader could cause.
-func (s *server) stop() {
+// stop closes the listener and waits for the requests in flight. Requests that
+// are cut off are not an error: their clients can send them again, and otherwise
+// any slow client could make a stop fail.
+func (s *Server) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), s.drain)
 	defer cancel()
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.log.Warn("requests were cut off", "listener", s.name, "after", s.drain, "error", err)
-		_ = s.http.Close() // it could only fail to close what is given up
+		_ = s.http.Close() // it can only fail to close connections that are given up
+	}
+}
+
+// newEcho returns a router that answers every error as errorHandler does.
+func newEcho(log *slog.Logger) *echo.Echo {
+	e := echo.New()
+	e.HTTPErrorHandler = errorHandler(log)
+	e.IPExtractor = echo.ExtractIPDirect()
+	e.Use(setRequestID, recoverPanic)
+	return e
+}
+
+// setRequestID sets the request ID that the answer and the log contain. It ignores
+// an ID sent by the client, which need not be unique.
+func setRequestID(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Response().Header().Set(echo.HeaderXRequestID, rand.Text())
+		return next(c)
+	}
+}
+
+func requestID(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }
+
+// recoverPanic turns a panic into an error with the stack in its message.
+func recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			switch p := recover(); p {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(p)
+			default:
+				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			}
+		}()
+		return next(c)
+	}
+}
+
+// refuseOtherMethods answers 405 to every method that a path has no route for.
+// Echo itself would answer 204 to OPTIONS, and list OPTIONS in every Allow header.
+// It must be the last middleware: the others may refuse the request as a whole.
+func refuseOtherMethods(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		allow, mismatch := c.Get(echo.ContextKeyHeaderAllow).(string)
+		if !mismatch {
+			return next(c)
+		}
+		c.Response().Header().Set(echo.HeaderAllow, strings.TrimPrefix(allow, "OPTIONS, "))
+		return echo.ErrMethodNotAllowed
 	}
 }

@@ -17,8 +17,7 @@ import (
 
 // openListener is one of the two listeners, before it runs.
 type openListener struct {
-	*server
-	runner
+	*Server
 	// request is one that reaches what is behind the listener.
 	request string
 }
@@ -42,8 +41,8 @@ func openListeners(t *testing.T, log *slog.Logger, wait func(context.Context)) [
 	}
 	post := fmt.Sprintf("POST /internal/updates/orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(orderJSON), orderJSON)
 	return []openListener{
-		{public.server, public, "GET /orders HTTP/1.1\r\nHost: x\r\n\r\n"},
-		{internal.server, internal, post},
+		{public, "GET /orders HTTP/1.1\r\nHost: x\r\n\r\n"},
+		{internal, post},
 	}
 }
 
@@ -58,7 +57,7 @@ func TestCuttingRequestsOffIsACleanStop(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- l.Run(ctx) }()
-		conn := connectTo(t, l.addr())
+		conn := connectTo(t, l.Addr())
 		if _, err := io.WriteString(conn, l.request); err != nil {
 			t.Fatal(err)
 		}
@@ -88,9 +87,9 @@ func TestAFailedListenerFailsTheRun(t *testing.T) {
 func TestConnectionsAreBounded(t *testing.T) {
 	for _, l := range openListeners(t, quiet(), func(context.Context) {}) {
 		l.maxConnections = 2
-		run(t, l)
+		run(t, l.Server)
 		ask := func() net.Conn {
-			conn := connectTo(t, l.addr())
+			conn := connectTo(t, l.Addr())
 			if _, err := io.WriteString(conn, l.request); err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,8 @@
 package payments
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
@@ -35,6 +37,15 @@ func newNames[E ~int32](generated map[int32]string, prefix string) Names[E] {
 // Name returns the name of a value. It is empty for the unspecified value and for
 // one that this release does not know.
 func (n Names[E]) Name(value E) string { return n.names[value] }
+
+// All returns the names of all values, in the order of their numbers.
+func (n Names[E]) All() []string {
+	var all []string
+	for _, value := range slices.Sorted(maps.Keys(n.names)) {
+		all = append(all, n.names[value])
+	}
+	return all
+}
 
 // Parse returns the value of a name, and whether there is one. The unspecified
 // value has no name.

@@ -35,6 +35,9 @@ func wantNames[E interface {
 	if len(want) != values-1 { // the unspecified one has no name
 		t.Errorf("the contract has %d values, this test names %d", values-1, len(want))
 	}
+	if got := names.All(); len(got) != len(want) {
+		t.Errorf("All() = %q, want %d names", got, len(want))
+	}
 	for value, name := range want {
 		if got := names.Name(value); got != name {
 			t.Errorf("name of %v is %q, want %q", value, got, name)
