@@ -10,20 +10,23 @@ import (
 )
 
 const (
-	// freeBody is how many bytes of each body need no reservation: nearly all
-	// bodies are smaller, and MaxConnections bounds their number.
+	// freeBody is the number of bytes of each body that need no reservation. Nearly
+	// all bodies are smaller, and MaxConnections limits their number.
 	freeBody = 8 << 10
-	// bodyBudget bounds, in bytes, what all bodies take together beyond that.
+	// bodyBudget is the number of bytes beyond freeBody that all bodies together may
+	// hold in memory.
 	bodyBudget = 256 << 20
 )
 
-// reservation is what one body has of the budget, from its reading to its answer.
+// reservation holds the bytes of the budget that one body uses, from the start of
+// its reading until the webhook is answered.
 type reservation struct {
 	budget *semaphore.Weighted
 	bytes  int64
 }
 
-// raise makes it enough for a body of size bytes, or says that it cannot.
+// raise makes the reservation large enough for a body of size bytes. It reports
+// whether the budget had room.
 func (r *reservation) raise(size int64) bool {
 	more := size - freeBody - r.bytes
 	if more <= 0 {
@@ -38,9 +41,9 @@ func (r *reservation) raise(size int64) bool {
 
 func (r *reservation) release() { r.budget.Release(r.bytes) }
 
-// readBody reads at most limit bytes. It trusts no announced length with memory
-// before the first bytes have come. The caller releases room when it is done
-// with the body, also after an error.
+// readBody returns the body, of at most limit bytes. It allocates no more than
+// freeBody before the first bytes have arrived, whatever the Content-Length. The
+// caller releases room when it no longer needs the body, also after an error.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64, room *reservation) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
@@ -50,7 +53,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, room *reserva
 	if r.ContentLength >= 0 {
 		size = min(size, r.ContentLength)
 	}
-	body := make([]byte, 0, size+1) // one more, to meet the end
+	body := make([]byte, 0, size+1) // one more, to read the end of the body
 	for {
 		n, err := from.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
@@ -64,7 +67,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, room *reserva
 		case len(body) < cap(body):
 			continue
 		}
-		if size = r.ContentLength; size < int64(len(body)) { // not announced
+		if size = r.ContentLength; size < int64(len(body)) { // unknown
 			size = min(2*int64(len(body)), limit)
 		}
 		if !room.raise(size) {
@@ -74,10 +77,11 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, room *reserva
 	}
 }
 
-// readError tells a body that did not come, and may the next time, from one
-// whose chunks are written wrongly, whose error may quote it. The context of a
-// request ends when net/http cannot read from its connection, not when it does
-// not understand what it reads.
+// readError returns the refusal for an error of reading the body: malformed chunks
+// are final, and a body that did not arrive may be sent again. The two differ in the
+// context of the request, which net/http cancels if it cannot read from the
+// connection, and not if it cannot parse what it read. The error about chunks may
+// quote the body, and is dropped.
 func readError(r *http.Request, err error) error {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return err

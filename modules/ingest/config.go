@@ -10,22 +10,22 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// Config says where webhooks are taken in and how many at a time.
+// Config holds the address and the limits of the listener for webhooks.
 type Config struct {
-	// Addr is host:port; port 0 takes a free one.
+	// Addr is the host:port of the listener; port 0 chooses a free port.
 	Addr string
-	// MaxBody is the size of the largest webhook, in bytes.
+	// MaxBody is the largest size of a webhook's body, in bytes.
 	MaxBody int64
-	// MaxConnections bounds the open connections; more wait in the kernel.
+	// MaxConnections is the largest number of open connections. Further clients wait
+	// in the backlog of the kernel.
 	MaxConnections int
-	// MaxInFlight bounds the webhooks that have come and are being applied; more
-	// are answered 503. What is still being read is bounded by MaxConnections and,
-	// as far as bodies are large, by bodyBudget.
+	// MaxInFlight is the largest number of webhooks that are being applied at the
+	// same time. Further ones are answered 503. Webhooks whose body is still being
+	// read do not count.
 	MaxInFlight int
-	// Timeout bounds one webhook from its headers to its answer, so that the
-	// provider always gets one.
+	// Timeout is the deadline of one webhook from its headers to its answer.
 	Timeout time.Duration
-	// Wrap, when set, is put around the handler, for metrics. It is no flag.
+	// Wrap, if it is not nil, wraps the handler with metrics. It has no flag.
 	Wrap func(http.Handler) http.Handler
 }
 
@@ -38,7 +38,7 @@ func (c *Config) RegisterFlags(fs *flag.FlagSet) {
 	fs.DurationVar(&c.Timeout, "ingest-timeout", 12*time.Second, "answer every webhook within `INGEST_TIMEOUT`")
 }
 
-// Validate tells how to mend what the server could not work with.
+// Validate checks the settings. The error tells the operator how to fix one.
 func (c Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
 		return fmt.Errorf("ingest-addr (INGEST_ADDR) is %q: write it as host:port, such as 127.0.0.1:3001", c.Addr)

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -14,8 +17,8 @@ import (
 // refusal is an answer other than 2xx.
 type refusal struct {
 	status  int
-	code    string // stable, snake_case
-	message string // what is wrong and how to mend it
+	code    string // stable, in snake_case
+	message string // a sentence that says what is wrong and how to fix it
 }
 
 func (r *refusal) Error() string { return r.code + ": " + r.message }
@@ -25,26 +28,27 @@ func badRequest(code, message string) error {
 }
 
 var (
-	errNotFound       = &refusal{http.StatusNotFound, "not_found", "nothing is served under this path; webhooks go to /webhooks/payments/orders or /webhooks/payments/chargebacks"}
-	errMethod         = &refusal{http.StatusMethodNotAllowed, "method_not_allowed", "send webhooks with POST"}
-	errMediaType      = &refusal{http.StatusUnsupportedMediaType, "unsupported_media_type", "send the webhook as application/json in UTF-8"}
-	errEncoding       = &refusal{http.StatusUnsupportedMediaType, "unsupported_encoding", "send the webhook without a Content-Encoding"}
-	errTooManyHeaders = &refusal{http.StatusRequestHeaderFieldsTooLarge, "too_many_headers", fmt.Sprintf("send at most %d header fields", maxHeaderFields)}
-	errEmptyBody      = badRequest("empty_body", "the body is empty; send the webhook as a JSON object")
-	errInvalidBody    = badRequest("invalid_body", "the body's chunks are not written as HTTP/1.1 has them; send the webhook with a Content-Length")
-	errBodyIncomplete = &refusal{http.StatusServiceUnavailable, "body_incomplete", "the body did not arrive completely in time; send the webhook again"}
-	errOverloaded     = &refusal{http.StatusServiceUnavailable, "overloaded", "too many webhooks are in flight; send this one again"}
-	errUnavailable    = &refusal{http.StatusServiceUnavailable, "unavailable", "the webhook may not have been stored; send it again"}
-	errInternal       = &refusal{http.StatusInternalServerError, "internal", "an error of ours; the log tells more under the request id"}
+	errNotFound       = &refusal{http.StatusNotFound, "not_found", "this path does not exist: send webhooks to " + strings.Join(slices.Sorted(maps.Keys(decoders)), " or ")}
+	errMethod         = &refusal{http.StatusMethodNotAllowed, "method_not_allowed", "this path accepts only POST: send the webhook with POST"}
+	errMediaType      = &refusal{http.StatusUnsupportedMediaType, "unsupported_media_type", "the body is not declared as JSON in UTF-8: send it with Content-Type: application/json"}
+	errEncoding       = &refusal{http.StatusUnsupportedMediaType, "unsupported_encoding", "the body has a Content-Encoding: send it without"}
+	errTooManyHeaders = &refusal{http.StatusRequestHeaderFieldsTooLarge, "too_many_headers", fmt.Sprintf("the request has too many header fields: send at most %d", maxHeaderFields)}
+	errEmptyBody      = badRequest("empty_body", "the body is empty: send the webhook as a JSON object")
+	errInvalidBody    = badRequest("invalid_body", "the chunked encoding of the body is malformed: send the webhook with a Content-Length")
+	errBodyIncomplete = &refusal{http.StatusServiceUnavailable, "body_incomplete", "the body did not arrive completely in time: send the webhook again"}
+	errOverloaded     = &refusal{http.StatusServiceUnavailable, "overloaded", "too many webhooks are in flight: send the webhook again later"}
+	errUnavailable    = &refusal{http.StatusServiceUnavailable, "unavailable", "the webhook may not have been stored: send it again"}
+	errInternal       = &refusal{http.StatusInternalServerError, "internal", "an internal error occurred: the server's log has the details under this request ID"}
 )
 
-// applyError marks an error as one of the Applier: only payments.ErrTooLarge is
-// final, whatever else the error wraps.
+// applyError wraps an error of [payments.Applier]. Of those, only
+// payments.ErrTooLarge is final, whatever else the error wraps.
 type applyError struct{ error }
 
 func (e applyError) Unwrap() error { return e.error }
 
-// refusalOf is the one place that decides which error gets which answer.
+// refusalOf returns the answer to an error. An error that is not known here is
+// internal.
 func refusalOf(err error) *refusal {
 	if own, ok := errors.AsType[*refusal](err); ok {
 		return own
@@ -56,7 +60,7 @@ func refusalOf(err error) *refusal {
 		return errUnavailable
 	}
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return &refusal{http.StatusRequestEntityTooLarge, "body_too_large", fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)}
+		return &refusal{http.StatusRequestEntityTooLarge, "body_too_large", fmt.Sprintf("the body has more than %d bytes: send a smaller webhook", tooLarge.Limit)}
 	}
 	if invalid, ok := errors.AsType[*payments.InvalidError](err); ok {
 		return &refusal{http.StatusBadRequest, invalid.Code(), invalid.Error()}
@@ -72,7 +76,8 @@ func refusalOf(err error) *refusal {
 	return errInternal
 }
 
-// errorAnswer is the shape of every error, here and at the api.
+// errorAnswer is the body of every refusal. The api role answers errors in the same
+// form.
 type errorAnswer struct {
 	Error errorBody `json:"error"`
 }
@@ -83,14 +88,24 @@ type errorBody struct {
 	RequestID string `json:"request_id"`
 }
 
-// refuse is where every error ends: it answers and logs.
+// refuse is the error handler of echo: it answers and logs every error.
 func (s *Server) refuse(err error, c echo.Context) {
 	if c.Response().Committed {
-		s.log.Debug("answer not delivered", "request_id", requestID(c), "error", err)
+		s.log.Debug("the answer was not delivered", "request_id", requestID(c), "error", err)
 		return
 	}
 	r := refusalOf(err)
-	s.logRefusal(c, r, err)
+	level := slog.LevelInfo // the client's mistake
+	switch {
+	case r == errInternal:
+		level = slog.LevelError
+	case r.status >= http.StatusInternalServerError:
+		level = slog.LevelWarn
+	}
+	s.log.LogAttrs(c.Request().Context(), level, "webhook refused",
+		slog.String("request_id", requestID(c)), slog.Int("status", r.status), slog.String("code", r.code),
+		slog.String("remote", c.RealIP()), slog.Any("error", err))
+
 	header := c.Response().Header()
 	switch r.status {
 	case http.StatusServiceUnavailable:
@@ -102,20 +117,6 @@ func (s *Server) refuse(err error, c echo.Context) {
 	}
 	answer := errorAnswer{errorBody{r.code, payments.ErrorMessage(r.message), requestID(c)}}
 	if err := c.JSON(r.status, answer); err != nil {
-		s.log.Debug("answer not delivered", "request_id", requestID(c), "error", err)
+		s.log.Debug("the answer was not delivered", "request_id", requestID(c), "error", err)
 	}
-}
-
-// logRefusal keeps the client's mistakes quiet, and ours loud.
-func (s *Server) logRefusal(c echo.Context, r *refusal, err error) {
-	level := slog.LevelInfo
-	switch {
-	case r == errInternal:
-		level = slog.LevelError
-	case r.status >= http.StatusInternalServerError:
-		level = slog.LevelWarn
-	}
-	s.log.LogAttrs(c.Request().Context(), level, "webhook refused",
-		slog.String("request_id", requestID(c)), slog.Int("status", r.status), slog.String("code", r.code),
-		slog.String("remote", c.RealIP()), slog.Any("error", err))
 }

@@ -12,10 +12,12 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// genericProvider is the name of the contract for whoever has none of its own.
+// genericProvider is the provider of payrelay's own webhook format, for payment
+// systems without a format of their own.
 const genericProvider = "generic"
 
-// genericOrder is the webhook about an order. Absent and null are the same.
+// genericOrder is the body of a webhook about an order. A null member counts as
+// absent.
 type genericOrder struct {
 	EventID   string `json:"provider_event_id"`
 	OrderID   string `json:"order_id"`
@@ -29,7 +31,8 @@ type genericOrder struct {
 	} `json:"meta"`
 }
 
-// genericDispute is the webhook about a dispute, also known as a chargeback.
+// genericDispute is the body of a webhook about a dispute, also known as a
+// chargeback.
 type genericDispute struct {
 	EventID       string         `json:"provider_event_id"`
 	OrderID       string         `json:"order_id"`
@@ -60,7 +63,7 @@ var genericDisputeStatus = map[string]payrelayv1.DisputeStatus{
 	"canceled":  payrelayv1.DisputeStatus_DISPUTE_STATUS_CANCELED,
 }
 
-// genericResolution is the status of a dispute that the provider calls closed.
+// genericResolution maps meta.resolution to the status of a closed dispute.
 var genericResolution = map[string]payrelayv1.DisputeStatus{
 	"":            payrelayv1.DisputeStatus_DISPUTE_STATUS_CLOSED,
 	"unspecified": payrelayv1.DisputeStatus_DISPUTE_STATUS_CLOSED,
@@ -68,8 +71,8 @@ var genericResolution = map[string]payrelayv1.DisputeStatus{
 	"lost":        payrelayv1.DisputeStatus_DISPUTE_STATUS_LOST,
 }
 
-// decodeGenericOrder reads an order's webhook. Its time is that of the update,
-// which the first webhook of an order may leave out.
+// decodeGenericOrder decodes a webhook about an order. It occurred at updated_at, or
+// at created_at if there is no updated_at.
 func decodeGenericOrder(body []byte) (*payrelayv1.Update, error) {
 	var in genericOrder
 	if err := unmarshalStrict(body, &in); err != nil {
@@ -101,7 +104,7 @@ func decodeGenericOrder(body []byte) (*payrelayv1.Update, error) {
 	}, "updated_at")
 }
 
-// decodeGenericDispute reads a dispute's webhook.
+// decodeGenericDispute decodes a webhook about a dispute.
 func decodeGenericDispute(body []byte) (*payrelayv1.Update, error) {
 	var in genericDispute
 	if err := unmarshalStrict(body, &in); err != nil {
@@ -129,8 +132,8 @@ func decodeGenericDispute(body []byte) (*payrelayv1.Update, error) {
 	}, "occurred_at")
 }
 
-// genericDisputeState translates a status, or gives it back in the provider's
-// words: whether those can be applied is not for the ingest to say.
+// genericDisputeState returns the status of the contract or, if the provider's is
+// not known, the provider's words: the ledger decides what to do with those.
 func genericDisputeState(status, resolution string) (_ payrelayv1.DisputeStatus, providerStatus string) {
 	if status != "closed" {
 		if known, ok := genericDisputeStatus[status]; ok {
@@ -144,8 +147,9 @@ func genericDisputeState(status, resolution string) (_ payrelayv1.DisputeStatus,
 	return payrelayv1.DisputeStatus_DISPUTE_STATUS_UNSPECIFIED, status + ":" + resolution
 }
 
-// newGeneric completes u and asks here for the fields that the contract calls
-// otherwise than the domain, whose message would send the reader astray.
+// newGeneric sets the provider and the event id of u. It also checks the required
+// fields whose names differ from those of an update, so that a refusal has the name
+// that the sender knows. TimeField is the name of the field for OccurredAt.
 func newGeneric(eventID string, u *payrelayv1.Update, timeField string) (*payrelayv1.Update, error) {
 	if strings.TrimSpace(eventID) == "" {
 		return nil, badRequest("field_required", "provider_event_id must not be empty or blank")
@@ -157,20 +161,22 @@ func newGeneric(eventID string, u *payrelayv1.Update, timeField string) (*payrel
 	return u, nil
 }
 
-// parseTime reads an RFC 3339 time to the microsecond; none is nil.
+// parseTime parses a time in RFC 3339 and truncates it to microseconds. It returns
+// nil for an empty text.
 func parseTime(field, text string) (*timestamppb.Timestamp, error) {
 	if text == "" {
 		return nil, nil
 	}
 	t, err := payments.ParseTime(text)
 	if err != nil {
-		return nil, badRequest("invalid_time", field+" must be a time such as 2026-01-04T10:00:00.123456Z")
+		return nil, badRequest("invalid_time", field+" must be a time in RFC 3339, such as 2026-01-04T10:00:00.123456Z")
 	}
 	return timestamppb.New(t.Truncate(time.Microsecond)), nil
 }
 
-// parseMoney reads an amount that may be a JSON number or a string; none is nil.
-// The digits stay text until the domain has read them.
+// parseMoney parses an amount that is a JSON number or a string. It returns nil if
+// there is none. A number keeps its decimal digits: it never becomes a float.
+// Parent is the prefix of the field names in a refusal.
 func parseMoney(parent string, amount jsontext.Value, currency string) (*payrelayv1.Money, error) {
 	text := string(amount)
 	switch amount.Kind() {
@@ -180,11 +186,11 @@ func parseMoney(parent string, amount jsontext.Value, currency string) (*payrela
 		}
 		return nil, nil
 	case jsontext.KindString:
-		unquoted, _ := jsontext.AppendUnquote(nil, amount) // it was read as a string
+		unquoted, _ := jsontext.AppendUnquote(nil, amount) // cannot fail: it is a string
 		text = string(unquoted)
 	case jsontext.KindNumber:
 	default:
-		return nil, badRequest("invalid_field", parent+"amount must be a decimal number or a string of one")
+		return nil, badRequest("invalid_field", parent+"amount must be a decimal number or a string that holds one")
 	}
 	if currency == "" {
 		return nil, badRequest("field_required", fmt.Sprintf("%[1]scurrency is required together with %[1]samount", parent))

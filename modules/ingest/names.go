@@ -8,24 +8,23 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// nameStack holds the names of all open objects, each folded, one after the
-// other. It allocates nothing for ordinary documents: an object has few names,
-// among which one is found faster by looking at each than in a map.
+// nameStack holds the names of all open objects, case-folded, one after the other.
+// It allocates nothing for ordinary documents: an object has few names, and a linear
+// search of few names is faster than a map.
 type nameStack struct {
 	bytes []byte
-	ends  []int // of each name in bytes
+	ends  []int // where each name ends in bytes
 	open  []openObject
 }
 
-// openObject is where the names of an object begin.
 type openObject struct {
-	first int
-	// set has them too once there are many. Looking at each would then let one
-	// body take as long as thousands.
+	first int // the index of the object's first name
+	// set holds the names as well once there are many. A linear search would take
+	// quadratic time in the size of the body.
 	set map[string]struct{}
 }
 
-// fewNames is how many names are looked at one by one.
+// fewNames is the largest number of names that are searched one by one.
 const fewNames = 32
 
 func (n *nameStack) reset() {
@@ -33,10 +32,10 @@ func (n *nameStack) reset() {
 	n.bytes, n.ends, n.open = n.bytes[:0], n.ends[:0], n.open[:0]
 }
 
-// begin begins an object inside of the last one.
+// begin opens an object inside the innermost one.
 func (n *nameStack) begin() { n.open = append(n.open, openObject{first: len(n.ends)}) }
 
-// end ends the last object.
+// end closes the innermost object.
 func (n *nameStack) end() {
 	last := len(n.open) - 1
 	first := n.open[last].first
@@ -45,11 +44,11 @@ func (n *nameStack) end() {
 	n.open = n.open[:last]
 }
 
-// add notes a name of the last object, as the document quotes it, and says
-// whether it is the first of its kind.
+// add adds a name, quoted as in the document, to the innermost object. It reports
+// whether the object did not have the name yet.
 func (n *nameStack) add(quoted []byte) bool {
 	begin := len(n.bytes)
-	n.bytes, _ = jsontext.AppendUnquote(n.bytes, quoted) // the tokenizer has accepted it
+	n.bytes, _ = jsontext.AppendUnquote(n.bytes, quoted) // cannot fail: the tokenizer accepted it
 	n.bytes = append(n.bytes[:begin], fold(n.bytes[begin:])...)
 	name, object := n.bytes[begin:], &n.open[len(n.open)-1]
 	if object.set == nil && len(n.ends)-object.first < fewNames {
@@ -65,7 +64,8 @@ func (n *nameStack) add(quoted []byte) bool {
 	return true
 }
 
-// keep adds a name to the set, which the first time takes over what is there.
+// keep adds a name to the set of the object, and reports whether it was new. The
+// first call also adds the names that the object already has.
 func (o *openObject) keep(n *nameStack, name []byte) bool {
 	if o.set == nil {
 		o.set = make(map[string]struct{}, 2*fewNames)
@@ -80,7 +80,7 @@ func (o *openObject) keep(n *nameStack, name []byte) bool {
 	return true
 }
 
-// name is the i-th of all.
+// name returns the name with index i of all open objects.
 func (n *nameStack) name(i int) []byte { return n.bytes[n.start(i):n.ends[i]] }
 
 func (n *nameStack) start(i int) int {
@@ -90,8 +90,8 @@ func (n *nameStack) start(i int) int {
 	return n.ends[i-1]
 }
 
-// fold makes names equal that some parser would take for the same, in place
-// where it can.
+// fold returns the same bytes for all names that some parser regards as equal. It
+// modifies name if it is ASCII.
 func fold(name []byte) []byte {
 	for i, b := range name {
 		if b >= utf8.RuneSelf {
@@ -104,10 +104,10 @@ func fold(name []byte) []byte {
 	return name
 }
 
-// foldRune chooses one rune of those that are equal but for letter case.
+// foldRune returns the same rune for all runes that differ in letter case only.
 func foldRune(r rune) rune {
 	for next := unicode.SimpleFold(r); ; next = unicode.SimpleFold(r) {
-		if next <= r { // once round: the smallest
+		if next <= r { // the cycle starts again at the smallest
 			return unicode.ToLower(next)
 		}
 		r = next

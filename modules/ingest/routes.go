@@ -9,39 +9,41 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
+// decoders is the table of providers: the path of each kind of webhook, and the
+// decoder of its body. The testdata directory holds examples for each path.
+var decoders = map[string]decoder{
+	"/webhooks/payments/orders":      decodeGenericOrder,
+	"/webhooks/payments/chargebacks": decodeGenericDispute,
+}
+
 // maxHeaderFields is far above what any provider or proxy sends.
 const maxHeaderFields = 100
 
 func (s *Server) routes() http.Handler {
 	e := echo.New()
-	e.IPExtractor = echo.ExtractIPDirect() // headers that name another address are the sender's claim
+	e.IPExtractor = echo.ExtractIPDirect() // a header can be forged
 	e.HTTPErrorHandler = s.refuse
-	e.Use(identify, recoverPanics, limitHeaders)
-	for path, decode := range map[string]decoder{
-		"/webhooks/payments/orders":      decodeGenericOrder,
-		"/webhooks/payments/chargebacks": decodeGenericDispute,
-	} {
+	e.Use(setRequestID, recoverPanic, limitHeaders)
+	for path, decode := range decoders {
 		e.POST(path, s.webhook(decode))
 		e.OPTIONS(path, func(echo.Context) error { return errMethod }) // echo would answer 204
 	}
 	return e
 }
 
-// identify gives the request an id of our own: one from the client could be
-// forged or repeated.
-func identify(next echo.HandlerFunc) echo.HandlerFunc {
+// setRequestID sets the request ID that the answer and the log contain. It ignores
+// an ID sent by the client, which need not be unique.
+func setRequestID(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		c.Response().Header().Set(echo.HeaderXRequestID, rand.Text())
 		return next(c)
 	}
 }
 
-func requestID(c echo.Context) string {
-	return c.Response().Header().Get(echo.HeaderXRequestID)
-}
+func requestID(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }
 
-// recoverPanics turns a panic into an error, for the answer and the log.
-func recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
+// recoverPanic turns a panic into an error with the stack in its message.
+func recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
 			switch p := recover(); p {
@@ -56,7 +58,7 @@ func recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// limitHeaders bounds the number of header fields; net/http bounds their size.
+// limitHeaders limits the number of header fields; net/http limits their size.
 func limitHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		fields := 0

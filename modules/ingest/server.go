@@ -1,9 +1,9 @@
-// Package ingest takes webhooks in: it decodes them strictly, has them applied
-// and tells the provider what became of them.
+// Package ingest receives webhooks: it decodes and checks them strictly, passes
+// them on as updates, and answers the provider.
 //
-// Every provider has a file of its own that turns its JSON into updates. What is
-// accepted is answered 2xx, what can never be accepted 4xx, and 503 means "not
-// known to be stored, send it again".
+// Each provider has a file that decodes its JSON into updates, and its paths in
+// routes.go. The answer is 2xx if the webhook is stored, 4xx if it can never be
+// accepted, and 503 if it may not be stored and must be sent again.
 package ingest
 
 import (
@@ -21,10 +21,10 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// maxHeaderBytes makes 16 KiB with the 4 KiB that net/http adds to it.
+// maxHeaderBytes limits headers to 16 KiB, with the 4 KiB that net/http adds.
 const maxHeaderBytes = 12 << 10
 
-// Server is the listener for webhooks.
+// Server is the listener for webhooks and the HTTP server behind it.
 type Server struct {
 	cfg      Config
 	next     payments.Applier
@@ -32,13 +32,14 @@ type Server struct {
 	listener net.Listener
 	http     *http.Server
 	drain    time.Duration
-	// slots holds one element per webhook that has come and is not yet answered.
+	// slots holds one element for each webhook that is read and not yet answered.
 	slots chan struct{}
-	// bodies is what there is of bodyBudget.
+	// bodies is the part of bodyBudget that is not reserved.
 	bodies *semaphore.Weighted
 }
 
-// New opens the listener, so that a port that is taken fails the start.
+// New opens the listener, so that a port in use is an error at the start. Next
+// applies the webhooks.
 func New(cfg Config, next payments.Applier, log *slog.Logger) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -46,14 +47,14 @@ func New(cfg Config, next payments.Applier, log *slog.Logger) (*Server, error) {
 	return open(cfg, next, log, defaultTimeouts(cfg.Timeout))
 }
 
-// timeouts bound what a client can make the server wait for.
+// timeouts limit how long the server waits for a client.
 type timeouts struct {
 	readHeader, write, idle, drain time.Duration
 }
 
-// defaultTimeouts leave time to write an answer after the last moment at which a
-// webhook gets one, also when the process is stopping. Reading a body has no
-// timeout of its own, see boundBody.
+// defaultTimeouts returns the timeouts for a deadline of one webhook. They leave time
+// to write the answer after that deadline, also while the server stops. The timeout
+// of reading a body is set by limitBodyTime.
 func defaultTimeouts(webhook time.Duration) timeouts {
 	const readHeader = 5 * time.Second
 	return timeouts{
@@ -83,36 +84,36 @@ func open(cfg Config, next payments.Applier, log *slog.Logger, t timeouts) (*Ser
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		Protocols:         new(http.Protocols),
-		// "OPTIONS *" is answered like every other unknown path.
+		// The router answers "OPTIONS *" like every unknown path.
 		DisableGeneralOptionsHandler: true,
 	}
 	s.http.Protocols.SetHTTP1(true)
 	if cfg.Wrap != nil {
 		s.http.Handler = cfg.Wrap(s.http.Handler)
 	}
-	s.http.Handler = boundBody(s.http.Handler, cfg.Timeout)
+	s.http.Handler = limitBodyTime(s.http.Handler, cfg.Timeout)
 	return s, nil
 }
 
-// boundBody ends the reading of every request's body after the timeout, be it
-// by a handler or, to throw it away, by net/http after the answer. A ReadTimeout
-// would not do: it begins when a connection does, which may rest for a while
-// before its headers come. net/http sets the deadline anew for what comes next.
-func boundBody(next http.Handler, timeout time.Duration) http.Handler {
+// limitBodyTime limits the time for reading the body of each request, whether the
+// handler reads it or net/http discards it after the answer. A ReadTimeout of the
+// server would also count the time before the headers, in which a connection may be
+// idle. net/http resets the deadline for the next request.
+func limitBodyTime(next http.Handler, timeout time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// It fails only where there is no connection left to read from.
+		// It fails only if the connection is already closed.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(timeout))
 		next.ServeHTTP(w, r)
 	})
 }
 
-// Addr is the address listened on, with its real port.
+// Addr returns the address of the listener with its actual port.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// Run serves until ctx is cancelled and the webhooks in flight are answered. An
-// error says that the listener failed or that webhooks were cut off. It must be
-// called once, also to release the listener of a start that failed: then with a
-// cancelled context.
+// Run serves until ctx is done and the webhooks in flight are answered. The error
+// reports that the listener failed or that webhooks were cut off. Run must be called
+// exactly once. After a failed start, call it with a cancelled context to close the
+// listener.
 func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.http.Serve(s.listener) }()
@@ -129,9 +130,10 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(failed, stopped)
 }
 
-// stop lets no more webhooks in and waits for those in flight. What is not done
-// in time is cut off, which cancels its context, and is still waited for. Cutting
-// off senders who have not sent theirs yet is no error.
+// stop closes the listener and waits for the webhooks in flight. After the drain
+// time it closes their connections, which cancels their contexts, and waits until
+// their handlers return. Connections without a complete webhook are closed without
+// an error.
 func (s *Server) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.drain)
 	defer cancel()
@@ -140,7 +142,7 @@ func (s *Server) stop() error {
 		return nil
 	}
 	cut := cap(s.slots)
-	for s.takeSlot() { // so that no more work begins
+	for s.takeSlot() { // no further webhook gets one
 		cut--
 	}
 	closed := s.http.Close()
@@ -150,5 +152,5 @@ func (s *Server) stop() error {
 	if cut == 0 {
 		return closed
 	}
-	return errors.Join(fmt.Errorf("stop taking webhooks in: %d cut off after %s: %w", cut, s.drain, err), closed)
+	return errors.Join(fmt.Errorf("stop: %d webhooks in flight were cut off after %s: %w", cut, s.drain, err), closed)
 }

@@ -15,40 +15,41 @@ import (
 )
 
 const (
-	maxDepth  = 32 // of objects and arrays in each other
-	maxNumber = 32 // characters; 64-bit integers and every amount have fewer
+	maxDepth  = 32 // nested objects and arrays
+	maxNumber = 32 // characters of a number; 64-bit integers and all amounts have fewer
 )
 
 var (
-	errInvalidJSON  = badRequest("invalid_json", "the body is not one valid JSON document")
-	errNotAnObject  = badRequest("not_an_object", "the body must be a JSON object")
-	errTooDeep      = badRequest("too_deep", fmt.Sprintf("objects and arrays may be nested %d deep", maxDepth))
-	errInvalidUTF8  = badRequest("invalid_utf8", "the body must be valid UTF-8, without escapes of half a character")
-	errNUL          = badRequest("invalid_json", `text must not contain \u0000`)
-	errDuplicateKey = badRequest("duplicate_key", "a name occurs twice in one object (upper and lower case count as the same)")
-	errNumberLength = badRequest("invalid_json", fmt.Sprintf("a number must have at most %d characters", maxNumber))
+	errInvalidJSON  = badRequest("invalid_json", "the body is not valid JSON: send exactly one JSON object")
+	errNotAnObject  = badRequest("not_an_object", "the body is not a JSON object: send the webhook as one")
+	errTooDeep      = badRequest("too_deep", fmt.Sprintf("the body is nested too deeply: nest objects and arrays at most %d deep", maxDepth))
+	errInvalidUTF8  = badRequest("invalid_utf8", "the body is not valid Unicode: send UTF-8, and escape surrogates in pairs only")
+	errNUL          = badRequest("invalid_json", `the body contains the character \u0000: remove it`)
+	errDuplicateKey = badRequest("duplicate_key", "an object has the same name twice: send each name once, regardless of letter case")
+	errNumberLength = badRequest("invalid_json", fmt.Sprintf("a number is too long: send at most %d characters", maxNumber))
 )
 
-// unmarshalStrict reads body into the struct that into points to, whose fields
-// may be strings, raw values and such structs. Members without a field are
-// ignored, null leaves a field as it is.
+// unmarshalStrict decodes body into the struct that into points to. Its fields may
+// be strings, raw values and structs of those. Members without a field are ignored,
+// and null leaves a field unchanged.
 //
-// It accepts only what every JSON parser reads the same way, for the body is
-// kept and read again by others: no name twice in an object, not in other letter
-// case either, no text that is not Unicode, no nesting or number that only some
-// can take.
+// It accepts only what all JSON parsers read in the same way, because the body is
+// kept and other programs will parse it too: an object must not have a name twice,
+// regardless of letter case, all text must be Unicode, and nesting and the length of
+// numbers are limited.
 func unmarshalStrict(body []byte, into any) error {
 	if err := checkStrict(body); err != nil {
 		return err
 	}
-	// Names are checked already.
+	// checkStrict has found duplicate names.
 	if err := json.Unmarshal(body, into, jsontext.AllowDuplicateNames(true)); err != nil {
 		return wrongType(err)
 	}
 	return nil
 }
 
-// wrongType names the field that has not the type of its Go field.
+// wrongType returns a refusal with the name of the field that has the wrong JSON
+// type.
 func wrongType(err error) error {
 	mismatch, ok := errors.AsType[*json.SemanticError](err)
 	if !ok {
@@ -62,7 +63,8 @@ func wrongType(err error) error {
 	return badRequest("invalid_field", field+" must be "+want)
 }
 
-// checkStrict reads body once, token by token.
+// checkStrict checks everything that unmarshalStrict demands of a body except the
+// types of its fields. It reads the body once, token by token.
 func checkStrict(body []byte) error {
 	if !utf8.Valid(body) {
 		return errInvalidUTF8
@@ -83,13 +85,13 @@ func checkStrict(body []byte) error {
 	return err
 }
 
-// isHalfCharacter tells whether a body that is not valid would be, if one half
-// of a surrogate pair were a character.
+// isHalfCharacter reports whether a body that is not valid would be valid if half of
+// a surrogate pair were a character.
 func isHalfCharacter(body []byte) bool {
 	return jsontext.Value(body).IsValid(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 }
 
-// errSyntax stands for all errors of the tokenizer, whose texts quote the body.
+// errSyntax replaces all errors of the tokenizer, because their texts quote the body.
 var errSyntax = errors.New("not JSON")
 
 // scan is one pass over a document.
@@ -98,14 +100,14 @@ type scan struct {
 	names  nameStack
 }
 
-// scans are between two documents.
+// scans holds scans without a document.
 var scans = sync.Pool{New: func() any { return &scan{tokens: new(jsontext.Decoder)} }}
 
-// maxKept is how many bytes of names a scan keeps room for: enough for nearly
-// every document.
+// maxKept is the largest capacity for names that a pooled scan may have. Nearly all
+// documents need less.
 const maxKept = 4 << 10
 
-// putBack forgets the document, of which nothing may be seen in the next one.
+// putBack clears the scan and returns it to the pool.
 func (s *scan) putBack() {
 	if cap(s.names.bytes) > maxKept || cap(s.names.ends) > maxKept {
 		return
@@ -115,11 +117,27 @@ func (s *scan) putBack() {
 	scans.Put(s)
 }
 
-// document reads one value, and that nothing follows.
+// document reads one value and the end of the input.
 func (s *scan) document() error {
 	for {
-		if err := s.next(); err != nil {
-			return err
+		switch kind := s.tokens.PeekKind(); kind {
+		case jsontext.KindBeginObject, jsontext.KindBeginArray, jsontext.KindEndObject, jsontext.KindEndArray:
+			if _, err := s.tokens.ReadToken(); err != nil {
+				return errSyntax
+			}
+			if s.tokens.StackDepth() > maxDepth {
+				return errTooDeep
+			}
+			switch kind {
+			case jsontext.KindBeginObject:
+				s.names.begin()
+			case jsontext.KindEndObject:
+				s.names.end()
+			}
+		default:
+			if err := s.scalar(kind); err != nil {
+				return err
+			}
 		}
 		if s.tokens.StackDepth() == 0 {
 			break
@@ -131,34 +149,7 @@ func (s *scan) document() error {
 	return nil
 }
 
-func (s *scan) next() error {
-	switch kind := s.tokens.PeekKind(); kind {
-	case jsontext.KindBeginObject, jsontext.KindBeginArray, jsontext.KindEndObject, jsontext.KindEndArray:
-		return s.delimiter()
-	default:
-		return s.scalar(kind)
-	}
-}
-
-func (s *scan) delimiter() error {
-	token, err := s.tokens.ReadToken()
-	if err != nil {
-		return errSyntax
-	}
-	depth := s.tokens.StackDepth()
-	if depth > maxDepth {
-		return errTooDeep
-	}
-	switch token.Kind() {
-	case jsontext.KindBeginObject:
-		s.names.begin()
-	case jsontext.KindEndObject:
-		s.names.end()
-	}
-	return nil
-}
-
-// scalar reads a name or a value that is no object and no array.
+// scalar reads a name, or a value other than an object or array.
 func (s *scan) scalar(kind jsontext.Kind) error {
 	depth := s.tokens.StackDepth()
 	container, length := s.tokens.StackIndex(depth)
@@ -172,17 +163,19 @@ func (s *scan) scalar(kind jsontext.Kind) error {
 		return errNUL
 	case container == jsontext.KindBeginObject && length%2 == 0:
 		if !s.names.add(text) {
-			return errDuplicateKey // without the name: it is the sender's data, like a value
+			return errDuplicateKey // without the name, which is the sender's data
 		}
 	}
 	return nil
 }
 
-// hasNUL looks at an escape twice, for in "\\u0000" the backslash is escaped.
+// hasNUL reports whether a string, quoted as in the document, contains U+0000. It
+// unquotes only a string with such an escape, which may be an escaped backslash
+// followed by u0000.
 func hasNUL(quoted []byte) bool {
 	if !bytes.Contains(quoted, []byte(`\u0000`)) {
 		return false
 	}
-	text, _ := jsontext.AppendUnquote(nil, quoted) // the tokenizer has accepted it
+	text, _ := jsontext.AppendUnquote(nil, quoted) // cannot fail: the tokenizer accepted it
 	return bytes.IndexByte(text, 0) >= 0
 }

@@ -17,10 +17,13 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// decoder reads what a provider says out of its webhook's body.
+// decoder returns the update that a provider's webhook reports. It sets every field
+// but those that newUpdate sets. It judges only the form of the body: a status that it
+// does not know goes into provider_status, and the ledger decides.
 type decoder func(body []byte) (*payrelayv1.Update, error)
 
-// webhook takes one webhook through: read, decode, apply once, answer.
+// webhook returns the handler of a path: it reads, decodes and applies one webhook,
+// and answers it.
 func (s *Server) webhook(decode decoder) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if err := checkHeaders(c.Request().Header); err != nil {
@@ -34,7 +37,7 @@ func (s *Server) webhook(decode decoder) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		// Not before: slow senders would take the slots of those who are done.
+		// The slot is taken after the body is read, so that slow senders hold none.
 		if !s.takeSlot() {
 			return errOverloaded
 		}
@@ -51,6 +54,7 @@ func (s *Server) webhook(decode decoder) echo.HandlerFunc {
 	}
 }
 
+// takeSlot reports whether a slot was free.
 func (s *Server) takeSlot() bool {
 	select {
 	case s.slots <- struct{}{}:
@@ -60,7 +64,8 @@ func (s *Server) takeSlot() bool {
 	}
 }
 
-// checkHeaders wants plain JSON in UTF-8. Saying nothing says that.
+// checkHeaders refuses every body that is not declared as JSON in UTF-8 without an
+// encoding. Without a Content-Type, the body is taken as such.
 func checkHeaders(header http.Header) error {
 	for _, encoding := range header.Values(echo.HeaderContentEncoding) {
 		if !strings.EqualFold(encoding, "identity") {
@@ -83,7 +88,7 @@ func checkHeaders(header http.Header) error {
 	return nil
 }
 
-// newUpdate decodes body, which the update keeps, and has it checked.
+// newUpdate decodes the body, which the update keeps, and validates the update.
 func newUpdate(body []byte, decode decoder) (*payrelayv1.Update, error) {
 	update, err := decode(body)
 	if err != nil {
@@ -100,8 +105,8 @@ func newUpdate(body []byte, decode decoder) (*payrelayv1.Update, error) {
 	return update, nil
 }
 
-// apply calls the Applier once. Sending again is the Applier's business below
-// and the provider's above.
+// apply calls the Applier once. The Applier retries as long as the deadline allows;
+// after that, the provider sends the webhook again.
 func (s *Server) apply(ctx context.Context, update *payrelayv1.Update) (*payrelayv1.Outcome, error) {
 	outcomes, err := s.next.Apply(ctx, []*payrelayv1.Update{update})
 	if err != nil {
@@ -114,7 +119,7 @@ func (s *Server) apply(ctx context.Context, update *payrelayv1.Update) (*payrela
 	return outcomes[0], nil
 }
 
-// answer says what became of the webhook, which is final.
+// answer is the body of a 2xx answer.
 type answer struct {
 	Verdict   string `json:"verdict"`
 	Reason    string `json:"reason,omitempty"`
