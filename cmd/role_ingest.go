@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/payrelay/payrelay/modules/batch"
@@ -42,7 +43,7 @@ func (p *process) addIngest(ctx context.Context, cfg ingestConfig, direct paymen
 		return err
 	}
 	p.crew.start(ctx, "ingest listener", server.Run)
-	p.listens("ingest", "http://"+server.Addr(), "POST /webhooks/payments/orders, /webhooks/payments/chargebacks")
+	p.listens("ingest", "http://"+server.Addr(), "POST "+strings.Join(ingest.Paths(), ", "))
 	return nil
 }
 

@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -28,7 +26,7 @@ func badRequest(code, message string) error {
 }
 
 var (
-	errNotFound       = &refusal{http.StatusNotFound, "not_found", "this path does not exist: send webhooks to " + strings.Join(slices.Sorted(maps.Keys(decoders)), " or ")}
+	errNotFound       = &refusal{http.StatusNotFound, "not_found", "this path does not exist: send webhooks to " + strings.Join(Paths(), " or ")}
 	errMethod         = &refusal{http.StatusMethodNotAllowed, "method_not_allowed", "this path accepts only POST: send the webhook with POST"}
 	errMediaType      = &refusal{http.StatusUnsupportedMediaType, "unsupported_media_type", "the body is not declared as JSON in UTF-8: send it with Content-Type: application/json"}
 	errEncoding       = &refusal{http.StatusUnsupportedMediaType, "unsupported_encoding", "the body has a Content-Encoding: send it without"}

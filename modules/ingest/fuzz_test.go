@@ -16,9 +16,15 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// FuzzDecode: whatever comes, there is an update or a refusal that has a code;
-// and what is accepted, other parsers read as we did.
+// FuzzDecode passes every body to every decoder. Each returns an update or a refusal
+// with a code, and other JSON parsers must read an accepted body in the same way. The
+// seeds are the examples in testdata and bodies that are hard to parse.
 func FuzzDecode(f *testing.F) {
+	for _, examples := range readGolden(f) {
+		for _, body := range examples.bodies {
+			f.Add(body)
+		}
+	}
 	for _, seed := range []string{
 		order(), dispute(), orderWebhook,
 		order("meta", `{"amount":100.50,"currency":"USD"}`), dispute("amount", `"1"`, "currency", `"JPY"`),
@@ -29,37 +35,40 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		for _, decode := range []decoder{decodeGenericOrder, decodeGenericDispute} {
+		for _, decode := range decoders {
 			update, err := newUpdate(body, decode)
 			if err != nil {
 				if r := refusalOf(err); r.status != http.StatusBadRequest || r.code == "" || r.message == "" {
-					t.Errorf("%q is answered %v", body, r)
+					t.Errorf("refusalOf(newUpdate(%q)) = %+v, want 400 with a code and a message", body, r)
 				}
 				continue
 			}
 			if !json.Valid(body) {
-				t.Errorf("%q is no JSON to encoding/json", body)
+				t.Errorf("json.Valid(%q) = false, but the decoder accepts it", body)
 			}
 			if _, err := proto.Marshal(update); err != nil {
-				t.Errorf("the update of %q cannot be sent: %v", body, err)
+				t.Errorf("proto.Marshal(the update of %q) failed: %v", body, err)
 			}
-			if twin := findTwin(t, body); twin != "" {
-				t.Errorf("%q has %q twice in one object", body, twin)
+			if name := duplicateName(t, body); name != "" {
+				t.Errorf("%q is accepted, and has the name %q twice in one object", body, name)
 			}
-			var other struct { // as somebody with encoding/json would read it
+			if update.GetProvider() != genericProvider {
+				continue
+			}
+			var other struct { // a program that uses encoding/json
 				EventID string `json:"provider_event_id"`
 				OrderID string `json:"order_id"`
 			}
 			if err := json.Unmarshal(body, &other); err != nil || other.EventID != update.GetEventId() || other.OrderID != update.GetOrderId() {
-				t.Errorf("%q: encoding/json reads %+v, %v; we read %v", body, other, err, update)
+				t.Errorf("%q: encoding/json reads %+v, %v, the decoder reads %v", body, other, err, update)
 			}
 		}
 	})
 }
 
-// findTwin returns a name that an object has twice, letter case aside. It is
-// slow and plain on purpose.
-func findTwin(t *testing.T, body []byte) string {
+// duplicateName returns a name that an object has twice, regardless of letter case.
+// It is slow and simple on purpose.
+func duplicateName(t *testing.T, body []byte) string {
 	t.Helper()
 	tokens := json.NewDecoder(bytes.NewReader(body))
 	var walk func() string
@@ -80,8 +89,8 @@ func findTwin(t *testing.T, body []byte) string {
 				}
 				names = append(names, token.(string))
 			}
-			if twin := walk(); twin != "" {
-				return twin
+			if name := walk(); name != "" {
+				return name
 			}
 		}
 		if open != 0 {
@@ -92,27 +101,27 @@ func findTwin(t *testing.T, body []byte) string {
 	return walk()
 }
 
-// TestOneRequestIsAppliedAtMostOnce: good, damaged and hopeless webhooks meet an
-// Applier in every mood. The answer tells whether it was asked; it never is
-// asked twice, and 2xx is never said without its verdict.
+// TestOneRequestIsAppliedAtMostOnce sends valid and damaged webhooks, while the
+// Applier returns outcomes and errors at random. Each webhook is applied at most once,
+// the answer agrees with whether it was, and a 2xx needs a verdict.
 func TestOneRequestIsAppliedAtMostOnce(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	type mood struct {
+	type result struct {
 		outcomes []*payrelayv1.Outcome
 		err      error
 	}
-	moods := []mood{
+	results := []result{
 		{verdict(payrelayv1.Verdict_VERDICT_APPLIED), nil}, {verdict(payrelayv1.Verdict_VERDICT_QUEUED), nil},
 		{nil, errors.New("down")}, {nil, payments.ErrTooLarge}, {nil, nil},
 	}
-	var now mood
+	var now result
 	next := &recorder{apply: func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		return now.outcomes, now.err
 	}}
 	h := handler(t, next)
 	for i := range 5000 {
 		before := next.count()
-		now = moods[random.IntN(len(moods))]
+		now = results[random.IntN(len(results))]
 		path, body := ordersPath, []byte(order("meta", `{"amount":"1.00","currency":"USD"}`))
 		if random.IntN(2) == 0 {
 			path, body = disputesPath, []byte(dispute("amount", `1.00`, "currency", `"USD"`))
@@ -121,12 +130,12 @@ func TestOneRequestIsAppliedAtMostOnce(t *testing.T) {
 			body[random.IntN(len(body))] = "{}[]\":,\\ \x00\xff0aA"[random.IntN(14)]
 		}
 		got := post(t, h, path, string(body))
-		asked := got.Error.Code == "unavailable" || got.status == http.StatusRequestEntityTooLarge || got.status < 300
-		if calls := next.count() - before; calls > 1 || (calls == 1) != asked {
-			t.Fatalf("%d: %q got %d %s and was applied %d times", i, body, got.status, got.raw, calls)
+		called := got.Error.Code == "unavailable" || got.status == http.StatusRequestEntityTooLarge || got.status < 300
+		if calls := next.count() - before; calls > 1 || (calls == 1) != called {
+			t.Fatalf("webhook %d: POST(%q) = %d %s after %d calls of Apply", i, body, got.status, got.raw, calls)
 		}
 		if good := now.err == nil && len(now.outcomes) == 1; got.status < 300 && !good {
-			t.Fatalf("%d: %q got %d without a verdict", i, body, got.status)
+			t.Fatalf("webhook %d: POST(%q) = %d without a verdict", i, body, got.status)
 		}
 	}
 }

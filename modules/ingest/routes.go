@@ -3,18 +3,23 @@ package ingest
 import (
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime/debug"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 )
 
 // decoders is the table of providers: the path of each kind of webhook, and the
-// decoder of its body. The testdata directory holds examples for each path.
+// decoder of its body. Each path has examples in testdata.
 var decoders = map[string]decoder{
 	"/webhooks/payments/orders":      decodeGenericOrder,
 	"/webhooks/payments/chargebacks": decodeGenericDispute,
 }
+
+// Paths returns the paths that accept webhooks, in alphabetical order.
+func Paths() []string { return slices.Sorted(maps.Keys(decoders)) }
 
 // maxHeaderFields is far above what any provider or proxy sends.
 const maxHeaderFields = 100
