@@ -19,28 +19,28 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-// roomMeter is a body that notes the most room there was for it while no more
-// than freeBody of it had come.
+// roomMeter is a body that records the largest buffer that its reader had while at
+// most freeBody bytes had arrived.
 type roomMeter struct {
 	io.Reader
-	came, room int
+	arrived, room int
 }
 
 func (m *roomMeter) Read(p []byte) (int, error) {
-	if m.came <= freeBody {
-		m.room = max(m.room, m.came+len(p))
+	if m.arrived <= freeBody {
+		m.room = max(m.room, m.arrived+len(p))
 	}
 	n, err := m.Reader.Read(p)
-	m.came += n
+	m.arrived += n
 	return n, err
 }
 
-// orderOf is a good webhook of so many bytes.
+// orderOf returns a valid webhook of size bytes.
 func orderOf(size int) string {
 	return order("x", `"`+strings.Repeat("a", size-len(order("x", `""`)))+`"`)
 }
 
-// unsized hides the length of a body, as chunks do.
+// unsized returns a request without a Content-Length, as with chunks.
 func unsized(body string) *http.Request {
 	return httptest.NewRequest(http.MethodPost, ordersPath, io.MultiReader(strings.NewReader(body)))
 }
@@ -49,8 +49,8 @@ func withLength(body string) *http.Request {
 	return httptest.NewRequest(http.MethodPost, ordersPath, strings.NewReader(body))
 }
 
-// TestBodyMemory: a body takes little before it has come, and no more than it
-// needs afterwards, which is also what is reserved for it.
+// TestBodyMemory checks that a body takes at most freeBody bytes before it arrives,
+// then no more than it needs, and that this memory is reserved.
 func TestBodyMemory(t *testing.T) {
 	const limit = 256 << 10
 	for _, size := range []int{1, 400, freeBody - 1, freeBody, freeBody + 1, freeBody + 2, 20_000, 100_000, limit} {
@@ -62,60 +62,61 @@ func TestBodyMemory(t *testing.T) {
 				room := reservation{budget: semaphore.NewWeighted(bodyBudget)}
 				body, err := readBody(httptest.NewRecorder(), r, limit, &room)
 				if err != nil || len(body) != size {
-					t.Fatalf("read %d bytes, %v", len(body), err)
+					t.Fatalf("readBody() = %d bytes, %v, want %d", len(body), err, size)
 				}
 				if meter.room > freeBody+1 {
-					t.Errorf("%d bytes of room before the body had come", meter.room)
+					t.Errorf("%d bytes were allocated before the body arrived, want at most %d", meter.room, freeBody+1)
 				}
 				most := size + 1
 				if r.ContentLength < 0 {
 					most = max(2*size, freeBody) + 1
 				}
 				if cap(body) > most {
-					t.Errorf("%d bytes of room, want at most %d", cap(body), most)
+					t.Errorf("%d bytes were allocated, want at most %d", cap(body), most)
 				}
 				if want := max(0, cap(body)-1-freeBody); room.bytes != int64(want) {
-					t.Errorf("%d bytes are reserved, want %d", room.bytes, want)
+					t.Errorf("%d bytes were reserved, want %d", room.bytes, want)
 				}
 			})
 		}
 	}
 }
 
-// TestBodyBudget: when it is used up, large bodies are to come again later, and
-// small ones still get through.
+// TestBodyBudget checks that large bodies are refused and small ones accepted while
+// the budget is used up.
 func TestBodyBudget(t *testing.T) {
 	next := &recorder{}
 	s := start(t, next)
 	if !s.bodies.TryAcquire(bodyBudget) {
-		t.Fatal("nobody has come, and some of the budget is used")
+		t.Fatal("some of the budget is reserved before the first webhook")
 	}
 	large, small := orderOf(freeBody+1), orderOf(freeBody)
 	for _, request := range []func(string) *http.Request{withLength, unsized} {
 		wantRefusal(t, do(t, s.http.Handler, request(large)), http.StatusServiceUnavailable, "overloaded")
 	}
 	if next.count() != 0 {
-		t.Error("what was refused was applied")
+		t.Error("a refused webhook was applied")
 	}
 	for _, request := range []func(string) *http.Request{withLength, unsized} {
 		if got := do(t, s.http.Handler, request(small)); got.status != http.StatusOK {
-			t.Errorf("a small body got %d %s", got.status, got.raw)
+			t.Errorf("answer to a small body = %d %s, want 200", got.status, got.raw)
 		}
 	}
 	s.bodies.Release(bodyBudget)
 	if got := do(t, s.http.Handler, withLength(large)); got.status != http.StatusOK {
-		t.Errorf("a large body got %d %s", got.status, got.raw)
+		t.Errorf("answer to a large body after the release = %d %s, want 200", got.status, got.raw)
 	}
 }
 
-// TestBodyBudgetIsGivenBack once a webhook is answered, not before.
-func TestBodyBudgetIsGivenBack(t *testing.T) {
+// TestBodyBudgetIsReleased checks that the reservation of a body ends when its
+// webhook is answered, and not before.
+func TestBodyBudgetIsReleased(t *testing.T) {
 	var s *running
 	next := &recorder{}
 	next.apply = func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		if s.bodies.TryAcquire(bodyBudget) {
 			s.bodies.Release(bodyBudget)
-			t.Error("nothing is reserved for a body that is still in use")
+			t.Error("nothing is reserved for a body in use")
 		}
 		if next.count() == 1 {
 			panic("a bug")
@@ -139,20 +140,20 @@ func TestBodyBudgetIsGivenBack(t *testing.T) {
 		{cut, http.StatusServiceUnavailable},
 	} {
 		if got := do(t, s.http.Handler, c.request); got.status != c.status {
-			t.Errorf("got %d %s, want %d", got.status, got.raw, c.status)
+			t.Errorf("answer = %d %s, want %d", got.status, got.raw, c.status)
 		}
 		if !s.bodies.TryAcquire(bodyBudget) {
-			t.Fatalf("something is still reserved after the answer %d", c.status)
+			t.Fatalf("some of the budget is still reserved after the answer %d", c.status)
 		}
 		s.bodies.Release(bodyBudget)
 	}
 }
 
-// TestBrokenChunks are the sender's mistake, and sending them again is no use.
-func TestBrokenChunks(t *testing.T) {
+// TestMalformedChunks checks that malformed chunks are refused with a final answer.
+func TestMalformedChunks(t *testing.T) {
 	good := fmt.Sprintf("%x\r\n%s\r\n", len(order()), order())
 	for name, body := range map[string]string{
-		"no hexadecimal":        "zz\r\n",
+		"not hexadecimal":       "zz\r\n",
 		"negative":              "-1\r\n",
 		"no size":               "\r\n",
 		"64 bits and more":      "10000000000000000\r\n",
@@ -171,16 +172,17 @@ func TestBrokenChunks(t *testing.T) {
 			resp := send(t, dial(t, s), raw(ordersPath, "Transfer-Encoding: chunked\r\n", body))
 			wantRefusal(t, read(t, resp), http.StatusBadRequest, "invalid_body")
 			if !resp.Close || next.count() != 0 {
-				t.Errorf("the connection stays open, or it was applied %d times", next.count())
+				t.Errorf("Connection: close = %t, want true; Apply was called %d times, want 0", resp.Close, next.count())
 			}
 			if strings.Contains(log.String(), "WARN") || strings.Contains(log.String(), "4111") {
-				t.Errorf("log:\n%s", log.String())
+				t.Errorf("the log has a warning or a part of the body:\n%s", log.String())
 			}
 		})
 	}
 }
 
-// TestIncompleteChunks may come whole the next time, wherever they end.
+// TestIncompleteChunks checks that a body that ends early may be sent again, wherever
+// it ends.
 func TestIncompleteChunks(t *testing.T) {
 	good := fmt.Sprintf("%x\r\n%s\r\n", len(order()), order())
 	for _, body := range []string{"", "5", "5\r", "5\r\n", "5\r\nhel", "5\r\nhello", "5\r\nhello\r", good, good + "0", good + "0\r\n", good + "0\r\n\r", good + "0\r\nX-A: b", good + "0\r\nX-A: b\r\n"} {
@@ -203,7 +205,7 @@ func TestIncompleteChunks(t *testing.T) {
 				}
 				wantRefusal(t, read(t, resp), http.StatusServiceUnavailable, "body_incomplete")
 				if next.count() != 0 {
-					t.Error("it was applied")
+					t.Error("an incomplete webhook was applied")
 				}
 			})
 		}

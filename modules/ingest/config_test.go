@@ -17,7 +17,7 @@ func TestDefaultsAreValid(t *testing.T) {
 	}
 	if cfg.Addr != "127.0.0.1:3001" || cfg.MaxBody != 256<<10 || cfg.MaxConnections != 10000 ||
 		cfg.MaxInFlight != 4096 || cfg.Timeout != 12*time.Second {
-		t.Errorf("defaults are %+v", cfg)
+		t.Errorf("defaults = %+v", cfg)
 	}
 }
 
@@ -28,12 +28,12 @@ func TestEveryFlagNamesItsEnvironmentVariable(t *testing.T) {
 	fs.VisitAll(func(f *flag.Flag) {
 		want := strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		if got, _ := flag.UnquoteUsage(f); got != want {
-			t.Errorf("flag %s names %s, want %s", f.Name, got, want)
+			t.Errorf("variable of flag %s = %s, want %s", f.Name, got, want)
 		}
 	})
 }
 
-func TestValidateNamesTheFlagToMend(t *testing.T) {
+func TestValidateNamesTheInvalidFlag(t *testing.T) {
 	for flagName, breakIt := range map[string]func(*Config){
 		"ingest-addr":            func(c *Config) { c.Addr = "3001" },
 		"ingest-max-body":        func(c *Config) { c.MaxBody = 0 },
@@ -44,15 +44,16 @@ func TestValidateNamesTheFlagToMend(t *testing.T) {
 		cfg := testConfig()
 		breakIt(&cfg)
 		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), flagName+" (") {
-			t.Errorf("%s: got %v", flagName, err)
+			t.Errorf("Validate() with a wrong %s = %v, want an error with its name", flagName, err)
 		}
 		if _, err := New(cfg, &recorder{}, nil); err == nil {
-			t.Errorf("%s: New took it", flagName)
+			t.Errorf("New() with a wrong %s succeeded", flagName)
 		}
 	}
 }
 
-// TestMaxBodyFitsEveryWire: a larger body would be taken in and then refused.
+// TestMaxBodyFitsEveryWire checks the limit of --ingest-max-body. With a higher one,
+// webhooks would be read completely and then refused in every mode.
 func TestMaxBodyFitsEveryWire(t *testing.T) {
 	if payments.MaxBodyBytes > bodyBudget {
 		t.Errorf("a body of %d bytes exceeds the memory for all bodies", payments.MaxBodyBytes)

@@ -11,7 +11,7 @@ import (
 	"github.com/payrelay/payrelay/modules/bench/costtest"
 )
 
-// applied is an Applier that answers APPLIED and allocates nothing.
+// applied is an Applier that returns APPLIED and does not allocate.
 type applied []*payrelayv1.Outcome
 
 func (a applied) Apply(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// dial opens a connection on which a test writes what no HTTP client would.
+// dial opens a connection for requests that no HTTP client would send.
 func dial(t *testing.T, s *running) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.Addr())
@@ -23,10 +23,10 @@ func dial(t *testing.T, s *running) net.Conn {
 	return conn
 }
 
-// send writes a raw request and returns the answer, whose body is still unread.
+// send writes a raw request and returns the answer with an unread body.
 func send(t *testing.T, conn net.Conn, request string) *http.Response {
 	t.Helper()
-	go func() { _, _ = io.WriteString(conn, request) }() // the server may answer, and close, before the end
+	go func() { _, _ = io.WriteString(conn, request) }() // the server may answer and close before the end
 	resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: strings.Fields(request)[0]})
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func send(t *testing.T, conn net.Conn, request string) *http.Response {
 	return resp
 }
 
-// raw is a POST of body with more header lines, each ended by CRLF.
+// raw returns a POST request with further header lines, each of which ends in CRLF.
 func raw(target, headers, body string) string {
 	return "POST " + target + " HTTP/1.1\r\nHost: h\r\n" + headers + "\r\n" + body
 }
@@ -72,27 +72,27 @@ func TestRouting(t *testing.T) {
 		status := map[string]int{"not_found": 404, "method_not_allowed": 405}[want]
 		wantRefusal(t, got, status, want)
 		if allow := got.header.Get("Allow"); (allow == "POST") != (status == 405) {
-			t.Errorf("Allow %q in the answer to %q", allow, request)
+			t.Errorf("Allow of the answer %d to %q = %q", got.status, request, allow)
 		}
 	}
 	if next.count() != 0 {
-		t.Error("something was applied")
+		t.Error("a refused request was applied")
 	}
 	head := send(t, dial(t, s), "HEAD "+ordersPath+" HTTP/1.1\r\nHost: h\r\n\r\n")
 	if head.StatusCode != http.StatusMethodNotAllowed || head.Header.Get("Allow") != "POST" {
-		t.Errorf("HEAD: got %s, %v", head.Status, head.Header)
+		t.Errorf("HEAD = %s, %v, want 405 with Allow: POST", head.Status, head.Header)
 	}
 }
 
-// TestAbsoluteTarget: the target's host and the Host header decide nothing and
-// come back nowhere.
+// TestAbsoluteTarget checks that the host of the target and the Host header have no
+// effect and do not appear in the answer.
 func TestAbsoluteTarget(t *testing.T) {
 	next := &recorder{}
 	s := start(t, next)
 	request := fmt.Sprintf("POST http://evil.example%s HTTP/1.1\r\nHost: evil.example:99\r\nContent-Length: %d\r\n\r\n%s", ordersPath, len(order()), order())
 	got := read(t, send(t, dial(t, s), request))
 	if got.status != http.StatusOK || strings.Contains(fmt.Sprint(got.header)+string(got.raw), "evil") {
-		t.Errorf("got %d %v %s", got.status, got.header, got.raw)
+		t.Errorf("answer = %d %v %s, want 200 without the host", got.status, got.header, got.raw)
 	}
 	next.only(t)
 }
@@ -124,14 +124,14 @@ func TestContentHeaders(t *testing.T) {
 			got := read(t, send(t, dial(t, start(t, next)), sized(headers, order())))
 			if code == "" {
 				if got.status != http.StatusOK {
-					t.Errorf("got %d %s", got.status, got.raw)
+					t.Errorf("answer = %d %s, want 200", got.status, got.raw)
 				}
 				next.only(t)
 				return
 			}
 			wantRefusal(t, got, http.StatusUnsupportedMediaType, code)
 			if next.count() != 0 {
-				t.Error("it was applied")
+				t.Error("a refused webhook was applied")
 			}
 		})
 	}
@@ -158,9 +158,9 @@ func TestBodySize(t *testing.T) {
 		{"announced, not sent", raw(ordersPath, "Content-Length: 9223372036854775807\r\n", ""), 413, "body_too_large"},
 		{"asks before it sends", raw(ordersPath, "Expect: 100-continue\r\nContent-Length: 300000\r\n", ""), 413, "body_too_large"},
 		{"endless chunk", raw(ordersPath, "Transfer-Encoding: chunked\r\n", "7fffffff\r\n"+fill(limit+1)), 413, "body_too_large"},
-		{"none", raw(ordersPath, "Content-Length: 0\r\n", ""), 400, "empty_body"},
+		{"no body", raw(ordersPath, "Content-Length: 0\r\n", ""), 400, "empty_body"},
 		{"neither length nor body", raw(ordersPath, "", ""), 400, "empty_body"},
-		{"none, chunked", raw(ordersPath, "Transfer-Encoding: chunked\r\n", "0\r\n\r\n"), 400, "empty_body"},
+		{"no body, chunked", raw(ordersPath, "Transfer-Encoding: chunked\r\n", "0\r\n\r\n"), 400, "empty_body"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			next := &recorder{}
@@ -169,23 +169,23 @@ func TestBodySize(t *testing.T) {
 			got := read(t, resp)
 			if c.status == 200 {
 				if got.status != 200 || next.count() != 1 {
-					t.Fatalf("got %d %s, applied %d times", got.status, got.raw, next.count())
+					t.Fatalf("answer = %d %s after %d calls of Apply, want 200 after 1", got.status, got.raw, next.count())
 				}
 				return
 			}
 			wantRefusal(t, got, c.status, c.code)
 			if next.count() != 0 {
-				t.Error("it was applied")
+				t.Error("a refused webhook was applied")
 			}
 			if c.status == 413 && !resp.Close {
-				t.Error("the connection stays open")
+				t.Error("the connection stays open after 413")
 			}
 		})
 	}
 }
 
-// TestHeaderLimits: net/http refuses some before any handler sees them, in plain
-// text.
+// TestHeaderLimits checks the status only: net/http refuses some of these requests
+// itself, in plain text.
 func TestHeaderLimits(t *testing.T) {
 	for _, c := range []struct {
 		name, headers string
@@ -206,10 +206,10 @@ func TestHeaderLimits(t *testing.T) {
 			next := &recorder{}
 			resp := send(t, dial(t, start(t, next)), sized(c.headers, order()))
 			if resp.StatusCode != c.status {
-				t.Errorf("got %s", resp.Status)
+				t.Errorf("status = %s, want %d", resp.Status, c.status)
 			}
 			if applied := c.status == 200; (next.count() == 1) != applied {
-				t.Errorf("applied %d times", next.count())
+				t.Errorf("Apply was called %d times for an answer %d", next.count(), c.status)
 			}
 		})
 	}
@@ -220,21 +220,21 @@ func TestOnlyHTTP1(t *testing.T) {
 	s := start(t, next)
 	conn := dial(t, s)
 	_, _ = io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
-	got, _ := io.ReadAll(conn) // ends, for the server closes
+	got, _ := io.ReadAll(conn) // ends when the server closes the connection
 	if !strings.HasPrefix(string(got), "HTTP/1.1 ") {
-		t.Errorf("got %q", got)
+		t.Errorf("answer = %q, want HTTP/1.1", got)
 	}
 }
 
-// quick are timeouts that a test can wait for.
+// quick returns timeouts that a test can wait for.
 func quick() timeouts {
 	return timeouts{
 		readHeader: 150 * time.Millisecond, write: 5 * time.Second, idle: 5 * time.Second, drain: 5 * time.Second,
 	}
 }
 
-// TestSlowHeaders: senders who never finish their headers are cut off, and do
-// not get into the way of others meanwhile.
+// TestSlowHeaders checks that senders that never complete their headers are cut off,
+// and do not delay others until then.
 func TestSlowHeaders(t *testing.T) {
 	next := &recorder{}
 	s := serve(t, testConfig(), next, quick(), io.Discard)
@@ -245,7 +245,7 @@ func TestSlowHeaders(t *testing.T) {
 		slow = append(slow, conn)
 	}
 	if got := read(t, send(t, dial(t, s), sized("", order()))); got.status != http.StatusOK {
-		t.Errorf("a good webhook got %d %s", got.status, got.raw)
+		t.Errorf("answer to a valid webhook = %d %s, want 200", got.status, got.raw)
 	}
 	for _, conn := range slow {
 		if _, err := io.ReadAll(conn); err != nil && strings.Contains(err.Error(), "timeout") {
@@ -265,12 +265,13 @@ func TestSlowBody(t *testing.T) {
 		got := read(t, resp)
 		wantRefusal(t, got, http.StatusServiceUnavailable, "body_incomplete")
 		if !resp.Close || next.count() != 0 {
-			t.Errorf("%s: connection stays open, or it was applied %d times", length, next.count())
+			t.Errorf("%s: Connection: close = %t, want true; Apply was called %d times, want 0", length, resp.Close, next.count())
 		}
 	}
 }
 
-// TestCutBody: half a webhook is none, also when the half is valid JSON.
+// TestCutBody checks that a body that ends early is not applied, even if what arrived
+// is valid JSON.
 func TestCutBody(t *testing.T) {
 	next := &recorder{}
 	s := start(t, next)
@@ -279,14 +280,14 @@ func TestCutBody(t *testing.T) {
 	_ = conn.(*net.TCPConn).CloseWrite()
 	got, _ := io.ReadAll(conn)
 	if strings.HasPrefix(string(got), "HTTP/1.1 2") || next.count() != 0 {
-		t.Errorf("got %q, applied %d times", got, next.count())
+		t.Errorf("answer = %q after %d calls of Apply, want none", got, next.count())
 	}
 }
 
-// TestConnectionLimit: the connection over the limit is served when another one
-// has gone.
+// TestConnectionLimit checks that a connection above the limit waits until another
+// one is closed.
 func TestConnectionLimit(t *testing.T) {
-	next, entered, release := held()
+	next, entered, release := blocking()
 	cfg := testConfig()
 	cfg.MaxConnections = 1
 	s := serve(t, cfg, next, quick(), io.Discard)
@@ -296,7 +297,7 @@ func TestConnectionLimit(t *testing.T) {
 	_, _ = io.WriteString(second, sized("", order()))
 	select {
 	case <-entered:
-		t.Fatal("the second connection is served beside the first")
+		t.Fatal("the second connection was served while the first was open")
 	case <-time.After(100 * time.Millisecond):
 	}
 	release <- struct{}{}
@@ -304,6 +305,6 @@ func TestConnectionLimit(t *testing.T) {
 	release <- struct{}{}
 	resp, err := http.ReadResponse(bufio.NewReader(second), nil)
 	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("got %v, %v", resp, err)
+		t.Fatalf("answer on the second connection = %v, %v, want 200", resp, err)
 	}
 }

@@ -23,26 +23,26 @@ func at(t *testing.T, text string) *timestamppb.Timestamp {
 	return timestamppb.New(parsed)
 }
 
-// accepted posts body and returns the update that was applied, without what
-// every update has, which it checks.
+// accepted posts a body and returns the update that was applied. It checks the fields
+// that newUpdate sets, and the provider, and removes them.
 func accepted(t *testing.T, path, body string) *payrelayv1.Update {
 	t.Helper()
 	next := &recorder{}
 	before := time.Now().Truncate(time.Microsecond)
 	if got := post(t, handler(t, next), path, body); got.status != http.StatusOK || got.Verdict != "applied" {
-		t.Fatalf("got %d %s", got.status, got.raw)
+		t.Fatalf("answer = %d %s, want 200 applied", got.status, got.raw)
 	}
 	u := proto.CloneOf(next.only(t))
 	digest := sha256.Sum256([]byte(body))
 	if string(u.GetRawBody()) != body || string(u.GetBodySha256()) != string(digest[:]) {
-		t.Errorf("body %q with digest %x", u.GetRawBody(), u.GetBodySha256())
+		t.Errorf("RawBody = %q, BodySha256 = %x, want those of the body", u.GetRawBody(), u.GetBodySha256())
 	}
 	received := u.GetReceivedAt().AsTime()
 	if received.Before(before) || received.After(time.Now()) || received.Nanosecond()%1000 != 0 {
-		t.Errorf("received at %s", received)
+		t.Errorf("ReceivedAt = %s, want now in microseconds", received)
 	}
 	if u.GetSchemaVersion() != 1 || u.GetProvider() != "generic" {
-		t.Errorf("schema version %d of %q", u.GetSchemaVersion(), u.GetProvider())
+		t.Errorf("SchemaVersion, Provider = %d, %q, want 1, generic", u.GetSchemaVersion(), u.GetProvider())
 	}
 	u.SchemaVersion, u.Provider, u.RawBody, u.BodySha256, u.ReceivedAt = 0, "", nil, nil, nil
 	return u
@@ -51,7 +51,7 @@ func accepted(t *testing.T, path, body string) *payrelayv1.Update {
 func wantUpdate(t *testing.T, got, want *payrelayv1.Update) {
 	t.Helper()
 	if !proto.Equal(got, want) {
-		t.Errorf("got  %v\nwant %v", got, want)
+		t.Errorf("update = %v\nwant %v", got, want)
 	}
 }
 
@@ -67,18 +67,18 @@ func TestOrderBecomesUpdate(t *testing.T) {
 	})
 }
 
-func TestSmallestOrder(t *testing.T) {
+func TestOrderWithRequiredFieldsOnly(t *testing.T) {
 	want := &payrelayv1.Update{
 		EventId: "e", OrderId: "o", OccurredAt: at(t, "2026-01-04T10:00:00Z"),
 		Subject: &payrelayv1.Update_Order{Order: &payrelayv1.OrderSnapshot{Status: payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS}},
 	}
 	wantUpdate(t, accepted(t, ordersPath, `{"provider_event_id":"e","order_id":"o","status":"success","updated_at":"2026-01-04T10:00:00Z"}`), want)
-	t.Run("null is absent", func(t *testing.T) {
+	t.Run("null counts as absent", func(t *testing.T) {
 		wantUpdate(t, accepted(t, ordersPath, `{"provider_event_id":"e","order_id":"o","status":"success","updated_at":"2026-01-04T10:00:00Z",
 			"created_at":null,"user_id":null,"meta":{"amount":null,"currency":null}}`), want)
 		wantUpdate(t, accepted(t, ordersPath, `{"provider_event_id":"e","order_id":"o","status":"success","updated_at":"2026-01-04T10:00:00Z","meta":null}`), want)
 	})
-	t.Run("created_at is the time without updated_at", func(t *testing.T) {
+	t.Run("created_at replaces updated_at", func(t *testing.T) {
 		got := accepted(t, ordersPath, `{"provider_event_id":"e","order_id":"o","status":"success","created_at":"2026-01-04T10:00:00Z"}`)
 		want.GetOrder().CreatedAt = want.GetOccurredAt()
 		wantUpdate(t, got, want)
@@ -91,7 +91,7 @@ func TestOrderStatuses(t *testing.T) {
 		"updated": payrelayv1.OrderStatus_ORDER_STATUS_UPDATED,
 		"success": payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS,
 		"failed":  payrelayv1.OrderStatus_ORDER_STATUS_FAILED,
-		// Providers add statuses: what to do with them is not decided here.
+		// Providers add statuses. The ledger decides what happens.
 		"authorised": payrelayv1.OrderStatus_ORDER_STATUS_UNSPECIFIED,
 		"CREATED":    payrelayv1.OrderStatus_ORDER_STATUS_UNSPECIFIED,
 	} {
@@ -101,7 +101,7 @@ func TestOrderStatuses(t *testing.T) {
 			words = text
 		}
 		if got.GetStatus() != want || got.GetProviderStatus() != words {
-			t.Errorf("%s: got %v", text, got)
+			t.Errorf("status %s = %v, want %v and the provider status %q", text, got, want, words)
 		}
 	}
 }
@@ -140,12 +140,12 @@ func TestDisputeStatuses(t *testing.T) {
 	} {
 		got := accepted(t, disputesPath, dispute("status", `"`+c.status+`"`, "meta", c.meta)).GetDispute()
 		if got.GetStatus() != c.want || got.GetProviderStatus() != c.words {
-			t.Errorf("%s %s: got %v", c.status, c.meta, got)
+			t.Errorf("status %s with meta %s = %v, want %v and the provider status %q", c.status, c.meta, got, c.want, c.words)
 		}
 	}
 }
 
-// TestTimes that RFC 3339 has, to the microsecond.
+// TestTimes uses times in RFC 3339, which are truncated to microseconds.
 func TestTimes(t *testing.T) {
 	for text, want := range map[string]string{
 		"2026-01-04T00:00:00Z":              "2026-01-04T00:00:00Z",
@@ -158,26 +158,26 @@ func TestTimes(t *testing.T) {
 	} {
 		got := accepted(t, ordersPath, order("updated_at", `"`+text+`"`)).GetOccurredAt()
 		if !proto.Equal(got, at(t, want)) {
-			t.Errorf("%s: got %s, want %s", text, got.AsTime(), want)
+			t.Errorf("time of %s = %s, want %s", text, got.AsTime(), want)
 		}
 	}
 }
 
-// TestAmountsStayText: 2^53+1 is the first integer that a float loses.
-func TestAmountsStayText(t *testing.T) {
+// TestAmountsAreExact includes 2^53+1, the first integer that a float64 cannot hold.
+func TestAmountsAreExact(t *testing.T) {
 	for text, want := range map[string]int64{
 		`"100.50"`: 10050, `100.50`: 10050, `100.5`: 10050, `100`: 10000, `0.29`: 29, `"0"`: 0,
 		`90071992547409.93`: 9007199254740993, `"90071992547409.93"`: 9007199254740993, `"\u0031.10"`: 110,
 	} {
 		got := accepted(t, ordersPath, order("meta", `{"amount":`+text+`,"currency":"USD"}`)).GetOrder().GetAmount()
 		if got.GetMinorUnits() != want || got.GetCurrency() != "USD" {
-			t.Errorf("%s: got %v, want %d", text, got, want)
+			t.Errorf("amount of %s = %v, want %d USD", text, got, want)
 		}
 	}
 }
 
-// TestInertInput: what looks dangerous and is not is taken as it is.
-func TestInertInput(t *testing.T) {
+// TestHarmlessBodies uses bodies that look dangerous and are accepted unchanged.
+func TestHarmlessBodies(t *testing.T) {
 	for _, body := range []string{
 		order("__proto__", `{"a":1}`, "constructor", `{"prototype":null}`),
 		order("unknown", `[1,{"deep":[true,null]}]`),
@@ -197,6 +197,6 @@ func TestInertInput(t *testing.T) {
 	accepted(t, ordersPath, order("status", `"`+strings.Repeat("s", 4096)+`"`))
 	long := accepted(t, disputesPath, dispute("reason", `"two\nlines`+strings.Repeat("r", 4096)+`"`)).GetDispute().GetReason()
 	if want := "two lines" + strings.Repeat("r", payments.MaxTextBytes-9); long != want {
-		t.Errorf("reason = %.20q and so on, %d bytes; want one line of %d", long, len(long), len(want))
+		t.Errorf("reason = %.20q..., %d bytes, want one line of %d", long, len(long), len(want))
 	}
 }

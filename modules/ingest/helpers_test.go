@@ -23,8 +23,8 @@ const (
 	disputesPath = "/webhooks/payments/chargebacks"
 )
 
-// recorder is an Applier that remembers its calls and answers with apply, or
-// APPLIED when that is nil.
+// recorder is an Applier that records its calls. It returns what apply returns, or
+// APPLIED if apply is nil.
 type recorder struct {
 	apply func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error)
 
@@ -48,13 +48,13 @@ func (r *recorder) count() int {
 	return len(r.calls)
 }
 
-// only returns the one update of the one call.
+// only returns the update of the only call.
 func (r *recorder) only(t *testing.T) *payrelayv1.Update {
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.calls) != 1 || len(r.calls[0]) != 1 {
-		t.Fatalf("Apply was called with %v, want one call with one update", r.calls)
+		t.Fatalf("calls of Apply = %v, want one with one update", r.calls)
 	}
 	return r.calls[0][0]
 }
@@ -71,10 +71,10 @@ func testConfig() Config {
 	return cfg
 }
 
-// running is a server that serves, stopped at the end of the test.
+// running is a server that serves until the end of the test.
 type running struct {
 	*Server
-	// stop lets it drain; it returns what Run returned.
+	// stop stops the server and returns the result of Run.
 	stop func() error
 }
 
@@ -101,7 +101,7 @@ func start(t *testing.T, next payments.Applier) *running {
 	return serve(t, cfg, next, defaultTimeouts(cfg.Timeout), io.Discard)
 }
 
-// handler is the same without a listener, for what does not depend on framing.
+// handler returns the handler of a server, for tests that need no connection.
 func handler(t testing.TB, next payments.Applier) http.Handler {
 	t.Helper()
 	s, err := New(testConfig(), next, slog.New(slog.DiscardHandler))
@@ -112,7 +112,7 @@ func handler(t testing.TB, next payments.Applier) http.Handler {
 	return s.http.Handler
 }
 
-// reply is an answer with both of its shapes decoded.
+// reply is an answer, decoded both as an accepted webhook and as a refusal.
 type reply struct {
 	status int
 	header http.Header
@@ -144,41 +144,41 @@ func read(t testing.TB, resp *http.Response) reply {
 	}
 	got := reply{status: resp.StatusCode, header: resp.Header, raw: raw}
 	if err := json.Unmarshal(raw, &got); err != nil && resp.Request.Method != http.MethodHead {
-		t.Fatalf("answer %d is not JSON: %v\n%s", resp.StatusCode, err, raw)
+		t.Fatalf("the body of the answer %d is not JSON: %v\n%s", resp.StatusCode, err, raw)
 	}
 	return got
 }
 
-// wantRefusal checks everything that holds for each refusal.
+// wantRefusal checks the status, the code and what all refusals have in common.
 func wantRefusal(t testing.TB, got reply, status int, code string) {
 	t.Helper()
 	if got.status != status || got.Error.Code != code {
-		t.Fatalf("got %d %s, want %d %s", got.status, got.raw, status, code)
+		t.Fatalf("answer = %d %s, want %d %s", got.status, got.raw, status, code)
 	}
 	if got.Error.Message == "" || len(got.Error.Message) > 256 {
-		t.Errorf("message of %d bytes: %q", len(got.Error.Message), got.Error.Message)
+		t.Errorf("message of %d bytes, want 1 to 256: %q", len(got.Error.Message), got.Error.Message)
 	}
 	if got.Error.RequestID == "" || got.Error.RequestID != got.header.Get("X-Request-Id") {
-		t.Errorf("request id %q, header %q", got.Error.RequestID, got.header.Get("X-Request-Id"))
+		t.Errorf("request ID = %q, and %q in the header", got.Error.RequestID, got.header.Get("X-Request-Id"))
 	}
 	if retry := got.header.Get("Retry-After"); (retry != "") != (status == http.StatusServiceUnavailable) {
-		t.Errorf("Retry-After %q with %d", retry, status)
+		t.Errorf("Retry-After of an answer %d = %q", status, retry)
 	}
 }
 
-// eventually polls until ok holds.
+// eventually waits until ok returns true.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("still not: %s", what)
+			t.Fatalf("after 10s, still not: %s", what)
 		}
 		<-time.After(time.Millisecond)
 	}
 }
 
-// buffer is a log that tests read while it is written.
+// buffer is a log that can be read while it is written.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

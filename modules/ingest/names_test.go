@@ -7,32 +7,34 @@ import (
 	"testing"
 )
 
-// Objects with few and with many names are looked at in different ways.
-func TestNamesAreComparedHoweverMany(t *testing.T) {
+// TestDuplicateNames uses objects with few and with many names, which are searched in
+// different ways.
+func TestDuplicateNames(t *testing.T) {
 	for _, count := range []int{1, fewNames - 1, fewNames, fewNames + 1, 3 * fewNames} {
-		for _, twice := range []int{0, count / 2, count - 1} {
+		for _, repeated := range []int{0, count / 2, count - 1} {
 			members := make([]string, count)
 			for i := range members {
 				members[i] = fmt.Sprintf(`"n%d":{"n%d":1,"inner":{}}`, i, i)
 			}
 			body := "{" + strings.Join(members, ",") + "}"
 			if err := checkStrict([]byte(body)); err != nil {
-				t.Errorf("%d names: %v", count, err)
+				t.Errorf("checkStrict(%d names) = %v, want nil", count, err)
 			}
-			again := strings.TrimSuffix(body, "}") + fmt.Sprintf(`,"N%d":0}`, twice)
+			again := strings.TrimSuffix(body, "}") + fmt.Sprintf(`,"N%d":0}`, repeated)
 			if err := checkStrict([]byte(again)); !errors.Is(err, errDuplicateKey) {
-				t.Errorf("%d names and number %d again: %v", count, twice, err)
+				t.Errorf("checkStrict(%d names, number %d twice) = %v, want errDuplicateKey", count, repeated, err)
 			}
 			nested := strings.Replace(body, `"inner":{}`, `"inner":{},"INNER":{}`, 1)
 			if err := checkStrict([]byte(nested)); !errors.Is(err, errDuplicateKey) {
-				t.Errorf("%d names, one object with the same twice: %v", count, err)
+				t.Errorf("checkStrict(%d names, one twice in a nested object) = %v, want errDuplicateKey", count, err)
 			}
 		}
 	}
 }
 
-// What one document leaves behind decides nothing about the next one.
-func TestDocumentsAreApart(t *testing.T) {
+// TestScansAreIndependent checks that a pooled scan keeps nothing of the previous
+// document.
+func TestScansAreIndependent(t *testing.T) {
 	for range 100 {
 		for body, want := range map[string]error{
 			`{"a":1}`:              nil,
@@ -41,7 +43,7 @@ func TestDocumentsAreApart(t *testing.T) {
 			`[{"a":1},{"a":[[]]}]`: errNotAnObject,
 		} {
 			if err := checkStrict([]byte(body)); !errors.Is(err, want) {
-				t.Errorf("%s: %v, want %v", body, err, want)
+				t.Errorf("checkStrict(%s) = %v, want %v", body, err, want)
 			}
 		}
 	}

@@ -10,15 +10,15 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// order is a good webhook whose members are replaced by, or extended with,
-// the given names and JSON values. An empty value removes the member.
+// order returns the body of a valid webhook about an order. Changes holds names and
+// JSON values of members to replace or add. An empty value removes the member.
 func order(changes ...string) string {
 	return object([]string{
 		"provider_event_id", `"evt-1"`, "order_id", `"order-1"`, "status", `"created"`, "updated_at", `"2026-01-04T10:00:00Z"`,
 	}, changes)
 }
 
-// dispute is as order.
+// dispute returns the body of a valid webhook about a dispute, as order does.
 func dispute(changes ...string) string {
 	return object([]string{
 		"provider_event_id", `"evt-2"`, "order_id", `"order-1"`, "status", `"opened"`, "occurred_at", `"2026-01-04T10:00:00Z"`,
@@ -46,13 +46,15 @@ func object(members, changes []string) string {
 	return "{" + strings.Join(fields, ",") + "}"
 }
 
+// refused posts a body and checks that the answer is 400 with the code, and that
+// nothing was applied.
 func refused(t *testing.T, path, body, code string) reply {
 	t.Helper()
 	next := &recorder{}
 	got := post(t, handler(t, next), path, body)
 	wantRefusal(t, got, http.StatusBadRequest, code)
 	if next.count() != 0 {
-		t.Error("it was applied")
+		t.Error("a refused webhook was applied")
 	}
 	return got
 }
@@ -80,8 +82,8 @@ func TestBadJSON(t *testing.T) {
 		"duplicate by escape":          {`{"order_id":"a","order\u005fid":"b"}`, "duplicate_key"},
 		"duplicate, nested":            {order("x", `{"a":[{"b":1,"b":2}]}`), "duplicate_key"},
 		"duplicate after an object":    {`{"meta":{"a":1},"meta":{}}`, "duplicate_key"},
-		"case twins":                   {order("meta", `{"amount":"1","AMOUNT":"2","currency":"USD"}`), "duplicate_key"},
-		"case twins outside ASCII":     {order("straße", `1`, "STRAßE", `2`), "duplicate_key"},
+		"names in other case":          {order("meta", `{"amount":"1","AMOUNT":"2","currency":"USD"}`), "duplicate_key"},
+		"other case, not ASCII":        {order("straße", `1`, "STRAßE", `2`), "duplicate_key"},
 		"long s is an s":               {order("ſtatus", `"failed"`), "duplicate_key"},
 		"Kelvin sign is a k":           {order("K", `1`, "k", `2`), "duplicate_key"},
 		"depth 33":                     {nested(33), "too_deep"},
@@ -130,7 +132,7 @@ func TestBadJSON(t *testing.T) {
 			begin := time.Now()
 			refused(t, ordersPath, c.body, c.code)
 			if took := time.Since(begin); took > time.Second {
-				t.Errorf("took %s", took)
+				t.Errorf("the refusal took %s, want at most 1s", took)
 			}
 		})
 	}
@@ -151,7 +153,7 @@ func TestBadFields(t *testing.T) {
 		return []string{"amount", amount, "currency", currency}
 	}
 	for _, c := range []struct {
-		code, says string // says is a part of the message
+		code, want string // want is a part of the message
 		changes    []string
 	}{
 		{"field_required", "provider_event_id", []string{"provider_event_id", ""}},
@@ -212,8 +214,8 @@ func TestBadFields(t *testing.T) {
 			}
 			for path, body := range map[string]string{ordersPath: order(orderChanges...), disputesPath: dispute(c.changes...)} {
 				got := refused(t, path, body, c.code)
-				if !strings.Contains(got.Error.Message, c.says) {
-					t.Errorf("message %q does not say %q", got.Error.Message, c.says)
+				if !strings.Contains(got.Error.Message, c.want) {
+					t.Errorf("message = %q, want it to contain %q", got.Error.Message, c.want)
 				}
 			}
 		})
@@ -245,27 +247,27 @@ func TestBadDisputes(t *testing.T) {
 	refused(t, disputesPath, dispute("reason", `1`), "invalid_field")
 	got := refused(t, disputesPath, dispute("status", `"closed"`, "meta", `{"resolution":1}`), "invalid_field")
 	if !strings.HasPrefix(got.Error.Message, "meta.resolution must be") {
-		t.Error(got.Error.Message)
+		t.Errorf("message = %q, want it to begin with the field", got.Error.Message)
 	}
 }
 
-// TestMessagesEchoNothing of the body.
-func TestMessagesEchoNothing(t *testing.T) {
+// TestMessagesContainNoBody checks that no message quotes what the sender wrote.
+func TestMessagesContainNoBody(t *testing.T) {
 	evil := `<script>\u001b[31m\u202e` + strings.Repeat("é", 5000)
 	for _, body := range []string{evil, `{"` + evil + `":1,"` + evil + `":2}`, `{"status":"` + evil, order("order_id", `{"`+evil+`":1}`), order("updated_at", `"`+evil+`"`),
 		order("meta", `{"amount":"`+evil+`","currency":"USD"}`), order("meta", `{"amount":"1","currency":"`+evil+`"}`)} {
 		if got := post(t, handler(t, &recorder{}), ordersPath, body); got.status != http.StatusBadRequest ||
 			strings.Contains(string(got.raw), "script") || strings.Contains(string(got.raw), "é") {
-			t.Errorf("got %d %s", got.status, got.raw)
+			t.Errorf("answer = %d %s, want 400 without a part of the body", got.status, got.raw)
 		}
 	}
 }
 
-func TestPresentable(t *testing.T) {
+func TestErrorMessageIsPrintable(t *testing.T) {
 	if got := payments.ErrorMessage("a\x1b[31m\nb\xff\u202e"); got != "a?[31m?b??" {
-		t.Errorf("got %q", got)
+		t.Errorf("ErrorMessage() = %q, want question marks for unprintable characters", got)
 	}
 	if got := payments.ErrorMessage("x" + strings.Repeat("é", 200)); len(got) != 255 || strings.ContainsRune(got, '\ufffd') {
-		t.Errorf("got %d bytes: %q", len(got), got)
+		t.Errorf("ErrorMessage() = %d bytes, want 255 of whole characters: %q", len(got), got)
 	}
 }

@@ -13,8 +13,9 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-// held is an Applier that lets the test decide when a webhook is done.
-func held() (next *recorder, entered, release chan struct{}) {
+// blocking returns an Applier whose calls report that they began on entered, and
+// return when the test sends on release or their context ends.
+func blocking() (next *recorder, entered, release chan struct{}) {
 	entered, release = make(chan struct{}, 100), make(chan struct{})
 	return &recorder{apply: func(ctx context.Context, _ []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		entered <- struct{}{}
@@ -27,7 +28,7 @@ func held() (next *recorder, entered, release chan struct{}) {
 	}}, entered, release
 }
 
-// postAsync sends a webhook over the wire and delivers its answer.
+// postAsync sends a webhook on a connection of its own and delivers the answer.
 func postAsync(t *testing.T, s *running) <-chan reply {
 	t.Helper()
 	conn := dial(t, s)
@@ -39,19 +40,19 @@ func postAsync(t *testing.T, s *running) <-chan reply {
 	return answered
 }
 
-func TestTakenPortFailsAtOnce(t *testing.T) {
+func TestPortInUseFailsTheStart(t *testing.T) {
 	s := start(t, &recorder{})
 	cfg := testConfig()
 	cfg.Addr = s.Addr()
 	if _, err := New(cfg, &recorder{}, slog.New(slog.DiscardHandler)); err == nil {
-		t.Fatal("two servers on one port")
+		t.Fatal("New() on a port in use succeeded")
 	}
 }
 
-// TestStopFinishesWhatIsInFlight: nobody new gets in, whoever is in gets an
-// answer, and Run waits for that.
-func TestStopFinishesWhatIsInFlight(t *testing.T) {
-	next, entered, release := held()
+// TestStopAnswersWebhooksInFlight checks that a stop closes the listener, and that Run
+// returns after the webhooks in flight are answered.
+func TestStopAnswersWebhooksInFlight(t *testing.T) {
+	next, entered, release := blocking()
 	s := start(t, next)
 	answered := postAsync(t, s)
 	<-entered
@@ -66,20 +67,21 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 	})
 	select {
 	case err := <-stopped:
-		t.Fatalf("Run returned with a webhook in flight: %v", err)
+		t.Fatalf("Run() = %v while a webhook was in flight", err)
 	default:
 	}
 	close(release)
 	if got := <-answered; got.status != http.StatusOK {
-		t.Errorf("got %d %s", got.status, got.raw)
+		t.Errorf("answer = %d %s, want 200", got.status, got.raw)
 	}
 	if err := <-stopped; err != nil {
-		t.Errorf("Run returned %v", err)
+		t.Errorf("Run() = %v, want nil", err)
 	}
 }
 
-// TestStopCutsOffWhatTakesTooLong, and waits until its work has ended.
-func TestStopCutsOffWhatTakesTooLong(t *testing.T) {
+// TestStopCutsOffSlowWebhooks checks that a webhook that takes longer than the drain
+// time is cut off, and that Run waits until its handler has returned.
+func TestStopCutsOffSlowWebhooks(t *testing.T) {
 	entered, noticed, end := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	next := &recorder{apply: func(ctx context.Context, _ []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		close(entered)
@@ -100,12 +102,12 @@ func TestStopCutsOffWhatTakesTooLong(t *testing.T) {
 	select {
 	case err := <-stopped:
 		close(end)
-		t.Fatalf("Run returned before the webhook's work had ended: %v", err)
+		t.Fatalf("Run() = %v before the handler returned", err)
 	case <-time.After(50 * time.Millisecond):
 	}
 	close(end)
 	if err := <-stopped; !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Run returned %v", err)
+		t.Errorf("Run() = %v, want context.DeadlineExceeded", err)
 	}
 }
 
@@ -117,7 +119,7 @@ func TestRunWithCancelledContextReleasesTheListener(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := s.Run(ctx); err != nil {
-		t.Errorf("Run returned %v", err)
+		t.Errorf("Run() = %v, want nil", err)
 	}
 	listener, err := net.Listen("tcp", s.Addr())
 	if err != nil {
@@ -126,19 +128,19 @@ func TestRunWithCancelledContextReleasesTheListener(t *testing.T) {
 	_ = listener.Close()
 }
 
-func TestRunReportsADeadListener(t *testing.T) {
+func TestRunReportsAFailedListener(t *testing.T) {
 	s, err := New(testConfig(), &recorder{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = s.listener.Close()
 	if err := s.Run(t.Context()); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Run returned %v", err)
+		t.Errorf("Run() = %v, want net.ErrClosed", err)
 	}
 }
 
-func TestOverloadIsRefusedAtOnce(t *testing.T) {
-	next, entered, release := held()
+func TestOverloadIsRefusedImmediately(t *testing.T) {
+	next, entered, release := blocking()
 	cfg := testConfig()
 	cfg.MaxInFlight = 1
 	s := serve(t, cfg, next, defaultTimeouts(cfg.Timeout), io.Discard)
@@ -146,20 +148,21 @@ func TestOverloadIsRefusedAtOnce(t *testing.T) {
 	<-entered
 	wantRefusal(t, post(t, s.http.Handler, ordersPath, order()), http.StatusServiceUnavailable, "overloaded")
 	if next.count() != 1 {
-		t.Errorf("applied %d webhooks, want the first only", next.count())
+		t.Errorf("Apply was called %d times, want 1", next.count())
 	}
 	close(release)
 	if got := <-first; got.status != http.StatusOK {
-		t.Errorf("the first got %d %s", got.status, got.raw)
+		t.Errorf("answer to the first webhook = %d %s, want 200", got.status, got.raw)
 	}
-	eventually(t, "another one is let in", func() bool {
+	eventually(t, "another webhook is accepted", func() bool {
 		return post(t, s.http.Handler, ordersPath, order()).status == http.StatusOK
 	})
 }
 
-// TestEveryWebhookIsAnsweredInTime, however long the rest of the way takes.
+// TestEveryWebhookIsAnsweredInTime checks that a webhook is answered after the
+// timeout, even if Apply takes longer.
 func TestEveryWebhookIsAnsweredInTime(t *testing.T) {
-	next, _, _ := held() // never released
+	next, _, _ := blocking() // never released
 	cfg := testConfig()
 	cfg.Timeout = 100 * time.Millisecond
 	s := serve(t, cfg, next, defaultTimeouts(cfg.Timeout), io.Discard)
@@ -167,22 +170,22 @@ func TestEveryWebhookIsAnsweredInTime(t *testing.T) {
 	case got := <-postAsync(t, s):
 		wantRefusal(t, got, http.StatusServiceUnavailable, "unavailable")
 	case <-time.After(10 * time.Second):
-		t.Fatal("no answer")
+		t.Fatal("no answer after 10s")
 	}
 }
 
-// TestTimeoutsLeaveRoomForTheAnswer: an answer can be written after the latest
-// moment at which one is given, and a stop waits for it.
+// TestTimeoutsLeaveRoomForTheAnswer checks that there is time to write an answer
+// after the deadline of a webhook, also during a stop.
 func TestTimeoutsLeaveRoomForTheAnswer(t *testing.T) {
 	for _, webhook := range []time.Duration{100 * time.Millisecond, 12 * time.Second, time.Minute} {
 		got := defaultTimeouts(webhook)
 		if got.write <= webhook || got.drain <= webhook || got.drain <= got.readHeader {
-			t.Errorf("%s: %+v", webhook, got)
+			t.Errorf("defaultTimeouts(%s) = %+v", webhook, got)
 		}
 	}
 }
 
-func TestWrapIsPutAroundTheHandler(t *testing.T) {
+func TestWrapWrapsTheHandler(t *testing.T) {
 	var seen []string
 	cfg := testConfig()
 	cfg.Wrap = func(next http.Handler) http.Handler {
@@ -193,9 +196,9 @@ func TestWrapIsPutAroundTheHandler(t *testing.T) {
 	}
 	s := serve(t, cfg, &recorder{}, quick(), io.Discard)
 	if got := post(t, s.http.Handler, ordersPath, order()); got.status != http.StatusOK || len(seen) != 1 {
-		t.Errorf("got %d %s, seen %v", got.status, got.raw, seen)
+		t.Errorf("answer = %d %s, and Wrap has seen %v", got.status, got.raw, seen)
 	}
 	if got := <-postAsync(t, s); got.status != http.StatusOK || len(seen) != 2 {
-		t.Errorf("got %d %s, seen %v", got.status, got.raw, seen)
+		t.Errorf("answer = %d %s, and Wrap has seen %v", got.status, got.raw, seen)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// trickle opens a webhook whose body comes byte by byte and never ends. It
-// returns once the server asks for the body, if it is going to.
+// trickle sends a webhook whose body arrives byte by byte and never ends. For a path
+// that accepts webhooks, it returns when the server asks for the body.
 func trickle(t *testing.T, s *running, target string) (answer *bufio.Reader) {
 	t.Helper()
 	conn := dial(t, s)
@@ -32,17 +32,18 @@ func trickle(t *testing.T, s *running, target string) (answer *bufio.Reader) {
 	return answer
 }
 
-// awaitContinue returns when the server waits for the body.
+// awaitContinue returns when the server asks for the body.
 func awaitContinue(t *testing.T, answer *bufio.Reader) {
 	t.Helper()
 	for _, want := range []string{"HTTP/1.1 100 Continue\r\n", "\r\n"} {
 		if line, err := answer.ReadString('\n'); line != want {
-			t.Fatalf("got %q, %v", line, err)
+			t.Fatalf("line = %q, %v, want %q", line, err, want)
 		}
 	}
 }
 
-// TestSlowBodiesTakeNoSlot: only webhooks that have come count as in flight.
+// TestSlowBodiesTakeNoSlot checks that webhooks whose body is still being read do not
+// count as in flight.
 func TestSlowBodiesTakeNoSlot(t *testing.T) {
 	next := &recorder{}
 	cfg := testConfig()
@@ -52,26 +53,26 @@ func TestSlowBodiesTakeNoSlot(t *testing.T) {
 		trickle(t, s, ordersPath)
 	}
 	if got := <-postAsync(t, s); got.status != http.StatusOK {
-		t.Errorf("a good webhook got %d %s", got.status, got.raw)
+		t.Errorf("answer to a valid webhook = %d %s, want 200", got.status, got.raw)
 	}
 	next.only(t)
 }
 
-// TestSlowBodiesEnd within the timeout, so that a stop waits for them and is
-// clean.
-func TestSlowBodiesEnd(t *testing.T) {
+// TestSlowBodiesTimeOut checks that slow bodies end within the timeout, so that a
+// stop can wait for them and is not an error.
+func TestSlowBodiesTimeOut(t *testing.T) {
 	cfg := testConfig()
 	cfg.Timeout = 200 * time.Millisecond
 	limits := defaultTimeouts(cfg.Timeout)
 	limits.readHeader = 200 * time.Millisecond
 	s := serve(t, cfg, &recorder{}, limits, io.Discard)
 	slow := trickle(t, s, ordersPath)
-	trickle(t, s, "/unknown") // is answered before its body has come
-	dial(t, s)                // says nothing
+	trickle(t, s, "/unknown") // answered before its body arrives
+	dial(t, s)                // sends nothing
 	_, _ = io.WriteString(dial(t, s), "POST ")
 	begin := time.Now()
 	if err := s.stop(); err != nil {
-		t.Errorf("after %v Run returned %v", time.Since(begin), err)
+		t.Errorf("Run() = %v after %v, want nil", err, time.Since(begin))
 	}
 	resp, err := http.ReadResponse(slow, nil)
 	if err != nil {
@@ -80,21 +81,22 @@ func TestSlowBodiesEnd(t *testing.T) {
 	wantRefusal(t, read(t, resp), http.StatusServiceUnavailable, "body_incomplete")
 }
 
-// TestStopForgetsWhoHasSentNothing: cutting those off is no failure.
-func TestStopForgetsWhoHasSentNothing(t *testing.T) {
+// TestStopCutsOffIncompleteWebhooks checks that cutting them off is not an error.
+func TestStopCutsOffIncompleteWebhooks(t *testing.T) {
 	limits := quick()
 	limits.drain = 50 * time.Millisecond
 	s := serve(t, testConfig(), &recorder{}, limits, io.Discard)
 	slow := trickle(t, s, ordersPath)
 	if err := s.stop(); err != nil {
-		t.Errorf("Run returned %v", err)
+		t.Errorf("Run() = %v, want nil", err)
 	}
 	if rest, _ := io.ReadAll(slow); strings.HasPrefix(string(rest), "HTTP/1.1 2") {
-		t.Errorf("got %q", rest)
+		t.Errorf("answer = %q, want none with 2xx", rest)
 	}
 }
 
-// TestReadDeadlineEndsWithItsRequest: a connection may rest between webhooks.
+// TestReadDeadlineEndsWithItsRequest checks that a connection may be idle between two
+// webhooks for longer than the timeout.
 func TestReadDeadlineEndsWithItsRequest(t *testing.T) {
 	cfg := testConfig()
 	cfg.Timeout = 100 * time.Millisecond
@@ -111,7 +113,7 @@ func TestReadDeadlineEndsWithItsRequest(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := read(t, resp); got.status != http.StatusOK {
-			t.Errorf("got %d %s", got.status, got.raw)
+			t.Errorf("answer = %d %s, want 200", got.status, got.raw)
 		}
 	}
 }
