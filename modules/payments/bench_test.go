@@ -36,25 +36,25 @@ func BenchmarkParseMoney(b *testing.B) {
 	}
 }
 
-// frozen is a store that always says the same and forgets what it is told: what
-// remains is the ledger's own work.
-type frozen struct {
+// constantStore is a store that returns the same for every call and keeps nothing, so
+// that a benchmark measures the work of the ledger alone.
+type constantStore struct {
 	payments.Store
 	snapshot *payments.Snapshot
 	history  map[string][]*payments.Event
 }
 
-func (f frozen) Load(context.Context, payments.Lookup) (*payments.Snapshot, error) {
+func (f constantStore) Load(context.Context, payments.Lookup) (*payments.Snapshot, error) {
 	return f.snapshot, nil
 }
 
-func (f frozen) History(context.Context, []string) (map[string][]*payments.Event, error) {
+func (f constantStore) History(context.Context, []string) (map[string][]*payments.Event, error) {
 	return f.history, nil
 }
 
-func (f frozen) Commit(context.Context, *payments.Changes) error { return nil }
+func (f constantStore) Commit(context.Context, *payments.Changes) error { return nil }
 
-// BenchmarkFold judges updates that come late into a history of 10,000 events.
+// BenchmarkFold measures late updates in a history of 10,000 events.
 func BenchmarkFold(b *testing.B) {
 	const events = 10_000
 	store := newMemory(b)
@@ -68,7 +68,7 @@ func BenchmarkFold(b *testing.B) {
 	}
 	read, _ := store.History(b.Context(), []string{"o1"})
 	snapshot, _ := store.Load(b.Context(), payments.Lookup{OrderIDs: []string{"o1"}})
-	late := payments.NewLedgerAt(frozen{snapshot: snapshot, history: read}, func() time.Time { return today.Add(24 * time.Hour) })
+	late := payments.NewLedgerAt(constantStore{snapshot: snapshot, history: read}, func() time.Time { return today.Add(24 * time.Hour) })
 
 	for _, size := range []int{1, 16, 256} {
 		b.Run(fmt.Sprint("late=", size), func(b *testing.B) {
@@ -87,9 +87,9 @@ func BenchmarkFold(b *testing.B) {
 	}
 }
 
-// BenchmarkJudge is the hot path: new updates of many orders, without a store.
+// BenchmarkJudge measures the hot path: new updates of many orders, without a store.
 func BenchmarkJudge(b *testing.B) {
-	ledger := payments.NewLedger(frozen{snapshot: new(payments.Snapshot)})
+	ledger := payments.NewLedger(constantStore{snapshot: new(payments.Snapshot)})
 	for _, size := range []int{1, 16, 256, 1024} {
 		b.Run(fmt.Sprint("batch=", size), func(b *testing.B) {
 			batch := make([]*payrelayv1.Update, size)

@@ -19,7 +19,7 @@ func TestCosts(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	ledger := payments.NewLedger(frozen{snapshot: new(payments.Snapshot)})
+	ledger := payments.NewLedger(constantStore{snapshot: new(payments.Snapshot)})
 	for _, size := range []int{1, 64} {
 		batch := make([]*payrelayv1.Update, size)
 		for i := range batch {

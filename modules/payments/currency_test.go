@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The table is made from lists, and a map would hide a code that is in two of
-// them: so the lists are read as they are written.
+// The test reads the source, because the map cannot show that a code is in two of the
+// lists that it is made from.
 func TestEveryCurrencyIsListedOnce(t *testing.T) {
 	source, err := os.ReadFile("currency.go")
 	if err != nil {
@@ -20,13 +20,13 @@ func TestEveryCurrencyIsListedOnce(t *testing.T) {
 				t.Errorf("%s is listed twice", code)
 			}
 			if !regexp.MustCompile(`^[A-Z]{3}$`).MatchString(code) {
-				t.Errorf("%q is no code of three capital letters", code)
+				t.Errorf("%q is not a code of three capital letters", code)
 			}
 			listed[code] = true
 		}
 	}
 	if len(listed) != len(minorUnitDigits) || len(listed) < 150 {
-		t.Errorf("%d codes are listed and %d known, of the some 155 that are in use", len(listed), len(minorUnitDigits))
+		t.Errorf("%d codes are listed and %d are in the table, want the same and at least 150", len(listed), len(minorUnitDigits))
 	}
 }
 
@@ -37,12 +37,12 @@ func TestCurrencyExponents(t *testing.T) {
 		"BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
 	} {
 		if got, ok := minorUnitDigits[code]; !ok || got != want {
-			t.Errorf("%s has %d decimals (known: %v), want %d", code, got, ok, want)
+			t.Errorf("minorUnitDigits[%s] = %d, %t, want %d", code, got, ok, want)
 		}
 	}
 	for _, code := range []string{"CLF", "UYI", "XAU", "XAG", "XDR", "XTS", "BOV", "USN", "HRK", "VEF", ""} {
 		if _, ok := minorUnitDigits[code]; ok {
-			t.Errorf("%s is no currency that payments are made in", code)
+			t.Errorf("minorUnitDigits has %q, in which no payment is made", code)
 		}
 	}
 }

@@ -11,13 +11,13 @@ func TestEveryReasonIsInTheTable(t *testing.T) {
 		reason := payrelayv1.DeadLetterReason(number)
 		properties, known := reasons[reason]
 		if known != (reason != noReason) {
-			t.Errorf("reasons[%s] exists: %v", name, known)
+			t.Errorf("reasons[%s] exists = %t", name, known)
 		}
 		if known && properties.detail == "" {
-			t.Errorf("reasons[%s] has no text", name)
+			t.Errorf("reasons[%s] has no detail", name)
 		}
 		if properties.whole && properties.inHistory {
-			t.Errorf("reasons[%s] is without an event, and in a history", name)
+			t.Errorf("reasons[%s] is in a history, but has no event", name)
 		}
 	}
 }

@@ -2,10 +2,10 @@ package payments
 
 import "time"
 
-// NewLedgerAt is a ledger whose clock the test holds.
+// NewLedgerAt returns a ledger with the clock now.
 func NewLedgerAt(store Store, now func() time.Time) *Ledger {
 	return &Ledger{store: store, now: now}
 }
 
-// PositionOf is an event's place in its history.
+// PositionOf returns the place of an event in its history.
 func PositionOf(e *Event) Position { return e.position() }

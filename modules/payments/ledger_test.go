@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// bench is a ledger over a model of a store, at a clock that the test may move.
+// bench is a ledger with a model of a store and a clock that the test can set.
 type bench struct {
 	*payments.Ledger
 	store *memory
@@ -28,7 +28,7 @@ func newBench(t testing.TB) *bench {
 	return b
 }
 
-// apply is one batch that must go through.
+// apply applies a batch, which must succeed.
 func (b *bench) apply(updates ...*payrelayv1.Update) []*payrelayv1.Outcome {
 	b.t.Helper()
 	outcomes, err := b.Apply(b.t.Context(), updates)
@@ -62,16 +62,16 @@ func TestEveryUpdateOfABatchGetsItsOwnVerdict(t *testing.T) {
 		refused(futureTime), refused(unknownSchema), refused(undecodable), refused(undecodable),
 		refused(illegal), refused(orderMismatch), verdict(applied))
 	if status := b.store.order("o1").Status; status != orderSuccess {
-		t.Errorf("the order is %v: an update beside it sank a good one", status)
+		t.Errorf("status = %v, want SUCCESS of the last update", status)
 	}
 	if open := b.store.openLetters(); len(open) != 9 {
 		t.Errorf("%d open dead letters, want 9", len(open))
 	}
-	if len(b.store.events) != 9 { // 12 updates + 2 before, less 5 that no event goes with
+	if len(b.store.events) != 9 { // 2 updates before and 12 now, 5 of them without an event
 		t.Errorf("%d events, want 9", len(b.store.events))
 	}
 	if b.store.orders["o2"] != nil {
-		t.Error("a refused dispute made an order")
+		t.Error("order o2 exists, want none for a refused dispute")
 	}
 }
 
@@ -110,14 +110,14 @@ func TestDuplicatesWriteNothing(t *testing.T) {
 	again.ReceivedAt = timestamppb.New(today.Add(time.Minute))
 	wantOutcomes(t, b.apply(again, u), verdict(duplicate), verdict(duplicate))
 	if b.store.commits != 1 || b.store.orders["o1"].version != 1 {
-		t.Errorf("%d commits, version %d: a duplicate was written", b.store.commits, b.store.orders["o1"].version)
+		t.Errorf("%d commits, version %d after duplicates, want 1 and 1", b.store.commits, b.store.orders["o1"].version)
 	}
 	wantOutcomes(t, b.apply())
 }
 
-// Without a body, what the update says is what tells two of one key apart, even
-// for a caller that takes the trouble to hash its empty body.
-func TestUpdatesWithoutABodyAreToldApartByWhatTheySay(t *testing.T) {
+// Updates without a body are compared by their content, also if a caller sends the
+// digest of the empty body.
+func TestUpdatesWithoutABodyAreComparedByTheirContent(t *testing.T) {
 	empty := func(u *payrelayv1.Update) { u.RawBody, u.BodySha256 = []byte{}, nil }
 	for name, bodyless := range map[string]change{"no digest": empty, "digest of nothing": body("")} {
 		t.Run(name, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestUpdatesWithoutABodyAreToldApartByWhatTheySay(t *testing.T) {
 	}
 }
 
-func TestABodyHasOneDigestWhoeverComputesIt(t *testing.T) {
+func TestTheLedgerComputesAMissingDigest(t *testing.T) {
 	b := newBench(t)
 	hashed := order("e1", 0, orderCreated)
 	plain := proto.CloneOf(hashed)
@@ -185,9 +185,9 @@ func TestAConflictKeepsTheSecondBodyWhole(t *testing.T) {
 	}
 }
 
-// Text that is no UTF-8 cannot go into a message. Whoever builds an update in
-// this process may still try; what was said must not vanish.
-func TestInvalidTextIsKeptAsADeadLetterEach(t *testing.T) {
+// Text that is not UTF-8 cannot be marshalled. An update with such text, built in this
+// process, becomes a dead letter with its body.
+func TestUpdatesWithInvalidTextBecomeDeadLetters(t *testing.T) {
 	b := newBench(t)
 	got := b.apply(
 		order("\xff", 0, orderCreated, body("one")),
@@ -201,21 +201,20 @@ func TestInvalidTextIsKeptAsADeadLetterEach(t *testing.T) {
 	}
 	for i, want := range []string{"one", "two", "three"} {
 		if !bytes.Contains(open[i].Payload, []byte(want)) {
-			t.Errorf("dead letter %d has the payload %q, want the body %q in it", i, open[i].Payload, want)
+			t.Errorf("payload of dead letter %d = %q, want it to contain the body %q", i, open[i].Payload, want)
 		}
 	}
 }
 
-// A key that a store could not keep is left out of the dead letter; it is in the
-// payload.
-func TestDeadLettersOfUnreadableUpdatesHaveReadableKeys(t *testing.T) {
+// A dead letter leaves out a key that a store cannot keep. The payload contains it.
+func TestDeadLettersHaveStorableKeys(t *testing.T) {
 	b := newBench(t)
 	long := strings.Repeat("x", payments.MaxIDBytes+1)
 	b.apply(order("e1", 0, orderCreated, of("")), order(long, 0, orderCreated), order("e\x00", 0, orderCreated), order("e2", 0, orderCreated, from(long)))
 	want := []payments.Key{{Provider: "generic", EventID: "e1"}, {}, {}, {}}
 	for i, letter := range b.store.openLetters() {
 		if letter.Key != want[i] || letter.Detail == "" || len(letter.Payload) == 0 {
-			t.Errorf("dead letter %d: %+v, want the key %v", i, letter, want[i])
+			t.Errorf("dead letter %d = %+v, want the key %v", i, letter, want[i])
 		}
 	}
 	b.wantOpen(len(want))
@@ -236,18 +235,18 @@ func TestUndecodableRecords(t *testing.T) {
 	letter := open[0]
 	if letter.Key != (payments.Key{Provider: "webhooks.orders/3", EventID: "42"}) || letter.Reason != undecodable ||
 		string(letter.Payload) != "\x00garbage" || letter.Detail != "the Kafka record is not an update: bad wire type" {
-		t.Errorf("dead letter %+v", letter)
+		t.Errorf("dead letter = %+v, want the key, value and detail of the record", letter)
 	}
 
 	b.store.beforeCommit = func() error { return errBroken }
 	if err := b.DeadLetter(t.Context(), record); !errors.Is(err, errBroken) {
-		t.Errorf("error %v, want the store's", err)
+		t.Errorf("DeadLetter() = %v, want errBroken", err)
 	}
 }
 
 var errBroken = errors.New("the disk is on fire")
 
-// broken is a store that fails where it is told to.
+// broken is a store whose selected methods fail.
 type broken struct {
 	payments.Store
 	load, history, letter bool
@@ -292,10 +291,10 @@ func TestAStoreThatFailsFailsTheBatch(t *testing.T) {
 			}
 			outcomes, err := payments.NewLedger(fail(store)).Apply(t.Context(), late)
 			if !errors.Is(err, errBroken) || outcomes != nil {
-				t.Errorf("got %v and error %v, want the store's error", outcomes, err)
+				t.Errorf("Apply() = %v, %v, want errBroken", outcomes, err)
 			}
 			if len(store.events) != 1 {
-				t.Errorf("%d events after a failure, want 1", len(store.events))
+				t.Errorf("%d events after the error, want 1", len(store.events))
 			}
 		})
 	}
@@ -310,11 +309,11 @@ func TestTheLedgerJudgesAgainAfterARace(t *testing.T) {
 		_, err := rival.Apply(t.Context(), []*payrelayv1.Update{order("e2", 1, orderSuccess), order("e4", 3, orderSuccess)})
 		return err
 	}
-	// Judged before the rival, e3 would be applied and e4 be news.
+	// Before the commit of the rival, e3 would be applied and e4 new.
 	got := b.apply(order("e3", 2, orderFailed), order("e4", 3, orderSuccess))
 	wantOutcomes(t, got, refused(illegal), verdict(duplicate))
 	if o := b.store.order("o1"); o.Status != orderSuccess || len(b.store.events) != 4 {
-		t.Errorf("status %v with %d events", o.Status, len(b.store.events))
+		t.Errorf("status = %v with %d events, want SUCCESS with 4", o.Status, len(b.store.events))
 	}
 }
 
@@ -329,7 +328,7 @@ func TestTwoOrdersRaceForOneDispute(t *testing.T) {
 	got := b.apply(dispute("e2", 0, disputeOpen, of("o2"), disputeID("d1")))
 	wantOutcomes(t, got, refused(orderMismatch))
 	if owner := b.store.dispute("d1").OrderID; owner != "o1" {
-		t.Errorf("the dispute is of order %q, want o1", owner)
+		t.Errorf("order of the dispute = %q, want o1", owner)
 	}
 }
 
@@ -339,16 +338,16 @@ func TestTheLedgerGivesUpAfterTenRaces(t *testing.T) {
 	b.store.beforeCommit = func() error { tries++; return payments.ErrRaced }
 	_, err := b.Apply(t.Context(), []*payrelayv1.Update{order("e1", 0, orderCreated)})
 	if !errors.Is(err, payments.ErrRaced) || tries != 10 {
-		t.Errorf("error %v after %d tries, want ErrRaced after 10", err, tries)
+		t.Errorf("Apply() = %v after %d commits, want ErrRaced after 10", err, tries)
 	}
 }
 
-func TestACommitThatOnlyLooksFailedIsADuplicateOnResend(t *testing.T) {
+func TestACommitThatReportsAFalseErrorIsADuplicateWhenSentAgain(t *testing.T) {
 	b := newBench(t)
 	batch := []*payrelayv1.Update{order("e1", 0, orderSuccess), order("e2", 1, orderFailed), order("", 0, orderCreated)}
 	b.store.afterCommit = func() error { b.store.afterCommit = nil; return context.DeadlineExceeded }
 	if _, err := b.Apply(t.Context(), batch); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("error %v, want a deadline", err)
+		t.Fatalf("Apply() = %v, want context.DeadlineExceeded", err)
 	}
 	wantOutcomes(t, b.apply(batch...), verdict(duplicate), verdict(duplicate), refused(undecodable))
 	if len(b.store.events) != 2 || len(b.store.letters) != 2 {

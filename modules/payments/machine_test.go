@@ -14,12 +14,13 @@ const (
 	otherMoney  = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CURRENCY_MISMATCH
 )
 
-// Both matrices are written out: row from, column to, "x" for a legal step. The
-// first row and column is the unspecified status: no update counted yet.
+// The legal steps of both state machines, marked with "x": from the status of the row
+// to that of the column. The first row and column stand for the unspecified status, of
+// an order or dispute without an applied update.
 var (
 	orderSteps = []string{
 		//0 created updated success failed
-		". x x x x", // nothing
+		". x x x x", // unspecified
 		". x x x x", // created
 		". . x x x", // updated
 		". . . x .", // success
@@ -27,7 +28,7 @@ var (
 	}
 	disputeSteps = []string{
 		//0 open review submitted won lost closed canceled
-		". x x x x x x x", // nothing
+		". x x x x x x x", // unspecified
 		". x x x x x x x", // open
 		". . x x x x x x", // under review
 		". . x x x x x x", // submitted
@@ -43,7 +44,7 @@ func TestOrderStateMachine(t *testing.T) {
 		before := Order{ID: "o1", Status: payrelayv1.OrderStatus(from)}
 		after, reason := stepOrder(before, snapshotOf(payrelayv1.OrderStatus(to)))
 		if reason != noReason && after != before {
-			t.Errorf("%v to %v is refused and changes the order to %+v", from, to, after)
+			t.Errorf("stepOrder(%d to %d) is refused and changes the order to %+v", from, to, after)
 		}
 		return int32(after.Status), reason
 	})
@@ -54,13 +55,13 @@ func TestDisputeStateMachine(t *testing.T) {
 		before := Dispute{ID: "d1", OrderID: "o1", Status: payrelayv1.DisputeStatus(from)}
 		after, reason := stepDispute(before, claimOf(payrelayv1.DisputeStatus(to)), Money{})
 		if reason != noReason && after != before {
-			t.Errorf("%v to %v is refused and changes the dispute to %+v", from, to, after)
+			t.Errorf("stepDispute(%d to %d) is refused and changes the dispute to %+v", from, to, after)
 		}
 		return int32(after.Status), reason
 	})
 }
 
-// eachStep tries every step of a matrix but those to the unspecified status,
+// eachStep checks every step of a matrix except those to the unspecified status,
 // which never reaches a state machine.
 func eachStep(t *testing.T, matrix []string, statuses int, step func(from, to int32) (int32, payrelayv1.DeadLetterReason)) {
 	t.Helper()
@@ -75,7 +76,7 @@ func eachStep(t *testing.T, matrix []string, statuses int, step func(from, to in
 			}
 			status, reason := step(int32(from), int32(to))
 			if status != wantStatus || reason != wantReason {
-				t.Errorf("from %d to %d: status %d, %v; want %d, %v", from, to, status, reason, wantStatus, wantReason)
+				t.Errorf("step(%d to %d) = %d, %v, want %d, %v", from, to, status, reason, wantStatus, wantReason)
 			}
 		}
 	}
@@ -95,8 +96,8 @@ func claimOf(status payrelayv1.DisputeStatus) *payrelayv1.Update {
 	}
 }
 
-// A snapshot that leaves a field out does not take away what is known.
-func TestAnOrderKeepsWhatASnapshotLeavesOut(t *testing.T) {
+// A snapshot without a field does not change the field.
+func TestAnOrderKeepsTheFieldsThatASnapshotLeavesOut(t *testing.T) {
 	first := snapshotOf(payrelayv1.OrderStatus_ORDER_STATUS_CREATED)
 	first.UserId = "u1"
 	first.GetOrder().CreatedAt = timestamppb.New(time.Unix(50, 1999))
@@ -105,25 +106,25 @@ func TestAnOrderKeepsWhatASnapshotLeavesOut(t *testing.T) {
 
 	bare := snapshotOf(payrelayv1.OrderStatus_ORDER_STATUS_UPDATED)
 	bare.OccurredAt = timestamppb.New(time.Unix(200, 0))
-	bare.GetOrder().CreatedAt = timestamppb.New(time.Unix(60, 0)) // the first one counts
+	bare.GetOrder().CreatedAt = timestamppb.New(time.Unix(60, 0)) // ignored: it has one
 	o, _ = stepOrder(o, bare)
 	want := Order{
 		ID: "o1", Status: payrelayv1.OrderStatus_ORDER_STATUS_UPDATED, UserID: "u1", Amount: Money{100, "USD"},
 		CreatedAt: time.Unix(50, 1000).UTC(), UpdatedAt: time.Unix(200, 0).UTC(),
 	}
 	if o != want {
-		t.Errorf("order %+v, want %+v", o, want)
+		t.Errorf("stepOrder() = %+v, want %+v", o, want)
 	}
 
 	zero := snapshotOf(payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS)
 	zero.UserId = "u2"
 	zero.GetOrder().Amount = &payrelayv1.Money{Currency: "USD"}
 	if o, _ = stepOrder(o, zero); o.Amount != (Money{0, "USD"}) || o.UserID != "u2" {
-		t.Errorf("amount %v of user %s, want the newer 0 USD of u2", o.Amount, o.UserID)
+		t.Errorf("amount, user = %v, %s, want 0 USD, u2", o.Amount, o.UserID)
 	}
 }
 
-func TestADisputeKeepsWhatASnapshotLeavesOut(t *testing.T) {
+func TestADisputeKeepsTheFieldsThatASnapshotLeavesOut(t *testing.T) {
 	first := claimOf(payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN)
 	first.UserId = "u1"
 	first.GetDispute().Reason = "fraud"
@@ -140,19 +141,19 @@ func TestADisputeKeepsWhatASnapshotLeavesOut(t *testing.T) {
 		EvidenceDueAt: time.Unix(900, 0).UTC(),
 	}
 	if d != want {
-		t.Errorf("dispute %+v, want %+v", d, want)
+		t.Errorf("stepDispute() = %+v, want %+v", d, want)
 	}
 }
 
 func TestCurrencies(t *testing.T) {
 	for _, test := range []struct {
-		says, dispute, order string
-		want                 payrelayv1.DeadLetterReason
+		update, dispute, order string
+		want                   payrelayv1.DeadLetterReason
 	}{
 		{"", "", "", noReason},
 		{"USD", "", "", noReason},
 		{"", "USD", "USD", noReason},
-		{"", "USD", "EUR", noReason}, // what says nothing contradicts nobody
+		{"", "USD", "EUR", noReason}, // an update without an amount always fits
 		{"USD", "USD", "", noReason},
 		{"USD", "", "USD", noReason},
 		{"USD", "USD", "USD", noReason},
@@ -161,33 +162,33 @@ func TestCurrencies(t *testing.T) {
 		{"USD", "USD", "EUR", otherMoney},
 		{"USD", "EUR", "USD", otherMoney},
 	} {
-		name := fmt.Sprintf("%q on %q of %q", test.says, test.dispute, test.order)
+		name := fmt.Sprintf("%q for a dispute in %q of an order in %q", test.update, test.dispute, test.order)
 		claim, snapshot := claimOf(payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN), snapshotOf(payrelayv1.OrderStatus_ORDER_STATUS_CREATED)
-		if test.says != "" {
-			claim.GetDispute().Amount = &payrelayv1.Money{MinorUnits: 9, Currency: test.says}
+		if test.update != "" {
+			claim.GetDispute().Amount = &payrelayv1.Money{MinorUnits: 9, Currency: test.update}
 			snapshot.GetOrder().Amount = claim.GetDispute().GetAmount()
 		}
 		before := Dispute{ID: "d1", Amount: Money{1, test.dispute}}
 		after, reason := stepDispute(before, claim, Money{1, test.order})
 		if reason != test.want || (reason != noReason && after != before) {
-			t.Errorf("dispute: %s: %v and %+v, want %v", name, reason, after, test.want)
+			t.Errorf("stepDispute(%s) = %+v, %v, want %v", name, after, reason, test.want)
 		}
 		if test.dispute != "" {
 			continue
 		}
 		order := Order{ID: "o1", Amount: Money{1, test.order}}
 		if changed, reason := stepOrder(order, snapshot); reason != test.want || (reason != noReason && changed != order) {
-			t.Errorf("order: %s: %v and %+v, want %v", name, reason, changed, test.want)
+			t.Errorf("stepOrder(%s) = %+v, %v, want %v", name, changed, reason, test.want)
 		}
 	}
 }
 
-// An illegal step stays illegal whatever its money: the reasons have an order.
+// An update with both faults is refused as an illegal step.
 func TestAnIllegalStepComesBeforeItsCurrency(t *testing.T) {
 	u := snapshotOf(payrelayv1.OrderStatus_ORDER_STATUS_CREATED)
 	u.GetOrder().Amount = &payrelayv1.Money{MinorUnits: 1, Currency: "EUR"}
 	ended := Order{Status: payrelayv1.OrderStatus_ORDER_STATUS_FAILED, Amount: Money{1, "USD"}}
 	if _, reason := stepOrder(ended, u); reason != illegalStep {
-		t.Errorf("%v, want %v", reason, illegalStep)
+		t.Errorf("stepOrder() = %v, want %v", reason, illegalStep)
 	}
 }

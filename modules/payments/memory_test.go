@@ -13,9 +13,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// memory is a model of a store: as faithful to the contract as a database, and
-// stricter with the ledger, for it fails the test when changes contradict
-// themselves. It shares nothing with what it is given.
+// memory is a model of a store. It follows the contract as a database does, and also
+// fails the test if changes contradict themselves. It copies what it is given.
 type memory struct {
 	t  testing.TB
 	mu sync.Mutex
@@ -26,7 +25,8 @@ type memory struct {
 	letters  map[letterName]*payments.DeadLetter
 	sequence []letterName // letter id n is sequence[n-1]
 
-	// beforeCommit and afterCommit may fail a commit that was not or was made.
+	// If they are not nil, beforeCommit and afterCommit run before and after the changes
+	// of a commit are written, and may return an error.
 	beforeCommit, afterCommit func() error
 	loads, histories, commits int
 }
@@ -49,7 +49,7 @@ func newMemory(t testing.TB) *memory {
 	}
 }
 
-// Load leaves the maps nil where there is nothing to put into them.
+// Load leaves a map nil if it would be empty.
 func (m *memory) Load(_ context.Context, lookup payments.Lookup) (*payments.Snapshot, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -75,7 +75,7 @@ func (m *memory) Load(_ context.Context, lookup payments.Lookup) (*payments.Snap
 	return s, nil
 }
 
-// History answers in the sequence of a Go map: none.
+// History returns events in random order.
 func (m *memory) History(_ context.Context, orderIDs []string) (map[string][]*payments.Event, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -112,7 +112,7 @@ func (m *memory) Commit(_ context.Context, c *payments.Changes) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.commits++
-	m.checkSense(c)
+	m.checkChanges(c)
 	if m.raced(c) {
 		return fmt.Errorf("write: %w", payments.ErrRaced)
 	}
@@ -123,20 +123,20 @@ func (m *memory) Commit(_ context.Context, c *payments.Changes) error {
 	return nil
 }
 
-// checkSense fails the test for changes that no database could make sense of.
-func (m *memory) checkSense(c *payments.Changes) {
+// checkChanges fails the test if the changes violate the contract of Commit.
+func (m *memory) checkChanges(c *payments.Changes) {
 	if !slices.IsSortedFunc(c.Aggregates, func(a, b *payments.Aggregate) int {
 		if a.OrderID < b.OrderID {
 			return -1
 		}
 		return 1
 	}) {
-		m.t.Error("aggregates of the changes are not sorted by distinct order id")
+		m.t.Error("the aggregates of the changes are not sorted by distinct order ids")
 	}
 	named := make(map[letterName]bool)
 	name := func(key payments.Key, digest payments.Digest) {
 		if n := (letterName{key, digest}); named[n] {
-			m.t.Errorf("dead letter %v is named twice in the changes", key)
+			m.t.Errorf("the changes contain dead letter %v twice", key)
 		} else {
 			named[n] = true
 		}
@@ -150,13 +150,13 @@ func (m *memory) checkSense(c *payments.Changes) {
 	keys := make(map[payments.Key]bool)
 	for _, e := range slices.Concat(c.Events, c.Revised) {
 		if keys[e.Key] {
-			m.t.Errorf("event %v is twice in the changes", e.Key)
+			m.t.Errorf("the changes contain event %v twice", e.Key)
 		}
 		keys[e.Key] = true
 	}
 	for _, e := range c.Revised {
 		if m.events[e.Key] == nil {
-			m.t.Errorf("revised event %v was never recorded", e.Key)
+			m.t.Errorf("the changes revise event %v, which is not recorded", e.Key)
 		}
 	}
 }
@@ -218,7 +218,7 @@ func (m *memory) open(letter *payments.DeadLetter) {
 	m.letters[name] = &stored
 }
 
-// openLetters are the dead letters that wait for an operator, by id.
+// openLetters returns the open dead letters by id.
 func (m *memory) openLetters() []*payments.DeadLetter {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -249,7 +249,7 @@ func (m *memory) dispute(id string) payments.Dispute {
 	return payments.Dispute{}
 }
 
-// recorded is the verdict that an event is stored with.
+// recorded returns the outcome that is stored with an event, or nil.
 func (m *memory) recorded(eventID string) *payrelayv1.Outcome {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -271,7 +271,7 @@ func distinct[T comparable](t testing.TB, items []T) []T {
 	seen := make(map[T]bool)
 	for _, item := range items {
 		if seen[item] {
-			t.Errorf("%v is twice in a lookup", item)
+			t.Errorf("a lookup contains %v twice", item)
 		}
 		seen[item] = true
 	}

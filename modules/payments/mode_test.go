@@ -24,7 +24,7 @@ func TestModeText(t *testing.T) {
 		}
 		for _, mode := range payments.Modes {
 			if !strings.Contains(err.Error(), string(mode)) {
-				t.Errorf("the error of UnmarshalText(%q) does not offer %s: %v", name, mode, err)
+				t.Errorf("UnmarshalText(%q) = %v, want an error that names %s", name, err, mode)
 			}
 		}
 	}
@@ -33,11 +33,11 @@ func TestModeText(t *testing.T) {
 func TestRPCModes(t *testing.T) {
 	want := map[payments.Mode]bool{payments.Kafka: false, payments.HTTP: true, payments.Protobuf: true, payments.GRPC: true, payments.Direct: false}
 	if len(want) != len(payments.Modes) {
-		t.Errorf("the test knows %d modes of %d", len(want), len(payments.Modes))
+		t.Errorf("this test has %d modes, want %d", len(want), len(payments.Modes))
 	}
 	for _, mode := range payments.Modes {
 		if mode.RPC() != want[mode] {
-			t.Errorf("%s.RPC() = %v", mode, mode.RPC())
+			t.Errorf("%s.RPC() = %t, want %t", mode, mode.RPC(), want[mode])
 		}
 	}
 }

@@ -30,7 +30,7 @@ func TestParseMoney(t *testing.T) {
 		{"1", "KWD", 1000},
 		{"1.5", "KWD", 1500},
 		{"1.234", "KWD", 1234},
-		{"90071992547409.93", "USD", 9007199254740993}, // no float64 is this number
+		{"90071992547409.93", "USD", 9007199254740993}, // no float64 has this value
 		{"92233720368547758.07", "USD", 9223372036854775807},
 		{"9223372036854775807", "JPY", 9223372036854775807},
 	} {
@@ -87,29 +87,29 @@ func TestParseMoneyRefuses(t *testing.T) {
 		got, err := payments.ParseMoney(test.amount, test.currency)
 		wantInvalid(t, "ParseMoney("+test.amount+", "+test.currency+")", err, test.code)
 		if got != nil {
-			t.Errorf("ParseMoney(%q, %q) = %v beside its error", test.amount, test.currency, got)
+			t.Errorf("ParseMoney(%q, %q) = %v with an error, want nil", test.amount, test.currency, got)
 		}
 	}
 }
 
-// wantInvalid checks a refusal: its code, and a message that a client can be
-// shown.
+// wantInvalid checks that err is an InvalidError with the code, and that a client can
+// be shown its message.
 func wantInvalid(t *testing.T, what string, err error, code string) {
 	t.Helper()
 	var refusal *payments.InvalidError
 	if !errors.As(err, &refusal) {
-		t.Errorf("%s: error %v, want an InvalidError with the code %s", what, err, code)
+		t.Errorf("%s: error = %v, want an InvalidError with the code %s", what, err, code)
 		return
 	}
 	if refusal.Code() != code {
-		t.Errorf("%s: code %s (%v), want %s", what, refusal.Code(), err, code)
+		t.Errorf("%s: code = %s (%v), want %s", what, refusal.Code(), err, code)
 	}
 	if n := len(refusal.Error()); n == 0 || n > 256 {
-		t.Errorf("%s: a message of %d bytes", what, n)
+		t.Errorf("%s: message of %d bytes, want 1 to 256", what, n)
 	}
 }
 
-// What is parsed is what was written: nothing is lost, whatever the exponent.
+// FuzzParseMoney checks that the minor units have all digits of the text.
 func FuzzParseMoney(f *testing.F) {
 	for _, amount := range []string{"100.50", "0", "01.2", "-1", "1e3", ".5", "9223372036854775808"} {
 		f.Add(amount)
@@ -121,18 +121,18 @@ func FuzzParseMoney(f *testing.F) {
 				continue
 			}
 			if m.GetMinorUnits() < 0 {
-				t.Fatalf("%q %s is %d: negative", amount, currency, m.GetMinorUnits())
+				t.Fatalf("ParseMoney(%q, %s) = %d, want at least 0", amount, currency, m.GetMinorUnits())
 			}
 			whole, fraction, _ := strings.Cut(amount, ".")
 			digits := strings.TrimLeft(whole+fraction+strings.Repeat("0", decimals-len(fraction)), "0")
 			if got := strings.TrimLeft(decimal(m.GetMinorUnits()), "0"); got != digits {
-				t.Fatalf("%q %s is %s minor units, want %s", amount, currency, got, digits)
+				t.Fatalf("ParseMoney(%q, %s) = %s, want %s", amount, currency, got, digits)
 			}
 		}
 	})
 }
 
-// decimal writes a number without the function that parses it.
+// decimal formats a number without strconv, which ParseMoney uses.
 func decimal(n int64) string {
 	if n < 10 {
 		return string(rune('0' + n))

@@ -9,15 +9,15 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// outcome is all that a set of updates leads to, whatever their arrival.
-type outcome struct {
+// result is the state that a set of updates leads to, in whatever order they arrive.
+type result struct {
 	order    payments.Order
 	disputes map[string]payments.Dispute
 	refused  map[payments.Key]payrelayv1.DeadLetterReason
 }
 
-// What may follow what, and what comes first of one instant: written out, for
-// this fold shall share no rule with the code.
+// The legal steps, and the order of statuses with the same time. They are written out,
+// because this fold must not share a rule with the code under test.
 var (
 	orderNext = map[payrelayv1.OrderStatus][]payrelayv1.OrderStatus{
 		orderNone:    {orderCreated, orderUpdated, orderSuccess, orderFailed},
@@ -43,30 +43,31 @@ var (
 	}
 )
 
-// naiveFold sorts all updates of one order and walks through them: first the
-// order's, for the disputes are judged by its currency, then the disputes'.
-func naiveFold(updates []*payrelayv1.Update) outcome {
-	result := outcome{
+// naiveFold sorts all updates of one order and applies them one by one: first those of
+// the order, because the disputes must be in its currency, and then those of the
+// disputes.
+func naiveFold(updates []*payrelayv1.Update) result {
+	folded := result{
 		disputes: make(map[string]payments.Dispute), refused: make(map[payments.Key]payrelayv1.DeadLetterReason),
 	}
-	result.order.ID = updates[0].GetOrderId()
+	folded.order.ID = updates[0].GetOrderId()
 	sorted := slices.SortedFunc(slices.Values(updates), func(a, b *payrelayv1.Update) int {
 		return cmp.Or(micros(a).Compare(micros(b)), cmp.Compare(sameInstant[statusOf(a)], sameInstant[statusOf(b)]),
 			cmp.Compare(a.GetEventId(), b.GetEventId()), cmp.Compare(a.GetProvider(), b.GetProvider()))
 	})
 	for _, u := range sorted {
 		if sameInstant[statusOf(u)] == 0 {
-			result.refused[keyOf(u)] = unknownStatus
+			folded.refused[keyOf(u)] = unknownStatus
 		} else if u.GetOrder() != nil {
-			result.walkOrder(u)
+			folded.applyOrder(u)
 		}
 	}
 	for _, u := range sorted {
 		if sameInstant[statusOf(u)] != 0 && u.GetDispute() != nil {
-			result.walkDispute(u)
+			folded.applyDispute(u)
 		}
 	}
-	return result
+	return folded
 }
 
 func statusOf(u *payrelayv1.Update) string {
@@ -80,33 +81,33 @@ func micros(u *payrelayv1.Update) time.Time {
 	return u.GetOccurredAt().AsTime().Truncate(time.Microsecond)
 }
 
-func (r *outcome) walkOrder(u *payrelayv1.Update) {
-	o, says := &r.order, u.GetOrder()
-	if !slices.Contains(orderNext[o.Status], says.GetStatus()) {
+func (r *result) applyOrder(u *payrelayv1.Update) {
+	o, snapshot := &r.order, u.GetOrder()
+	if !slices.Contains(orderNext[o.Status], snapshot.GetStatus()) {
 		r.refused[keyOf(u)] = illegal
 		return
 	}
-	if m := says.GetAmount(); m != nil && o.Amount.Currency != "" && m.GetCurrency() != o.Amount.Currency {
+	if m := snapshot.GetAmount(); m != nil && o.Amount.Currency != "" && m.GetCurrency() != o.Amount.Currency {
 		r.refused[keyOf(u)] = currencyMismatch
 		return
 	}
 	if o.Status == orderNone {
 		o.CreatedAt = micros(u)
-		if says.GetCreatedAt() != nil {
-			o.CreatedAt = says.GetCreatedAt().AsTime().Truncate(time.Microsecond)
+		if snapshot.GetCreatedAt() != nil {
+			o.CreatedAt = snapshot.GetCreatedAt().AsTime().Truncate(time.Microsecond)
 		}
 	}
-	o.Status, o.UpdatedAt = says.GetStatus(), micros(u)
+	o.Status, o.UpdatedAt = snapshot.GetStatus(), micros(u)
 	if u.GetUserId() != "" {
 		o.UserID = u.GetUserId()
 	}
-	if m := says.GetAmount(); m != nil {
+	if m := snapshot.GetAmount(); m != nil {
 		o.Amount = payments.Money{MinorUnits: m.GetMinorUnits(), Currency: m.GetCurrency()}
 	}
 }
 
-func (r *outcome) walkDispute(u *payrelayv1.Update) {
-	says, id := u.GetDispute(), u.GetDispute().GetDisputeId()
+func (r *result) applyDispute(u *payrelayv1.Update) {
+	snapshot, id := u.GetDispute(), u.GetDispute().GetDisputeId()
 	if id == "" {
 		id = u.GetOrderId()
 	}
@@ -115,12 +116,12 @@ func (r *outcome) walkDispute(u *payrelayv1.Update) {
 		d = payments.Dispute{ID: id, OrderID: u.GetOrderId()}
 		r.disputes[id] = d
 	}
-	if !slices.Contains(disputeNext[d.Status], says.GetStatus()) {
+	if !slices.Contains(disputeNext[d.Status], snapshot.GetStatus()) {
 		r.refused[keyOf(u)] = illegal
 		return
 	}
 	for _, known := range []payments.Money{d.Amount, r.order.Amount} {
-		if m := says.GetAmount(); m != nil && known.Currency != "" && m.GetCurrency() != known.Currency {
+		if m := snapshot.GetAmount(); m != nil && known.Currency != "" && m.GetCurrency() != known.Currency {
 			r.refused[keyOf(u)] = currencyMismatch
 			return
 		}
@@ -128,18 +129,18 @@ func (r *outcome) walkDispute(u *payrelayv1.Update) {
 	if d.Status == disputeNone {
 		d.OpenedAt = micros(u)
 	}
-	d.Status, d.UpdatedAt = says.GetStatus(), micros(u)
+	d.Status, d.UpdatedAt = snapshot.GetStatus(), micros(u)
 	if u.GetUserId() != "" {
 		d.UserID = u.GetUserId()
 	}
-	if says.GetReason() != "" {
-		d.Reason = says.GetReason()
+	if snapshot.GetReason() != "" {
+		d.Reason = snapshot.GetReason()
 	}
-	if m := says.GetAmount(); m != nil {
+	if m := snapshot.GetAmount(); m != nil {
 		d.Amount = payments.Money{MinorUnits: m.GetMinorUnits(), Currency: m.GetCurrency()}
 	}
-	if says.GetEvidenceDueAt() != nil {
-		d.EvidenceDueAt = says.GetEvidenceDueAt().AsTime().Truncate(time.Microsecond)
+	if snapshot.GetEvidenceDueAt() != nil {
+		d.EvidenceDueAt = snapshot.GetEvidenceDueAt().AsTime().Truncate(time.Microsecond)
 	}
 	r.disputes[id] = d
 }

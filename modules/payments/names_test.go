@@ -7,7 +7,7 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// The names are in databases and in answers: they may not change.
+// The names are stored in databases and returned in answers, so they must not change.
 func TestNames(t *testing.T) {
 	wantNames(t, payments.OrderStatuses, map[payrelayv1.OrderStatus]string{
 		orderCreated: "created", orderUpdated: "updated", orderSuccess: "success", orderFailed: "failed",
@@ -32,28 +32,28 @@ func wantNames[E interface {
 	comparable
 }](t *testing.T, names payments.Names[E], want map[E]string, values int) {
 	t.Helper()
-	if len(want) != values-1 { // the unspecified one has no name
-		t.Errorf("the contract has %d values, this test names %d", values-1, len(want))
+	if len(want) != values-1 { // the unspecified value has no name
+		t.Errorf("this test has %d values, want %d", len(want), values-1)
 	}
 	if got := names.All(); len(got) != len(want) {
 		t.Errorf("All() = %q, want %d names", got, len(want))
 	}
 	for value, name := range want {
 		if got := names.Name(value); got != name {
-			t.Errorf("name of %v is %q, want %q", value, got, name)
+			t.Errorf("Name(%v) = %q, want %q", value, got, name)
 		}
 		if got, ok := names.Parse(name); !ok || got != value {
-			t.Errorf("%q parses as %v (%v), want %v", name, got, ok, value)
+			t.Errorf("Parse(%q) = %v, %t, want %v", name, got, ok, value)
 		}
 	}
 	for _, unnamed := range []E{0, 99, -1} {
 		if got := names.Name(unnamed); got != "" {
-			t.Errorf("value %v has the name %q", unnamed, got)
+			t.Errorf("Name(%v) = %q, want none", unnamed, got)
 		}
 	}
-	for _, strange := range []string{"", "unspecified", "CREATED", "Applied", "nonsense", " open"} {
-		if got, ok := names.Parse(strange); ok {
-			t.Errorf("%q parses as %v", strange, got)
+	for _, unknown := range []string{"", "unspecified", "CREATED", "Applied", "nonsense", " open"} {
+		if got, ok := names.Parse(unknown); ok {
+			t.Errorf("Parse(%q) = %v, want none", unknown, got)
 		}
 	}
 }

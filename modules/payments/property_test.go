@@ -16,11 +16,10 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// walk is a random story of order "o1" and its disputes, told in updates that
-// contradict each other now and then: statuses that fall back, two currencies,
-// statuses that nobody knows, clocks of one second, two providers that use the
-// same event ids.
-func walk(rng *rand.Rand, length int) []*payrelayv1.Update {
+// randomUpdates returns random updates of order "o1" and its disputes. Some contradict
+// each other: statuses go back, there are two currencies, unknown statuses, equal times,
+// and two providers with the same event ids.
+func randomUpdates(rng *rand.Rand, length int) []*payrelayv1.Update {
 	updates := make([]*payrelayv1.Update, length)
 	valid := rng.IntN(3) == 0
 	for i := range updates {
@@ -48,7 +47,7 @@ func snapshot(rng *rand.Rand, status int32) change {
 		if rng.IntN(3) == 0 {
 			o.CreatedAt = timestamppb.New(noon.Add(-time.Duration(rng.IntN(5)) * time.Hour))
 		}
-		u.OccurredAt.Nanos = rng.Int32N(2) * 999 // too fine to count
+		u.OccurredAt.Nanos = rng.Int32N(2) * 999 // less than a microsecond
 	}
 }
 
@@ -79,15 +78,15 @@ func money(rng *rand.Rand) *payrelayv1.Money {
 
 func pick(rng *rand.Rand, words ...string) string { return words[rng.IntN(len(words))] }
 
-// told is where a ledger's store got to, as a naive fold would tell it.
-func told(m *memory) outcome {
-	got := outcome{order: m.order("o1"), disputes: make(map[string]payments.Dispute), refused: make(map[payments.Key]payrelayv1.DeadLetterReason)}
+// stateOf returns what a store holds, in the form of naiveFold.
+func stateOf(m *memory) result {
+	got := result{order: m.order("o1"), disputes: make(map[string]payments.Dispute), refused: make(map[payments.Key]payrelayv1.DeadLetterReason)}
 	if a := m.orders["o1"]; a != nil {
 		for id, d := range a.disputes {
 			got.disputes[id] = d.State
 		}
 	}
-	got.order.ID = "o1" // of which there may be nothing yet but updates apart
+	got.order.ID = "o1" // also if the store has only updates without a history
 	for key, e := range m.events {
 		if e.Verdict == dead {
 			got.refused[key] = e.Reason
@@ -96,34 +95,34 @@ func told(m *memory) outcome {
 	return got
 }
 
-// wantSame checks a store against the naive fold of the updates that it got,
-// and that its parts agree with each other.
+// wantSame checks that a store holds the naive fold of its updates, and that its parts
+// agree with each other.
 func wantSame(t *testing.T, m *memory, updates []*payrelayv1.Update) {
 	t.Helper()
-	got, want := told(m), naiveFold(updates)
+	got, want := stateOf(m), naiveFold(updates)
 	if got.order != want.order {
-		t.Errorf("order\n%+v, want\n%+v", got.order, want.order)
+		t.Errorf("order =\n%+v, want\n%+v", got.order, want.order)
 	}
 	if !maps.Equal(got.disputes, want.disputes) {
-		t.Errorf("disputes\n%+v, want\n%+v", got.disputes, want.disputes)
+		t.Errorf("disputes =\n%+v, want\n%+v", got.disputes, want.disputes)
 	}
 	if !maps.Equal(got.refused, want.refused) {
-		t.Errorf("refused\n%v, want\n%v", got.refused, want.refused)
+		t.Errorf("refused =\n%v, want\n%v", got.refused, want.refused)
 	}
 	if len(m.events) != len(updates) {
-		t.Errorf("%d events of %d updates", len(m.events), len(updates))
+		t.Errorf("%d events, want %d", len(m.events), len(updates))
 	}
 	open := make(map[payments.Key]payrelayv1.DeadLetterReason)
 	for _, letter := range m.openLetters() {
 		open[letter.Key] = letter.Reason
 	}
 	if !maps.Equal(open, want.refused) {
-		t.Errorf("open dead letters\n%v, want those of the refused events\n%v", open, want.refused)
+		t.Errorf("open dead letters =\n%v, want those of the refused events\n%v", open, want.refused)
 	}
 	wantHeads(t, m)
 }
 
-// wantHeads checks that each history's head is the position of its last event.
+// wantHeads checks that the head of each history is the position of its last event.
 func wantHeads(t *testing.T, m *memory) {
 	t.Helper()
 	heads := make(map[string]payments.Position)
@@ -134,19 +133,19 @@ func wantHeads(t *testing.T, m *memory) {
 	}
 	for id, a := range m.orders {
 		if a.order.Head != heads[""] {
-			t.Errorf("order %s reaches to %v, want %v", id, a.order.Head, heads[""])
+			t.Errorf("head of order %s = %v, want %v", id, a.order.Head, heads[""])
 		}
 		for id, d := range a.disputes {
 			if d.Head != heads[id] {
-				t.Errorf("dispute %s reaches to %v, want %v", id, d.Head, heads[id])
+				t.Errorf("head of dispute %s = %v, want %v", id, d.Head, heads[id])
 			}
 		}
 	}
 }
 
-// arrive has the updates come in, cut into batches, some of them twice, until
-// the ledger has answered for each.
-func arrive(t *testing.T, rng *rand.Rand, ledger payments.Applier, updates []*payrelayv1.Update) {
+// applyAll applies the updates in batches of random size, with some updates twice, and
+// repeats each batch until it succeeds.
+func applyAll(t *testing.T, rng *rand.Rand, ledger payments.Applier, updates []*payrelayv1.Update) {
 	t.Helper()
 	for len(updates) > 0 {
 		n := 1 + rng.IntN(len(updates))
@@ -161,12 +160,13 @@ func arrive(t *testing.T, rng *rand.Rand, ledger payments.Applier, updates []*pa
 				break
 			}
 			if err == nil || tries == 100 || (!errors.Is(err, errBroken) && !errors.Is(err, payments.ErrRaced)) {
-				t.Fatalf("%d outcomes for %d updates, error %v after %d tries", len(outcomes), len(batch), err, tries)
+				t.Fatalf("Apply(%d updates) = %d outcomes, %v after %d attempts", len(batch), len(outcomes), err, tries)
 			}
 		}
 	}
 }
 
+// permutations calls visit with every permutation of the numbers from 0 to n-1.
 func permutations(n int, visit func([]int)) {
 	places := make([]int, n)
 	for i := range places {
@@ -187,28 +187,28 @@ func permutations(n int, visit func([]int)) {
 	swap(0)
 }
 
-// tell applies a walk in one arrival to a new store and checks where it got to.
-func tell(t *testing.T, rng *rand.Rand, arrival []*payrelayv1.Update) {
+// checkArrival applies updates in this order to a new store and checks the result.
+func checkArrival(t *testing.T, rng *rand.Rand, arrival []*payrelayv1.Update) {
 	t.Helper()
 	b := newBench(t)
-	arrive(t, rng, b, arrival)
+	applyAll(t, rng, b, arrival)
 	wantSame(t, b.store, arrival)
 }
 
-func TestEveryArrivalOfAShortWalkEndsTheSame(t *testing.T) {
+func TestEveryOrderOfFewUpdatesHasTheSameResult(t *testing.T) {
 	for seed := range uint64(60) {
 		length := 2 + int(seed%4)
 		if seed%20 == 0 {
 			length = 6
 		}
 		rng := rand.New(rand.NewPCG(seed, 1))
-		updates := walk(rng, length)
+		updates := randomUpdates(rng, length)
 		permutations(length, func(places []int) {
 			arrival := make([]*payrelayv1.Update, length)
 			for i, at := range places {
 				arrival[i] = updates[at]
 			}
-			tell(t, rng, arrival)
+			checkArrival(t, rng, arrival)
 			if t.Failed() {
 				t.Fatalf("seed %d, arrival %v of %v", seed, places, updates)
 			}
@@ -216,12 +216,12 @@ func TestEveryArrivalOfAShortWalkEndsTheSame(t *testing.T) {
 	}
 }
 
-func TestSampledArrivalsOfALongWalkEndTheSame(t *testing.T) {
+func TestRandomOrdersOfManyUpdatesHaveTheSameResult(t *testing.T) {
 	for seed := range uint64(100) {
 		rng := rand.New(rand.NewPCG(seed, 2))
-		updates := walk(rng, 7+rng.IntN(30))
+		updates := randomUpdates(rng, 7+rng.IntN(30))
 		for range 8 {
-			tell(t, rng, updates)
+			checkArrival(t, rng, updates)
 			if t.Failed() {
 				t.Fatalf("seed %d, arrival %v", seed, updates)
 			}
@@ -230,7 +230,8 @@ func TestSampledArrivalsOfALongWalkEndTheSame(t *testing.T) {
 	}
 }
 
-// flaky makes commits fail now and then: raced, before, or after the fact.
+// flaky makes random commits fail: with a race, with an error before the changes are
+// written, or with an error after that.
 func flaky(rng *rand.Rand, m *memory) {
 	m.beforeCommit = func() error {
 		switch rng.IntN(6) {
@@ -253,10 +254,10 @@ func flaky(rng *rand.Rand, m *memory) {
 func TestNothingIsLostOrDoubledByFailingCommits(t *testing.T) {
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 3))
-		updates := walk(rng, 2+rng.IntN(20))
+		updates := randomUpdates(rng, 2+rng.IntN(20))
 		b := newBench(t)
 		flaky(rng, b.store)
-		arrive(t, rng, b, updates)
+		applyAll(t, rng, b, updates)
 		wantSame(t, b.store, updates)
 		if t.Failed() {
 			t.Fatalf("seed %d, arrival %v", seed, updates)
@@ -264,11 +265,11 @@ func TestNothingIsLostOrDoubledByFailingCommits(t *testing.T) {
 	}
 }
 
-// Several ledgers on one store, as several processes are: each sends all of the
-// updates, in a sequence of its own.
-func TestLedgersThatRaceEndTheSame(t *testing.T) {
+// Several ledgers share one store, as several processes do. Each applies all updates in
+// a random order.
+func TestConcurrentLedgersHaveTheSameResult(t *testing.T) {
 	for seed := range uint64(30) {
-		updates := walk(rand.New(rand.NewPCG(seed, 4)), 12)
+		updates := randomUpdates(rand.New(rand.NewPCG(seed, 4)), 12)
 		store := newMemory(t)
 		var senders sync.WaitGroup
 		for sender := range uint64(4) {
@@ -278,7 +279,7 @@ func TestLedgersThatRaceEndTheSame(t *testing.T) {
 				rng.Shuffle(len(mine), func(i, j int) { mine[i], mine[j] = mine[j], mine[i] })
 				ledger := payments.NewLedgerAt(store, func() time.Time { return today })
 				for _, u := range mine {
-					if err := untilDone(ledger, u); err != nil {
+					if err := applyUntilDone(ledger, u); err != nil {
 						t.Error(err)
 					}
 				}
@@ -292,7 +293,7 @@ func TestLedgersThatRaceEndTheSame(t *testing.T) {
 	}
 }
 
-func untilDone(ledger *payments.Ledger, u *payrelayv1.Update) error {
+func applyUntilDone(ledger *payments.Ledger, u *payrelayv1.Update) error {
 	for {
 		_, err := ledger.Apply(context.Background(), []*payrelayv1.Update{u})
 		if !errors.Is(err, payments.ErrRaced) {
@@ -308,13 +309,13 @@ func FuzzArrival(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, length uint8, failing bool) {
 		rng := rand.New(rand.NewPCG(seed, 5))
-		updates := walk(rng, 1+int(length)%60)
+		updates := randomUpdates(rng, 1+int(length)%60)
 		rng.Shuffle(len(updates), func(i, j int) { updates[i], updates[j] = updates[j], updates[i] })
 		b := newBench(t)
 		if failing {
 			flaky(rng, b.store)
 		}
-		arrive(t, rng, b, updates)
+		applyAll(t, rng, b, updates)
 		wantSame(t, b.store, updates)
 	})
 }

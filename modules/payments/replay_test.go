@@ -21,8 +21,8 @@ func (b *bench) replay(id int64) *payrelayv1.Outcome {
 	return outcome
 }
 
-// letterFrom stores an update as an older release left it: one that did not
-// know its schema, or could not read it.
+// letterFrom stores a dead letter of an older release, which did not know the schema of
+// the update or could not decode it.
 func (b *bench) letterFrom(u *payrelayv1.Update, reason payrelayv1.DeadLetterReason, digest payments.Digest) {
 	b.t.Helper()
 	payload, err := proto.Marshal(u)
@@ -48,7 +48,7 @@ func (b *bench) wantOpen(n int) {
 	}
 }
 
-// wantSettled says how the first dead letter was settled.
+// wantSettled checks the resolution of the first dead letter.
 func (b *bench) wantSettled(want payments.Resolution) {
 	b.t.Helper()
 	letter, err := b.store.DeadLetter(b.t.Context(), 1)
@@ -56,11 +56,11 @@ func (b *bench) wantSettled(want payments.Resolution) {
 		b.t.Fatal(err)
 	}
 	if letter.Resolution != want || !letter.ResolvedAt.Equal(b.now) {
-		b.t.Errorf("settled %q at %v, want %q at %v", letter.Resolution, letter.ResolvedAt, want, b.now)
+		b.t.Errorf("resolution = %q at %v, want %q at %v", letter.Resolution, letter.ResolvedAt, want, b.now)
 	}
 }
 
-func TestReplayOfAFutureTimeOnceItHasCome(t *testing.T) {
+func TestReplayOfAFutureTimeThatHasArrived(t *testing.T) {
 	b := newBench(t)
 	tomorrow := func(u *payrelayv1.Update) { u.OccurredAt = timestamppb.New(today.Add(36 * time.Hour)) }
 	wantOutcomes(t, b.apply(order("e1", 0, orderSuccess, tomorrow), order("e2", 0, orderCreated)),
@@ -75,18 +75,18 @@ func TestReplayOfAFutureTimeOnceItHasCome(t *testing.T) {
 	b.wantSettled(payments.Replayed)
 	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e1")}, verdict(applied))
 	if o := b.store.order("o1"); o.Status != orderSuccess {
-		t.Errorf("status %v, want success", o.Status)
+		t.Errorf("status = %v, want SUCCESS", o.Status)
 	}
 
 	version := b.store.orders["o1"].version
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, verdict(applied))
 	if len(b.store.events) != 2 || b.store.orders["o1"].version != version {
-		t.Error("a second replay wrote something")
+		t.Error("a second replay changed the store")
 	}
 }
 
-// A replayed update takes its own place in the history, not the newest.
-func TestReplayOfAFutureTimeThatIsLateByNow(t *testing.T) {
+// A replayed update takes its place in the history, which need not be the last one.
+func TestReplayOfAFutureTimeThatIsLateNow(t *testing.T) {
 	b := newBench(t)
 	ahead := func(u *payrelayv1.Update) { u.OccurredAt = timestamppb.New(today.Add(25 * time.Hour)) }
 	later := func(u *payrelayv1.Update) { u.OccurredAt = timestamppb.New(today.Add(26 * time.Hour)) }
@@ -95,14 +95,14 @@ func TestReplayOfAFutureTimeThatIsLateByNow(t *testing.T) {
 	b.apply(order("e2", 0, orderSuccess, later, user("u2")))
 	b.replay(1)
 	if o := b.store.order("o1"); o.Status != orderSuccess || o.UserID != "u2" || !o.CreatedAt.Equal(today.Add(25*time.Hour)) {
-		t.Errorf("order %+v", o)
+		t.Errorf("order = %+v, want SUCCESS, user u2, created by e1", o)
 	}
 	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e1")}, verdict(applied))
 }
 
-// A status that an older release did not know is dead-lettered with its event;
-// the newer one finds the event recorded, and outside of every history.
-func TestReplayOfAStatusThatIsKnownByNow(t *testing.T) {
+// The event of a status that an older release did not know is recorded, but in no
+// history.
+func TestReplayOfAStatusThatIsKnownNow(t *testing.T) {
 	b := newBench(t)
 	b.apply(order("e1", 0, orderNone, providerStatus("settled")))
 	stored, letter := b.store.events[payments.Key{Provider: "generic", EventID: "e1"}], b.store.openLetters()[0]
@@ -115,7 +115,7 @@ func TestReplayOfAStatusThatIsKnownByNow(t *testing.T) {
 	b.wantSettled(payments.Replayed)
 	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e1")}, verdict(applied))
 	if string(stored.Update.GetRawBody()) != "generic e1" || len(b.store.events) != 1 {
-		t.Error("the event was not revised but written anew")
+		t.Errorf("%d events with the body %q, want 1 event, revised", len(b.store.events), stored.Update.GetRawBody())
 	}
 	wantOutcomes(t, b.apply(known), verdict(duplicate))
 }
@@ -127,12 +127,12 @@ func TestReplayOfAStatusThatIsStillUnknown(t *testing.T) {
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, refused(unknownStatus))
 	b.wantOpen(1)
 	if b.store.commits != commits {
-		t.Error("a replay that changes nothing wrote something")
+		t.Errorf("%d commits by a replay that changes nothing, want 0", b.store.commits-commits)
 	}
 }
 
-// The reason of a dead letter may change: known status, but of another order's
-// dispute.
+// The reason of a dead letter can change: the status is known now, but the dispute
+// belongs to another order.
 func TestReplayCanRefuseForAnotherReason(t *testing.T) {
 	b := newBench(t)
 	b.apply(dispute("e0", 0, disputeOpen, disputeID("d1"), of("o2")),
@@ -144,19 +144,19 @@ func TestReplayCanRefuseForAnotherReason(t *testing.T) {
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, refused(orderMismatch))
 	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e1")}, refused(orderMismatch))
 	if open := b.store.openLetters(); len(open) != 1 || open[0].Reason != orderMismatch {
-		t.Errorf("open dead letters %+v", open)
+		t.Errorf("open dead letters = %+v, want 1 with %v", open, orderMismatch)
 	}
 }
 
-// An illegal step stays illegal as long as the rules stay. Where they were
-// stricter, the whole history is judged again.
+// An illegal step stays illegal unless the rules change. After a change of the rules, a
+// replay judges the whole history again.
 func TestReplayOfAnIllegalTransition(t *testing.T) {
 	b := newBench(t)
 	b.apply(order("e1", 0, orderSuccess), order("e2", 1, orderFailed), dispute("e3", 2, disputeOpen))
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, refused(illegal))
 	b.wantOpen(1)
 
-	// The older release's rules refused a second success, too.
+	// The rules of the older release refused a second success.
 	b.apply(order("e4", 3, orderSuccess))
 	old := b.store.events[payments.Key{Provider: "generic", EventID: "e4"}]
 	old.Verdict, old.Reason = dead, illegal
@@ -165,7 +165,7 @@ func TestReplayOfAnIllegalTransition(t *testing.T) {
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(2)}, verdict(applied))
 	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e4"), b.store.recorded("e2")}, verdict(applied), refused(illegal))
 	if letter, _ := b.store.DeadLetter(t.Context(), 2); letter.Resolution != payments.Replayed {
-		t.Errorf("settled %q, want %q", letter.Resolution, payments.Replayed)
+		t.Errorf("resolution = %q, want %q", letter.Resolution, payments.Replayed)
 	}
 }
 
@@ -175,11 +175,11 @@ func TestReplayOfAConflict(t *testing.T) {
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, refused(conflict))
 	b.wantOpen(1)
 	if o := b.store.order("o1"); o.Status != orderCreated {
-		t.Errorf("status %v, want created: the first body is kept", o.Status)
+		t.Errorf("status = %v, want CREATED of the first body", o.Status)
 	}
 }
 
-func TestReplayOfAnUpdateThatCanBeReadByNow(t *testing.T) {
+func TestReplayOfAnUpdateThatCanBeDecodedNow(t *testing.T) {
 	for _, reason := range []payrelayv1.DeadLetterReason{unknownSchema, undecodable} {
 		t.Run(reason.String(), func(t *testing.T) {
 			b := newBench(t)
@@ -193,8 +193,8 @@ func TestReplayOfAnUpdateThatCanBeReadByNow(t *testing.T) {
 	}
 }
 
-// It may have come again in the meantime, to a release that could read it.
-func TestReplayOfAnUnreadableUpdateThatWasRecordedMeanwhile(t *testing.T) {
+// The update may have arrived again at a release that could decode it.
+func TestReplayOfAnUndecodableUpdateThatWasRecordedSince(t *testing.T) {
 	first := order("e1", 0, orderCreated)
 	for name, test := range map[string]struct {
 		recorded *payrelayv1.Update
@@ -210,7 +210,7 @@ func TestReplayOfAnUnreadableUpdateThatWasRecordedMeanwhile(t *testing.T) {
 			b := newBench(t)
 			b.letterFrom(first, unknownSchema, payments.Digest{1})
 			if name == "the same body, dead-lettered" {
-				b.now = noon.Add(-48 * time.Hour) // by this clock it is in the future
+				b.now = noon.Add(-48 * time.Hour) // by this clock, the update is in the future
 			}
 			b.apply(test.recorded)
 			b.now = today
@@ -224,43 +224,43 @@ func TestReplayOfAnUnreadableUpdateThatWasRecordedMeanwhile(t *testing.T) {
 	}
 }
 
-// An update without a body has the same digest as its dead letter had: it must
-// not be settled and opened in one commit.
+// An update without a body has the same digest as its dead letter, which must not be
+// settled and opened in one commit.
 func TestReplayThatLeavesTheSameDeadLetterOpen(t *testing.T) {
 	bodyless := func(u *payrelayv1.Update) { u.RawBody, u.BodySha256 = []byte{}, nil }
 	u := order("e1", 0, orderNone, providerStatus("settled"), bodyless)
-	twin := newBench(t)
-	twin.apply(u)
-	digest := twin.store.openLetters()[0].Digest
+	other := newBench(t)
+	other.apply(u)
+	digest := other.store.openLetters()[0].Digest
 
 	b := newBench(t)
 	b.letterFrom(u, unknownSchema, digest)
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, refused(unknownStatus))
 	if open := b.store.openLetters(); len(open) != 1 || open[0].Reason != unknownStatus || open[0].ID != 1 {
-		t.Errorf("open dead letters %+v, want the first with its new reason", open)
+		t.Errorf("open dead letters = %+v, want the first with %v", open, unknownStatus)
 	}
 }
 
-// An update that became readable but cannot be applied is an event with a dead
-// letter of its own.
-func TestReplayOfAnUnreadableUpdateThatIsRefusedNow(t *testing.T) {
+// An update that can be decoded now and cannot be applied gets an event and a new dead
+// letter.
+func TestReplayOfAnUndecodableUpdateThatIsRefusedNow(t *testing.T) {
 	b := newBench(t)
 	b.letterFrom(order("e1", 1, orderFailed), unknownSchema, payments.Digest{1})
 	b.apply(order("e0", 0, orderSuccess))
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, refused(illegal))
 	b.wantSettled(payments.Replayed)
 	if open := b.store.openLetters(); len(open) != 1 || open[0].Reason != illegal || open[0].Digest == (payments.Digest{1}) {
-		t.Errorf("open dead letters %+v", open)
+		t.Errorf("open dead letters = %+v, want a new one with %v", open, illegal)
 	}
 	b.apply(order("e0a", 0, orderSuccess, user("u")))
 	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e1")}, refused(illegal))
 }
 
-func TestReplayIsRefusedWhereThereIsNothingToJudge(t *testing.T) {
+func TestReplayWithoutAnUpdateIsAnError(t *testing.T) {
 	b := newBench(t)
 	_, err := b.Replay(t.Context(), 1)
 	if !errors.Is(err, payments.ErrNotFound) {
-		t.Errorf("error %v, want ErrNotFound", err)
+		t.Errorf("Replay(1) = %v, want ErrNotFound", err)
 	}
 
 	for i, value := range []string{"\xff\xff not protobuf", ""} {
@@ -273,13 +273,13 @@ func TestReplayIsRefusedWhereThereIsNothingToJudge(t *testing.T) {
 	for id := int64(1); id <= 3; id++ {
 		_, err := b.Replay(t.Context(), id)
 		if err == nil || !strings.Contains(err.Error(), "discard it") {
-			t.Errorf("dead letter %d: error %v, want one that tells what to do", id, err)
+			t.Errorf("Replay(%d) = %v, want an error with the advice to discard it", id, err)
 		}
 	}
 	b.wantOpen(3)
 }
 
-func TestReplayPassesOnTheStoresErrors(t *testing.T) {
+func TestReplayReturnsTheErrorsOfTheStore(t *testing.T) {
 	b := newBench(t)
 	b.apply(order("e1", 0, orderSuccess), order("e2", 1, orderFailed))
 	for name, store := range map[string]payments.Store{
@@ -289,7 +289,7 @@ func TestReplayPassesOnTheStoresErrors(t *testing.T) {
 	} {
 		outcome, err := payments.NewLedger(store).Replay(t.Context(), 1)
 		if !errors.Is(err, errBroken) || outcome != nil {
-			t.Errorf("%s: got %v and error %v, want the store's error", name, outcome, err)
+			t.Errorf("Replay(1) with a broken %s = %v, %v, want errBroken", name, outcome, err)
 		}
 	}
 }
@@ -308,11 +308,11 @@ func TestReplayIsJudgedAgainAfterARace(t *testing.T) {
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, verdict(applied))
 	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e1"), b.store.recorded("e2")}, verdict(applied), refused(illegal))
 	if o := b.store.order("o1"); o.Status != orderFailed {
-		t.Errorf("status %v, want failed", o.Status)
+		t.Errorf("status = %v, want FAILED", o.Status)
 	}
 }
 
-// payloadOf is a dead letter's payload as the ledger writes it: without the body.
+// payloadOf returns the payload that the ledger writes for an event: without the body.
 func payloadOf(t *testing.T, u *payrelayv1.Update) []byte {
 	t.Helper()
 	bare := proto.CloneOf(u)

@@ -9,22 +9,22 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// listening keeps what was committed last.
-type listening struct {
+// commitRecorder is a store that keeps the changes of the last commit.
+type commitRecorder struct {
 	*memory
 	last *payments.Changes
 }
 
-func (l *listening) Commit(ctx context.Context, c *payments.Changes) error {
-	l.last = c
-	return l.memory.Commit(ctx, c)
+func (r *commitRecorder) Commit(ctx context.Context, c *payments.Changes) error {
+	r.last = c
+	return r.memory.Commit(ctx, c)
 }
 
-// TestABatchIsRecordedInTheSequenceOfItsArrival: that is what the sequence of
-// events tells people, whatever order time and orders put them in.
-func TestABatchIsRecordedInTheSequenceOfItsArrival(t *testing.T) {
+// The sequence of events is the order in which they arrived, whatever their times and
+// orders are.
+func TestABatchIsRecordedInTheOrderOfItsArrival(t *testing.T) {
 	b := newBench(t)
-	store := &listening{memory: b.store}
+	store := &commitRecorder{memory: b.store}
 	b.Ledger = payments.NewLedgerAt(store, func() time.Time { return b.now })
 	b.apply(
 		order("e1", 3, orderSuccess, of("o2")),
@@ -40,6 +40,6 @@ func TestABatchIsRecordedInTheSequenceOfItsArrival(t *testing.T) {
 		events = append(events, e.Key.EventID)
 	}
 	if want := []string{"e1", "e2", "e3", "e4", "e5", "e6", "e7"}; !slices.Equal(events, want) {
-		t.Errorf("events are recorded as %q, want %q", events, want)
+		t.Errorf("recorded events = %q, want %q", events, want)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 func TestPlainText(t *testing.T) {
 	full := strings.Repeat("x", payments.MaxTextBytes)
-	for words, want := range map[string]string{
+	for text, want := range map[string]string{
 		"":                          "",
 		"fraud":                     "fraud",
 		"two\nlines\tand a tab\x7f": "two lines and a tab ",
@@ -19,13 +19,13 @@ func TestPlainText(t *testing.T) {
 		full[2:] + "é":              full[2:] + "é",
 		full[1:] + "😀😀":             full[1:],
 	} {
-		got := payments.PlainText(words)
+		got := payments.PlainText(text)
 		if got != want {
-			t.Errorf("PlainText(%.20q...) = %.40q, want %.40q", words, got, want)
+			t.Errorf("PlainText(%.20q...) = %.40q, want %.40q", text, got, want)
 		}
 		u := dispute("e1", 0, disputeOpen, reason(got))
 		if err := payments.Validate(u); err != nil {
-			t.Errorf("what PlainText makes of %.20q... is refused: %v", words, err)
+			t.Errorf("Validate(PlainText(%.20q...)) = %v, want nil", text, err)
 		}
 	}
 }

@@ -29,7 +29,8 @@ func TestParseTime(t *testing.T) {
 	}
 }
 
-// What ParseTime accepts is what time.Parse accepts and has the shape of RFC 3339.
+// ParseTime accepts exactly the texts that time.Parse accepts and that have the shape
+// of RFC 3339.
 func TestParseTimeAcceptsTheShapeOfRFC3339(t *testing.T) {
 	shape := regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -41,7 +42,7 @@ func TestParseTimeAcceptsTheShapeOfRFC3339(t *testing.T) {
 		_, parsed := time.Parse(time.RFC3339, text)
 		_, err := payments.ParseTime(text)
 		if want := parsed == nil && shape.MatchString(text); (err == nil) != want {
-			t.Errorf("ParseTime(%q) accepts it: %v, want %v", text, err == nil, want)
+			t.Errorf("ParseTime(%q) = %v, want it accepted: %t", text, err, want)
 		}
 	}
 }

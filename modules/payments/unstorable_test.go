@@ -12,37 +12,37 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// picky is a store that refuses updates of a certain user.
-type picky struct {
+// refusingStore is a store that refuses the updates of one user.
+type refusingStore struct {
 	*memory
 	refused string
-	batches []int // events in the commits that went through
+	batches []int // the number of events of each successful commit
 }
 
-func (p *picky) Commit(ctx context.Context, c *payments.Changes) error {
+func (s *refusingStore) Commit(ctx context.Context, c *payments.Changes) error {
 	for _, e := range c.Events {
-		if e.Update.GetUserId() == p.refused {
+		if e.Update.GetUserId() == s.refused {
 			return fmt.Errorf("commit: %w: no such user", payments.ErrUnstorable)
 		}
 	}
-	err := p.memory.Commit(ctx, c)
+	err := s.memory.Commit(ctx, c)
 	if err == nil && len(c.Events) > 0 {
-		p.batches = append(p.batches, len(c.Events))
+		s.batches = append(s.batches, len(c.Events))
 	}
 	return err
 }
 
-func newPicky(t *testing.T) (*bench, *picky) {
+func newRefusingBench(t *testing.T) (*bench, *refusingStore) {
 	b := newBench(t)
-	store := &picky{memory: b.store, refused: "mallory"}
+	store := &refusingStore{memory: b.store, refused: "mallory"}
 	b.Ledger = payments.NewLedgerAt(store, func() time.Time { return b.now })
 	return b, store
 }
 
-// What the database can never take must neither stop what is beside it nor get
-// lost: it becomes a dead letter with all that it says.
-func TestWhatTheStoreRefusesIsSetAside(t *testing.T) {
-	b, store := newPicky(t)
+// An update that the store can never hold must not stop the rest of its batch and must
+// not be lost: it becomes a dead letter with the whole update.
+func TestAnUpdateThatTheStoreRefusesBecomesADeadLetter(t *testing.T) {
+	b, store := newRefusingBench(t)
 	updates := make([]*payrelayv1.Update, 64)
 	for i := range updates {
 		updates[i] = order(fmt.Sprintf("e%d", i), i, orderUpdated)
@@ -55,11 +55,11 @@ func TestWhatTheStoreRefusesIsSetAside(t *testing.T) {
 			want = refused(unstorable)
 		}
 		if !proto.Equal(outcome, want) {
-			t.Errorf("update %d is %v, want %v", i, outcome, want)
+			t.Errorf("outcome %d = %v, want %v", i, outcome, want)
 		}
 	}
 	if len(store.batches) > 7 {
-		t.Errorf("the others came in batches of %v", store.batches)
+		t.Errorf("the other updates were committed in batches of %v, want at most 7", store.batches)
 	}
 	letters := b.store.openLetters()
 	if len(letters) != 1 {
@@ -67,29 +67,30 @@ func TestWhatTheStoreRefusesIsSetAside(t *testing.T) {
 	}
 	kept := new(payrelayv1.Update)
 	if err := proto.Unmarshal(letters[0].Payload, kept); err != nil || !proto.Equal(kept, bad) || letters[0].Key != keyOf(bad) || letters[0].Detail == "" {
-		t.Errorf("kept %+v: %v (%v)", letters[0], kept, err)
+		t.Errorf("dead letter = %+v with the payload %v (%v), want the whole update", letters[0], kept, err)
 	}
 
-	b.apply(updates...) // sent again, it is there already
+	b.apply(updates...) // the second delivery finds the dead letter
 	b.wantOpen(1)
 	if _, err := b.Replay(t.Context(), 1); !errors.Is(err, payments.ErrUnstorable) {
-		t.Errorf("replayed too early: %v", err)
+		t.Errorf("Replay(1) while the store refuses = %v, want ErrUnstorable", err)
 	}
 	b.wantOpen(1)
-	store.refused = "" // the database was mended
+	store.refused = "" // the database was fixed
 	if outcome := b.replay(1); outcome.GetVerdict() != applied && outcome.GetVerdict() != stale {
-		t.Errorf("replayed as %v", outcome)
+		t.Errorf("Replay(1) = %v, want APPLIED or STALE", outcome)
 	}
 	b.wantOpen(0)
 	b.wantSettled(payments.Replayed)
 	if !b.store.events[keyOf(bad)].InHistory() {
-		t.Error("it is not in the history of its order")
+		t.Error("the replayed event is not in the history of its order")
 	}
 }
 
-// An outage is no reason to set anything aside, not even in the middle.
-func TestAnOutageSetsNothingAside(t *testing.T) {
-	b, store := newPicky(t)
+// An error that is not ErrUnstorable makes no dead letter, also while the refused update
+// is being found.
+func TestAnOutageMakesNoDeadLetter(t *testing.T) {
+	b, store := newRefusingBench(t)
 	commits := 0
 	b.store.beforeCommit = func() error {
 		if commits++; commits > 1 {
@@ -99,7 +100,7 @@ func TestAnOutageSetsNothingAside(t *testing.T) {
 	}
 	updates := []*payrelayv1.Update{order("e1", 1, orderCreated), order("e2", 2, orderUpdated), order("e3", 3, orderUpdated, user("mallory"))}
 	if outcomes, err := b.Apply(t.Context(), updates); !errors.Is(err, errBroken) || outcomes != nil {
-		t.Errorf("got %v, %v, want the store's error", outcomes, err)
+		t.Errorf("Apply() = %v, %v, want errBroken", outcomes, err)
 	}
 	b.wantOpen(0)
 	b.store.beforeCommit = nil

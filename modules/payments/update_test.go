@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// Short names for the contract's long ones.
+// Short names for the values of the contract.
 const (
 	orderNone    = payrelayv1.OrderStatus_ORDER_STATUS_UNSPECIFIED
 	orderCreated = payrelayv1.OrderStatus_ORDER_STATUS_CREATED
@@ -47,24 +47,24 @@ const (
 	unstorable       = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSTORABLE
 )
 
-// noon is when the tests' history begins, and today is the ledger's clock.
+// noon is the start of the histories in tests, and today the time of the ledger's clock.
 var (
 	noon  = time.Date(2026, 1, 4, 12, 0, 0, 0, time.UTC)
 	today = noon.Add(time.Hour)
 )
 
-// change is something about an update that a test wants different.
+// change modifies an update.
 type change func(*payrelayv1.Update)
 
-// order is a well-formed update of order "o1", which happened so many seconds
-// after noon. Its body differs from every other update's.
+// order returns a well-formed update of order "o1" that occurred at noon plus the
+// seconds. Its body is unique to its provider and event id.
 func order(eventID string, second int, status payrelayv1.OrderStatus, changes ...change) *payrelayv1.Update {
 	return update(eventID, second, changes, func(u *payrelayv1.Update) {
 		u.Subject = &payrelayv1.Update_Order{Order: &payrelayv1.OrderSnapshot{Status: status}}
 	})
 }
 
-// dispute is a well-formed update of the one dispute of order "o1".
+// dispute returns a well-formed update of the dispute without an id of order "o1".
 func dispute(eventID string, second int, status payrelayv1.DisputeStatus, changes ...change) *payrelayv1.Update {
 	return update(eventID, second, changes, func(u *payrelayv1.Update) {
 		u.Subject = &payrelayv1.Update_Dispute{Dispute: &payrelayv1.DisputeSnapshot{Status: status}}
@@ -114,7 +114,7 @@ func amount(minor int64, currency string) change {
 	}
 }
 
-// providerStatus is a status that nobody here knows.
+// providerStatus sets a status that is not in the contract.
 func providerStatus(word string) change {
 	return func(u *payrelayv1.Update) {
 		if d := u.GetDispute(); d != nil {
@@ -142,14 +142,13 @@ func wantOutcomes(t *testing.T, got []*payrelayv1.Outcome, want ...*payrelayv1.O
 	}
 	for i := range want {
 		if got[i].GetVerdict() != want[i].GetVerdict() || got[i].GetReason() != want[i].GetReason() {
-			t.Errorf("outcome %d is %v %v, want %v %v", i,
+			t.Errorf("outcome %d = %v %v, want %v %v", i,
 				got[i].GetVerdict(), got[i].GetReason(), want[i].GetVerdict(), want[i].GetReason())
 		}
 	}
 }
 
-// A body of MaxBodyBytes fits an update whose other fields are as long as they
-// may be.
+// A body of MaxBodyBytes fits an update whose other fields have their largest size.
 func TestMaxBodyFitsAnUpdate(t *testing.T) {
 	id := strings.Repeat("i", payments.MaxIDBytes)
 	text := strings.Repeat("t", payments.MaxTextBytes)
@@ -168,6 +167,6 @@ func TestMaxBodyFitsAnUpdate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if size := proto.Size(u); size > payments.MaxUpdateBytes {
-		t.Errorf("the update has %d bytes, %d at most", size, payments.MaxUpdateBytes)
+		t.Errorf("size of the update = %d bytes, want at most %d", size, payments.MaxUpdateBytes)
 	}
 }

@@ -42,7 +42,7 @@ func TestValidatePasses(t *testing.T) {
 		"a reason of 1024 bytes":  dispute("e1", 0, disputeOpen, reason(strings.Repeat("é", 512))),
 	} {
 		if err := payments.Validate(u); err != nil {
-			t.Errorf("%s: refused: %v", name, err)
+			t.Errorf("Validate(%s) = %v, want nil", name, err)
 		}
 	}
 }
@@ -110,15 +110,15 @@ func TestValidateRefuses(t *testing.T) {
 	}
 }
 
-// A refusal names the field and never repeats what was in it: that may be a
-// card number, or an attack on a terminal.
+// A refusal names the field and does not quote its value, which may be a card number or
+// a terminal escape sequence.
 func TestRefusalsNameTheFieldOnly(t *testing.T) {
 	err := payments.Validate(order("e1", 0, orderCreated, user("4111111111111111\x1b[31m")))
 	if err == nil || !strings.HasPrefix(err.Error(), "user_id ") || strings.Contains(err.Error(), "4111") {
-		t.Errorf("message %v", err)
+		t.Errorf("Validate() = %v, want an error about user_id without the value", err)
 	}
 	refusal, ok := err.(*payments.InvalidError)
 	if !ok || !regexp.MustCompile(`^[a-z][a-z0-9_]*$`).MatchString(refusal.Code()) {
-		t.Errorf("error %T with the code of no snake_case", err)
+		t.Errorf("Validate() = %T, want an InvalidError with a code in snake_case", err)
 	}
 }
