@@ -18,20 +18,20 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// Most of these tests run in a bubble of testing/synctest: synctest.Wait
-// returns once every call has come as far as it can, time stands still until
-// all wait for it, and a goroutine that is left over fails the test.
+// Most of these tests run in a bubble of testing/synctest. There, synctest.Wait returns
+// when every goroutine is blocked, the clock advances only while all are, and a goroutine
+// that is left over fails the test.
 
 var errBroken = errors.New("the disk is on fire")
 
 var oneShard = Config{Shards: 1, MaxBatch: 100, MaxWaitingBytes: 1000 << 12, Timeout: 5 * time.Second}
 
-// numbered is an update whose event id is a number, of an order.
+// numbered returns an update of an order with the event id n.
 func numbered(orderID string, n int) *payrelayv1.Update {
 	return &payrelayv1.Update{OrderId: orderID, EventId: strconv.Itoa(n)}
 }
 
-// answers makes outcomes that tell which update each of them answers.
+// answers returns outcomes whose reasons are the event ids of their updates.
 func answers(updates []*payrelayv1.Update) []*payrelayv1.Outcome {
 	outcomes := make([]*payrelayv1.Outcome, len(updates))
 	for i, u := range updates {
@@ -41,7 +41,7 @@ func answers(updates []*payrelayv1.Update) []*payrelayv1.Outcome {
 	return outcomes
 }
 
-// numbers are the event ids that a batch, or the outcomes that answer it, name.
+// numbers returns the event ids of a batch.
 func numbers(updates []*payrelayv1.Update) string {
 	ids := make([]string, len(updates))
 	for i, u := range updates {
@@ -50,6 +50,7 @@ func numbers(updates []*payrelayv1.Update) string {
 	return strings.Join(ids, " ")
 }
 
+// answered returns the event ids that the outcomes of answers hold.
 func answered(outcomes []*payrelayv1.Outcome) string {
 	ids := make([]string, len(outcomes))
 	for i, o := range outcomes {
@@ -58,8 +59,8 @@ func answered(outcomes []*payrelayv1.Outcome) string {
 	return strings.Join(ids, " ")
 }
 
-// stage is a next stage that notes each batch and holds it until the test lets
-// it go, with an error or without.
+// stage is an Applier that records each batch, and returns when the test sends an error
+// or nil on its gate.
 type stage struct {
 	mu      sync.Mutex
 	batches []string
@@ -88,18 +89,18 @@ func (s *stage) wantBatches(t *testing.T, want ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !slices.Equal(s.batches, want) {
-		t.Errorf("batches %q, want %q", s.batches, want)
+		t.Errorf("batches = %q, want %q", s.batches, want)
 	}
 }
 
-// call is one Apply under way.
+// call is a call of Apply in flight.
 type call struct {
 	done     chan struct{}
 	outcomes []*payrelayv1.Outcome
 	err      error
 }
 
-// begin makes a call and returns once it waits, or is answered.
+// begin makes a call and returns when it waits or has returned.
 func begin(ctx context.Context, b *Batcher, updates ...*payrelayv1.Update) *call {
 	c := &call{done: make(chan struct{})}
 	go func() {
@@ -110,12 +111,12 @@ func begin(ctx context.Context, b *Batcher, updates ...*payrelayv1.Update) *call
 	return c
 }
 
-// want waits for the call's answer.
+// want waits until the call returns outcomes of the numbers.
 func (c *call) want(t *testing.T, numbers string) {
 	t.Helper()
 	<-c.done
 	if c.err != nil || answered(c.outcomes) != numbers {
-		t.Errorf("answered %q with error %v, want %q", answered(c.outcomes), c.err, numbers)
+		t.Errorf("Apply() = %q, %v, want %q", answered(c.outcomes), c.err, numbers)
 	}
 }
 
@@ -123,7 +124,7 @@ func (c *call) wantError(t *testing.T, target error) {
 	t.Helper()
 	<-c.done
 	if !errors.Is(c.err, target) || c.outcomes != nil {
-		t.Errorf("%d outcomes and error %v, want %v", len(c.outcomes), c.err, target)
+		t.Errorf("Apply() = %d outcomes, %v, want %v", len(c.outcomes), c.err, target)
 	}
 }
 
@@ -131,12 +132,12 @@ func (c *call) wantWaiting(t *testing.T) {
 	t.Helper()
 	select {
 	case <-c.done:
-		t.Errorf("answered %q with error %v, want it to wait", answered(c.outcomes), c.err)
+		t.Errorf("Apply() = %q, %v, want it to wait", answered(c.outcomes), c.err)
 	default:
 	}
 }
 
-func TestALoneCallGoesAtOnce(t *testing.T) {
+func TestALoneCallStartsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		next := payments.ApplierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
@@ -148,12 +149,12 @@ func TestALoneCallGoesAtOnce(t *testing.T) {
 			begin(t.Context(), b, numbered("o", n), numbered("o", n+1)).want(t, fmt.Sprint(n, n+1))
 		}
 		if waited := time.Since(start); waited != 0 {
-			t.Errorf("waited %v for company", waited)
+			t.Errorf("lone calls took %v, want no wait", waited)
 		}
 	})
 }
 
-func TestCallsThatComeDuringABatchGoTogetherInTheNext(t *testing.T) {
+func TestCallsDuringABatchFormTheNextOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := newStage()
 		b := New(next, oneShard)
@@ -185,7 +186,7 @@ func TestABatchHoldsAtMostMaxBatch(t *testing.T) {
 		calls := []*call{
 			begin(t.Context(), b, numbered("a", 1)),
 			begin(t.Context(), b, numbered("a", 2), numbered("a", 3)),
-			begin(t.Context(), b, numbered("a", 4), numbered("a", 5)), // a call is never cut
+			begin(t.Context(), b, numbered("a", 4), numbered("a", 5)), // a call is never split
 			begin(t.Context(), b, numbered("a", 6)),
 			begin(t.Context(), b, numbered("a", 7), numbered("a", 8), numbered("a", 9), numbered("a", 10)),
 			begin(t.Context(), b, numbered("a", 11)),
@@ -208,7 +209,7 @@ func TestAFullQueueRefuses(t *testing.T) {
 		cfg.MaxWaitingBytes = 2 << 12
 		b := New(next, cfg)
 		defer b.Close()
-		first := begin(t.Context(), b, numbered("a", 1)) // under way: it waits no more
+		first := begin(t.Context(), b, numbered("a", 1)) // in flight, so not in the queue
 		second := begin(t.Context(), b, numbered("a", 2))
 		begin(t.Context(), b, numbered("a", 3), numbered("a", 4)).wantError(t, ErrOverloaded)
 		third := begin(t.Context(), b, numbered("a", 5))
@@ -216,7 +217,7 @@ func TestAFullQueueRefuses(t *testing.T) {
 
 		next.gate <- nil
 		synctest.Wait()
-		fourth := begin(t.Context(), b, numbered("a", 7), numbered("a", 8), numbered("a", 9)) // too much, but nothing waits
+		fourth := begin(t.Context(), b, numbered("a", 7), numbered("a", 8), numbered("a", 9)) // larger than the queue, which is empty
 		next.gate <- nil
 		synctest.Wait()
 		next.gate <- nil
@@ -228,9 +229,9 @@ func TestAFullQueueRefuses(t *testing.T) {
 	})
 }
 
-// Shards are told apart by literal places: "a" and "b" are in different ones of
-// two, and "a" and "c" in the same.
-func TestShardsWorkSideBySide(t *testing.T) {
+// Of two shards, the orders "a" and "c" have the same and "b" has the other, as
+// TestShardIsStable shows.
+func TestShardsWorkConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := newStage()
 		cfg := oneShard
@@ -275,8 +276,7 @@ func TestOutcomeIAnswersUpdateIOverShards(t *testing.T) {
 	})
 }
 
-// Whoever leaves the queue is dropped and does not hold up the others; a batch
-// that was taken up goes on.
+// A call whose caller gives up is dropped from the queue. A batch in flight continues.
 func TestACallerThatGivesUpDoesNotStopItsBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := newStage()
@@ -297,28 +297,28 @@ func TestACallerThatGivesUpDoesNotStopItsBatch(t *testing.T) {
 	})
 }
 
-func TestABatchHasADeadlineOfItsOwn(t *testing.T) {
+func TestABatchHasItsOwnDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := newStage()
 		b := New(next, oneShard)
 		defer b.Close()
 		start := time.Now()
 		first := begin(t.Context(), b, numbered("a", 1))
-		time.Sleep(2 * time.Second) // of the bubble's time: the second batch begins later
+		time.Sleep(2 * time.Second) // by the clock of the bubble; the second batch begins later
 		second := begin(t.Context(), b, numbered("a", 2))
 		first.wantError(t, context.DeadlineExceeded)
 		second.wantError(t, context.DeadlineExceeded)
 		if took := time.Since(start); took != 10*time.Second {
 			t.Errorf("two batches took %v, want 5s each", took)
 		}
-		// Trouble does not last: the next one goes.
+		// The next batch succeeds.
 		third := begin(t.Context(), b, numbered("a", 3))
 		next.gate <- nil
 		third.want(t, "3")
 	})
 }
 
-func TestAnErrorIsEveryonesInTheBatch(t *testing.T) {
+func TestAnErrorFailsEveryCallOfTheBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := newStage()
 		b := New(next, oneShard)
@@ -335,8 +335,8 @@ func TestAnErrorIsEveryonesInTheBatch(t *testing.T) {
 	})
 }
 
-// One shard of a call failing is the call failing: nobody knows, send it again.
-func TestAnErrorOfOneShardIsTheCalls(t *testing.T) {
+// A call fails if the batch of one of its shards fails, because its outcome is unknown.
+func TestAnErrorOfOneShardFailsTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := payments.ApplierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 			if updates[0].GetOrderId() == "b" {
@@ -353,7 +353,7 @@ func TestAnErrorOfOneShardIsTheCalls(t *testing.T) {
 	})
 }
 
-func TestDivideKeepsABadCallFromSinkingOthers(t *testing.T) {
+func TestDivideKeepsABadCallFromFailingOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		errBad, next := errors.New("bad update"), newStage()
 		cfg := oneShard
@@ -373,8 +373,7 @@ func TestDivideKeepsABadCallFromSinkingOthers(t *testing.T) {
 		last.want(t, "5")
 		next.wantBatches(t, "1", "2 3 4 5", "2 3", "4", "5")
 
-		// An error that is no update's fault is not made worse by more calls, and
-		// a single call cannot be divided.
+		// A batch is not divided for another error, and a single call cannot be.
 		one := begin(t.Context(), b, numbered("a", 6))
 		two, three := begin(t.Context(), b, numbered("a", 7)), begin(t.Context(), b, numbered("a", 8))
 		next.gate <- errBad
@@ -397,14 +396,14 @@ func TestAWrongNumberOfOutcomesIsAnError(t *testing.T) {
 			<-c.done
 			want := fmt.Sprintf("%d outcomes for 2 updates", len(answer))
 			if c.err == nil || !strings.Contains(c.err.Error(), want) || c.outcomes != nil {
-				t.Errorf("got %v and error %v, want %q", c.outcomes, c.err, want)
+				t.Errorf("Apply() = %v, %v, want the error %q", c.outcomes, c.err, want)
 			}
 			b.Close()
 		}
 	})
 }
 
-func TestCloseWaitsForWhatWasTakenAndRefusesMore(t *testing.T) {
+func TestCloseWaitsForCallsAndRefusesFurtherOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := newStage()
 		b := New(next, oneShard)
@@ -419,7 +418,7 @@ func TestCloseWaitsForWhatWasTakenAndRefusesMore(t *testing.T) {
 		for _, c := range []*call{first, second} {
 			select {
 			case <-closed:
-				t.Error("closed with a call under way")
+				t.Error("Close returned while a call was in flight")
 			default:
 			}
 			next.gate <- nil
@@ -430,13 +429,13 @@ func TestCloseWaitsForWhatWasTakenAndRefusesMore(t *testing.T) {
 		first.want(t, "1")
 		second.want(t, "2")
 		begin(t.Context(), b, numbered("a", 4)).wantError(t, ErrClosed)
-		b.Close() // closed already
+		b.Close() // a second Close does nothing
 		next.wantBatches(t, "1", "2")
 	})
 }
 
-// What went through must not stay in memory until the queue's array is full.
-func TestTheQueueForgetsWhatIsDone(t *testing.T) {
+// Updates that are done must not stay in memory until the queue grows.
+func TestTheQueueReleasesUpdates(t *testing.T) {
 	b := New(payments.ApplierFunc(func(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		return answers(updates), nil
 	}), oneShard)
@@ -450,7 +449,7 @@ func TestTheQueueForgetsWhatIsDone(t *testing.T) {
 	b.Close()
 	runtime.GC()
 	if gone.Value() != nil {
-		t.Error("an update that was payrelayv1.Verdict_VERDICT_APPLIED is still held")
+		t.Error("an update is still in memory after its batch")
 	}
 	runtime.KeepAlive(b)
 }

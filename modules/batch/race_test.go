@@ -13,8 +13,8 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// Many callers, each with orders of its own and calls that mix them: every call
-// gets its own answers, and no update of an order overtakes another.
+// Many callers apply updates of several orders each. Every call gets the outcomes of its
+// own updates, and the updates of an order stay in their order.
 func TestManyCallers(t *testing.T) {
 	const callers, calls = 64, 50
 	var mu sync.Mutex
@@ -27,7 +27,7 @@ func TestManyCallers(t *testing.T) {
 		for _, u := range updates {
 			n, _ := strconv.Atoi(u.GetEventId())
 			if before, known := last[u.GetOrderId()]; known && n != before+1 {
-				t.Errorf("order %s: %d came after %d", u.GetOrderId(), n, before)
+				t.Errorf("order %s: update %d follows %d, want %d", u.GetOrderId(), n, before, before+1)
 			}
 			last[u.GetOrderId()] = n
 		}
@@ -43,7 +43,7 @@ func TestManyCallers(t *testing.T) {
 				}
 				outcomes, err := b.Apply(context.Background(), updates)
 				if want := fmt.Sprint(2*n, n, 2*n+1); err != nil || answered(outcomes) != want {
-					t.Errorf("answered %q with error %v, want %q", answered(outcomes), err, want)
+					t.Errorf("Apply() = %q, %v, want %q", answered(outcomes), err, want)
 				}
 			}
 		})
@@ -51,12 +51,12 @@ func TestManyCallers(t *testing.T) {
 	done.Wait()
 	b.Close()
 	if len(last) != 2*callers || largest > 100 {
-		t.Errorf("%d orders, batches of up to %d; want %d and at most 100", len(last), largest, 2*callers)
+		t.Errorf("%d orders in batches of up to %d, want %d and at most 100", len(last), largest, 2*callers)
 	}
 }
 
-// Callers that close, give up and overload at random: whoever is answered
-// without an error was applied, and nobody waits for ever.
+// Many callers meet full queues and a batcher that closes. An update is applied if its
+// call returns no error, and every call returns.
 func TestManyCallersWithABatcherThatCloses(t *testing.T) {
 	var mu sync.Mutex
 	seen := make(map[string]bool)
@@ -87,7 +87,7 @@ func TestManyCallersWithABatcherThatCloses(t *testing.T) {
 				default:
 					mu.Lock()
 					if !seen[orderID+"/"+strconv.Itoa(n)] {
-						t.Errorf("%s/%d was answered and not applied", orderID, n)
+						t.Errorf("Apply(%s/%d) = nil error, but the update was not applied", orderID, n)
 					}
 					mu.Unlock()
 				}

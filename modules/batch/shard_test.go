@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Every process and release must find the same shard: these are fixed for ever.
+// The shard of an order must be the same in every process and release.
 func TestShardIsStable(t *testing.T) {
 	for _, test := range []struct {
 		orderID    string
@@ -23,11 +23,11 @@ func TestShardIsStable(t *testing.T) {
 	} {
 		two, seven, thousand := shardOf(test.orderID, 2), shardOf(test.orderID, 7), shardOf(test.orderID, 1000)
 		if two != test.two || seven != test.seven || thousand != test.thousand {
-			t.Errorf("%q is in shards %d, %d and %d, want %d, %d and %d",
+			t.Errorf("shardOf(%q, 2, 7 and 1000) = %d, %d, %d, want %d, %d, %d",
 				test.orderID, two, seven, thousand, test.two, test.seven, test.thousand)
 		}
 		if one := shardOf(test.orderID, 1); one != 0 {
-			t.Errorf("%q: shard %d of 1", test.orderID, one)
+			t.Errorf("shardOf(%q, 1) = %d, want 0", test.orderID, one)
 		}
 	}
 }
@@ -40,7 +40,7 @@ func TestShardsAreEven(t *testing.T) {
 		}
 		for shard, count := range counts {
 			if even := 10000 / n; count < even*9/10 || count > even*11/10 {
-				t.Errorf("%d of 10000 orders are in shard %d of %d", count, shard, n)
+				t.Errorf("%d of 10000 orders are in shard %d of %d, want about %d", count, shard, n, even)
 			}
 		}
 	}
