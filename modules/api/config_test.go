@@ -11,19 +11,19 @@ func TestDefaultsAreLoopbackAndValid(t *testing.T) {
 	fs := flag.NewFlagSet("test", flag.ContinueOnError)
 	cfg.RegisterFlags(fs)
 	if cfg.Addr != "127.0.0.1:3000" || cfg.InternalAddr != "127.0.0.1:3002" {
-		t.Errorf("defaults are %+v", cfg)
+		t.Errorf("defaults = %+v", cfg)
 	}
 	if err := cfg.Validate(); err != nil {
-		t.Errorf("the defaults are refused: %v", err)
+		t.Errorf("Validate() of the defaults = %v, want nil", err)
 	}
 	for name, env := range map[string]string{"api-addr": "API_ADDR", "internal-addr": "INTERNAL_ADDR"} {
 		if got, _ := flag.UnquoteUsage(fs.Lookup(name)); got != env {
-			t.Errorf("%s is set by %q, want %q", name, got, env)
+			t.Errorf("variable of flag %s = %s, want %s", name, got, env)
 		}
 	}
 }
 
-func TestOnlyLoopbackGoesWithoutToken(t *testing.T) {
+func TestOnlyLoopbackNeedsNoToken(t *testing.T) {
 	for addr, loopback := range map[string]bool{
 		"127.0.0.1:3002": true, "127.8.0.1:0": true, "localhost:3002": true, "[::1]:3002": true,
 		":3002": false, "0.0.0.0:3002": false, "[::]:3002": false, "10.0.0.7:3002": false,
@@ -31,34 +31,33 @@ func TestOnlyLoopbackGoesWithoutToken(t *testing.T) {
 	} {
 		cfg := Config{Addr: "127.0.0.1:0", InternalAddr: addr}
 		if err := cfg.Validate(); (err == nil) != loopback {
-			t.Errorf("%s without a token: %v", addr, err)
+			t.Errorf("Validate() of %s without a token = %v, want nil only on loopback", addr, err)
 		} else if err != nil && !strings.Contains(err.Error(), "INTERNAL_TOKEN") {
-			t.Errorf("%s: the error does not say how to mend it: %v", addr, err)
+			t.Errorf("Validate() of %s without a token = %v, want an error that names INTERNAL_TOKEN", addr, err)
 		}
 		cfg.InternalToken = testToken
 		if err := cfg.Validate(); err != nil {
-			t.Errorf("%s with a token: %v", addr, err)
+			t.Errorf("Validate() of %s with a token = %v, want nil", addr, err)
 		}
 	}
 }
 
-// Such a token could not be sent in a header, or not by everybody: no call would
-// ever work.
+// Another token could not be sent in a header, or not by every client.
 func TestTokenIsVisibleASCII(t *testing.T) {
 	cfg := Config{Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1:0"}
 	for _, bad := range []string{"\n", "\r\n", "\t", " ", "\x00", "\x7f", "é", "\u00a0", "\xff"} {
 		cfg.InternalToken = testToken[:16] + bad + testToken[16:]
 		err := cfg.Validate()
 		if err == nil || !strings.Contains(err.Error(), "INTERNAL_TOKEN") || !strings.Contains(err.Error(), "ASCII") {
-			t.Errorf("%q within the token: %v", bad, err)
+			t.Errorf("Validate() of a token with %q = %v, want an error that names INTERNAL_TOKEN and ASCII", bad, err)
 		} else if strings.Contains(err.Error(), testToken[:16]) {
-			t.Errorf("%q within the token: the error shows it", bad)
+			t.Errorf("Validate() of a token with %q = %v, which contains the token", bad, err)
 		}
 	}
 	for c := byte('!'); c <= '~'; c++ {
 		cfg.InternalToken = testToken + string(c)
 		if err := cfg.Validate(); err != nil {
-			t.Errorf("%q within the token: %v", c, err)
+			t.Errorf("Validate() of a token with %q = %v, want nil", c, err)
 		}
 	}
 }
@@ -70,12 +69,12 @@ func TestConfigRefuses(t *testing.T) {
 		"short token":      {Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1:0", InternalToken: testToken[1:]},
 	} {
 		if err := cfg.Validate(); err == nil {
-			t.Errorf("%s is accepted", name)
+			t.Errorf("Validate() of %s = nil, want an error", name)
 		} else if strings.Contains(err.Error(), testToken[1:]) {
-			t.Errorf("%s: the error shows the token", name)
+			t.Errorf("Validate() of %s = %v, which contains the token", name, err)
 		}
 		if _, err := NewInternal(cfg, NewRelay(&recorder{}, quiet()), quiet()); err == nil {
-			t.Errorf("%s: a listener is opened all the same", name)
+			t.Errorf("NewInternal() with %s succeeded", name)
 		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 
 var listings = []listing{orderListing, disputeListing, orderEventListing, disputeEventListing}
 
-// places are sort keys as items of the listing can have them.
-func places(l listing) []payments.Cursor {
+// sampleCursors returns sort keys that items of the listing can have.
+func sampleCursors(l listing) []payments.Cursor {
 	if l.bySequence {
 		return []payments.Cursor{{Sequence: 1}, {Sequence: 1<<63 - 1}}
 	}
@@ -25,43 +25,43 @@ func places(l listing) []payments.Cursor {
 	}
 }
 
-func TestCursorComesBack(t *testing.T) {
+func TestCursorSurvivesEncoding(t *testing.T) {
 	for _, l := range listings {
-		for _, want := range places(l) {
+		for _, want := range sampleCursors(l) {
 			for _, ascending := range []bool{true, false} {
 				text := l.encode(want, ascending)
 				got, ok := l.decode(text, ascending)
 				if !ok || *got != want {
-					t.Errorf("%s: %v came back as %v, %t", l.name, want, got, ok)
+					t.Errorf("%s: decode(encode(%v)) = %v, %t", l.name, want, got, ok)
 				}
 				if strings.ContainsAny(text, "+/=%& ") {
-					t.Errorf("%q has to be encoded in a URL", text)
+					t.Errorf("encode() = %q, which must be escaped in a URL", text)
 				}
 			}
 		}
 	}
 }
 
-func TestCursorIsOfOneListingAndDirection(t *testing.T) {
+func TestCursorIsValidForOneListingAndDirection(t *testing.T) {
 	for _, from := range listings {
-		text := from.encode(places(from)[0], true)
+		text := from.encode(sampleCursors(from)[0], true)
 		for _, to := range listings {
 			if _, ok := to.decode(text, false); ok {
-				t.Errorf("a cursor of %s goes on with %s the other way round", from.name, to.name)
+				t.Errorf("%s accepts a cursor of %s in the other direction", to.name, from.name)
 			}
 			if _, ok := to.decode(text, true); ok != (from == to) {
-				t.Errorf("a cursor of %s in %s: %t", from.name, to.name, ok)
+				t.Errorf("%s accepts a cursor of %s: %t, want %t", to.name, from.name, ok, from == to)
 			}
 		}
 	}
 }
 
-func TestGarbageIsNoCursor(t *testing.T) {
+func TestMalformedCursorsAreRefused(t *testing.T) {
 	inside := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 	if _, ok := orderListing.decode(inside(`orders desc 1 "id"`), false); !ok {
-		t.Fatal("the garbage below is not what is wrong with it")
+		t.Fatal("the valid cursor that the malformed ones are made from is refused")
 	}
-	genuine := orderListing.encode(places(orderListing)[0], false)
+	genuine := orderListing.encode(sampleCursors(orderListing)[0], false)
 	for _, text := range []string{
 		"", "null", "abc", "!!!", "é", "\x00", genuine + "=", genuine[:len(genuine)-1], genuine + "\n", "\r" + genuine, genuine + genuine,
 		inside(""), inside("orders desc"), inside("orders desc "), inside("orders desc 1"), inside("orders desc 1 "),
@@ -72,22 +72,23 @@ func TestGarbageIsNoCursor(t *testing.T) {
 		strings.Repeat("A", 1<<16),
 	} {
 		if got, ok := orderListing.decode(text, false); ok {
-			t.Errorf("%.40q is taken for %+v", text, got)
+			t.Errorf("decode(%.40q) = %+v, want it refused", text, got)
 		}
 	}
 	for _, text := range []string{inside(`orders/events desc 1`), inside(`orders/events desc 1 "x"`), inside(`orders/events desc -1 ""`)} {
 		if got, ok := orderEventListing.decode(text, false); ok {
-			t.Errorf("%.40q is taken for %+v", text, got)
+			t.Errorf("decode(%.40q) = %+v, want it refused", text, got)
 		}
 	}
 }
 
-// Whatever is taken for a cursor is one that encode writes, and safe for a store.
+// FuzzCursor checks that decode accepts only what encode returns, with values that a
+// store can handle.
 func FuzzCursor(f *testing.F) {
 	for _, l := range listings {
-		for _, place := range places(l) {
-			f.Add(l.encode(place, true), true)
-			f.Add(l.encode(place, false), false)
+		for _, cursor := range sampleCursors(l) {
+			f.Add(l.encode(cursor, true), true)
+			f.Add(l.encode(cursor, false), false)
 		}
 	}
 	f.Fuzz(func(t *testing.T, text string, ascending bool) {
@@ -97,10 +98,10 @@ func FuzzCursor(f *testing.F) {
 				continue
 			}
 			if l.encode(*got, ascending) != text {
-				t.Errorf("%s: %q is not the text of %+v", l.name, text, got)
+				t.Errorf("%s: decode(%q) = %+v, whose cursor is another text", l.name, text, got)
 			}
 			if !l.bySequence && !isID(got.ID) || got.Sequence < 0 {
-				t.Errorf("%s: %q gives %+v", l.name, text, got)
+				t.Errorf("%s: decode(%q) = %+v, which no item can have", l.name, text, got)
 			}
 		}
 	})

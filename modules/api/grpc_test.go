@@ -17,7 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// dial connects the way a stranger to this project would: with plain grpc-go.
+// dial connects with grpc-go, which this project does not use itself.
 func dial(t *testing.T, url string) (*grpc.ClientConn, context.Context) {
 	t.Helper()
 	conn, err := grpc.NewClient(strings.TrimPrefix(url, "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -38,23 +38,23 @@ func TestPlainGRPCClient(t *testing.T) {
 	var one payrelayv1.ApplyUpdateResponse
 	err := conn.Invoke(ctx, payrelayv1connect.RelayServiceApplyUpdateProcedure, &payrelayv1.ApplyUpdateRequest{Update: orderUpdate("e1")}, &one)
 	if err != nil || one.GetOutcome().GetVerdict() != payrelayv1.Verdict_VERDICT_APPLIED {
-		t.Errorf("one update: %v, %v", one.GetOutcome(), err)
+		t.Errorf("ApplyUpdate() = %v, %v, want APPLIED", one.GetOutcome(), err)
 	}
 	var many payrelayv1.ApplyUpdatesResponse
 	err = conn.Invoke(ctx, payrelayv1connect.RelayServiceApplyUpdatesProcedure,
 		&payrelayv1.ApplyUpdatesRequest{Updates: []*payrelayv1.Update{orderUpdate("e1"), disputeUpdate("e2")}}, &many)
 	if err != nil || len(many.GetOutcomes()) != 2 {
-		t.Errorf("two updates: %v, %v", many.GetOutcomes(), err)
+		t.Errorf("ApplyUpdates() = %v, %v, want 2 outcomes", many.GetOutcomes(), err)
 	}
 	if next.calls() != 2 {
-		t.Errorf("%d calls arrived", next.calls())
+		t.Errorf("Apply was called %d times, want 2", next.calls())
 	}
 }
 
 func TestPlainGRPCClientGetsGRPCErrors(t *testing.T) {
 	next := &recorder{}
-	conn, stranger := dial(t, startInternal(t, next, testToken))
-	ctx := metadata.AppendToOutgoingContext(stranger, "authorization", "Bearer "+testToken)
+	conn, anonymous := dial(t, startInternal(t, next, testToken))
+	ctx := metadata.AppendToOutgoingContext(anonymous, "authorization", "Bearer "+testToken)
 	large := orderUpdate("e1")
 	large.RawBody = make([]byte, maxMessageBytes)
 	tests := []struct {
@@ -65,7 +65,7 @@ func TestPlainGRPCClientGetsGRPCErrors(t *testing.T) {
 		want    codes.Code
 		options []grpc.CallOption
 	}{
-		{"no token", stranger, procedure, orderUpdate("e1"), codes.Unauthenticated, nil},
+		{"no token", anonymous, procedure, orderUpdate("e1"), codes.Unauthenticated, nil},
 		{"no update", ctx, procedure, nil, codes.InvalidArgument, nil},
 		{"too large", ctx, procedure, large, codes.ResourceExhausted, nil},
 		{"compressed", ctx, procedure, orderUpdate("e1"), codes.Unimplemented, []grpc.CallOption{grpc.UseCompressor(gzip.Name)}},
@@ -75,11 +75,11 @@ func TestPlainGRPCClientGetsGRPCErrors(t *testing.T) {
 	for _, test := range tests {
 		err := conn.Invoke(test.ctx, test.method, &payrelayv1.ApplyUpdateRequest{Update: test.update}, new(payrelayv1.ApplyUpdateResponse), test.options...)
 		if status.Code(err) != test.want {
-			t.Errorf("%s: error is %v, want %v", test.name, err, test.want)
+			t.Errorf("%s: error = %v, want %v", test.name, err, test.want)
 		}
 	}
 	if next.calls() != 0 {
-		t.Errorf("%d of them were applied", next.calls())
+		t.Errorf("Apply was called %d times, want 0", next.calls())
 	}
 }
 
@@ -88,11 +88,11 @@ func TestPlainGRPCHealth(t *testing.T) {
 	for _, service := range []string{"", payrelayv1connect.RelayServiceName} {
 		answer, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{Service: service})
 		if err != nil || answer.GetStatus() != healthpb.HealthCheckResponse_SERVING {
-			t.Errorf("service %q: %v, %v", service, answer, err)
+			t.Errorf("Check(%q) = %v, %v, want SERVING", service, answer, err)
 		}
 	}
 	_, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{Service: "nothing"})
 	if status.Code(err) != codes.NotFound {
-		t.Errorf("an unknown service is %v", err)
+		t.Errorf("Check of an unknown service = %v, want NotFound", err)
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// recorder is an Applier that keeps what it was given and answers APPLIED, or
-// whatever answer says.
+// recorder is an Applier that records its calls. It returns what answer returns, or
+// APPLIED if answer is nil.
 type recorder struct {
 	mu      sync.Mutex
 	batches [][]*payrelayv1.Update
@@ -62,8 +62,8 @@ const testToken = "0123456789abcdef0123456789abcdef"
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// startInternal serves on a free port until the test ends and returns the
-// listener's URL.
+// startInternal runs an internal listener on a free port until the test ends, and
+// returns its URL.
 func startInternal(t *testing.T, next payments.Applier, token string) string {
 	t.Helper()
 	cfg := Config{Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1:0", InternalToken: token}
@@ -93,7 +93,7 @@ func run(t *testing.T, server *Server) (stop func() error) {
 	})
 	t.Cleanup(func() {
 		if err := stop(); err != nil {
-			t.Errorf("Run: %v", err)
+			t.Errorf("Run() = %v, want nil", err)
 		}
 	})
 	return stop
@@ -112,7 +112,7 @@ func disputeUpdate(eventID string) *payrelayv1.Update {
 	return update
 }
 
-// reply is an HTTP answer that was read to its end.
+// reply is an HTTP answer with its body.
 type reply struct {
 	status int
 	header http.Header
@@ -141,7 +141,7 @@ func send(t *testing.T, method, url string, body []byte, headers ...string) repl
 	return reply{resp.StatusCode, resp.Header, string(text)}
 }
 
-// wantError checks status, code and the shape that all errors for people have.
+// wantError checks the status, the code and the form of an error in JSON.
 func (r reply) wantError(t *testing.T, status int, code string) {
 	t.Helper()
 	var body struct {
@@ -152,14 +152,14 @@ func (r reply) wantError(t *testing.T, status int, code string) {
 		} `json:"error"`
 	}
 	if err := json.Unmarshal([]byte(r.body), &body); err != nil {
-		t.Fatalf("status %d, body %q: %v", r.status, r.body, err)
+		t.Fatalf("the answer %d is not JSON: %v\n%s", r.status, err, r.body)
 	}
 	e := body.Error
 	if r.status != status || e.Code != code {
-		t.Fatalf("answer is %d %q, want %d %q: %s", r.status, e.Code, status, code, r.body)
+		t.Fatalf("answer = %d %q, want %d %q: %s", r.status, e.Code, status, code, r.body)
 	}
 	if e.Message == "" || len(e.Message) > 256 || e.RequestID == "" || e.RequestID != r.header.Get("X-Request-Id") {
-		t.Errorf("message or request id are not as promised: %s", r.body)
+		t.Errorf("answer = %s, want a message of 1 to 256 bytes and the request ID of the header", r.body)
 	}
 }
 
@@ -169,6 +169,6 @@ func (r reply) wantRPCError(t *testing.T, status int, code string) {
 	var body struct{ Code string }
 	_ = json.Unmarshal([]byte(r.body), &body)
 	if r.status != status || body.Code != code {
-		t.Errorf("answer is %d %q, want %d %q: %s", r.status, body.Code, status, code, r.body)
+		t.Errorf("answer = %d %q, want %d %q: %s", r.status, body.Code, status, code, r.body)
 	}
 }

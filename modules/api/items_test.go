@@ -19,7 +19,7 @@ import (
 
 var noon = time.Date(2026, 1, 4, 12, 0, 0, 123456000, time.UTC)
 
-// text is the body without the line break at its end.
+// text returns the body without the line break at its end.
 func (r reply) text() string { return strings.TrimSpace(r.body) }
 
 func TestOrderItem(t *testing.T) {
@@ -39,12 +39,12 @@ func TestOrderItem(t *testing.T) {
 			`"created_at":"2026-01-04T12:00:00.123456Z","updated_at":"2026-01-04T12:00:00.123456Z"}`,
 	} {
 		if got := get(t, handler, "/orders/"+id); got.status != http.StatusOK || got.text() != want {
-			t.Errorf("%s is %d %s\nwant %s", id, got.status, got.body, want)
+			t.Errorf("%s = %d %s\nwant %s", id, got.status, got.body, want)
 		}
 	}
 	first := get(t, handler, "/orders?limit=1&sort_asc=true")
 	if want := `{"items":[` + get(t, handler, "/orders/order-1").text() + `],"next_cursor":"`; !strings.HasPrefix(first.body, want) {
-		t.Errorf("page is %s, want it to begin with %s", first.body, want)
+		t.Errorf("page = %s, want it to begin with %s", first.body, want)
 	}
 }
 
@@ -62,7 +62,7 @@ func TestDisputeItem(t *testing.T) {
 		"dispute-2": `{"dispute_id":"dispute-2","order_id":"order-2","status":"open","opened_at":"2026-01-04T12:00:00.123456Z","updated_at":"2026-01-04T12:00:00.123456Z"}`,
 	} {
 		if got := get(t, handler, "/disputes/"+id); got.status != http.StatusOK || got.text() != want {
-			t.Errorf("%s is %d %s\nwant %s", id, got.status, got.body, want)
+			t.Errorf("%s = %d %s\nwant %s", id, got.status, got.body, want)
 		}
 	}
 }
@@ -74,7 +74,7 @@ func TestEventItems(t *testing.T) {
 	unknown := orderUpdate("event-2")
 	unknown.OccurredAt = timestamppb.New(noon)
 	unknown.GetOrder().Status, unknown.GetOrder().ProviderStatus = 0, "paid_out"
-	dispute := disputeUpdate("event-3") // the provider has no dispute ids
+	dispute := disputeUpdate("event-3") // without a dispute id
 	dispute.OccurredAt = timestamppb.New(noon)
 	digest := payments.Digest(sha256.Sum256([]byte("body")))
 	sum := `"body_sha256":"` + hex.EncodeToString(digest[:]) + `"}`
@@ -101,14 +101,13 @@ func TestEventItems(t *testing.T) {
 	} {
 		got := get(t, publicRoutes(&memory{events: []payments.RecordedEvent{test.event}}), "/disputes/events")
 		if want := `{"items":[` + test.want + `],"has_more":false}`; got.text() != want {
-			t.Errorf("event is %s\nwant %s", got.body, want)
+			t.Errorf("event = %s\nwant %s", got.body, want)
 		}
 	}
 }
 
-// Whatever a provider wrote is text: no browser takes it for a page, and a
-// reader gets it back as it was.
-func TestProvidersTextStaysText(t *testing.T) {
+// A provider's text is returned unchanged, and no browser interprets it as a page.
+func TestTextOfProvidersIsInert(t *testing.T) {
 	for _, text := range []string{
 		`<img src=x onerror=alert(1)>`, `</script><script>alert(1)</script>`, `'; DROP TABLE disputes; --`, `=HYPERLINK("http://x")`,
 		`"},{"x":"`, `\u0000\`, "\u2028\u2029", "\u202e", `{{.}}`, `%00`, "日本語", "e\u0301",
@@ -117,18 +116,18 @@ func TestProvidersTextStaysText(t *testing.T) {
 		r := get(t, publicRoutes(&memory{disputes: []payments.Dispute{dispute}}), "/disputes")
 		items := wantJSON[pageBody[disputeItem]](t, r).Items
 		if want := []disputeItem{newDisputeItem(dispute)}; !reflect.DeepEqual(items, want) || items[0].Reason != text {
-			t.Errorf("%q came as %+v", text, items)
+			t.Errorf("dispute with %q = %+v", text, items)
 		}
 		if strings.ContainsAny(r.body, "<>") {
-			t.Errorf("%q is markup in %s", text, r.body)
+			t.Errorf("body with %q = %s, want no angle brackets", text, r.body)
 		}
 		if r.header.Get("Content-Type") != "application/json" || r.header.Get("X-Content-Type-Options") != "nosniff" || r.header.Get("Cache-Control") != "no-store" {
-			t.Errorf("headers are %v", r.header)
+			t.Errorf("headers = %v, want JSON, nosniff and no-store", r.header)
 		}
 	}
 }
 
-// pathIDs are targets and the ids that they stand for.
+// pathIDs maps the last part of a path to the id that it encodes.
 var pathIDs = map[string]string{
 	"a":                        "a",
 	"a%2Fb":                    "a/b",
@@ -161,10 +160,10 @@ func TestIDsInPathsAreDecodedOnce(t *testing.T) {
 	for escaped, id := range pathIDs {
 		m := &memory{orders: []payments.Order{{ID: id}}, disputes: []payments.Dispute{{ID: id}}}
 		if got := wantJSON[orderItem](t, get(t, publicRoutes(m), "/orders/"+escaped)); got.OrderID != id || m.asked != id {
-			t.Errorf("/orders/%s: asked for %q, got %q, want %q", escaped, m.asked, got.OrderID, id)
+			t.Errorf("GET /orders/%s reads %q and returns %q, want %q", escaped, m.asked, got.OrderID, id)
 		}
 		if got := wantJSON[disputeItem](t, get(t, publicRoutes(m), "/disputes/"+escaped)); got.DisputeID != id || m.asked != id {
-			t.Errorf("/disputes/%s: asked for %q, got %q, want %q", escaped, m.asked, got.DisputeID, id)
+			t.Errorf("GET /disputes/%s reads %q and returns %q, want %q", escaped, m.asked, got.DisputeID, id)
 		}
 	}
 }
@@ -174,7 +173,7 @@ func TestEveryIDHasAPath(t *testing.T) {
 		id := fmt.Sprintf("%c-%c", b, b)
 		m := &memory{orders: []payments.Order{{ID: id}}}
 		if get(t, publicRoutes(m), "/orders/"+url.PathEscape(id)); m.asked != id {
-			t.Errorf("/orders/%s asks for %q", url.PathEscape(id), m.asked)
+			t.Errorf("GET /orders/%s reads %q, want %q", url.PathEscape(id), m.asked, id)
 		}
 	}
 }
@@ -187,21 +186,21 @@ func TestUnknownIDs(t *testing.T) {
 	m.asked = nil
 	for _, path := range []string{"/orders/%00", "/orders/a%0A", "/orders/%C3", "/disputes/" + strings.Repeat("x", 256)} {
 		if get(t, publicRoutes(m), path); m.asked != nil {
-			t.Errorf("%.30s: the store was asked for what can be no id: %q", path, m.asked)
+			t.Errorf("GET %.30s reads %q, which cannot be an id", path, m.asked)
 		}
 	}
 }
 
-// An id that is a path's name goes by the filter.
-func TestEventsAreNoOrder(t *testing.T) {
+// An order with the id "events" is found with a filter, because its path is another.
+func TestOrderWithTheIDEvents(t *testing.T) {
 	m := &memory{orders: []payments.Order{{ID: "events"}}}
 	get(t, publicRoutes(m), "/orders/events")
 	if _, ok := m.asked.(payments.EventQuery); !ok {
-		t.Errorf("/orders/events asks for %+v", m.asked)
+		t.Errorf("GET /orders/events reads %+v, want an EventQuery", m.asked)
 	}
 	var page struct{ Items []json.RawMessage }
 	r := get(t, publicRoutes(m), "/orders?order_ids=events")
 	if err := json.Unmarshal([]byte(r.body), &page); err != nil || len(page.Items) != 1 {
-		t.Errorf("%d %s", r.status, r.body)
+		t.Errorf("GET /orders?order_ids=events = %d %s, want one order", r.status, r.body)
 	}
 }

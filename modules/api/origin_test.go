@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-// internalPosts are what a page could make a browser send.
+// internalPosts maps paths to bodies that a web page could make a browser send.
 var internalPosts = map[string]string{
 	"/internal/updates/orders":               orderJSON,
 	"/payrelay.v1.RelayService/ApplyUpdate":  `{"update":` + orderJSON + `}`,
 	"/payrelay.v1.RelayService/ApplyUpdates": `{"updates":[` + orderJSON + `]}`,
 }
 
-func TestPagesOfOtherSitesAreRefused(t *testing.T) {
+func TestCrossOriginRequestsAreRefused(t *testing.T) {
 	for _, token := range []string{"", testToken} {
 		next := new(recorder)
 		url := startInternal(t, next, token)
@@ -28,19 +28,19 @@ func TestPagesOfOtherSitesAreRefused(t *testing.T) {
 			}
 		}
 		if next.calls() != 0 {
-			t.Error("an update of another site's page was applied")
+			t.Errorf("Apply was called %d times for cross-origin requests, want 0", next.calls())
 		}
 	}
 }
 
-func TestProgramsAndOurOwnOriginPass(t *testing.T) {
+func TestProgramsAndTheSameOriginAreAccepted(t *testing.T) {
 	next := new(recorder)
 	url := startInternal(t, next, "")
 	for path, body := range internalPosts {
 		for _, header := range [][2]string{{"Accept", "*/*"}, {"Origin", url}, {"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Site", "none"}} {
 			got := send(t, http.MethodPost, url+path, []byte(body), "Content-Type", "application/json", header[0], header[1])
 			if got.status != http.StatusOK || !strings.Contains(got.body, "VERDICT_APPLIED") {
-				t.Errorf("%s, %s: %s: %d %s", path, header[0], header[1], got.status, got.body)
+				t.Errorf("POST %s with %s: %s = %d %s, want APPLIED", path, header[0], header[1], got.status, got.body)
 			}
 		}
 	}

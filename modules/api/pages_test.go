@@ -14,8 +14,9 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// fullMemory holds n of everything. Ten of each share one time, so that only the
-// id tells them apart, and ids hold what a careless cursor would trip over.
+// fullMemory returns a Reader with n orders, disputes and events. Ten of each have the
+// same time, so that the id decides their order, and the ids contain characters that a
+// cursor has to escape.
 func fullMemory(n int) *memory {
 	m := new(memory)
 	for i := range n {
@@ -29,14 +30,14 @@ func fullMemory(n int) *memory {
 	return m
 }
 
-// listed are the fields that name an item, whichever listing it is of.
+// listed holds the id of an item of any listing.
 type listed struct {
 	OrderID   string `json:"order_id"`
 	DisputeID string `json:"dispute_id"`
 	EventID   string `json:"event_id"`
 }
 
-// walk reads a listing to its end and returns its items.
+// walk returns all items of a listing, read page by page, and the number of pages.
 func walk(t *testing.T, handler http.Handler, path string, params url.Values) (items []listed, pages int) {
 	t.Helper()
 	params = maps.Clone(params)
@@ -45,19 +46,19 @@ func walk(t *testing.T, handler http.Handler, path string, params url.Values) (i
 		items = append(items, page.Items...)
 		pages++
 		if page.HasMore != (page.NextCursor != "") {
-			t.Fatalf("has_more is %t with the cursor %q", page.HasMore, page.NextCursor)
+			t.Fatalf("has_more, next_cursor = %t, %q", page.HasMore, page.NextCursor)
 		}
 		if !page.HasMore {
 			return items, pages
 		}
 		if pages > 1000 {
-			t.Fatal("the listing has no end")
+			t.Fatal("the listing has more than 1000 pages")
 		}
 		params.Set("cursor", page.NextCursor)
 	}
 }
 
-func TestPagesHaveNoGapAndNoRepeat(t *testing.T) {
+func TestPagesHaveEveryItemOnce(t *testing.T) {
 	const count = 450
 	memory := fullMemory(count)
 	handler := publicRoutes(memory)
@@ -96,18 +97,18 @@ func TestPagesHaveNoGapAndNoRepeat(t *testing.T) {
 					slices.Reverse(want)
 				}
 				if !slices.Equal(got, want) {
-					t.Errorf("%s?%s: %d items, not the %d in their sequence", test.path, params.Encode(), len(got), len(want))
+					t.Errorf("%s?%s returns %d items, want %d in the order of the listing", test.path, params.Encode(), len(got), len(want))
 				}
 			}
 		}
 	}
 }
 
-func TestPagesEndWhereTheItemsDo(t *testing.T) {
+func TestNumberOfPages(t *testing.T) {
 	for count, want := range map[int]int{0: 1, 1: 1, 49: 1, 50: 1, 51: 2, 100: 2, 101: 3} {
 		items, pages := walk(t, publicRoutes(fullMemory(count)), "/orders", url.Values{})
 		if len(items) != count || pages != want {
-			t.Errorf("%d orders came as %d on %d pages, want %d", count, len(items), pages, want)
+			t.Errorf("%d orders are listed as %d on %d pages, want %d pages", count, len(items), pages, want)
 		}
 	}
 }
@@ -117,16 +118,16 @@ func TestEmptyPage(t *testing.T) {
 	for _, path := range []string{"/orders", "/disputes", "/orders/events", "/disputes/events"} {
 		got := get(t, handler, path)
 		if got.status != http.StatusOK || strings.TrimSpace(got.body) != `{"items":[],"has_more":false}` {
-			t.Errorf("%s: %d %s", path, got.status, got.body)
+			t.Errorf("GET %s = %d %s, want an empty page", path, got.status, got.body)
 		}
 	}
 }
 
-func TestNewestComeFirst(t *testing.T) {
+func TestNewestItemsAreFirst(t *testing.T) {
 	memory := fullMemory(30)
 	first := wantJSON[pageBody[orderItem]](t, get(t, publicRoutes(memory), "/orders?limit=1")).Items[0]
 	if want := formatTime(memory.orders[29].CreatedAt); first.CreatedAt != want {
-		t.Errorf("first is of %s, want %s", first.CreatedAt, want)
+		t.Errorf("created_at of the first item = %s, want %s", first.CreatedAt, want)
 	}
 }
 
@@ -139,7 +140,7 @@ func TestTimesHaveMicrosecondsInUTC(t *testing.T) {
 		"2026-01-04T10:00:00.000001Z": time.Date(2026, 1, 4, 10, 0, 0, 1999, time.UTC),
 	} {
 		if got := formatTime(at); got != want {
-			t.Errorf("%v is written %q, want %q", at, got, want)
+			t.Errorf("formatTime(%v) = %q, want %q", at, got, want)
 		}
 	}
 }

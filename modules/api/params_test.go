@@ -17,7 +17,7 @@ var firstPage = payments.PageRequest{Limit: 50}
 
 func TestParametersBecomeTheQuery(t *testing.T) {
 	ten := time.Date(2026, 1, 4, 10, 0, 0, 0, time.UTC)
-	after := places(disputeListing)[0]
+	after := sampleCursors(disputeListing)[0]
 	cursor := disputeListing.encode(after, true)
 	tests := []struct {
 		target string
@@ -36,7 +36,7 @@ func TestParametersBecomeTheQuery(t *testing.T) {
 			payments.OrderQuery{From: ten, To: ten.Add(time.Hour + time.Second), Page: firstPage}},
 		{"/orders?time_from=2026-01-04T09:00:00.5-00:59&time_to=2026-01-05T10:00:00%2B23:59",
 			payments.OrderQuery{From: ten.Add(-time.Minute + time.Second/2), To: ten.Add(time.Minute), Page: firstPage}},
-		// Nothing is stored between two microseconds.
+		// Stored times have microseconds, so a finer bound is rounded up.
 		{"/orders?time_from=2026-01-04T10:00:00.000001Z&time_to=2026-01-04T10:00:00.0000011Z",
 			payments.OrderQuery{From: ten.Add(time.Microsecond), To: ten.Add(2 * time.Microsecond), Page: firstPage}},
 		{"/orders?limit=1", payments.OrderQuery{Page: payments.PageRequest{Limit: 1}}},
@@ -67,10 +67,10 @@ func TestParametersBecomeTheQuery(t *testing.T) {
 	for _, test := range tests {
 		reader := new(memory)
 		if r := get(t, publicRoutes(reader), test.target); r.status != 200 {
-			t.Errorf("%s: %d %s", test.target, r.status, r.body)
+			t.Errorf("GET %s = %d %s, want 200", test.target, r.status, r.body)
 		}
 		if !reflect.DeepEqual(reader.asked, test.want) {
-			t.Errorf("%s asks for\n%+v, want\n%+v", test.target, reader.asked, test.want)
+			t.Errorf("GET %s reads\n%+v, want\n%+v", test.target, reader.asked, test.want)
 		}
 	}
 }
@@ -91,7 +91,7 @@ func TestBadParametersAreRefused(t *testing.T) {
 		{"time_from=1767520800", "invalid_time"}, {"time_from=2026-01-04T10:00:00", "invalid_time"},
 		{"time_from=2026-01-04T10:00:00+01:00", "invalid_time"}, {"time_to=2026-02-30T00:00:00Z", "invalid_time"},
 		{"time_to=0001-01-01T00:00:00Z", "invalid_time"}, {"time_to=1969-12-31T23:59:59Z", "invalid_time"}, {"time_to=10000-01-01T00:00:00Z", "invalid_time"},
-		// What time.Parse takes though RFC 3339 does not.
+		// Accepted by time.Parse, but not in RFC 3339.
 		{"time_from=2026-01-04T10:00:00,5Z", "invalid_time"}, {"time_to=2026-01-04T9:00:00Z", "invalid_time"},
 		{"time_from=2026-01-04T10:00:00%2B24:00", "invalid_time"}, {"time_to=2026-01-04T10:00:00-24:00", "invalid_time"},
 		{"time_from=2026-01-04T10:00:00%2B00:60", "invalid_time"}, {"time_to=2026-01-04T10:00:00-00:60", "invalid_time"},
@@ -105,7 +105,7 @@ func TestBadParametersAreRefused(t *testing.T) {
 		{"order_ids=" + repeat("a", 10_000), "too_many_values"}, {"user_ids=" + repeat("a", 201), "too_many_values"},
 		{"order_id=a", "unknown_parameter"}, {"Order_ids=a", "unknown_parameter"}, {"order_ids[]=a", "unknown_parameter"}, {"page=2", "unknown_parameter"},
 		{"=a", "unknown_parameter"}, {"pretty", "unknown_parameter"}, {"%3Cscript%3E=1", "unknown_parameter"}, {strings.Repeat("x", 1000) + "=1", "unknown_parameter"},
-		// What cannot be read must not be taken for no filter.
+		// A query that cannot be parsed must not select everything.
 		{"order_ids=%zz", "invalid_query"}, {"order_ids=a%2", "invalid_query"}, {"order_ids=a;user_ids=b", "invalid_query"}, {"limit=5&%", "invalid_query"},
 	}
 	for _, path := range []string{"/orders", "/disputes", "/orders/events", "/disputes/events"} {
@@ -119,33 +119,33 @@ func TestBadParametersAreRefused(t *testing.T) {
 		{"/orders", "statuses=" + repeat("created", 201), "too_many_values"}, {"/disputes", "statuses=created", "unknown_status"},
 		{"/orders/events", "kinds=open", "unknown_kind"}, {"/disputes/events", "kinds=success", "unknown_kind"}, {"/disputes/events", "kinds=%27--", "unknown_kind"},
 		{"/orders/events", "kinds=" + repeat("created", 201), "too_many_values"},
-		// A filter for what the items do not have.
+		// A filter of a field that the items do not have.
 		{"/orders", "dispute_ids=d", "unknown_parameter"}, {"/orders/events", "dispute_ids=d", "unknown_parameter"}, {"/orders", "kinds=created", "unknown_parameter"},
 		{"/orders/events", "statuses=created", "unknown_parameter"}, {"/disputes/events", "statuses=won", "unknown_parameter"},
 		// A cursor of another listing or direction.
-		{"/orders", "cursor=" + disputeListing.encode(places(disputeListing)[0], false), "invalid_cursor"},
-		{"/orders", "cursor=" + orderListing.encode(places(orderListing)[0], true), "invalid_cursor"},
-		{"/orders", "sort_asc=true&cursor=" + orderListing.encode(places(orderListing)[0], false), "invalid_cursor"},
-		{"/orders/events", "cursor=" + disputeEventListing.encode(places(disputeEventListing)[0], false), "invalid_cursor"},
+		{"/orders", "cursor=" + disputeListing.encode(sampleCursors(disputeListing)[0], false), "invalid_cursor"},
+		{"/orders", "cursor=" + orderListing.encode(sampleCursors(orderListing)[0], true), "invalid_cursor"},
+		{"/orders", "sort_asc=true&cursor=" + orderListing.encode(sampleCursors(orderListing)[0], false), "invalid_cursor"},
+		{"/orders/events", "cursor=" + disputeEventListing.encode(sampleCursors(disputeEventListing)[0], false), "invalid_cursor"},
 		{"/orders/order-1", "limit=1", "unknown_parameter"}, {"/disputes/d-1", "order_ids=a", "unknown_parameter"}, {"/orders/order-1", "a=%zz", "invalid_query"},
 	} {
 		refused(t, test.path, test.query, test.code)
 	}
 }
 
-// refused wants a 400, and the store left alone.
+// refused checks that a query is answered 400 without a read of the store.
 func refused(t *testing.T, path, query, code string) reply {
 	t.Helper()
 	name := path + "?" + query[:min(len(query), 60)]
 	reader := new(memory)
 	r := get(t, publicRoutes(reader), path+"?"+query)
 	if ok := t.Run(name, func(t *testing.T) { r.wantError(t, 400, code) }); ok && reader.asked != nil {
-		t.Errorf("%s: the store was asked %+v", name, reader.asked)
+		t.Errorf("GET %s reads %+v, want nothing", name, reader.asked)
 	}
 	return r
 }
 
-func TestRefusalsSayHowToMendIt(t *testing.T) {
+func TestRefusalsOfParametersNameTheValidOnes(t *testing.T) {
 	for _, test := range []struct{ path, query, code, want string }{
 		{"/orders", "statuses=paid", "unknown_status", `\"paid\" in statuses: use created, updated, success, failed`},
 		{"/disputes", "statuses=paid", "unknown_status", "open, under_review, submitted, won, lost, closed, canceled"},
@@ -157,12 +157,12 @@ func TestRefusalsSayHowToMendIt(t *testing.T) {
 		{"/orders", "user_ids=" + strings.Repeat("u,", 200) + "u", "too_many_values", "user_ids has 201 values: send at most 200"},
 	} {
 		if r := refused(t, test.path, test.query, test.code); !strings.Contains(r.body, test.want) {
-			t.Errorf("%s?%s: %s does not say %s", test.path, test.query, r.body, test.want)
+			t.Errorf("GET %s?%s = %s, want it to contain %s", test.path, test.query, r.body, test.want)
 		}
 	}
 }
 
-func TestAsManyValuesAsAllowed(t *testing.T) {
+func TestLargestNumberOfValues(t *testing.T) {
 	var ids []string
 	for i := range 200 {
 		ids = append(ids, fmt.Sprintf("order-%03d", i))
@@ -176,7 +176,7 @@ func TestAsManyValuesAsAllowed(t *testing.T) {
 		reader := new(memory)
 		get(t, publicRoutes(reader), "/orders?"+query)
 		if asked, _ := reader.asked.(payments.OrderQuery); !slices.Equal(asked.OrderIDs, ids) {
-			t.Errorf("%.40s… asks for %v", query, asked.OrderIDs)
+			t.Errorf("GET /orders?%.40s... reads %v, want %v", query, asked.OrderIDs, ids)
 		}
 	}
 }
@@ -186,7 +186,7 @@ func TestFilterValuesAreLiteral(t *testing.T) {
 		reader := new(memory)
 		get(t, publicRoutes(reader), "/orders?"+url.Values{"user_ids": {text}}.Encode())
 		if asked, _ := reader.asked.(payments.OrderQuery); !slices.Equal(asked.UserIDs, []string{text}) {
-			t.Errorf("%q asks for %q", text, asked.UserIDs)
+			t.Errorf("user_ids=%q reads %q", text, asked.UserIDs)
 		}
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// startPublic serves on a free port. It returns the listener's address and what
-// stops it and returns what Run did.
+// startPublic runs a public listener on a free port until the test ends. It returns its
+// address, and a function that stops it and returns the result of Run.
 func startPublic(t *testing.T, reader Reader) (addr string, stop func() error) {
 	t.Helper()
 	p, err := NewPublic(Config{Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1:0"}, reader, quiet())
@@ -31,26 +31,26 @@ func TestPublicListens(t *testing.T) {
 	addr, stop := startPublic(t, &memory{orders: []payments.Order{{ID: "a/b"}}})
 	for _, escaped := range []string{"a%2Fb", "a/b"} {
 		if got := wantJSON[orderItem](t, send(t, "GET", "http://"+addr+"/orders/"+escaped, nil)); got.OrderID != "a/b" {
-			t.Errorf("%s: %+v", escaped, got)
+			t.Errorf("GET /orders/%s = %+v, want order a/b", escaped, got)
 		}
 	}
 	if err := stop(); err != nil {
-		t.Errorf("Run: %v", err)
+		t.Errorf("Run() = %v, want nil", err)
 	}
 	if conn, err := net.Dial("tcp", addr); err == nil {
 		_ = conn.Close()
-		t.Error("it listens after it stopped")
+		t.Error("the listener is open after Run has returned")
 	}
 }
 
-func TestPublicNeedsItsPort(t *testing.T) {
+func TestPublicFailsOnAPortInUse(t *testing.T) {
 	addr, _ := startPublic(t, new(memory))
 	_, err := NewPublic(Config{Addr: addr, InternalAddr: "127.0.0.1:0"}, new(memory), quiet())
 	if err == nil || !strings.Contains(err.Error(), "API_ADDR") {
-		t.Errorf("a second listener on the port: %v", err)
+		t.Errorf("NewPublic() on a port in use = %v, want an error that names API_ADDR", err)
 	}
 	if _, err := NewPublic(Config{Addr: "nonsense", InternalAddr: "127.0.0.1:0"}, new(memory), quiet()); err == nil {
-		t.Error("nonsense is listened on")
+		t.Error("NewPublic() with the address nonsense succeeded")
 	}
 }
 
@@ -71,7 +71,7 @@ func TestPublicReleasesThePortOfAFailedStart(t *testing.T) {
 	_ = listener.Close()
 }
 
-func TestPublicAnswersRequestsUnderWay(t *testing.T) {
+func TestPublicAnswersRequestsInFlight(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	addr, stop := startPublic(t, &memory{fail: func(context.Context) error {
 		close(entered)
@@ -94,48 +94,48 @@ func TestPublicAnswersRequestsUnderWay(t *testing.T) {
 	waitRefused(t, addr)
 	select {
 	case err := <-stopped:
-		t.Fatalf("Run returned %v with a request under way", err)
+		t.Fatalf("Run() = %v while a request was in flight", err)
 	default:
 	}
 	close(release)
 	if status := <-answered; status != http.StatusOK {
-		t.Errorf("the request under way was answered %d", status)
+		t.Errorf("answer to the request in flight = %d, want 200", status)
 	}
 	if err := <-stopped; err != nil {
-		t.Errorf("Run: %v", err)
+		t.Errorf("Run() = %v, want nil", err)
 	}
 }
 
-// The longest filter that is allowed has to fit into the header limit.
+// The largest filter must fit the limit of headers.
 func TestPublicReadsLongFilters(t *testing.T) {
 	reader := new(memory)
 	addr, _ := startPublic(t, reader)
 	longest := strings.Repeat("x", payments.MaxIDBytes)
 	url := "http://" + addr + "/orders?order_ids=" + strings.TrimSuffix(strings.Repeat(longest+",", 200), ",")
 	if r := send(t, "GET", url, nil); r.status != http.StatusOK {
-		t.Errorf("200 ids of %d bytes: %d %s", payments.MaxIDBytes, r.status, r.body)
+		t.Errorf("GET with 200 ids of %d bytes = %d %s, want 200", payments.MaxIDBytes, r.status, r.body)
 	}
 	many := strings.TrimSuffix(strings.Repeat("abc,", 10_000), ",")
 	send(t, "GET", "http://"+addr+"/orders?order_ids="+many, nil).wantError(t, 400, "too_many_values")
 }
 
-// The listener closes the connection on more; the answer may get lost with it.
-func TestPublicReadsNoEndlessHeaders(t *testing.T) {
+// The listener closes the connection after larger headers, so the answer may be lost.
+func TestPublicLimitsHeaders(t *testing.T) {
 	reader := new(memory)
 	addr, stop := startPublic(t, reader)
 	resp, err := http.Get("http://" + addr + "/orders?order_ids=" + strings.Repeat("x", 80<<10))
 	if err == nil {
 		_ = resp.Body.Close()
 		if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
-			t.Errorf("80 KiB in the query: %d", resp.StatusCode)
+			t.Errorf("GET with a query of 80 KiB = %d, want 431", resp.StatusCode)
 		}
 	}
 	if _ = stop(); reader.asked != nil {
-		t.Errorf("the store was asked %+v", reader.asked)
+		t.Errorf("GET with a query of 80 KiB reads %+v, want nothing", reader.asked)
 	}
 }
 
-func TestPublicHasNothingElse(t *testing.T) {
+func TestPublicHasNoOtherPathsAndMethods(t *testing.T) {
 	handler := publicRoutes(new(memory))
 	for _, path := range []string{"/", "/order", "/internal/updates/orders", "/internal/", "//orders", "/orders/../internal/updates/orders",
 		"/payrelay.v1.RelayService/ApplyUpdate", "/grpc.health.v1.Health/Check", "/metrics", "/debug/pprof/", "/%2e%2e/orders", "/ORDERS"} {
@@ -147,13 +147,13 @@ func TestPublicHasNothingElse(t *testing.T) {
 			r := request(t, handler, method, path)
 			r.wantError(t, 405, "method_not_allowed")
 			if allow := r.header.Values("Allow"); !slices.Equal(allow, []string{"GET"}) {
-				t.Errorf("%s %s: Allow is %q", method, path, allow)
+				t.Errorf("%s %s: Allow = %q, want GET", method, path, allow)
 			}
 		}
 	}
 }
 
-func TestStoreTroubleMeansAskAgain(t *testing.T) {
+func TestErrorOfTheStoreIsUnavailable(t *testing.T) {
 	for _, target := range []string{"/orders", "/orders/a", "/orders/events", "/disputes", "/disputes/a", "/disputes/events"} {
 		var log strings.Builder
 		reader := &memory{fail: func(context.Context) error { return errors.New("dial postgres://user:secret@db") }}
@@ -161,10 +161,10 @@ func TestStoreTroubleMeansAskAgain(t *testing.T) {
 		r := get(t, p.routes(), target)
 		r.wantError(t, 503, "unavailable")
 		if r.header.Get("Retry-After") == "" || strings.Contains(r.body, "secret") {
-			t.Errorf("%s: %v %s", target, r.header, r.body)
+			t.Errorf("GET %s = %v %s, want Retry-After and no text of the store", target, r.header, r.body)
 		}
 		if !strings.Contains(log.String(), r.header.Get("X-Request-Id")) || !strings.Contains(log.String(), "dial") {
-			t.Errorf("%s: the log does not tell why: %s", target, log.String())
+			t.Errorf("GET %s: log = %s, want the request ID and the error", target, log.String())
 		}
 	}
 }
@@ -174,7 +174,7 @@ func TestPanicIsAnInternalError(t *testing.T) {
 	r := get(t, handler, "/orders")
 	r.wantError(t, 500, "internal")
 	if strings.Contains(r.body, "secret") {
-		t.Errorf("the answer gives away %s", r.body)
+		t.Errorf("answer = %s, want it without the panic", r.body)
 	}
 }
 
@@ -182,32 +182,32 @@ func TestQueryHasADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		handler := publicRoutes(&memory{fail: func(ctx context.Context) error {
 			<-ctx.Done()
-			return errors.New("interrupted (9)") // as some drivers say it
+			return errors.New("interrupted (9)") // some drivers do not wrap the error of the context
 		}})
 		asked := time.Now()
 		r := get(t, handler, "/orders")
 		r.wantError(t, 503, "deadline_exceeded")
 		if took := time.Since(asked); took != queryTimeout {
-			t.Errorf("it took %v", took)
+			t.Errorf("the query took %v, want %v", took, queryTimeout)
 		}
 	})
 }
 
-func TestRequestIDsAreOurs(t *testing.T) {
+func TestRequestIDOfTheClientIsIgnored(t *testing.T) {
 	addr, _ := startPublic(t, new(memory))
 	seen := make(map[string]bool)
 	for range 20 {
-		r := send(t, "GET", "http://"+addr+"/orders", nil, "X-Request-Id", "theirs")
+		r := send(t, "GET", "http://"+addr+"/orders", nil, "X-Request-Id", "sent-by-the-client")
 		id := r.header.Get("X-Request-Id")
-		if id == "" || id == "theirs" || seen[id] {
-			t.Errorf("request id is %q", id)
+		if id == "" || id == "sent-by-the-client" || seen[id] {
+			t.Errorf("request ID = %q, want a new one", id)
 		}
 		seen[id] = true
 	}
 }
 
-// A client that keeps its connection for later does not hold the stop.
-func TestIdleClientsDoNotHoldTheStop(t *testing.T) {
+// A client with an idle connection does not delay a stop.
+func TestIdleClientsDoNotDelayAStop(t *testing.T) {
 	addr, stop := startPublic(t, new(memory))
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -221,6 +221,6 @@ func TestIdleClientsDoNotHoldTheStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := stop(); err != nil {
-		t.Errorf("Run: %v", err)
+		t.Errorf("Run() = %v, want nil", err)
 	}
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// memory is a Reader of what it holds. It remembers the last question, and it
-// cuts pages but applies no filters: those are the store's business.
+// memory is a Reader of its fields. It keeps the last query, and returns pages, but does
+// not filter.
 type memory struct {
 	orders   []payments.Order
 	disputes []payments.Dispute
 	events   []payments.RecordedEvent
 	asked    any
-	// fail, when set, is called before every answer.
+	// fail, if it is not nil, runs before every answer and may return its error.
 	fail func(context.Context) error
 }
 
@@ -51,7 +51,7 @@ func (m *memory) ask(ctx context.Context, question any) error {
 	return nil
 }
 
-func pageIn[T any](ctx context.Context, m *memory, question any, all []T, asked payments.PageRequest, place func(T) payments.Cursor) (payments.Page[T], error) {
+func pageIn[T any](ctx context.Context, m *memory, question any, all []T, asked payments.PageRequest, cursor func(T) payments.Cursor) (payments.Page[T], error) {
 	if err := m.ask(ctx, question); err != nil {
 		return payments.Page[T]{}, err
 	}
@@ -62,32 +62,32 @@ func pageIn[T any](ctx context.Context, m *memory, question any, all []T, asked 
 		}
 		return -order
 	}
-	items := slices.SortedFunc(slices.Values(all), func(a, b T) int { return compare(place(a), place(b)) })
+	items := slices.SortedFunc(slices.Values(all), func(a, b T) int { return compare(cursor(a), cursor(b)) })
 	items = slices.DeleteFunc(items, func(item T) bool {
-		return asked.After != nil && compare(place(item), *asked.After) <= 0
+		return asked.After != nil && compare(cursor(item), *asked.After) <= 0
 	})
 	return payments.Page[T]{Items: items[:min(asked.Limit, len(items))], More: len(items) > asked.Limit}, nil
 }
 
-func find[T any](ctx context.Context, m *memory, id string, all []T, place func(T) payments.Cursor) (T, error) {
+func find[T any](ctx context.Context, m *memory, id string, all []T, cursor func(T) payments.Cursor) (T, error) {
 	var none T
 	if err := m.ask(ctx, id); err != nil {
 		return none, err
 	}
 	for _, item := range all {
-		if place(item).ID == id {
+		if cursor(item).ID == id {
 			return item, nil
 		}
 	}
 	return none, payments.ErrNotFound
 }
 
-// publicRoutes is the public API without its listener.
+// publicRoutes returns the handler of the public listener.
 func publicRoutes(reader Reader) http.Handler {
 	return (&public{reader: reader, log: quiet()}).routes()
 }
 
-// get asks for a target as it stands in a request line.
+// get sends a GET request with the target of its request line.
 func get(t *testing.T, handler http.Handler, target string) reply {
 	t.Helper()
 	return request(t, handler, http.MethodGet, target)
@@ -100,15 +100,15 @@ func request(t *testing.T, handler http.Handler, method, target string) reply {
 	return reply{w.Code, w.Header(), w.Body.String()}
 }
 
-// wantJSON decodes a body that must be a 200.
+// wantJSON returns the decoded body of an answer, which must be 200.
 func wantJSON[T any](t *testing.T, r reply) T {
 	t.Helper()
 	var body T
 	if r.status != http.StatusOK {
-		t.Fatalf("answer is %d: %s", r.status, r.body)
+		t.Fatalf("answer = %d %s, want 200", r.status, r.body)
 	}
 	if err := json.Unmarshal([]byte(r.body), &body); err != nil {
-		t.Fatalf("body %q: %v", r.body, err)
+		t.Fatalf("decode %q: %v", r.body, err)
 	}
 	return body
 }

@@ -12,26 +12,26 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-func TestRelayHandsOnInOrder(t *testing.T) {
+func TestRelayKeepsTheOrderOfUpdates(t *testing.T) {
 	next := &recorder{}
 	relay := NewRelay(next, quiet())
 	updates := []*payrelayv1.Update{orderUpdate("e1"), disputeUpdate("e2"), orderUpdate("e3")}
 	answer, err := relay.ApplyUpdates(t.Context(), &payrelayv1.ApplyUpdatesRequest{Updates: updates})
 	if err != nil || len(answer.GetOutcomes()) != 3 {
-		t.Fatalf("answer is %v, %v", answer, err)
+		t.Fatalf("ApplyUpdates() = %v, %v, want 3 outcomes", answer, err)
 	}
 	for i, update := range next.last() {
 		if update.GetEventId() != updates[i].GetEventId() {
-			t.Errorf("update %d is %s", i, update.GetEventId())
+			t.Errorf("update %d = %s, want %s", i, update.GetEventId(), updates[i].GetEventId())
 		}
 	}
 }
 
-func TestRelayOfNothingIsNothing(t *testing.T) {
+func TestEmptyBatchDoesNothing(t *testing.T) {
 	next := &recorder{}
 	answer, err := NewRelay(next, quiet()).ApplyUpdates(t.Context(), &payrelayv1.ApplyUpdatesRequest{})
 	if err != nil || len(answer.GetOutcomes()) != 0 || next.calls() != 0 {
-		t.Errorf("answer is %v, %v after %d calls", answer, err, next.calls())
+		t.Errorf("ApplyUpdates() of no updates = %v, %v after %d calls of Apply, want nothing", answer, err, next.calls())
 	}
 }
 
@@ -47,25 +47,25 @@ func TestOneMalformedUpdateRefusesTheCall(t *testing.T) {
 		relay := NewRelay(next, quiet())
 		_, err := relay.ApplyUpdates(t.Context(), &payrelayv1.ApplyUpdatesRequest{Updates: []*payrelayv1.Update{orderUpdate("e1"), bad}})
 		if connect.CodeOf(err) != connect.CodeInvalidArgument || next.calls() != 0 {
-			t.Errorf("%s: error is %v after %d calls", want, err, next.calls())
+			t.Errorf("%s: error = %v after %d calls of Apply, want invalid_argument after 0", want, err, next.calls())
 		}
 		answer := describe(err)
 		if answer.code != want && !strings.Contains(answer.message, want) {
-			t.Errorf("%s: answer is %s %s", want, answer.code, answer.message)
+			t.Errorf("error = %s %s, want %s", answer.code, answer.message, want)
 		}
 	}
 }
 
-func TestNewerSchemaPasses(t *testing.T) {
+func TestNewerSchemaIsAccepted(t *testing.T) {
 	next := &recorder{}
 	update := orderUpdate("e1")
 	update.SchemaVersion = 999
 	if _, err := NewRelay(next, quiet()).ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: update}); err != nil {
-		t.Errorf("a newer schema is refused: %v", err)
+		t.Errorf("ApplyUpdate() with a newer schema = %v, want nil", err)
 	}
 }
 
-func TestFailureMeansSendAgain(t *testing.T) {
+func TestErrorOfApplyMeansSendAgain(t *testing.T) {
 	failures := map[string]struct {
 		answer []*payrelayv1.Outcome
 		err    error
@@ -81,7 +81,7 @@ func TestFailureMeansSendAgain(t *testing.T) {
 		}}
 		_, err := NewRelay(next, quiet()).ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: orderUpdate("e1")})
 		if connect.CodeOf(err) != failure.want || strings.Contains(err.Error(), "secret-host") {
-			t.Errorf("%s: error is %v", name, err)
+			t.Errorf("%s: error = %v, want %v without its cause", name, err, failure.want)
 		}
 	}
 }
@@ -94,7 +94,7 @@ func TestCallWithoutDeadlineGetsOne(t *testing.T) {
 		}}
 		_, err := NewRelay(next, quiet()).ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: orderUpdate("e1")})
 		if connect.CodeOf(err) != connect.CodeDeadlineExceeded {
-			t.Errorf("error is %v", err)
+			t.Errorf("ApplyUpdate() = %v, want deadline_exceeded", err)
 		}
 	})
 }

@@ -31,16 +31,16 @@ func TestRESTAppliesOneUpdate(t *testing.T) {
 	} {
 		got := post(t, url+path, body)
 		if got.status != http.StatusOK || got.body != `{"verdict":"VERDICT_APPLIED"}` {
-			t.Errorf("%s answers %d %s", path, got.status, got.body)
+			t.Errorf("POST %s = %d %s, want 200 VERDICT_APPLIED", path, got.status, got.body)
 		}
 		update := next.last()[0]
 		if update.GetOrderId() != "order-1" || len(update.GetRawBody()) != 0 {
-			t.Errorf("%s: what arrived is %v", path, update)
+			t.Errorf("POST %s applies %v, want order-1 without a body", path, update)
 		}
 	}
 }
 
-func TestRESTTellsTheVerdict(t *testing.T) {
+func TestRESTReturnsTheVerdict(t *testing.T) {
 	next := &recorder{answer: func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		return []*payrelayv1.Outcome{{
 			Verdict: payrelayv1.Verdict_VERDICT_DEAD_LETTERED, Reason: payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONFLICT,
@@ -48,7 +48,7 @@ func TestRESTTellsTheVerdict(t *testing.T) {
 	}}
 	got := post(t, startInternal(t, next, "")+"/internal/updates/orders", orderJSON)
 	if got.status != http.StatusOK || got.body != `{"verdict":"VERDICT_DEAD_LETTERED","reason":"DEAD_LETTER_REASON_CONFLICT"}` {
-		t.Errorf("answer is %d %s", got.status, got.body)
+		t.Errorf("answer = %d %s, want the verdict and the reason", got.status, got.body)
 	}
 }
 
@@ -78,7 +78,7 @@ func TestRESTRefusesBadBodies(t *testing.T) {
 		})
 	}
 	if next.calls() != 0 {
-		t.Errorf("%d of them were applied", next.calls())
+		t.Errorf("Apply was called %d times, want 0", next.calls())
 	}
 }
 
@@ -90,7 +90,7 @@ func TestRESTRefusesBadRequests(t *testing.T) {
 		got := send(t, method, orders, nil)
 		got.wantError(t, http.StatusMethodNotAllowed, "method_not_allowed")
 		if allow := got.header.Values("Allow"); !slices.Equal(allow, []string{"POST"}) {
-			t.Errorf("%s: Allow is %q", method, allow)
+			t.Errorf("%s: Allow = %q, want POST", method, allow)
 		}
 	}
 	post(t, url+"/internal/updates", orderJSON).wantError(t, http.StatusNotFound, "not_found")
@@ -105,11 +105,11 @@ func TestRESTRefusesBadRequests(t *testing.T) {
 	}
 	post(t, orders, strings.Repeat(" ", maxMessageBytes)+orderJSON).wantError(t, http.StatusRequestEntityTooLarge, "body_too_large")
 	if next.calls() != 0 {
-		t.Errorf("%d of them were applied", next.calls())
+		t.Errorf("Apply was called %d times, want 0", next.calls())
 	}
 }
 
-func TestRESTTakesHeadersThatSayTheUsual(t *testing.T) {
+func TestRESTAcceptsEquivalentHeaders(t *testing.T) {
 	orders := startInternal(t, &recorder{}, "") + "/internal/updates/orders"
 	for _, headers := range [][]string{
 		{"Content-Type", "application/json; charset=UTF-8"},
@@ -117,39 +117,39 @@ func TestRESTTakesHeadersThatSayTheUsual(t *testing.T) {
 		{"Content-Type", "application/json", "Content-Encoding", "Identity"},
 	} {
 		if got := send(t, http.MethodPost, orders, []byte(orderJSON), headers...); got.status != http.StatusOK {
-			t.Errorf("%q: answer is %d %s", headers, got.status, got.body)
+			t.Errorf("POST with %q = %d %s, want 200", headers, got.status, got.body)
 		}
 	}
 }
 
-// A header that comes twice means all that it says.
+// A Content-Encoding may be split into several header fields.
 func TestRESTReadsEveryContentEncoding(t *testing.T) {
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(orderJSON))
 	r.Header = http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"identity", "gzip"}}
 	if _, err := readUpdate(r); describe(err).code != "unsupported_encoding" {
-		t.Errorf("error is %v", err)
+		t.Errorf("readUpdate() = %v, want unsupported_encoding", err)
 	}
 }
 
-func TestRESTSaysWhenToSendAgain(t *testing.T) {
+func TestRESTSetsRetryAfter(t *testing.T) {
 	for code, failure := range map[string]error{"unavailable": errors.New("no database"), "deadline_exceeded": context.DeadlineExceeded} {
 		next := &recorder{answer: func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) { return nil, failure }}
 		got := post(t, startInternal(t, next, "")+"/internal/updates/orders", orderJSON)
 		got.wantError(t, http.StatusServiceUnavailable, code)
 		if got.header.Get("Retry-After") == "" {
-			t.Errorf("%s: there is no Retry-After", code)
+			t.Errorf("answer %s has no Retry-After", code)
 		}
 	}
 }
 
-func TestPanicIsAnErrorLikeAnyOther(t *testing.T) {
+func TestPanicOfApplyIsAnInternalError(t *testing.T) {
 	next := &recorder{answer: func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) { panic("secret") }}
 	url := startInternal(t, next, "")
 	for range 2 {
 		got := post(t, url+"/internal/updates/orders", orderJSON)
 		got.wantError(t, http.StatusInternalServerError, "internal")
 		if strings.Contains(got.body, "secret") {
-			t.Errorf("the answer shows the panic: %s", got.body)
+			t.Errorf("answer = %s, want it without the panic", got.body)
 		}
 	}
 }

@@ -25,7 +25,7 @@ func h2c() *http.Client {
 	return &http.Client{Transport: &http.Transport{Protocols: protocols}, Timeout: 10 * time.Second}
 }
 
-// clients speak every protocol over every HTTP version that carries it.
+// clients returns a client for every protocol over every HTTP version that it supports.
 func clients(url string) map[string]payrelayv1connect.RelayServiceClient {
 	h1 := &http.Client{Timeout: 10 * time.Second}
 	build := payrelayv1connect.NewRelayServiceClient
@@ -46,14 +46,14 @@ func TestEveryProtocolReachesTheSameHandler(t *testing.T) {
 	for protocol, client := range clients(url) {
 		one, err := client.ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: orderUpdate("e1")})
 		if err != nil || one.GetOutcome().GetVerdict() != payrelayv1.Verdict_VERDICT_APPLIED {
-			t.Errorf("%s: %v, %v", protocol, one, err)
+			t.Errorf("%s: ApplyUpdate() = %v, %v, want APPLIED", protocol, one, err)
 		}
 		two, err := client.ApplyUpdates(t.Context(), &payrelayv1.ApplyUpdatesRequest{Updates: []*payrelayv1.Update{orderUpdate("e1"), disputeUpdate("e2")}})
 		if err != nil || len(two.GetOutcomes()) != 2 {
-			t.Errorf("%s: %v, %v", protocol, two, err)
+			t.Errorf("%s: ApplyUpdates() = %v, %v, want 2 outcomes", protocol, two, err)
 		}
 		if _, err := client.ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{}); connect.CodeOf(err) != connect.CodeInvalidArgument {
-			t.Errorf("%s: no update at all is %v", protocol, err)
+			t.Errorf("%s: ApplyUpdate() without an update = %v, want invalid_argument", protocol, err)
 		}
 	}
 }
@@ -63,12 +63,12 @@ const (
 	protoType = "application/proto"
 )
 
-// field is a length-delimited field, whatever its content.
+// field returns a length-delimited field with any content.
 func field(number protowire.Number, content []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(nil, number, protowire.BytesType), content)
 }
 
-func TestGarbageOverRPCIsTheCallersFault(t *testing.T) {
+func TestMalformedMessageIsAnInvalidArgument(t *testing.T) {
 	next := &recorder{}
 	url := startInternal(t, next, "")
 	for name, body := range map[string][]byte{
@@ -83,7 +83,7 @@ func TestGarbageOverRPCIsTheCallersFault(t *testing.T) {
 		})
 	}
 	if next.calls() != 0 {
-		t.Error("garbage was applied")
+		t.Errorf("Apply was called %d times, want 0", next.calls())
 	}
 }
 
@@ -96,7 +96,7 @@ func TestFieldsOfANewerReleaseAreIgnored(t *testing.T) {
 	}
 	got := send(t, http.MethodPost, url+procedure, field(1, append(update, field(1000, []byte("new"))...)), "Content-Type", protoType)
 	if got.status != http.StatusOK || next.calls() != 1 {
-		t.Errorf("answer is %d %s", got.status, got.body)
+		t.Errorf("answer = %d %s after %d calls of Apply, want 200 after 1", got.status, got.body, next.calls())
 	}
 }
 
@@ -108,21 +108,21 @@ func TestOversizedMessageIsRefused(t *testing.T) {
 	for protocol, client := range clients(url) {
 		_, err := client.ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: update})
 		if connect.CodeOf(err) != connect.CodeResourceExhausted {
-			t.Errorf("%s: error is %v", protocol, err)
+			t.Errorf("%s: error = %v, want resource_exhausted", protocol, err)
 		}
 		if _, err := client.ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: orderUpdate("e2")}); err != nil {
-			t.Errorf("%s: the next one fails: %v", protocol, err)
+			t.Errorf("%s: the next call = %v, want nil", protocol, err)
 		}
 	}
-	// The library reads on to tell the size, but not for ever.
+	// Connect reads on to report the size, up to the limit of a request.
 	got := send(t, http.MethodPost, url+procedure, make([]byte, maxRequestBytes+1), "Content-Type", protoType)
 	got.wantRPCError(t, http.StatusTooManyRequests, "resource_exhausted")
 	if strings.Contains(got.body, strconv.Itoa(maxRequestBytes+1)) {
-		t.Errorf("all of it was read: %s", got.body)
+		t.Errorf("answer = %s, want it without the whole size", got.body)
 	}
 }
 
-func TestCompressedCallIsRefusedUnread(t *testing.T) {
+func TestCompressedCallIsRefused(t *testing.T) {
 	next := &recorder{}
 	url := startInternal(t, next, "")
 	var bomb bytes.Buffer
@@ -140,11 +140,11 @@ func TestCompressedCallIsRefusedUnread(t *testing.T) {
 		"grpc":    payrelayv1connect.NewRelayServiceClient(h2c(), url, connect.WithSendGzip(), connect.WithGRPC()),
 	} {
 		if _, err := client.ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: orderUpdate("e1")}); connect.CodeOf(err) != connect.CodeUnimplemented {
-			t.Errorf("%s: error is %v", protocol, err)
+			t.Errorf("%s: error = %v, want unimplemented", protocol, err)
 		}
 	}
 	if next.calls() != 0 {
-		t.Error("a compressed call was applied")
+		t.Errorf("Apply was called %d times for compressed calls, want 0", next.calls())
 	}
 }
 
@@ -155,7 +155,7 @@ func TestWrongRPCRequests(t *testing.T) {
 		status                        int
 	}{
 		{"unknown codec", http.MethodPost, procedure, "application/grpc+xyz", http.StatusUnsupportedMediaType},
-		{"no RPC at all", http.MethodPost, procedure, "text/html", http.StatusUnsupportedMediaType},
+		{"not an RPC", http.MethodPost, procedure, "text/html", http.StatusUnsupportedMediaType},
 		{"unknown procedure", http.MethodPost, "/payrelay.v1.RelayService/Refund", protoType, http.StatusNotFound},
 		{"unknown service", http.MethodPost, "/payrelay.v1.Nothing/ApplyUpdate", protoType, http.StatusNotFound},
 		{"GET on a write", http.MethodGet, procedure, "", http.StatusMethodNotAllowed},
@@ -164,7 +164,7 @@ func TestWrongRPCRequests(t *testing.T) {
 	for _, test := range tests {
 		got := send(t, test.method, url+test.path, []byte("{}"), "Content-Type", test.mediaType)
 		if got.status != test.status {
-			t.Errorf("%s: answer is %d %s, want %d", test.name, got.status, got.body, test.status)
+			t.Errorf("%s = %d %s, want %d", test.name, got.status, got.body, test.status)
 		}
 	}
 }
@@ -179,15 +179,15 @@ func TestReflectionListsTheServices(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(names) != 2 || names[0] != "grpc.health.v1.Health" && names[1] != "grpc.health.v1.Health" {
-		t.Errorf("services are %v", names)
+		t.Errorf("services = %v, want RelayService and Health", names)
 	}
 	files, err := stream.FileContainingSymbol(payrelayv1connect.RelayServiceName)
 	if err != nil || len(files) == 0 {
-		t.Errorf("the contract cannot be read: %v", err)
+		t.Errorf("FileContainingSymbol() = %d files, %v, want the contract", len(files), err)
 	}
 }
 
-func TestTakenPortFailsTheStart(t *testing.T) {
+func TestPortInUseFailsTheStart(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -196,11 +196,11 @@ func TestTakenPortFailsTheStart(t *testing.T) {
 	cfg := Config{Addr: "127.0.0.1:0", InternalAddr: taken.Addr().String()}
 	_, err = NewInternal(cfg, NewRelay(&recorder{}, quiet()), quiet())
 	if err == nil || !strings.Contains(err.Error(), "INTERNAL_ADDR") {
-		t.Errorf("error is %v", err)
+		t.Errorf("NewInternal() on a port in use = %v, want an error that names INTERNAL_ADDR", err)
 	}
 }
 
-func TestRunAnswersCallsUnderWay(t *testing.T) {
+func TestRunAnswersCallsInFlight(t *testing.T) {
 	for protocol := range clients("") {
 		t.Run(protocol, func(t *testing.T) {
 			entered, leave := make(chan struct{}), make(chan struct{})
@@ -227,16 +227,16 @@ func TestRunAnswersCallsUnderWay(t *testing.T) {
 			waitRefused(t, in.Addr())
 			close(leave)
 			if err := <-called; err != nil {
-				t.Errorf("the call under way got %v", err)
+				t.Errorf("the call in flight = %v, want nil", err)
 			}
 			if err := <-stopped; err != nil {
-				t.Errorf("Run returned %v", err)
+				t.Errorf("Run() = %v, want nil", err)
 			}
 		})
 	}
 }
 
-// waitRefused waits until nobody listens at the address any more.
+// waitRefused waits until the listener at the address is closed.
 func waitRefused(t *testing.T, addr string) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
@@ -246,5 +246,5 @@ func waitRefused(t *testing.T, addr string) {
 		}
 		conn.Close()
 	}
-	t.Fatal("the listener still accepts")
+	t.Fatal("the listener is still open after 5s")
 }

@@ -15,15 +15,15 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-// openListener is one of the two listeners, before it runs.
+// openListener is one of the two servers, before it runs.
 type openListener struct {
 	*Server
-	// request is one that reaches what is behind the listener.
+	// request is a raw request that reaches the reader or the Applier.
 	request string
 }
 
-// openListeners opens both on free ports. What is behind them calls wait before
-// it answers.
+// openListeners opens both listeners on free ports. Their reader and Applier call wait
+// before they return.
 func openListeners(t *testing.T, log *slog.Logger, wait func(context.Context)) []openListener {
 	t.Helper()
 	cfg := Config{Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1:0"}
@@ -46,7 +46,7 @@ func openListeners(t *testing.T, log *slog.Logger, wait func(context.Context)) [
 	}
 }
 
-func TestCuttingRequestsOffIsACleanStop(t *testing.T) {
+func TestCuttingOffRequestsIsNotAnError(t *testing.T) {
 	var logged strings.Builder
 	entered := make(chan struct{}, 1)
 	for _, l := range openListeners(t, slog.New(slog.NewTextHandler(&logged, nil)), func(ctx context.Context) {
@@ -64,27 +64,27 @@ func TestCuttingRequestsOffIsACleanStop(t *testing.T) {
 		<-entered
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("%s: Run: %v", l.name, err)
+			t.Errorf("%s: Run() = %v, want nil", l.name, err)
 		}
 		if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {
-			t.Errorf("%s: the request got an answer", l.name)
+			t.Errorf("%s: the request was answered, want it cut off", l.name)
 		}
 		if !strings.Contains(logged.String(), "cut off") || !strings.Contains(logged.String(), l.name) {
-			t.Errorf("%s: the log does not tell: %s", l.name, logged.String())
+			t.Errorf("log = %s, want it to report the cut off request of the %s", logged.String(), l.name)
 		}
 	}
 }
 
-func TestAFailedListenerFailsTheRun(t *testing.T) {
+func TestRunReportsAFailedListener(t *testing.T) {
 	for _, l := range openListeners(t, quiet(), func(context.Context) {}) {
 		_ = l.listener.Close()
 		if err := l.Run(t.Context()); err == nil || !strings.Contains(err.Error(), l.name) {
-			t.Errorf("%s: Run: %v", l.name, err)
+			t.Errorf("%s: Run() = %v, want an error with the name", l.name, err)
 		}
 	}
 }
 
-func TestConnectionsAreBounded(t *testing.T) {
+func TestConnectionLimit(t *testing.T) {
 	for _, l := range openListeners(t, quiet(), func(context.Context) {}) {
 		l.maxConnections = 2
 		run(t, l.Server)
@@ -102,21 +102,21 @@ func TestConnectionsAreBounded(t *testing.T) {
 		}
 		first := ask()
 		if !answered(first, 10*time.Second) || !answered(ask(), 10*time.Second) {
-			t.Fatalf("%s: 2 connections are not served", l.name)
+			t.Fatalf("%s: 2 connections are not answered", l.name)
 		}
 		third := ask()
 		if answered(third, 100*time.Millisecond) {
-			t.Errorf("%s: more than 2 connections are served", l.name)
+			t.Errorf("%s: the third connection was answered while two were open", l.name)
 		}
 		_ = first.Close()
 		if !answered(third, 10*time.Second) {
-			t.Errorf("%s: who waits is not served after another left", l.name)
+			t.Errorf("%s: the third connection was not answered after another was closed", l.name)
 		}
 	}
 }
 
-// Clients that keep their connections for later leave room for others.
-func TestManyIdleClientsDoNotBlockPeople(t *testing.T) {
+// Idle connections leave room for other clients.
+func TestManyIdleClientsDoNotBlockOthers(t *testing.T) {
 	addr, _ := startPublic(t, new(memory))
 	for i := range 1200 {
 		conn := connectTo(t, addr)
@@ -125,25 +125,25 @@ func TestManyIdleClientsDoNotBlockPeople(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := conn.Read(make([]byte, 1)); err != nil {
-			t.Fatalf("client %d is not answered: %v", i+1, err)
+			t.Fatalf("client %d was not answered: %v", i+1, err)
 		}
 	}
 }
 
-// Strangers get less time to come back than the ingest role.
+// The public listener closes idle connections earlier than the internal one.
 func TestIdleConnectionsAreClosed(t *testing.T) {
 	listeners := openListeners(t, quiet(), func(context.Context) {})
 	for i, want := range []time.Duration{10 * time.Second, time.Minute} {
 		if l := listeners[i]; l.http.IdleTimeout != want {
-			t.Errorf("%s: after %v, want %v", l.name, l.http.IdleTimeout, want)
+			t.Errorf("%s: IdleTimeout = %v, want %v", l.name, l.http.IdleTimeout, want)
 		}
 		_ = listeners[i].listener.Close()
 	}
 }
 
-// "OPTIONS *" asks about the listener as a whole; net/http would answer it
-// without our router.
-func TestOptionsOfAListenerAreAnUnknownPath(t *testing.T) {
+// "OPTIONS *" concerns the server as a whole. By default, net/http answers it without
+// the router.
+func TestOptionsOfTheServerAreAnUnknownPath(t *testing.T) {
 	public, _ := startPublic(t, new(memory))
 	open := strings.TrimPrefix(startInternal(t, new(recorder), ""), "http://")
 	guarded := strings.TrimPrefix(startInternal(t, new(recorder), testToken), "http://")
@@ -153,7 +153,7 @@ func TestOptionsOfAListenerAreAnUnknownPath(t *testing.T) {
 	sendRaw(t, guarded, request).wantError(t, http.StatusUnauthorized, "unauthenticated")
 }
 
-// connectTo opens a connection that is closed when the test ends.
+// connectTo opens a connection, which is closed when the test ends.
 func connectTo(t *testing.T, addr string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -165,7 +165,7 @@ func connectTo(t *testing.T, addr string) net.Conn {
 	return conn
 }
 
-// sendRaw sends a request that the client of net/http would not.
+// sendRaw sends a request that the client of net/http cannot send.
 func sendRaw(t *testing.T, addr, request string) reply {
 	t.Helper()
 	conn := connectTo(t, addr)

@@ -18,13 +18,13 @@ import (
 
 const storedOrders = 230
 
-// second is a time of the stored updates.
+// second returns a time of the stored updates.
 func second(n int) *timestamppb.Timestamp {
 	return timestamppb.New(noon.Add(time.Duration(n) * time.Second))
 }
 
-// storedUpdates create orders, ten in each second by a user of its own. Every
-// tenth order has a dispute, every second one succeeds.
+// storedUpdates returns the updates of orders: ten orders are created in each second, by
+// the same user. Every tenth order has a dispute, and every second one succeeds.
 func storedUpdates() []*payrelayv1.Update {
 	var updates []*payrelayv1.Update
 	add := func(i int, event string, at *timestamppb.Timestamp, update *payrelayv1.Update) {
@@ -49,7 +49,8 @@ func storedUpdates() []*payrelayv1.Update {
 	return updates
 }
 
-// publicOverSQLite is the public API over a database that the ledger filled.
+// publicOverSQLite returns the public API of a database to which the ledger applied the
+// updates.
 func publicOverSQLite(t *testing.T, updates []*payrelayv1.Update) http.Handler {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "payrelay.db"))
@@ -112,7 +113,7 @@ func TestStoredItemsAreListed(t *testing.T) {
 				params.Set("sort_asc", ascending)
 				items, _ := walk(t, handler, path, params)
 				if distinct(items) != test.want || len(items) != test.want {
-					t.Errorf("%s by %s, ascending %s: %d items, %d of them distinct, want %d", test.target, limit, ascending, len(items), distinct(items), test.want)
+					t.Errorf("%s, limit=%s, sort_asc=%s: %d items, %d of them distinct, want %d", test.target, limit, ascending, len(items), distinct(items), test.want)
 				}
 			}
 		}
@@ -136,36 +137,36 @@ func distinct(items []listed) int {
 	return len(slices.Compact(items))
 }
 
-// What is added while somebody turns pages neither hides an item that was there
-// nor shows one twice: newer items come before the first page.
-func TestPagesStandStillWhileItemsAreAdded(t *testing.T) {
+// An item that is added between two pages neither hides nor repeats another one, because
+// newer items are before the first page.
+func TestPagesAreStableWhileItemsAreAdded(t *testing.T) {
 	m := fullMemory(60)
 	handler := publicRoutes(m)
 	first := wantJSON[pageBody[orderItem]](t, get(t, handler, "/orders"))
 	m.orders = append(m.orders, payments.Order{ID: "new", CreatedAt: noon.AddDate(1, 0, 0)})
 	second := wantJSON[pageBody[orderItem]](t, get(t, handler, "/orders?cursor="+first.NextCursor))
 	if len(first.Items) != 50 || len(second.Items) != 10 || second.HasMore {
-		t.Errorf("%d and %d items", len(first.Items), len(second.Items))
+		t.Errorf("pages of %d and %d items, want 50 and 10", len(first.Items), len(second.Items))
 	}
 }
 
-func TestStoredStateIsShown(t *testing.T) {
+func TestStoredStateIsReturned(t *testing.T) {
 	handler := publicOverSQLite(t, storedUpdates())
 	order := wantJSON[orderItem](t, get(t, handler, "/orders/o%2F10"))
 	want := orderItem{OrderID: "o/10", Status: "success", UserID: "user 1", CreatedAt: formatTimestamp(second(1)), UpdatedAt: formatTimestamp(second(1010))}
 	if order != want {
-		t.Errorf("order is %+v, want %+v", order, want)
+		t.Errorf("order = %+v, want %+v", order, want)
 	}
 	dispute := wantJSON[disputeItem](t, get(t, handler, "/disputes/d10"))
 	if dispute.OrderID != "o/10" || dispute.Status != "open" || dispute.Amount == nil || *dispute.Amount != (moneyItem{10050, "USD"}) {
-		t.Errorf("dispute is %+v", dispute)
+		t.Errorf("dispute = %+v, want one of o/10, open, 10050 USD", dispute)
 	}
 	get(t, handler, "/orders/d10").wantError(t, 404, "not_found")
 	get(t, handler, "/disputes/o%2F10").wantError(t, 404, "not_found")
 }
 
-// A dead letter is in the history that people see, with its reason.
-func TestDeadLettersAreEventsToo(t *testing.T) {
+// The events of an order include dead letters with their reasons.
+func TestDeadLettersAreListedAsEvents(t *testing.T) {
 	done, back := orderUpdate("event-1"), orderUpdate("event-2")
 	done.GetOrder().Status = payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS
 	back.OccurredAt = timestamppb.New(done.GetOccurredAt().AsTime().Add(time.Second))
@@ -173,6 +174,6 @@ func TestDeadLettersAreEventsToo(t *testing.T) {
 	events := wantJSON[pageBody[eventItem]](t, get(t, handler, "/orders/events?order_ids=order-1")).Items
 	if len(events) != 2 || events[0].EventID != "event-2" || events[0].Verdict != "dead_lettered" || events[0].Reason != "illegal_transition" ||
 		events[1].Verdict != "applied" || events[1].Reason != "" || len(events[0].BodySHA256) != 64 {
-		t.Errorf("events are %+v", events)
+		t.Errorf("events = %+v, want event-2 as a dead letter before event-1", events)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-// wrongTokens are what a stranger could try.
+// wrongTokens holds values of Authorization without the token.
 var wrongTokens = map[string]string{
 	"none":        "",
 	"other":       "Bearer " + strings.Repeat("x", len(testToken)),
@@ -22,31 +22,31 @@ var wrongTokens = map[string]string{
 	"second of 2": "Bearer x, Bearer " + testToken,
 }
 
-func TestStrangersAreRefusedOverREST(t *testing.T) {
+func TestWrongTokenIsRefusedOverREST(t *testing.T) {
 	next := &recorder{}
 	url := startInternal(t, next, testToken)
 	for name, shown := range wrongTokens {
 		got := send(t, http.MethodPost, url+"/internal/updates/orders", []byte(orderJSON), "Content-Type", "application/json", "Authorization", shown)
 		got.wantError(t, http.StatusUnauthorized, "unauthenticated")
 		if got.header.Get("WWW-Authenticate") != "Bearer" {
-			t.Errorf("%s: the answer does not say how to authenticate", name)
+			t.Errorf("%s: WWW-Authenticate = %q, want Bearer", name, got.header.Get("WWW-Authenticate"))
 		}
 	}
-	// Not even which paths exist is for strangers.
+	// Without the token, a caller does not even learn which paths exist.
 	send(t, http.MethodGet, url+"/nowhere", nil).wantError(t, http.StatusUnauthorized, "unauthenticated")
 	for _, method := range []string{http.MethodGet, http.MethodOptions} {
 		got := send(t, method, url+"/internal/updates/orders", nil)
 		got.wantError(t, http.StatusUnauthorized, "unauthenticated")
 		if got.header.Get("Allow") != "" {
-			t.Errorf("%s: a stranger is told %q", method, got.header.Get("Allow"))
+			t.Errorf("%s without a token: Allow = %q, want none", method, got.header.Get("Allow"))
 		}
 	}
 	if next.calls() != 0 {
-		t.Error("a stranger's update was applied")
+		t.Errorf("Apply was called %d times without the token, want 0", next.calls())
 	}
 }
 
-func TestStrangersAreRefusedOverEveryProtocol(t *testing.T) {
+func TestWrongTokenIsRefusedOverEveryProtocol(t *testing.T) {
 	next := &recorder{}
 	url := startInternal(t, next, testToken)
 	for protocol, client := range clients(url) {
@@ -55,31 +55,31 @@ func TestStrangersAreRefusedOverEveryProtocol(t *testing.T) {
 			call.RequestHeader().Set("Authorization", shown)
 			_, err := client.ApplyUpdate(ctx, &payrelayv1.ApplyUpdateRequest{Update: orderUpdate("e1")})
 			if connect.CodeOf(err) != connect.CodeUnauthenticated || !strings.Contains(err.Error(), "INTERNAL_TOKEN") {
-				t.Errorf("%s, %s: error is %v", protocol, name, err)
+				t.Errorf("%s, %s: error = %v, want unauthenticated with INTERNAL_TOKEN", protocol, name, err)
 			}
 		}
 	}
 	if next.calls() != 0 {
-		t.Error("a stranger's update was applied")
+		t.Errorf("Apply was called %d times without the token, want 0", next.calls())
 	}
 }
 
-func TestTokenOpensEveryProtocol(t *testing.T) {
+func TestTokenIsAcceptedOverEveryProtocol(t *testing.T) {
 	next := &recorder{}
 	url := startInternal(t, next, testToken)
 	for protocol, client := range clients(url) {
 		ctx, call := connect.NewClientContext(t.Context())
 		call.RequestHeader().Set("Authorization", "Bearer "+testToken)
 		if _, err := client.ApplyUpdate(ctx, &payrelayv1.ApplyUpdateRequest{Update: orderUpdate("e1")}); err != nil {
-			t.Errorf("%s: %v", protocol, err)
+			t.Errorf("%s: ApplyUpdate() = %v, want nil", protocol, err)
 		}
 	}
 	got := send(t, http.MethodPost, url+"/internal/updates/orders", []byte(orderJSON), "Content-Type", "application/json", "Authorization", "Bearer "+testToken)
 	if got.status != http.StatusOK {
-		t.Errorf("REST answers %d %s", got.status, got.body)
+		t.Errorf("REST = %d %s, want 200", got.status, got.body)
 	}
 	if want := len(clients(url)) + 1; next.calls() != want {
-		t.Errorf("%d updates were applied, want %d", next.calls(), want)
+		t.Errorf("Apply was called %d times, want %d", next.calls(), want)
 	}
 }
 
@@ -88,12 +88,12 @@ func TestHealthNeedsNoToken(t *testing.T) {
 	url := startInternal(t, next, testToken)
 	got := send(t, http.MethodPost, url+"/grpc.health.v1.Health/Check", []byte("{}"), "Content-Type", "application/json")
 	if got.status != http.StatusOK || !strings.Contains(got.body, "SERVING") {
-		t.Errorf("health answers %d %s", got.status, got.body)
+		t.Errorf("health = %d %s, want SERVING", got.status, got.body)
 	}
-	// A path that only begins like health opens nothing else.
+	// A path that only begins with that of health needs the token.
 	for _, path := range []string{"/grpc.health.v1.Health/../internal/updates/orders", "/grpc.health.v1.Health/%2e%2e/internal/updates/orders"} {
 		if got := post(t, url+path, orderJSON); got.status < 400 || next.calls() != 0 {
-			t.Errorf("%s answers %d %s", path, got.status, got.body)
+			t.Errorf("POST %s = %d %s after %d calls of Apply, want a refusal", path, got.status, got.body, next.calls())
 		}
 	}
 }
