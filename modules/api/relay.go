@@ -1,6 +1,6 @@
 // Package api is the api role. Its internal listener takes updates from the ingest
 // role, by RPC and by REST, and passes them to the ledger. Its public listener
-// serves orders, disputes and their events as JSON to people and their programs.
+// serves orders, disputes and their events as JSON to clients of any kind.
 package api
 
 import (

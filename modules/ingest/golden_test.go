@@ -54,6 +54,19 @@ func readGolden(t testing.TB) map[string]golden {
 	return examples
 }
 
+// TestPathsAreDocumented finds a path that docs/webhooks.md does not name.
+func TestPathsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/webhooks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range Paths() {
+		if !strings.Contains(string(page), "`POST "+path+"`") {
+			t.Errorf("docs/webhooks.md does not name POST %s", path)
+		}
+	}
+}
+
 // TestGoldenBodies decodes the examples. It fails for a path without an example, and
 // for examples without a path, so that a new provider has both.
 func TestGoldenBodies(t *testing.T) {
