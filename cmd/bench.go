@@ -14,7 +14,7 @@ import (
 	"github.com/payrelay/payrelay/modules/bench/report"
 	"github.com/payrelay/payrelay/modules/store/postgres"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
-	"github.com/payrelay/payrelay/modules/transport"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
 func newBench() *cobra.Command {
@@ -75,13 +75,13 @@ func databaseVersion(ctx context.Context, url string) (string, error) {
 
 // brokerVersion describes the Kafka cluster at some brokers.
 func brokerVersion(ctx context.Context, brokers string) (string, error) {
-	cfg := transport.ClusterConfig{Brokers: strings.Split(strings.ReplaceAll(brokers, " ", ""), ",")}
+	cfg := kafka.ClusterConfig{Brokers: strings.Split(strings.ReplaceAll(brokers, " ", ""), ",")}
 	if err := cfg.Validate(); err != nil {
 		return "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
 	defer cancel()
-	cluster, err := transport.DescribeCluster(ctx, cfg)
+	cluster, err := kafka.DescribeCluster(ctx, cfg)
 	return cluster.String(), err
 }
 

@@ -14,8 +14,8 @@ const modulePath = "github.com/payrelay/payrelay"
 
 // homes are the only places that may import a library.
 var homes = map[string][]string{
-	"github.com/IBM/sarama":         {"modules/transport"},
-	"github.com/xdg-go/":            {"modules/transport"},
+	"github.com/IBM/sarama":         {"modules/transport/kafka"},
+	"github.com/xdg-go/":            {"modules/transport/kafka"},
 	"github.com/labstack/echo":      {"modules/ingest", "modules/api"},
 	"connectrpc.com/":               {"modules/transport", "modules/api", "gen"},
 	"modernc.org/sqlite":            {"modules/store", "e2e/chaos"},
@@ -138,7 +138,8 @@ func TestImportRules(t *testing.T) {
 		{"modules/payments", modulePath + "/gen/payrelay/v1", true},
 		{"modules/payments", modulePath + "/modules/api", false},
 		{"modules/ingest", "github.com/IBM/sarama", false},
-		{"modules/transport", "github.com/IBM/sarama", true},
+		{"modules/transport/kafka", "github.com/IBM/sarama", true},
+		{"modules/transport", "github.com/IBM/sarama", false},
 		{"modules/api", "database/sql", false},
 		{"modules/admin", modulePath + "/cmd", false},
 		{"cmd", modulePath + "/modules/broker", true},

@@ -23,7 +23,7 @@ import (
 	"github.com/payrelay/payrelay/e2e/servers"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/bench/load"
-	"github.com/payrelay/payrelay/modules/transport"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
 // These benchmarks run the roles over PostgreSQL and Apache Kafka, in this process
@@ -227,11 +227,11 @@ func (p *production) publish(count int) {
 	}
 }
 
-func (p *production) producer() *transport.KafkaClient {
+func (p *production) producer() *kafka.Producer {
 	p.b.Helper()
-	cfg := transport.KafkaConfig{TopicConfig: transport.TopicConfig{OrdersTopic: p.topics.Orders, DisputesTopic: p.topics.Disputes, Group: p.topics.Group}}
+	cfg := kafka.Config{TopicConfig: kafka.TopicConfig{OrdersTopic: p.topics.Orders, DisputesTopic: p.topics.Disputes, Group: p.topics.Group}}
 	cfg.Brokers = strings.Split(p.brokers, ",")
-	client, err := transport.NewKafka(cfg)
+	client, err := kafka.NewProducer(cfg)
 	if err != nil {
 		p.b.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/payrelay/payrelay/modules/batch"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
 // apiConfig is what the role that owns the data needs to know.
@@ -18,7 +19,7 @@ type apiConfig struct {
 	data  dataConfig
 	api   api.Config
 	wire  transport.Config
-	kafka transport.KafkaConfig
+	kafka kafka.Config
 }
 
 // applyBatch is group commit at the api role. The queue is bounded, for what
@@ -110,9 +111,9 @@ var errNotJoined = errors.New("the consumer is not a member of its group")
 // addConsumer adds the far side of mode kafka under a name of its own, since a
 // process can have two. A partition's batch is one already, so it goes straight
 // to the ledger.
-func (p *process) addConsumer(ctx context.Context, name string, cfg transport.KafkaConfig, role *apiRole) error {
+func (p *process) addConsumer(ctx context.Context, name string, cfg kafka.Config, role *apiRole) error {
 	cfg.Fatal, cfg.FatalAfter = func(err error) bool { return errors.Is(err, payments.ErrMisconfigured) }, misconfiguredAfter
-	consumer, err := transport.NewConsumer(cfg, p.admin.Instrument(name, p.admin.Age(role.ledger)), role.ledger, p.log)
+	consumer, err := kafka.NewConsumer(cfg, p.admin.Instrument(name, p.admin.Age(role.ledger)), role.ledger, p.log)
 	if err != nil {
 		return err
 	}
@@ -135,7 +136,7 @@ func (p *process) addConsumer(ctx context.Context, name string, cfg transport.Ka
 		[]string{"topic", "partition"}, func(show func(float64, ...string)) {
 			consumer.PartitionLags(func(topic string, partition int32, records int64) {
 				value := float64(records)
-				if records == transport.UnknownOffset {
+				if records == kafka.UnknownOffset {
 					value = math.NaN()
 				}
 				show(value, topic, strconv.Itoa(int(partition)))

@@ -10,6 +10,7 @@ import (
 	"github.com/payrelay/payrelay/modules/ingest"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
 // ingestConfig is what the role at the edge needs to know.
@@ -18,7 +19,7 @@ type ingestConfig struct {
 	wire   transport.Config
 	retry  transport.RetryConfig
 	rpc    transport.RPCConfig
-	kafka  transport.KafkaConfig
+	kafka  kafka.Config
 }
 
 // lanes are how many calls to the api role are under way at once when webhooks
@@ -67,7 +68,7 @@ func (p *process) addWire(ctx context.Context, cfg ingestConfig, direct payments
 		return transport.Deadline(transport.NewDirect(direct), cfg.retry.Timeout), nil
 	case payments.Kafka:
 		cfg.kafka.Unary = !cfg.wire.Batch
-		producer, err := transport.NewKafka(cfg.kafka)
+		producer, err := kafka.NewProducer(cfg.kafka)
 		if err != nil {
 			return nil, err
 		}

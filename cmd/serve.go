@@ -7,6 +7,7 @@ import (
 
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
 func newServe() *cobra.Command {
@@ -31,7 +32,7 @@ var errDirectIsOneProcess = errors.New("mode direct has no wire: it works in app
 
 // checkSplit refuses what only works when all roles are one process, and a Kafka
 // that cannot be reached as it is configured.
-func checkSplit(wire transport.Config, kafka transport.KafkaConfig) error {
+func checkSplit(wire transport.Config, kafka kafka.Config) error {
 	switch {
 	case wire.Mode == payments.Direct:
 		return errDirectIsOneProcess

@@ -14,6 +14,7 @@ import (
 	"github.com/payrelay/payrelay/modules/ingest"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
 // allConfig is every role's configuration, with one place for what they share.
@@ -25,7 +26,7 @@ type allConfig struct {
 	ingest   ingest.Config
 	wire     transport.Config
 	retry    transport.RetryConfig
-	kafka    transport.KafkaConfig
+	kafka    kafka.Config
 	broker   broker.Config
 	token    tokenConfig
 	password passwordConfig
@@ -82,7 +83,7 @@ func (cfg allConfig) checkKafka() error {
 	switch {
 	case cfg.embedded() && cfg.kafka.MinCopies > 1:
 		return errOneCopy
-	case cfg.embedded() && (cfg.kafka.TLSConfig != transport.TLSConfig{} || cfg.kafka.SASLConfig != transport.SASLConfig{}):
+	case cfg.embedded() && (cfg.kafka.TLSConfig != kafka.TLSConfig{} || cfg.kafka.SASLConfig != kafka.SASLConfig{}):
 		return errEmbeddedIsOpen
 	case cfg.embedded():
 		return validate(cfg.kafka.TopicConfig, cfg.kafka.CopiesConfig)

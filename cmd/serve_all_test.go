@@ -6,18 +6,19 @@ import (
 
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
 // Who sets up a login or a certificate means a cluster, and not one copy here.
 func TestEmbeddedBrokerRefusesSettingsOfACluster(t *testing.T) {
-	for name, set := range map[string]func(*transport.ClusterConfig){
-		"TLS":         func(c *transport.ClusterConfig) { c.TLS = true },
-		"authority":   func(c *transport.ClusterConfig) { c.CAFile = "ca.pem" },
-		"certificate": func(c *transport.ClusterConfig) { c.CertFile = "relay.pem" },
-		"key":         func(c *transport.ClusterConfig) { c.KeyFile = "relay.key" },
-		"mechanism":   func(c *transport.ClusterConfig) { c.Mechanism = "PLAIN" },
-		"user":        func(c *transport.ClusterConfig) { c.Username = "relay" },
-		"password":    func(c *transport.ClusterConfig) { c.Password = "secret" },
+	for name, set := range map[string]func(*kafka.ClusterConfig){
+		"TLS":         func(c *kafka.ClusterConfig) { c.TLS = true },
+		"authority":   func(c *kafka.ClusterConfig) { c.CAFile = "ca.pem" },
+		"certificate": func(c *kafka.ClusterConfig) { c.CertFile = "relay.pem" },
+		"key":         func(c *kafka.ClusterConfig) { c.KeyFile = "relay.key" },
+		"mechanism":   func(c *kafka.ClusterConfig) { c.Mechanism = "PLAIN" },
+		"user":        func(c *kafka.ClusterConfig) { c.Username = "relay" },
+		"password":    func(c *kafka.ClusterConfig) { c.Password = "secret" },
 	} {
 		cfg := allConfig{wire: transport.Config{Mode: payments.Kafka}}
 		set(&cfg.kafka.ClusterConfig)

@@ -11,6 +11,7 @@ import (
 	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
 type serveAPIConfig struct {
@@ -19,7 +20,7 @@ type serveAPIConfig struct {
 	data     dataConfig
 	api      api.Config
 	wire     transport.Config
-	kafka    transport.KafkaConfig
+	kafka    kafka.Config
 	token    tokenConfig
 	password passwordConfig
 }

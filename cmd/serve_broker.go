@@ -9,14 +9,14 @@ import (
 
 	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/broker"
-	"github.com/payrelay/payrelay/modules/transport"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
 type serveBrokerConfig struct {
 	log    logConfig
 	admin  admin.Config
 	dir    dirConfig
-	topics transport.TopicConfig
+	topics kafka.TopicConfig
 	broker broker.Config
 }
 
@@ -56,15 +56,15 @@ func (cfg serveBrokerConfig) build(ctx context.Context, p *process) error {
 
 // addBroker adds the embedded broker with its topics and tells where it listens.
 // Its directory must be locked.
-func (p *process) addBroker(ctx context.Context, cfg broker.Config, dir dirConfig, topics transport.TopicConfig) (transport.ClusterConfig, error) {
+func (p *process) addBroker(ctx context.Context, cfg broker.Config, dir dirConfig, topics kafka.TopicConfig) (kafka.ClusterConfig, error) {
 	if err := topics.Validate(); err != nil {
-		return transport.ClusterConfig{}, err
+		return kafka.ClusterConfig{}, err
 	}
 	b, err := broker.Open(cfg, dir.brokerDir(), topics.Names(), topics.Group, p.log)
 	if err != nil {
-		return transport.ClusterConfig{}, err
+		return kafka.ClusterConfig{}, err
 	}
 	p.crew.start(ctx, "broker", b.Run)
 	p.listens("broker", b.Addr(), "Kafka protocol")
-	return transport.ClusterConfig{Brokers: []string{b.Addr()}}, nil
+	return kafka.ClusterConfig{Brokers: []string{b.Addr()}}, nil
 }

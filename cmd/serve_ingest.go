@@ -11,6 +11,7 @@ import (
 	"github.com/payrelay/payrelay/modules/ingest"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
 type serveIngestConfig struct {
@@ -20,7 +21,7 @@ type serveIngestConfig struct {
 	wire     transport.Config
 	retry    transport.RetryConfig
 	rpc      transport.RPCConfig
-	kafka    transport.KafkaConfig
+	kafka    kafka.Config
 	token    tokenConfig
 	password passwordConfig
 }

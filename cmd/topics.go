@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/payrelay/payrelay/modules/transport"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
 func newTopics() *cobra.Command {
@@ -16,8 +16,8 @@ func newTopics() *cobra.Command {
 
 // topicsConfig is what every command about topics needs to know.
 type topicsConfig struct {
-	cluster  transport.ClusterConfig
-	topics   transport.TopicConfig
+	cluster  kafka.ClusterConfig
+	topics   kafka.TopicConfig
 	password passwordConfig
 }
 
@@ -39,11 +39,11 @@ const topicsTimeout = 15 * time.Second
 
 // awaitTopics waits until the brokers answer and have the topics, and refuses
 // topics in which an acknowledgement is worth too little.
-func (p *process) awaitTopics(ctx context.Context, cfg transport.KafkaConfig) error {
+func (p *process) awaitTopics(ctx context.Context, cfg kafka.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
 	defer cancel()
 	p.log.Info("looking for the topics", "brokers", cfg.Brokers)
-	warnings, err := transport.EnsureTopics(ctx, cfg)
+	warnings, err := kafka.AwaitTopics(ctx, cfg)
 	for _, warning := range warnings {
 		p.log.Warn(warning)
 	}

@@ -10,13 +10,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/payrelay/payrelay/modules/transport"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
+	"github.com/payrelay/payrelay/modules/transport/kafka/topics"
 )
 
 func newTopicsCheck() *cobra.Command {
 	var cfg topicsConfig
 	// One copy is what a start accepts, and no cluster should settle for.
-	copies := transport.CopiesConfig{MinCopies: 2}
+	copies := kafka.CopiesConfig{MinCopies: 2}
 	command := &cobra.Command{
 		Use:   "check",
 		Short: "Show the topics and what waits in them, and fail if acknowledged records are not safe",
@@ -29,7 +30,7 @@ func newTopicsCheck() *cobra.Command {
 		}
 		ctx, cancel := context.WithTimeout(command.Context(), topicsTimeout)
 		defer cancel()
-		reports, err := transport.CheckTopics(ctx, cfg.cluster, cfg.topics)
+		reports, err := topics.Check(ctx, cfg.cluster, cfg.topics)
 		if err != nil {
 			return err
 		}
@@ -39,7 +40,7 @@ func newTopicsCheck() *cobra.Command {
 }
 
 // printReports shows all and returns an error if there is a problem.
-func printReports(out io.Writer, reports []transport.TopicReport, copies transport.CopiesConfig) error {
+func printReports(out io.Writer, reports []topics.Report, copies kafka.CopiesConfig) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "TOPIC\tPARTITIONS\tREPLICAS\tMIN IN SYNC\tRETENTION\tLEADERLESS\tUNDER-REPLICATED")
 	for _, r := range reports {
@@ -70,15 +71,15 @@ func printReports(out io.Writer, reports []transport.TopicReport, copies transpo
 // tells.
 func known(n int64) string {
 	switch n {
-	case transport.NoOffset:
+	case kafka.NoOffset:
 		return "-"
-	case transport.UnknownOffset:
+	case kafka.UnknownOffset:
 		return "?"
 	}
 	return strconv.FormatInt(n, 10)
 }
 
-func retentionText(t transport.Topic) string {
+func retentionText(t kafka.Topic) string {
 	const day = 24 * time.Hour
 	switch {
 	case t.Retention < 0:

@@ -5,21 +5,22 @@ import (
 	"testing"
 	"time"
 
-	"github.com/payrelay/payrelay/modules/transport"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
+	"github.com/payrelay/payrelay/modules/transport/kafka/topics"
 )
 
 func TestPrintReports(t *testing.T) {
-	report := func(inSync ...int32) []transport.TopicReport {
-		return []transport.TopicReport{{
-			Topic: transport.Topic{
+	report := func(inSync ...int32) []topics.Report {
+		return []topics.Report{{
+			Topic: kafka.Topic{
 				Name: "webhooks.orders", MinInSync: 2, CleanupPolicy: "delete", Retention: 30 * 24 * time.Hour, RetentionBytes: -1, MaxMessageBytes: 1 << 20,
-				Partitions: []transport.Partition{{Leader: 2, Replicas: []int32{1, 2, 3}, InSync: inSync}},
+				Partitions: []kafka.Partition{{Leader: 2, Replicas: []int32{1, 2, 3}, InSync: inSync}},
 			},
-			Progress: []transport.Progress{{Applied: -1, Oldest: 5, Newest: 12, Aged: 5}},
+			Progress: []topics.Progress{{Applied: -1, Oldest: 5, Newest: 12, Aged: 5}},
 		}}
 	}
 	var out strings.Builder
-	if err := printReports(&out, report(1, 2, 3), transport.CopiesConfig{MinCopies: 2}); err != nil {
+	if err := printReports(&out, report(1, 2, 3), kafka.CopiesConfig{MinCopies: 2}); err != nil {
 		t.Errorf("a safe topic: %v", err)
 	}
 	want := "TOPIC            PARTITIONS  REPLICAS  MIN IN SYNC  RETENTION  LEADERLESS  UNDER-REPLICATED\n" +
@@ -31,7 +32,7 @@ func TestPrintReports(t *testing.T) {
 		t.Errorf("printed\n%s, want\n%s", out.String(), want)
 	}
 	out.Reset()
-	if err := printReports(&out, report(1, 2), transport.CopiesConfig{MinCopies: 3}); err == nil || !strings.Contains(err.Error(), "2") {
+	if err := printReports(&out, report(1, 2), kafka.CopiesConfig{MinCopies: 3}); err == nil || !strings.Contains(err.Error(), "2") {
 		t.Errorf("an unsafe topic: %v", err)
 	}
 	for _, says := range []string{"lacks replicas", "KAFKA_MIN_COPIES"} {

@@ -8,12 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/payrelay/payrelay/modules/transport"
+	"github.com/payrelay/payrelay/modules/transport/kafka/topics"
 )
 
 func newTopicsCreate() *cobra.Command {
 	var cfg topicsConfig
-	var spec transport.TopicSpec
+	var spec topics.Spec
 	command := &cobra.Command{
 		Use:   "create",
 		Short: "Create the topics that do not exist yet; those that do are left as they are",
@@ -26,7 +26,7 @@ func newTopicsCreate() *cobra.Command {
 		}
 		ctx, cancel := context.WithTimeout(command.Context(), topicsTimeout)
 		defer cancel()
-		created, err := transport.CreateTopics(ctx, cfg.cluster, cfg.topics, spec)
+		created, err := topics.Create(ctx, cfg.cluster, cfg.topics, spec)
 		for _, topic := range created {
 			printCreated(command.OutOrStdout(), topic)
 		}
@@ -35,7 +35,7 @@ func newTopicsCreate() *cobra.Command {
 	return command
 }
 
-func printCreated(out io.Writer, t transport.CreatedTopic) {
+func printCreated(out io.Writer, t topics.Created) {
 	shape := fmt.Sprintf("%d partitions, replication factor %d, min.insync.replicas %d", len(t.Partitions), t.Replicas(), t.MinInSync)
 	switch {
 	case t.Created:

@@ -41,11 +41,11 @@ var (
 var sabotages = []sabotage{
 	{
 		name: "2xx before the broker's ack", cell: onKafka, only: []string{"kill broker", "kill ingest"}, breaks: []string{NoLoss},
-		edits: []edit{{"modules/transport/kafka.go", "if err := await(ctx, results, len(messages)); err != nil {", "if err := error(nil); err != nil {"}},
+		edits: []edit{{"modules/transport/kafka/producer.go", "if err := await(ctx, results, len(messages)); err != nil {", "if err := error(nil); err != nil {"}},
 	},
 	{
 		name: "acks=0", cell: onKafka, only: []string{"kill broker"}, breaks: []string{NoLoss},
-		edits: []edit{{"modules/transport/sarama.go", "c.Producer.RequiredAcks = sarama.WaitForAll\n\tc.Producer.Idempotent = true", "c.Producer.RequiredAcks = sarama.NoResponse"}},
+		edits: []edit{{"modules/transport/kafka/sarama.go", "c.Producer.RequiredAcks = sarama.WaitForAll\n\tc.Producer.Idempotent = true", "c.Producer.RequiredAcks = sarama.NoResponse"}},
 	},
 	{
 		name: "2xx before the commit", cell: onHTTP, only: []string{"kill api", "kill ingest"}, breaks: []string{NoLoss},
@@ -55,7 +55,7 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "offset marked before the commit", cell: onKafka, only: []string{"lock database"}, breaks: []string{NoLoss},
-		edits: []edit{{"modules/transport/consumer.go", "		if err := c.settle(session.Context(), batch); err != nil {", "		c.mark(session, batch)\n		if err := c.settle(session.Context(), batch); err != nil {"}},
+		edits: []edit{{"modules/transport/kafka/consumer.go", "		if err := c.settle(session.Context(), batch); err != nil {", "		c.mark(session, batch)\n		if err := c.settle(session.Context(), batch); err != nil {"}},
 	},
 	{
 		name: "no idempotency key", cell: onHTTP, only: []string{"kill ingest"}, breaks: []string{ExactlyOnce},
@@ -74,16 +74,16 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "error of a dead letter swallowed", cell: onKafkaPostgres, only: []string{"kill postgres"}, breaks: []string{NoLoss},
-		edits: []edit{{"modules/transport/claim.go", "	updates, garbage := sift(batch)\n", "	updates, garbage := sift(batch)\n	for _, record := range garbage {\n		_ = c.deadLetters.DeadLetter(ctx, record)\n	}\n	garbage = nil\n"}},
+		edits: []edit{{"modules/transport/kafka/claim.go", "	updates, garbage := sift(batch)\n", "	updates, garbage := sift(batch)\n	for _, record := range garbage {\n		_ = c.deadLetters.DeadLetter(ctx, record)\n	}\n	garbage = nil\n"}},
 	},
 	{
 		name: "batch skipped after a failure", cell: onKafkaPostgres, only: []string{"kill postgres"}, breaks: []string{NoLoss},
-		edits: []edit{{"modules/transport/claim.go", "backoff.WithMaxElapsedTime(0), // for ever", "backoff.WithMaxTries(1),"},
-			{"modules/transport/claim.go", "	)\n	return err\n}", "	)\n	_ = err\n	return nil\n}"}},
+		edits: []edit{{"modules/transport/kafka/claim.go", "backoff.WithMaxElapsedTime(0), // for ever", "backoff.WithMaxTries(1),"},
+			{"modules/transport/kafka/claim.go", "	)\n	return err\n}", "	)\n	_ = err\n	return nil\n}"}},
 	},
 	{
 		name: "newest offset", cell: onKafka, only: []string{"kill api"}, breaks: []string{NoLoss},
-		edits: []edit{{"modules/transport/sarama.go", "sarama.OffsetOldest", "sarama.OffsetNewest"}},
+		edits: []edit{{"modules/transport/kafka/sarama.go", "sarama.OffsetOldest", "sarama.OffsetNewest"}},
 	},
 	{
 		name: "topics created by accident", cell: onKafka, only: []string{"kill broker"}, breaks: []string{NoLoss},
@@ -110,7 +110,7 @@ func (b *Broker) mention(topic string) error {
 	{
 		name: "closed instead of drained", cell: onKafka, only: []string{"terminate ingest"}, breaks: []string{NoLoss},
 		edits: []edit{{"cmd/run.go", "for _, p := range slices.Backward(c.parts) {", "for p := range slices.Values(c.parts) {"},
-			{"modules/transport/kafka.go", "	if k.closed {\n		return errClosed\n	}", "	if k.closed {\n		for _, message := range messages {\n			message.Metadata.(delivery).result <- nil\n		}\n		return nil\n	}"}},
+			{"modules/transport/kafka/producer.go", "	if p.closed {\n		return errClosed\n	}", "	if p.closed {\n		for _, message := range messages {\n			message.Metadata.(delivery).result <- nil\n		}\n		return nil\n	}"}},
 	},
 	{
 		name: "retried with another key", cell: onHTTP, only: []string{"reset ingest", "blackhole ingest", "kill api"}, breaks: []string{NoPhantom},
@@ -137,7 +137,7 @@ func (b *Broker) mention(topic string) error {
 	{
 		name: "no deadline", cell: onGRPC, only: []string{"blackhole ingest", "freeze api"}, seed: 2, breaks: []string{BoundedAnswers},
 		edits: []edit{{"modules/ingest/webhook.go", "ctx, cancel := context.WithTimeout(c.Request().Context(), s.cfg.Timeout)", "ctx, cancel := context.WithCancel(c.Request().Context())"},
-			{"modules/transport/resilient.go", "		ctx, cancel := context.WithTimeout(ctx, timeout)\n		defer cancel()\n		return next.Apply(ctx, updates)", "		return next.Apply(ctx, updates)"},
+			{"modules/transport/transport.go", "		ctx, cancel := context.WithTimeout(ctx, timeout)\n		defer cancel()\n		return next.Apply(ctx, updates)", "		return next.Apply(ctx, updates)"},
 			{"cmd/role_ingest.go", "timeout + time.Second,", "time.Hour,"}},
 	},
 	{

@@ -7,9 +7,10 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/sony/gobreaker/v2"
+
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
-	"github.com/sony/gobreaker/v2"
 )
 
 const (
@@ -33,8 +34,8 @@ func newBreaker(next payments.Applier, log *slog.Logger) *breaker {
 	return &breaker{next, gobreaker.NewCircuitBreaker[[]*payrelayv1.Outcome](gobreaker.Settings{
 		Timeout:      breakerPause,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
-		IsSuccessful: func(err error) bool { return !classify(err).blamesPeer() },
-		IsExcluded:   func(err error) bool { return classify(err) == abandoned },
+		IsSuccessful: func(err error) bool { return !ClassOf(err).blamesPeer() },
+		IsExcluded:   func(err error) bool { return ClassOf(err) == Abandoned },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
 			log.Warn("circuit breaker to the far side changed", "from", from.String(), "to", to.String())
 		},

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
 func applyTimes(t *testing.T, a payments.Applier, n int) (last error) {
@@ -22,9 +24,9 @@ func applyTimes(t *testing.T, a payments.Applier, n int) (last error) {
 }
 
 func TestBreakerOpensOnlyWhenThePeerIsToBlame(t *testing.T) {
-	for _, test := range classified {
+	for _, test := range classes {
 		next := &script{errs: repeat(test.err, 100)}
-		err := applyTimes(t, newBreaker(next, quiet()), 20)
+		err := applyTimes(t, newBreaker(next, transporttest.Quiet()), 20)
 		want := int64(20)
 		if test.blamePeer {
 			want = breakerFailures
@@ -41,7 +43,7 @@ func TestBreakerOpensOnlyWhenThePeerIsToBlame(t *testing.T) {
 func TestBreakerCountsFailuresInARow(t *testing.T) {
 	down := call(connect.CodeUnavailable)
 	next := &script{errs: append(append(repeat(down, 4), nil), repeat(down, 4)...)}
-	if err := applyTimes(t, newBreaker(next, quiet()), 10); err != nil {
+	if err := applyTimes(t, newBreaker(next, transporttest.Quiet()), 10); err != nil {
 		t.Errorf("the last error is %v", err)
 	}
 }
@@ -55,7 +57,7 @@ func TestBreakerBetweenFailures(t *testing.T) {
 		opens   bool
 	}{{"refusal", call(connect.CodeInvalidArgument), false}, {"caller left", context.Canceled, true}} {
 		next := &script{errs: append(append(repeat(down, 4), test.between), down)}
-		err := applyTimes(t, newBreaker(next, quiet()), 7)
+		err := applyTimes(t, newBreaker(next, transporttest.Quiet()), 7)
 		if errors.Is(err, errCircuitOpen) != test.opens {
 			t.Errorf("%s: the last error is %v", test.name, err)
 		}
@@ -65,7 +67,7 @@ func TestBreakerBetweenFailures(t *testing.T) {
 func TestOpenBreakerAnswersAtOnceAndProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := &script{errs: repeat(call(connect.CodeUnavailable), 6)}
-		breaker := newBreaker(next, quiet())
+		breaker := newBreaker(next, transporttest.Quiet())
 		applyTimes(t, breaker, 5)
 		start := time.Now()
 		err := applyTimes(t, breaker, 100)
@@ -99,7 +101,7 @@ func TestOnlyOneCallProbes(t *testing.T) {
 			<-release
 			return nil, nil
 		})
-		breaker := newBreaker(next, quiet())
+		breaker := newBreaker(next, transporttest.Quiet())
 		applyTimes(t, breaker, 5)
 		down = false
 		time.Sleep(breakerPause + 1)
@@ -120,7 +122,7 @@ func TestOnlyOneCallProbes(t *testing.T) {
 func TestRetryDoesNotWaitForTheBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := &script{errs: repeat(call(connect.CodeUnavailable), 1000)}
-		resilient := Resilient(next, RetryConfig{Timeout: time.Minute, Attempts: 100, BaseDelay: time.Millisecond, MaxDelay: time.Millisecond}, quiet())
+		resilient := Resilient(next, RetryConfig{Timeout: time.Minute, Attempts: 100, BaseDelay: time.Millisecond, MaxDelay: time.Millisecond}, transporttest.Quiet())
 		if _, err := resilient.Apply(t.Context(), one()); !errors.Is(err, errCircuitOpen) {
 			t.Errorf("error is %v", err)
 		}
@@ -139,7 +141,7 @@ func TestRetryDoesNotWaitForTheBreaker(t *testing.T) {
 func TestCheckFailsWhileTheBreakerIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := &script{errs: repeat(call(connect.CodeUnavailable), breakerFailures+1)}
-		circuit := Resilient(next, RetryConfig{Timeout: time.Minute, Attempts: 1}, quiet())
+		circuit := Resilient(next, RetryConfig{Timeout: time.Minute, Attempts: 1}, transporttest.Quiet())
 		want := func(when string, open bool) {
 			t.Helper()
 			if err := circuit.Check(t.Context()); errors.Is(err, errCircuitOpen) != open || (err != nil) != open {

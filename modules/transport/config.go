@@ -89,14 +89,14 @@ func (c RPCConfig) Validate() error {
 		// The value is not repeated: it may hold a password.
 		return errors.New("api-url (API_BASE_URL) cannot be called: write it as http://host:port or https://host:port")
 	}
-	if c.Token == "" && !isLoopback(u.Hostname()) {
+	if c.Token == "" && !IsLoopback(u.Hostname()) {
 		return errors.New("api-url (API_BASE_URL) is on another machine, where the api role asks for a token: set INTERNAL_TOKEN or --internal-token-file to the one that it has")
 	}
 	return nil
 }
 
-// isLoopback does not resolve names: what one resolves to can change.
-func isLoopback(host string) bool {
+// IsLoopback reports whether a host of a URL or an address is this machine. It does not resolve names: what one resolves to can change.
+func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }

@@ -2,10 +2,13 @@ package transport
 
 import (
 	"flag"
+	"io"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 func TestFlagsNameTheirEnvironment(t *testing.T) {
@@ -13,16 +16,10 @@ func TestFlagsNameTheirEnvironment(t *testing.T) {
 	new(Config).RegisterFlags(fs)
 	new(RetryConfig).RegisterFlags(fs)
 	new(RPCConfig).RegisterFlags(fs)
-	new(KafkaConfig).RegisterFlags(fs)
 	want := map[string]string{
 		"mode": "WEBHOOK_MODE", "batch": "WEBHOOK_BATCH",
 		"api-http2": "API_HTTP2", "api-url": "API_BASE_URL", "api-timeout": "API_TIMEOUT", "api-retry-attempts": "API_RETRY_ATTEMPTS",
 		"api-retry-base-delay": "API_RETRY_BASE_DELAY", "api-retry-max-delay": "API_RETRY_MAX_DELAY",
-		"kafka-brokers": "KAFKA_BROKERS", "kafka-orders-topic": "KAFKA_ORDERS_TOPIC", "kafka-disputes-topic": "KAFKA_DISPUTES_TOPIC",
-		"kafka-group": "KAFKA_CONSUMER_GROUP", "kafka-instance-id": "KAFKA_INSTANCE_ID", "kafka-min-copies": "KAFKA_MIN_COPIES",
-		"kafka-client-id": "KAFKA_CLIENT_ID", "kafka-tls": "KAFKA_TLS", "kafka-tls-ca-file": "KAFKA_TLS_CA_FILE",
-		"kafka-tls-cert-file": "KAFKA_TLS_CERT_FILE", "kafka-tls-key-file": "KAFKA_TLS_KEY_FILE",
-		"kafka-sasl-mechanism": "KAFKA_SASL_MECHANISM", "kafka-sasl-username": "KAFKA_SASL_USERNAME",
 	}
 	got := make(map[string]string)
 	fs.VisitAll(func(f *flag.Flag) { got[f.Name], _ = flag.UnquoteUsage(f) })
@@ -88,65 +85,18 @@ func TestRPCConfigWantsATokenForAnotherMachine(t *testing.T) {
 	}
 }
 
-func TestKafkaConfig(t *testing.T) {
-	var cfg KafkaConfig
+func TestModeFlag(t *testing.T) {
+	var cfg Config
 	fs := flag.NewFlagSet("test", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
 	cfg.RegisterFlags(fs)
-	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "KAFKA_BROKERS") {
-		t.Errorf("without brokers the error is %v", err)
+	if cfg.Mode != payments.Kafka || !cfg.Batch {
+		t.Errorf("defaults are %+v", cfg)
 	}
-	if err := fs.Parse([]string{"--kafka-brokers", "old:1", "--kafka-brokers", " a:9092, b:9092,,"}); err != nil {
-		t.Fatal(err)
+	if err := fs.Parse([]string{"--mode", "grpc", "--batch=false"}); err != nil || cfg.Mode != payments.GRPC || cfg.Batch {
+		t.Errorf("got %+v, %v", cfg, err)
 	}
-	want := KafkaConfig{ClusterConfig: ClusterConfig{Brokers: []string{"a:9092", "b:9092"}, ClientID: "payrelay"}, CopiesConfig: CopiesConfig{MinCopies: 1}, TopicConfig: topicNames}
-	if !reflect.DeepEqual(cfg, want) {
-		t.Errorf("config is %+v", cfg)
-	}
-	if fs.Lookup("kafka-brokers").Value.String() != "a:9092,b:9092" {
-		t.Errorf("the flag shows %s", fs.Lookup("kafka-brokers").Value)
-	}
-	if err := cfg.Validate(); err != nil {
-		t.Errorf("it is refused: %v", err)
-	}
-	for name, spoil := range map[string]func(*KafkaConfig){
-		"KAFKA_BROKERS":        func(c *KafkaConfig) { c.Brokers = []string{"a:9092", "b"} },
-		"KAFKA_ORDERS_TOPIC":   func(c *KafkaConfig) { c.OrdersTopic = "" },
-		"KAFKA_DISPUTES_TOPIC": func(c *KafkaConfig) { c.DisputesTopic = c.OrdersTopic },
-		"KAFKA_CONSUMER_GROUP": func(c *KafkaConfig) { c.Group = "" },
-		"KAFKA_MIN_COPIES":     func(c *KafkaConfig) { c.MinCopies = -1 },
-	} {
-		bad := cfg
-		spoil(&bad)
-		if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s: error is %v", name, err)
-		}
-	}
-}
-
-func TestSaramaTakesTheSettings(t *testing.T) {
-	for _, unary := range []bool{false, true} {
-		cfg := KafkaConfig{Unary: unary, InstanceID: "payrelay-0"}
-		if err := must(producerConfig(cfg)).Validate(); err != nil {
-			t.Errorf("producer, unary %v: %v", unary, err)
-		}
-		if err := must(consumerConfig(cfg)).Validate(); err != nil {
-			t.Errorf("consumer, unary %v: %v", unary, err)
-		}
-	}
-	c := must(consumerConfig(KafkaConfig{}))
-	if c.Net.ReadTimeout <= c.Consumer.Group.Rebalance.Timeout {
-		t.Error("joining a group can time out while others still finish their batch")
-	}
-	if graceTimeout >= c.Consumer.Group.Rebalance.Timeout {
-		t.Error("a batch under way can outlast the rebalance")
-	}
-}
-
-func TestProducerBackoff(t *testing.T) {
-	for retry := range 11 {
-		d := producerBackoff(retry, 10)
-		if d < 100*time.Millisecond || d > time.Second {
-			t.Errorf("retry %d waits %v", retry, d)
-		}
+	if err := fs.Parse([]string{"--mode", "smoke"}); err == nil || !strings.Contains(err.Error(), "choose one of kafka, http, protobuf, grpc, direct") {
+		t.Errorf("error is %v", err)
 	}
 }

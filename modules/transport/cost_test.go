@@ -79,16 +79,6 @@ func TestCosts(t *testing.T) {
 			costOfCall(t, mode, webhooks(size), unary)
 		}
 	}
-	cfg := KafkaConfig{TopicConfig: TopicConfig{OrdersTopic: "orders", DisputesTopic: "disputes"}}
-	update := webhooks(1)[0]
-	record, err := cfg.encode(update)
-	if err != nil {
-		t.Fatal(err)
-	}
-	value, _ := record.Value.Encode() // it is encoded already
-	costtest.Size(t, "kafka, the value of a record", len(value))
-	costtest.Allocations(t, "kafka, encode a record", func() { must(cfg.encode(update)) })
-	costtest.Allocations(t, "kafka, decode a record", func() { must(decode(value)) })
 }
 
 func costOfCall(t *testing.T, mode payments.Mode, updates []*payrelayv1.Update, unary bool) {

@@ -5,21 +5,13 @@ import (
 	"errors"
 
 	"connectrpc.com/connect"
-	"github.com/IBM/sarama"
 
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-var (
-	// errOverloaded says that too many updates already wait for their
-	// acknowledgement. Nothing is wrong with this one.
-	errOverloaded = errors.New("too many updates wait for Kafka's acknowledgement")
-	// errCircuitOpen says that the far side has failed so often that it is not
-	// asked at the moment.
-	errCircuitOpen = errors.New("the circuit breaker is open because the far side kept failing")
-	// errClosed says that the client was closed.
-	errClosed = errors.New("the client is closed")
-)
+// errCircuitOpen says that the far side has failed so often that it is not
+// asked at the moment.
+var errCircuitOpen = errors.New("the circuit breaker is open because the far side kept failing")
 
 // Divides says that the error may be about one update of a batch, or about how
 // many they are, so that sending them one by one may help. An error about this
@@ -33,90 +25,82 @@ func Divides(err error) bool {
 	}
 }
 
-// class is what an error tells the decorators. It is decided in one place,
-// classify, for all modes.
-type class int
+// Class is what an error of Apply means for the retries and the circuit breaker.
+type Class int
 
 const (
-	// fine is no error.
-	fine class = iota
-	// refused judges the batch, or this process as its sender: the same again will
-	// be refused again, and the far side is well.
-	refused
-	// busy may succeed in a moment, and the far side is well.
-	busy
-	// unwell may succeed later: the far side, or the way to it, is in trouble.
-	unwell
-	// broken will not mend itself within a retry, and the far side is to blame.
-	broken
-	// abandoned says nothing about the far side: the caller went away, or it was
-	// not asked.
-	abandoned
+	fine Class = iota // no error
+
+	// Refused is about the batch, or about this process as its sender: the same
+	// call will be refused again, and the far side is well.
+	Refused
+	// Busy means that the same call may succeed in a moment, and that the far side
+	// is well.
+	Busy
+	// Unwell means that the same call may succeed later, and that the far side or
+	// the way to it is in trouble.
+	Unwell
+	// Broken means that the far side is in trouble that outlasts the retries.
+	Broken
+	// Abandoned says nothing about the far side: the caller went away, or the far
+	// side was not asked.
+	Abandoned
 )
 
-// retryable says that the same call may succeed within the same deadline.
-func (c class) retryable() bool { return c == busy || c == unwell }
+// retryable reports whether the same call may succeed within the same deadline.
+func (c Class) retryable() bool { return c == Busy || c == Unwell }
 
-// blamesPeer says that the error is a reason to leave the far side alone.
-func (c class) blamesPeer() bool { return c == unwell || c == broken }
+// blamesPeer reports whether the error counts against the far side.
+func (c Class) blamesPeer() bool { return c == Unwell || c == Broken }
 
-func classify(err error) class {
+// WithClass returns err with its class. A wire outside of this package uses it for
+// the errors that [ClassOf] cannot know.
+func WithClass(err error, class Class) error { return &classified{err, class} }
+
+type classified struct {
+	error
+	class Class
+}
+
+func (c *classified) Unwrap() error { return c.error }
+
+// ClassOf returns the class of an error of Apply, in any mode.
+func ClassOf(err error) Class {
 	var call *connect.Error
-	var publish *sarama.ProducerError
+	var known *classified
 	switch {
 	case err == nil:
 		return fine
 	case errors.Is(err, payments.ErrTooLarge):
-		return refused
-	case errors.Is(err, errOverloaded):
-		return busy
-	case errors.Is(err, errCircuitOpen), errors.Is(err, errClosed), errors.Is(err, context.Canceled):
-		return abandoned
+		return Refused
+	case errors.Is(err, errCircuitOpen), errors.Is(err, context.Canceled):
+		return Abandoned
 	case errors.As(err, &call):
-		return classifyCall(call.Code())
-	case errors.As(err, &publish):
-		return classifyPublish(publish.Err)
+		return classOfCall(call.Code())
+	case errors.As(err, &known):
+		return known.class
 	case errors.Is(err, context.DeadlineExceeded):
-		return unwell
+		return Unwell
 	default:
-		return broken
+		return Broken
 	}
 }
 
-func classifyCall(code connect.Code) class {
+func classOfCall(code connect.Code) Class {
 	switch code {
 	case connect.CodeAborted,
 		// The api role has no room for so many updates at once, a proxy for another
 		// call, or this side for the answer. None of it judges an update.
 		connect.CodeResourceExhausted:
-		return busy
+		return Busy
 	case connect.CodeUnavailable, connect.CodeDeadlineExceeded,
 		// A caller that went away was told apart before: what is left is a
 		// connection that the far side reset, which the library reports so.
 		connect.CodeCanceled:
-		return unwell
+		return Unwell
 	case connect.CodeUnknown, connect.CodeInternal, connect.CodeDataLoss:
-		return broken
+		return Broken
 	default:
-		return refused
-	}
-}
-
-// classifyPublish trusts Kafka to recover, for nearly all of its errors are
-// about a leader that moved or a connection that broke.
-func classifyPublish(err error) class {
-	var config sarama.ConfigurationError
-	switch {
-	case errors.Is(err, sarama.ErrMessageSizeTooLarge):
-		return busy // of all the records that went together: alone, this one may fit
-	case errors.As(err, &config),
-		errors.Is(err, sarama.ErrTopicAuthorizationFailed),
-		errors.Is(err, sarama.ErrClusterAuthorizationFailed),
-		errors.Is(err, sarama.ErrSASLAuthenticationFailed),
-		errors.Is(err, sarama.ErrInvalidTopic),
-		errors.Is(err, sarama.ErrUnsupportedVersion):
-		return broken
-	default:
-		return unwell
+		return Refused
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"connectrpc.com/connect"
-	"github.com/IBM/sarama"
 
 	"github.com/payrelay/payrelay/modules/payments"
 )
@@ -18,12 +17,8 @@ func call(code connect.Code) error {
 	return fmt.Errorf("relay: %w", connect.NewError(code, errors.New("x")))
 }
 
-func publish(err error) error {
-	return fmt.Errorf("publish: %w", &sarama.ProducerError{Msg: &sarama.ProducerMessage{}, Err: err})
-}
-
-// outcomes of classify, by the question that each decorator asks.
-var classified = []struct {
+// outcomes of ClassOf, by the question that each decorator asks.
+var classes = []struct {
 	name                      string
 	err                       error
 	retry, blamePeer, divides bool
@@ -43,26 +38,21 @@ var classified = []struct {
 	{name: "unknown", err: call(connect.CodeUnknown), blamePeer: true},
 	{name: "data loss", err: call(connect.CodeDataLoss), blamePeer: true},
 	{name: "too large", err: tooLarge(0, 1<<20), divides: true},
-	{name: "too large for Kafka with others", err: publish(sarama.ErrMessageSizeTooLarge), retry: true},
-	{name: "overloaded", err: fmt.Errorf("publish: %w", errOverloaded), retry: true},
 	{name: "open breaker", err: fmt.Errorf("x: %w", errCircuitOpen)},
-	{name: "closed client", err: errClosed},
 	{name: "caller left", err: fmt.Errorf("x: %w", context.Canceled)},
 	{name: "caller left a call", err: connect.NewError(connect.CodeCanceled, context.Canceled)},
 	{name: "deadline of the call", err: fmt.Errorf("x: %w", context.DeadlineExceeded), retry: true, blamePeer: true},
-	{name: "Kafka away", err: publish(sarama.ErrOutOfBrokers), retry: true, blamePeer: true},
-	{name: "Kafka moves a leader", err: publish(sarama.ErrNotLeaderForPartition), retry: true, blamePeer: true},
-	{name: "Kafka lacks replicas", err: publish(sarama.ErrNotEnoughReplicas), retry: true, blamePeer: true},
-	{name: "Kafka's new epoch", err: publish(sarama.ErrOutOfOrderSequenceNumber), retry: true, blamePeer: true},
-	{name: "connection to Kafka", err: publish(io.EOF), retry: true, blamePeer: true},
-	{name: "Kafka forbids", err: publish(sarama.ErrTopicAuthorizationFailed), blamePeer: true},
-	{name: "settings for Kafka", err: publish(sarama.ConfigurationError("x")), blamePeer: true},
+	{name: "marked as refused", err: fmt.Errorf("x: %w", WithClass(errors.New("x"), Refused))},
+	{name: "marked as busy", err: fmt.Errorf("x: %w", WithClass(errors.New("x"), Busy)), retry: true},
+	{name: "marked as unwell", err: fmt.Errorf("x: %w", WithClass(io.EOF, Unwell)), retry: true, blamePeer: true},
+	{name: "marked as broken", err: fmt.Errorf("x: %w", WithClass(context.DeadlineExceeded, Broken)), blamePeer: true},
+	{name: "marked as abandoned", err: WithClass(errors.New("x"), Abandoned)},
 	{name: "anything else", err: errors.New("x"), blamePeer: true},
 }
 
-func TestClassify(t *testing.T) {
-	for _, test := range classified {
-		class := classify(test.err)
+func TestClassOf(t *testing.T) {
+	for _, test := range classes {
+		class := ClassOf(test.err)
 		if class.retryable() != test.retry || class.blamesPeer() != test.blamePeer || Divides(test.err) != test.divides {
 			t.Errorf("%s: retry %v, blame the peer %v, divide %v", test.name, class.retryable(), class.blamesPeer(), Divides(test.err))
 		}
@@ -70,7 +60,7 @@ func TestClassify(t *testing.T) {
 }
 
 func TestOnlyTooLargeHasACode(t *testing.T) {
-	for _, test := range classified {
+	for _, test := range classes {
 		want := ""
 		if errors.Is(test.err, payments.ErrTooLarge) {
 			want = "body_too_large"

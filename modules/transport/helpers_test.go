@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
-	"google.golang.org/protobuf/types/known/timestamppb"
+	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
 // script is an Applier that answers its nth call with the nth error, and with
@@ -38,12 +37,8 @@ func repeat(err error, n int) []error {
 	return errs
 }
 
-func orderUpdate(eventID string) *payrelayv1.Update {
-	return &payrelayv1.Update{
-		SchemaVersion: 1, Provider: "generic", EventId: eventID, OrderId: "order-1", OccurredAt: timestamppb.New(time.Unix(1_767_000_000, 0)),
-		Subject: &payrelayv1.Update_Order{Order: &payrelayv1.OrderSnapshot{Status: payrelayv1.OrderStatus_ORDER_STATUS_CREATED}},
-	}
-}
+// orderUpdate is an update of order-1.
+func orderUpdate(eventID string) *payrelayv1.Update { return transporttest.Order("order-1", eventID) }
 
 func one() []*payrelayv1.Update { return []*payrelayv1.Update{orderUpdate("event-1")} }
 
@@ -60,23 +55,4 @@ func code(err error) string {
 		return coded.Code()
 	}
 	return ""
-}
-
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
-
-// must is for what only fails when files that a test wrote have gone.
-func must[T any](value T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return value
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
 )
@@ -24,7 +25,7 @@ func retry(next payments.Applier, cfg RetryConfig) payments.Applier {
 		attempt := func() ([]*payrelayv1.Outcome, error) {
 			var outcomes []*payrelayv1.Outcome
 			outcomes, last = next.Apply(ctx, updates)
-			if last != nil && !classify(last).retryable() {
+			if last != nil && !ClassOf(last).retryable() {
 				return nil, backoff.Permanent(last)
 			}
 			return outcomes, last
@@ -46,12 +47,12 @@ func (c RetryConfig) options(ctx context.Context) []backoff.RetryOption {
 		limit = max(time.Until(deadline), 1)
 	}
 	return []backoff.RetryOption{
-		backoff.WithBackOff(newBackOff(c.BaseDelay, c.MaxDelay)),
+		backoff.WithBackOff(NewBackOff(c.BaseDelay, c.MaxDelay)),
 		backoff.WithMaxTries(uint(max(c.Attempts, 1))),
 		backoff.WithMaxElapsedTime(limit),
 	}
 }
 
-func newBackOff(base, longest time.Duration) *backoff.ExponentialBackOff {
+func NewBackOff(base, longest time.Duration) *backoff.ExponentialBackOff {
 	return &backoff.ExponentialBackOff{InitialInterval: base, MaxInterval: longest, Multiplier: 2, RandomizationFactor: jitter}
 }

@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+
+	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
 var retries = RetryConfig{Timeout: 10 * time.Second, Attempts: 4, BaseDelay: 100 * time.Millisecond, MaxDelay: 150 * time.Millisecond}
 
 func TestRetryOnlyWhatMaySucceedLater(t *testing.T) {
-	for _, test := range classified {
+	for _, test := range classes {
 		synctest.Test(t, func(t *testing.T) {
 			next := &script{errs: []error{test.err}}
 			_, err := retry(next, retries).Apply(t.Context(), one())
@@ -109,7 +111,7 @@ func TestRetryEndsWithItsCaller(t *testing.T) {
 func TestDeadlineCoversAllAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		_, err := Resilient(hang, retries, quiet()).Apply(t.Context(), one())
+		_, err := Resilient(hang, retries, transporttest.Quiet()).Apply(t.Context(), one())
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != retries.Timeout {
 			t.Errorf("error is %v after %v", err, time.Since(start))
 		}

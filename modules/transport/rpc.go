@@ -3,13 +3,16 @@ package transport
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
+	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
+
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/gen/payrelay/v1/payrelayv1connect"
 	"github.com/payrelay/payrelay/modules/payments"
-	"google.golang.org/protobuf/proto"
 )
 
 const (
@@ -155,4 +158,61 @@ func (r *RPC) split(updates []*payrelayv1.Update) ([][]*payrelayv1.Update, error
 		calls = append(calls, updates[start:])
 	}
 	return calls, nil
+}
+
+// httpWire is JSON over HTTP/1.1: everything on it can be read with curl and by
+// any proxy.
+func httpWire() wire {
+	return wire{http: http1(), options: []connect.ClientOption{connect.WithProtoJSON()}}
+}
+
+// protobufWire is binary Protobuf over HTTP/1.1, the cheapest of the RPC modes:
+// the library's own defaults.
+func protobufWire() wire { return wire{http: http1()} }
+
+// grpcWire is gRPC, which needs HTTP/2.
+func grpcWire() wire {
+	return wire{http: http2(), options: []connect.ClientOption{connect.WithGRPC()}}
+}
+
+// connections is how many connections one process keeps to the api role over
+// HTTP/1.1. Calls beyond wait for a free one, which is cheaper than to open a
+// connection that cannot be kept.
+const connections = 64
+
+// http1 keeps connections alive. Unary calls cost less over them than over
+// HTTP/2, which multiplexes them through one connection's lock.
+func http1() *http.Transport {
+	t := newHTTPTransport()
+	t.Protocols.SetHTTP1(true)
+	t.MaxIdleConnsPerHost = connections
+	t.MaxConnsPerHost = connections
+	return t
+}
+
+// http2 is HTTP/2 without TLS (prior knowledge) for an http URL and with TLS for
+// an https one. All calls share one connection, so pings find out when it is
+// dead.
+func http2() *http.Transport {
+	t := newHTTPTransport()
+	t.Protocols.SetHTTP2(true)
+	t.Protocols.SetUnencryptedHTTP2(true)
+	t.HTTP2 = &http.HTTP2Config{
+		SendPingTimeout:  15 * time.Second,
+		PingTimeout:      5 * time.Second,
+		WriteByteTimeout: 10 * time.Second,
+	}
+	return t
+}
+
+// newHTTPTransport bounds every step of a call. There is no proxy: the api role
+// is a neighbour, and its token is not for anybody in between.
+func newHTTPTransport() *http.Transport {
+	return &http.Transport{
+		Protocols:             new(http.Protocols),
+		DialContext:           (&net.Dialer{Timeout: 3 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   3 * time.Second,
+		ResponseHeaderTimeout: 5 * time.Second,  // the deadline of one attempt: the answer comes after the commit
+		IdleConnTimeout:       30 * time.Second, // before the api role closes it after 60 s
+	}
 }

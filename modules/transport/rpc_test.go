@@ -14,11 +14,12 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/gen/payrelay/v1/payrelayv1connect"
 	"github.com/payrelay/payrelay/modules/payments"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 )
 
 var rpcModes = []payments.Mode{payments.HTTP, payments.Protobuf, payments.GRPC}
@@ -146,7 +147,7 @@ func TestWrongNumberOfOutcomesIsAnError(t *testing.T) {
 			p := &peer{answer: func([]*payrelayv1.Update) ([]*payrelayv1.Outcome, error) { return nil, nil }}
 			client := connectTo(t, mode, RPCConfig{URL: p.serve(t, false).URL, Unary: unary})
 			_, err := client.Apply(t.Context(), one())
-			if err == nil || !strings.Contains(err.Error(), "0 outcomes") || classify(err) != broken {
+			if err == nil || !strings.Contains(err.Error(), "0 outcomes") || ClassOf(err) != Broken {
 				t.Errorf("%s, unary %v: error is %v", mode, unary, err)
 			}
 		}
@@ -176,7 +177,7 @@ func TestExhaustedPeerIsNotFinal(t *testing.T) {
 		}}
 		for _, unary := range []bool{false, true} {
 			_, err := connectTo(t, mode, RPCConfig{URL: p.serve(t, false).URL, Unary: unary}).Apply(t.Context(), one())
-			if err == nil || code(err) != "" || classify(err) != busy {
+			if err == nil || code(err) != "" || ClassOf(err) != Busy {
 				t.Errorf("%s, unary %v: error is %v", mode, unary, err)
 			}
 		}
@@ -310,6 +311,15 @@ func TestShapes(t *testing.T) {
 		client := connectTo(t, payments.Protobuf, RPCConfig{URL: p.serve(t, false).URL, Unary: unary})
 		if outcomes, err := client.Apply(t.Context(), updates); err != nil || len(outcomes) != 3 || len(p.batches) != want {
 			t.Errorf("unary %v: %d outcomes in %d calls, %v", unary, len(outcomes), len(p.batches), err)
+		}
+	}
+}
+
+func TestRPCServesTheRPCModesOnly(t *testing.T) {
+	for _, mode := range payments.Modes {
+		client, err := NewRPC(mode, RPCConfig{URL: "http://127.0.0.1:1"})
+		if (err == nil) != mode.RPC() || (client != nil) != mode.RPC() {
+			t.Errorf("NewRPC(%s) = %v, %v", mode, client, err)
 		}
 	}
 }

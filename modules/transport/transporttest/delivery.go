@@ -7,9 +7,10 @@ import (
 	"testing"
 	"time"
 
-	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
 // What goes in comes out: all of it, in order, unchanged, or refused.
@@ -58,7 +59,7 @@ func wantSameOrder(t *testing.T, sent, applied []*payrelayv1.Update) {
 }
 
 func duplicatesPass(t *testing.T, l *link) {
-	update := order("order-1", "event-1")
+	update := Order("order-1", "event-1")
 	l.mustApply(t, update, update)
 	l.mustApply(t, update)
 	wait(t, "all three copies", func() bool { return l.far.count()["event-1"] == 3 })
@@ -84,7 +85,7 @@ func concurrency(t *testing.T, l *link) {
 	for caller := range callers {
 		var updates []*payrelayv1.Update
 		for i := range each {
-			updates = append(updates, order(fmt.Sprintf("order-%d", caller), fmt.Sprintf("event-%d-%d", caller, i)))
+			updates = append(updates, Order(fmt.Sprintf("order-%d", caller), fmt.Sprintf("event-%d-%d", caller, i)))
 		}
 		sent = append(sent, updates...)
 		all.Go(func() {
@@ -104,11 +105,11 @@ func concurrency(t *testing.T, l *link) {
 type coded interface{ Code() string }
 
 func oversized(t *testing.T, l *link) {
-	l.mustApply(t, order("order-1", "before"))
+	l.mustApply(t, Order("order-1", "before"))
 	calls := l.far.calls()
-	large := order("order-1", "large")
+	large := Order("order-1", "large")
 	large.RawBody = make([]byte, 1<<20)
-	for _, updates := range [][]*payrelayv1.Update{{large}, {order("order-1", "first"), large}} {
+	for _, updates := range [][]*payrelayv1.Update{{large}, {Order("order-1", "first"), large}} {
 		err := l.apply(t, time.Second, updates...)
 		var refusal coded
 		if !errors.As(err, &refusal) || refusal.Code() != "body_too_large" {
@@ -118,7 +119,7 @@ func oversized(t *testing.T, l *link) {
 	if got := l.far.calls(); got != calls {
 		t.Error("it was sent all the same")
 	}
-	l.mustApply(t, order("order-1", "after"))
+	l.mustApply(t, Order("order-1", "after"))
 }
 
 // largeBatch is more than one call or request can carry.
@@ -135,12 +136,12 @@ func garbage(t *testing.T, l *link) {
 	if l.Garbage == nil {
 		return
 	}
-	l.mustApply(t, order("order-1", "before"))
+	l.mustApply(t, Order("order-1", "before"))
 	pieces := [][]byte{{0xff, 0xfe, 0x00, 0x13, 0x37}, []byte("hello"), {}}
 	for _, piece := range pieces {
 		l.Garbage(piece)
 	}
-	l.mustApply(t, order("order-1", "after"), dispute("order-1", "dispute"))
+	l.mustApply(t, Order("order-1", "after"), dispute("order-1", "dispute"))
 	if !l.WantLetters {
 		return
 	}

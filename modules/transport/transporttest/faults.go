@@ -15,7 +15,7 @@ import (
 
 func farSideFails(t *testing.T, l *link) {
 	l.far.failNext(1)
-	update := order("order-1", "event-1")
+	update := Order("order-1", "event-1")
 	if err := l.apply(t, patience, update); l.verdict != payrelayv1.Verdict_VERDICT_QUEUED && err == nil {
 		t.Error("the far side's error was swallowed")
 	}
@@ -24,7 +24,7 @@ func farSideFails(t *testing.T, l *link) {
 }
 
 func peerSlow(t *testing.T, l *link) {
-	l.mustApply(t, order("order-1", "before"))
+	l.mustApply(t, Order("order-1", "before"))
 	freeze := l.Freeze
 	if freeze == nil {
 		freeze = l.far.Block
@@ -32,19 +32,19 @@ func peerSlow(t *testing.T, l *link) {
 	thaw := freeze()
 	defer thaw()
 	if l.Kill != nil { // a call in one process has to wait
-		if err := l.apply(t, 300*time.Millisecond, order("order-1", "event-1")); err == nil {
+		if err := l.apply(t, 300*time.Millisecond, Order("order-1", "event-1")); err == nil {
 			t.Error("it was taken by a peer that hangs")
 		}
 	}
 	thaw()
-	l.eventually(t, order("order-1", "event-1"), order("order-1", "event-2"))
+	l.eventually(t, Order("order-1", "event-1"), Order("order-1", "event-2"))
 }
 
 func callerLeaves(t *testing.T, l *link) {
 	if l.Kill == nil {
 		return
 	}
-	l.mustApply(t, order("order-1", "before"))
+	l.mustApply(t, Order("order-1", "before"))
 	freeze := l.Freeze
 	if freeze == nil {
 		freeze = l.far.Block
@@ -54,7 +54,7 @@ func callerLeaves(t *testing.T, l *link) {
 	ctx, cancel := context.WithCancel(t.Context())
 	returned := make(chan error, 1)
 	go func() {
-		_, err := l.Client.Apply(ctx, []*payrelayv1.Update{order("order-1", "event-1")})
+		_, err := l.Client.Apply(ctx, []*payrelayv1.Update{Order("order-1", "event-1")})
 		returned <- err
 	}()
 	cancel()
@@ -67,23 +67,23 @@ func callerLeaves(t *testing.T, l *link) {
 		t.Error("Apply does not return although its caller has left")
 	}
 	thaw()
-	l.eventually(t, order("order-1", "event-2"))
+	l.eventually(t, Order("order-1", "event-2"))
 }
 
 func peerDown(t *testing.T, l *link) {
 	if l.Kill == nil {
 		return
 	}
-	l.mustApply(t, order("order-1", "before"))
+	l.mustApply(t, Order("order-1", "before"))
 	l.Kill()
 	for i := range 3 {
-		if err := l.apply(t, 400*time.Millisecond, order("order-1", "event-1")); err == nil {
+		if err := l.apply(t, 400*time.Millisecond, Order("order-1", "event-1")); err == nil {
 			t.Errorf("call %d was taken by nobody", i)
 		}
 	}
 	l.Revive()
 	healed := time.Now()
-	l.eventually(t, order("order-1", "event-1"))
+	l.eventually(t, Order("order-1", "event-1"))
 	if took := time.Since(healed); took > recovery {
 		t.Errorf("applied only %v after the peer was back", took.Round(time.Millisecond))
 	}
@@ -102,7 +102,7 @@ func (l *link) load(t *testing.T) (enough func(int), stop func() (accepted []str
 		callers.Go(func() {
 			for i := 0; !ended.Load(); i++ {
 				id := fmt.Sprintf("load-%d-%d", caller, i)
-				if l.apply(t, 2*time.Second, order(fmt.Sprintf("order-%d", caller), id)) == nil {
+				if l.apply(t, 2*time.Second, Order(fmt.Sprintf("order-%d", caller), id)) == nil {
 					mu.Lock()
 					taken = append(taken, id)
 					mu.Unlock()

@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // recovery is how soon a client must get through once its peer is back. It takes
@@ -143,9 +144,9 @@ func ids(updates []*payrelayv1.Update) []string {
 	return all
 }
 
-// order is an update of an order, dispute one of a dispute. They are complete,
+// Order is an update of an order, dispute one of a dispute. They are complete,
 // so that every far side finds them well-formed.
-func order(orderID, eventID string) *payrelayv1.Update {
+func Order(orderID, eventID string) *payrelayv1.Update {
 	return &payrelayv1.Update{
 		SchemaVersion: 1, Provider: "generic", EventId: eventID, OrderId: orderID, UserId: "user-1",
 		OccurredAt: timestamppb.New(time.Unix(1_767_000_000, 0)),
@@ -157,7 +158,7 @@ func order(orderID, eventID string) *payrelayv1.Update {
 }
 
 func dispute(orderID, eventID string) *payrelayv1.Update {
-	update := order(orderID, eventID)
+	update := Order(orderID, eventID)
 	update.Subject = &payrelayv1.Update_Dispute{Dispute: &payrelayv1.DisputeSnapshot{Status: payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN, Reason: "fraud"}}
 	return update
 }
@@ -166,7 +167,7 @@ func dispute(orderID, eventID string) *payrelayv1.Update {
 func batch(name string, n int) []*payrelayv1.Update {
 	updates := make([]*payrelayv1.Update, n)
 	for i := range updates {
-		build := order
+		build := Order
 		if i%4 == 3 {
 			build = dispute
 		}

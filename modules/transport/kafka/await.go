@@ -1,0 +1,95 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// AwaitTopics waits until the brokers answer and both topics exist. When ctx
+// ends it returns at once, with what was wrong and the cause. It creates
+// nothing: how many partitions and replicas a topic has is its operator's
+// decision.
+//
+// What waiting does not mend is an error at once: brokers that refuse this
+// process, and topics that acknowledge a record in fewer copies than
+// cfg.MinCopies. Warnings are for the log: what else can lose or refuse updates.
+//
+// The topics need not have the same number of partitions: nothing relies on an
+// order and its disputes being consumed by one process.
+func AwaitTopics(ctx context.Context, cfg Config) (warnings []string, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	var last error
+	for {
+		warnings, err := judgeTopics(ctx, cfg)
+		if err == nil || errors.Is(err, errFewCopies) || errors.Is(err, errRefused) {
+			return warnings, err
+		}
+		if last == nil || !over(ctx) { // a check that was interrupted says little
+			last = err
+		}
+		pause := 100 * time.Millisecond
+		if errors.Is(err, errLogin) { // it is counted, and may lock the user out
+			pause = 2 * time.Second
+		}
+		sleep(ctx, pause)
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("%w (%w)", last, context.Cause(ctx))
+		}
+	}
+}
+
+// over says that ctx ends now, also in the moment before it says so itself: whoever
+// dials with its deadline gives up first.
+func over(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
+}
+
+func judgeTopics(ctx context.Context, cfg Config) (warnings []string, err error) {
+	err = WithAdmin(ctx, cfg.ClusterConfig, func(admin sarama.ClusterAdmin) error {
+		for _, name := range cfg.Names() {
+			about, err := cfg.judge(admin, name)
+			if err != nil {
+				return err
+			}
+			warnings = append(warnings, about...)
+		}
+		return nil
+	})
+	return warnings, err
+}
+
+func (c CopiesConfig) judge(admin sarama.ClusterAdmin, name string) (warnings []string, err error) {
+	topic, err := describeTopic(admin, name)
+	if err != nil {
+		return nil, err
+	}
+	switch err := topic.readSettings(admin); {
+	case unreadable(err) && c.MinCopies > 1:
+		return nil, fmt.Errorf("%w, as far as is known of topic %q, and kafka-min-copies (KAFKA_MIN_COPIES) is %d: %w", errFewCopies, name, c.MinCopies, err)
+	case unreadable(err):
+		return []string{fmt.Sprintf("nobody knows how safe acknowledged records are in topic %q: %v", name, err)}, nil
+	case err != nil:
+		return nil, err
+	}
+	if err := c.Check(topic); err != nil {
+		return nil, err
+	}
+	warnings = topic.Weaknesses()
+	if topic.Copies() < 2 {
+		warnings = append(warnings, fmt.Sprintf("topic %q acknowledges a record once one broker has it, and loses it with that broker's disk: give it more replicas and %s 2", name, SettingMinInSyncReplicas))
+	}
+	return warnings, nil
+}
+
+// unreadable says that these brokers will never tell this user the settings, or not
+// all of them.
+func unreadable(err error) bool {
+	return errors.Is(err, errUntold) || errors.Is(err, sarama.ErrTopicAuthorizationFailed) || errors.Is(err, sarama.ErrClusterAuthorizationFailed) || errors.Is(err, sarama.ErrUnsupportedVersion)
+}

@@ -1,0 +1,185 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/cenkalti/backoff/v5"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/transport"
+)
+
+const (
+	// maxBatchRecords and maxBatchBytes bound what is applied in one call.
+	maxBatchRecords = 512
+	maxBatchBytes   = 4 << 20
+
+	// attemptTimeout bounds one attempt at a batch.
+	attemptTimeout = 30 * time.Second
+	// insistMaxDelay is the longest wait between attempts, jitter apart.
+	insistMaxDelay = 5 * time.Second
+	// graceTimeout is what an attempt that is under way gets when the session
+	// ends, be it by a rebalance or a shutdown.
+	graceTimeout = 5 * time.Second
+)
+
+// claim is one partition in the hands of this consumer.
+type claim struct {
+	*Consumer
+	partition sarama.ConsumerGroupClaim
+	next      atomic.Int64 // the offset after the last applied record, or UnknownOffset
+}
+
+func newClaim(c *Consumer, partition sarama.ConsumerGroupClaim) *claim {
+	started := &claim{Consumer: c, partition: partition}
+	next := partition.InitialOffset()
+	if next < 0 { // the group was never here, and begins with what there is
+		var known bool
+		if next, known = c.oldest[topicPartition{partition.Topic(), partition.Partition()}]; !known {
+			next = UnknownOffset
+		}
+	}
+	started.next.Store(next)
+	return started
+}
+
+// lag is how many records are published and not yet applied, or UnknownOffset.
+func (c *claim) lag() int64 {
+	next := c.next.Load()
+	if next < 0 {
+		return UnknownOffset
+	}
+	return max(c.partition.HighWaterMarkOffset()-next, 0)
+}
+
+// batches yields what lies ready, at least one record, until ctx or the claim
+// ends. There is no timer: while a batch is applied the next one piles up.
+func (c *claim) batches(ctx context.Context) iter.Seq[[]*sarama.ConsumerMessage] {
+	most := maxBatchRecords
+	if c.cfg.Unary {
+		most = 1
+	}
+	return func(yield func([]*sarama.ConsumerMessage) bool) {
+		for ctx.Err() == nil {
+			select {
+			case <-ctx.Done():
+				return
+			case first, open := <-c.partition.Messages():
+				if !open || !yield(c.fill(first, most)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (c *claim) fill(first *sarama.ConsumerMessage, most int) []*sarama.ConsumerMessage {
+	c.next.CompareAndSwap(UnknownOffset, first.Offset)
+	batch, size := []*sarama.ConsumerMessage{first}, len(first.Value)
+	for len(batch) < most && size < maxBatchBytes {
+		select {
+		case record, open := <-c.partition.Messages():
+			if !open {
+				return batch
+			}
+			batch, size = append(batch, record), size+len(record.Value)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// settle applies the updates of a batch and dead-letters its other records. It
+// returns an error only when ctx ended before all of that was done, or a fatal
+// one.
+func (c *claim) settle(ctx context.Context, batch []*sarama.ConsumerMessage) error {
+	updates, garbage := sift(batch)
+	if len(updates) > 0 {
+		if err := c.insist(ctx, "apply batch", func(ctx context.Context) error { return c.apply(ctx, updates) }); err != nil {
+			return err
+		}
+	}
+	for _, record := range garbage {
+		err := c.insist(ctx, "dead-letter record", func(ctx context.Context) error { return c.deadLetters.DeadLetter(ctx, record) })
+		if err != nil {
+			return err
+		}
+		c.log.Warn("kafka record is no update and became a dead letter",
+			"topic", record.GetTopic(), "partition", record.GetPartition(), "offset", record.GetOffset())
+	}
+	return nil
+}
+
+func sift(batch []*sarama.ConsumerMessage) (updates []*payrelayv1.Update, garbage []*payrelayv1.UndecodableRecord) {
+	for _, record := range batch {
+		update, err := decode(record.Value)
+		if err != nil {
+			garbage = append(garbage, undecodable(record, err))
+			continue
+		}
+		updates = append(updates, update)
+	}
+	return updates, garbage
+}
+
+func (c *claim) apply(ctx context.Context, updates []*payrelayv1.Update) error {
+	outcomes, err := c.applier.Apply(ctx, updates)
+	if err == nil && len(outcomes) != len(updates) {
+		err = fmt.Errorf("%d outcomes for %d updates", len(outcomes), len(updates))
+	}
+	return err
+}
+
+// insist tries until it succeeds, fails for good or ctx ends. An attempt under
+// way outlives ctx by the grace, for it has most likely been committed already.
+func (c *claim) insist(ctx context.Context, doing string, attempt func(context.Context) error) error {
+	var fatalSince time.Time
+	_, err := backoff.Retry(ctx,
+		func() (struct{}, error) {
+			lingering, cancel := linger(ctx, graceTimeout)
+			defer cancel()
+			bounded, cancel := context.WithTimeout(lingering, attemptTimeout)
+			defer cancel()
+			err := attempt(bounded)
+			switch {
+			case !c.fatal(err):
+				fatalSince = time.Time{}
+			case fatalSince.IsZero():
+				fatalSince = time.Now()
+			}
+			if !fatalSince.IsZero() && time.Since(fatalSince) >= c.cfg.FatalAfter {
+				err = backoff.Permanent(err)
+			}
+			return struct{}{}, err
+		},
+		backoff.WithBackOff(transport.NewBackOff(50*time.Millisecond, insistMaxDelay)),
+		backoff.WithMaxElapsedTime(0), // for ever
+		backoff.WithNotify(func(err error, wait time.Duration) {
+			c.log.Warn("kafka consumer failed to "+doing+" and tries again",
+				"topic", c.partition.Topic(), "partition", c.partition.Partition(), "wait", wait, "error", err)
+		}),
+	)
+	return err
+}
+
+// linger is a context that ends some time after its parent.
+func linger(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() {
+		timer := time.AfterFunc(grace, cancel)
+		context.AfterFunc(ctx, func() { timer.Stop() })
+	})
+	return ctx, func() { stop(); cancel() }
+}
+
+func (c *claim) mark(session sarama.ConsumerGroupSession, batch []*sarama.ConsumerMessage) {
+	last := batch[len(batch)-1]
+	session.MarkMessage(last, "")
+	c.next.Store(last.Offset + 1)
+}

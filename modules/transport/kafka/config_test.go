@@ -1,0 +1,89 @@
+package kafka
+
+import (
+	"flag"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestFlagsNameTheirEnvironment(t *testing.T) {
+	fs := flag.NewFlagSet("test", flag.ContinueOnError)
+	new(Config).RegisterFlags(fs)
+	want := map[string]string{
+		"kafka-brokers": "KAFKA_BROKERS", "kafka-orders-topic": "KAFKA_ORDERS_TOPIC", "kafka-disputes-topic": "KAFKA_DISPUTES_TOPIC",
+		"kafka-group": "KAFKA_CONSUMER_GROUP", "kafka-instance-id": "KAFKA_INSTANCE_ID", "kafka-min-copies": "KAFKA_MIN_COPIES",
+		"kafka-client-id": "KAFKA_CLIENT_ID", "kafka-tls": "KAFKA_TLS", "kafka-tls-ca-file": "KAFKA_TLS_CA_FILE",
+		"kafka-tls-cert-file": "KAFKA_TLS_CERT_FILE", "kafka-tls-key-file": "KAFKA_TLS_KEY_FILE",
+		"kafka-sasl-mechanism": "KAFKA_SASL_MECHANISM", "kafka-sasl-username": "KAFKA_SASL_USERNAME",
+	}
+	got := make(map[string]string)
+	fs.VisitAll(func(f *flag.Flag) { got[f.Name], _ = flag.UnquoteUsage(f) })
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("flags are %v, want %v", got, want)
+	}
+}
+
+func TestKafkaConfig(t *testing.T) {
+	var cfg Config
+	fs := flag.NewFlagSet("test", flag.ContinueOnError)
+	cfg.RegisterFlags(fs)
+	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "KAFKA_BROKERS") {
+		t.Errorf("without brokers the error is %v", err)
+	}
+	if err := fs.Parse([]string{"--kafka-brokers", "old:1", "--kafka-brokers", " a:9092, b:9092,,"}); err != nil {
+		t.Fatal(err)
+	}
+	want := Config{ClusterConfig: ClusterConfig{Brokers: []string{"a:9092", "b:9092"}, ClientID: "payrelay"}, CopiesConfig: CopiesConfig{MinCopies: 1}, TopicConfig: topicNames}
+	if !reflect.DeepEqual(cfg, want) {
+		t.Errorf("config is %+v", cfg)
+	}
+	if fs.Lookup("kafka-brokers").Value.String() != "a:9092,b:9092" {
+		t.Errorf("the flag shows %s", fs.Lookup("kafka-brokers").Value)
+	}
+	if err := cfg.Validate(); err != nil {
+		t.Errorf("it is refused: %v", err)
+	}
+	for name, spoil := range map[string]func(*Config){
+		"KAFKA_BROKERS":        func(c *Config) { c.Brokers = []string{"a:9092", "b"} },
+		"KAFKA_ORDERS_TOPIC":   func(c *Config) { c.OrdersTopic = "" },
+		"KAFKA_DISPUTES_TOPIC": func(c *Config) { c.DisputesTopic = c.OrdersTopic },
+		"KAFKA_CONSUMER_GROUP": func(c *Config) { c.Group = "" },
+		"KAFKA_MIN_COPIES":     func(c *Config) { c.MinCopies = -1 },
+	} {
+		bad := cfg
+		spoil(&bad)
+		if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: error is %v", name, err)
+		}
+	}
+}
+
+func TestSaramaTakesTheSettings(t *testing.T) {
+	for _, unary := range []bool{false, true} {
+		cfg := Config{Unary: unary, InstanceID: "payrelay-0"}
+		if err := must(producerConfig(cfg)).Validate(); err != nil {
+			t.Errorf("producer, unary %v: %v", unary, err)
+		}
+		if err := must(consumerConfig(cfg)).Validate(); err != nil {
+			t.Errorf("consumer, unary %v: %v", unary, err)
+		}
+	}
+	c := must(consumerConfig(Config{}))
+	if c.Net.ReadTimeout <= c.Consumer.Group.Rebalance.Timeout {
+		t.Error("joining a group can time out while others still finish their batch")
+	}
+	if graceTimeout >= c.Consumer.Group.Rebalance.Timeout {
+		t.Error("a batch under way can outlast the rebalance")
+	}
+}
+
+func TestProducerBackoff(t *testing.T) {
+	for retry := range 11 {
+		d := producerBackoff(retry, 10)
+		if d < 100*time.Millisecond || d > time.Second {
+			t.Errorf("retry %d waits %v", retry, d)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package kafka
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store/sqlite"
+)
+
+// Kafka keeps the records of earlier releases, and during an upgrade the
+// processes of two releases read each other's. A file in testdata/records has
+// what one release wrote, and is never changed: a release that writes something
+// else adds its own, by
+//
+//	go test ./modules/transport/kafka -run TestGoldenRecords -write NAME
+var writeRecords = flag.String("write", "", "write the records of this release to testdata/records/`NAME`.json")
+
+// future has what a release wrote that is not there yet: fields that nobody here
+// knows, with and without another meaning of those that are known.
+const future = "testdata/records/future.json"
+
+// goldenRecord is a record as it is in a topic of twelve partitions.
+type goldenRecord struct {
+	Topic     string          `json:"topic"`
+	Partition int32           `json:"partition"`
+	Key       string          `json:"key"`
+	Headers   []string        `json:"headers"` // name=value
+	Value     []byte          `json:"value"`
+	Update    json.RawMessage `json:"update"` // what it says
+}
+
+// written are updates that have each field of the contract once.
+func written() []*payrelayv1.Update {
+	at := func(second int64) *timestamppb.Timestamp { return &timestamppb.Timestamp{Seconds: second, Nanos: 1000} }
+	body := []byte(`{"status":"created"}`)
+	digest := sha256.Sum256(body)
+	order := &payrelayv1.Update{
+		SchemaVersion: 1, Provider: "generic", EventId: "event-1", OrderId: "order-1", UserId: "user-1",
+		OccurredAt: at(1_767_520_800), ReceivedAt: at(1_767_520_801), RawBody: body, BodySha256: digest[:],
+		Subject: &payrelayv1.Update_Order{Order: &payrelayv1.OrderSnapshot{
+			Status: payrelayv1.OrderStatus_ORDER_STATUS_CREATED, CreatedAt: at(1_767_520_799), Amount: &payrelayv1.Money{MinorUnits: 10050, Currency: "USD"},
+		}},
+	}
+	dispute := &payrelayv1.Update{
+		SchemaVersion: 1, Provider: "generic", EventId: "event-2", OrderId: "order-ü", UserId: "user-1",
+		OccurredAt: at(1_767_607_200), RawBody: []byte("{}"),
+		Subject: &payrelayv1.Update_Dispute{Dispute: &payrelayv1.DisputeSnapshot{
+			DisputeId: "dispute-1", Status: payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN, Reason: "fraud",
+			Amount: &payrelayv1.Money{MinorUnits: 1<<63 - 1, Currency: "JPY"}, EvidenceDueAt: at(1_768_000_000),
+		}},
+	}
+	unknown := &payrelayv1.Update{
+		Provider: "generic", EventId: "event-3", OrderId: "4f6c2a9e-7e5b-4d38-9a3c-1f0d8f5f7b21", OccurredAt: at(1_767_607_201),
+		Subject: &payrelayv1.Update_Order{Order: &payrelayv1.OrderSnapshot{ProviderStatus: "on_the_moon"}},
+	}
+	return []*payrelayv1.Update{order, dispute, unknown}
+}
+
+func golden(t *testing.T, update *payrelayv1.Update) goldenRecord {
+	t.Helper()
+	message, err := Config{TopicConfig: topicNames}.encode(update)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := goldenRecord{Topic: message.Topic, Key: string(must(message.Key.Encode())), Value: must(message.Value.Encode())}
+	r.Partition = must(must(producerConfig(Config{})).Producer.Partitioner(r.Topic).Partition(message, 12))
+	for _, h := range message.Headers {
+		r.Headers = append(r.Headers, string(h.Key)+"="+string(h.Value))
+	}
+	r.Update = must(protojson.Marshal(update))
+	return r
+}
+
+func TestGoldenRecords(t *testing.T) {
+	if *writeRecords != "" {
+		writeGolden(t, *writeRecords, written())
+	}
+	files := must(filepath.Glob("testdata/records/*.json"))
+	if len(files) < 2 {
+		t.Fatalf("there are %v only", files)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
+			for _, record := range readGolden(t, file) {
+				record.check(t, file != future)
+			}
+		})
+	}
+}
+
+// check wants this release to read the record as what it says, and, if its own
+// release had no more fields, to write the same.
+func (r goldenRecord) check(t *testing.T, complete bool) {
+	t.Helper()
+	says := new(payrelayv1.Update)
+	if err := protojson.Unmarshal(r.Update, says); err != nil {
+		t.Fatal(err)
+	}
+	read, err := decode(r.Value)
+	if err != nil {
+		t.Fatalf("event %s cannot be read: %v", says.GetEventId(), err)
+	}
+	if !complete {
+		read = proto.CloneOf(read)
+		if len(read.ProtoReflect().GetUnknown()) == 0 {
+			t.Errorf("event %s has lost what this release does not know", says.GetEventId())
+		}
+		read.ProtoReflect().SetUnknown(nil)
+	}
+	if !proto.Equal(read, says) {
+		t.Errorf("event %s is read as %v, want %v", says.GetEventId(), read, says)
+	}
+	wrote := golden(t, says)
+	if again, err := decode(wrote.Value); err != nil || !proto.Equal(again, says) {
+		t.Errorf("event %s is written as %v, %v", says.GetEventId(), again, err)
+	}
+	wrote.Value, wrote.Update = r.Value, r.Update
+	if !reflect.DeepEqual(wrote, r) {
+		t.Errorf("event %s is written to %+v, want %+v", says.GetEventId(), wrote, r)
+	}
+}
+
+func readGolden(t *testing.T, file string) (records []goldenRecord) {
+	t.Helper()
+	if err := json.Unmarshal(must(os.ReadFile(file)), &records); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	return records
+}
+
+func writeGolden(t *testing.T, name string, updates []*payrelayv1.Update) {
+	t.Helper()
+	file := filepath.Join("testdata/records", name+".json")
+	if _, err := os.Stat(file); err == nil {
+		t.Fatalf("%s is there already, and may not change", file)
+	}
+	var records []goldenRecord
+	for _, update := range updates {
+		records = append(records, golden(t, update))
+	}
+	if err := os.WriteFile(file, append(must(json.MarshalIndent(records, "", "  ")), '\n'), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What a newer release wrote is applied as far as its meaning is known. Where it
+// is not, all of it is kept for a release that knows it.
+func TestRecordsOfTheFuture(t *testing.T) {
+	store, err := sqlite.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "test.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	records := readGolden(t, future)
+	var updates []*payrelayv1.Update
+	for _, r := range records {
+		updates = append(updates, must(decode(r.Value)))
+	}
+	outcomes, err := payments.NewLedger(store).Apply(t.Context(), updates)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []*payrelayv1.Outcome{
+		{Verdict: payrelayv1.Verdict_VERDICT_APPLIED},
+		{Verdict: payrelayv1.Verdict_VERDICT_DEAD_LETTERED, Reason: payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_SCHEMA},
+	}
+	for i := range want {
+		if !proto.Equal(outcomes[i], want[i]) {
+			t.Errorf("record %d is %v, want %v", i, outcomes[i], want[i])
+		}
+	}
+	letters, err := store.DeadLetters(t.Context(), payments.DeadLetterQuery{Limit: 10})
+	if err != nil || len(letters) != 1 {
+		t.Fatalf("dead letters: %v, %v", letters, err)
+	}
+	kept := new(payrelayv1.Update)
+	if err := proto.Unmarshal(letters[0].Payload, kept); err != nil || !proto.Equal(kept, updates[1]) {
+		t.Errorf("kept %v (%v), want all of %v", kept, err, updates[1])
+	}
+}

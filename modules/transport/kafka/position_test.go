@@ -1,0 +1,137 @@
+package kafka
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/IBM/sarama"
+
+	"github.com/payrelay/payrelay/modules/transport/transporttest"
+)
+
+// watched is a consumer whose log is kept.
+type watched struct {
+	*Consumer
+	run *transporttest.Running
+	log logged
+}
+
+func watch(t *testing.T, cfg Config, l *ledger) watched {
+	t.Helper()
+	log := make(logged, 1000)
+	c, err := NewConsumer(cfg, l, l, slog.New(slog.NewTextHandler(log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return watched{c, transporttest.Start(c.Run), log}
+}
+
+// stop stops the consumer and returns what it has logged.
+func (w watched) stop(t *testing.T) string {
+	t.Helper()
+	if err := w.run.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for {
+		select {
+		case line := <-w.log:
+			all.WriteString(line)
+		default:
+			return all.String()
+		}
+	}
+}
+
+func onePartition(t *testing.T) Config {
+	t.Helper()
+	cfg := Config{TopicConfig: topicNames, ClusterConfig: startCluster(t, 1)}
+	createTopics(t, cfg, 1, 1, map[string]string{SettingRetentionTime: "-1"})
+	return cfg
+}
+
+// Retention that was shorter than an outage is told, once, and counted.
+func TestExpiredRecordsAreTold(t *testing.T) {
+	cfg := onePartition(t)
+	publishAll(t, cfg, 0, 10)
+	first := &ledger{}
+	w := watch(t, cfg, first)
+	eventually(t, "the first records", func() bool { return len(first.applied()) == 10 })
+	if log := w.stop(t); strings.Contains(log, "ERROR") {
+		t.Errorf("before anything is wrong it logs %s", log)
+	}
+	publishAll(t, cfg, 10, 20)
+	err := WithAdmin(t.Context(), cfg.ClusterConfig, func(admin sarama.ClusterAdmin) error {
+		return admin.DeleteRecords(cfg.OrdersTopic, map[int32]int64{0: 15})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := &ledger{}
+	w = watch(t, cfg, second)
+	eventually(t, "what is left", func() bool { return len(second.applied()) == 5 })
+	if expired := w.Expired(); expired != 5 {
+		t.Errorf("%d records are expired, want 5", expired)
+	}
+	if log := w.stop(t); strings.Count(log, "deleted before they were applied") != 1 || !strings.Contains(log, "applied=10 oldest=15") {
+		t.Errorf("it logs %s", log)
+	}
+	third := watch(t, cfg, &ledger{})
+	eventually(t, "the group", third.Ready)
+	if log := third.stop(t); strings.Contains(log, "ERROR") || third.Expired() != 0 {
+		t.Errorf("it is told again: %s", log)
+	}
+}
+
+// A log that ends before what the group has applied has lost its end. What is
+// published there since must not be skipped.
+func TestALogThatLostItsEndIsAppliedAgain(t *testing.T) {
+	cfg := onePartition(t)
+	w := watch(t, cfg, &ledger{})
+	eventually(t, "the group", w.Ready)
+	w.stop(t)
+	publishAll(t, cfg, 0, 10)
+	commitOffset(t, cfg, 50)
+	first := &ledger{}
+	w = watch(t, cfg, first)
+	eventually(t, "all that there is", func() bool { return len(first.applied()) == 10 })
+	if log := w.stop(t); strings.Count(log, "has lost its end") != 1 {
+		t.Errorf("it logs %s", log)
+	}
+	publishAll(t, cfg, 10, 60)
+	second := &ledger{}
+	w = watch(t, cfg, second)
+	eventually(t, "what came while it was away", func() bool { return len(second.applied()) == 50 })
+	if log := w.stop(t); strings.Contains(log, "ERROR") {
+		t.Errorf("it logs %s", log)
+	}
+}
+
+// commitOffset notes an offset for the group in the partition of orders.
+func commitOffset(t *testing.T, cfg Config, offset int64) {
+	t.Helper()
+	config, err := consumerConfig(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := sarama.NewClient(cfg.Brokers, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	manager, err := sarama.NewOffsetManagerFromClient(cfg.Group, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	partition, err := manager.ManagePartition(cfg.OrdersTopic, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	partition.MarkOffset(offset, "")
+	manager.Commit()
+	partition.AsyncClose()
+	if err := manager.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

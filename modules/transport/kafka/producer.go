@@ -1,0 +1,212 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+	"golang.org/x/sync/semaphore"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/transport"
+)
+
+const (
+	// maxInFlight bounds the records, in bytes, that wait for an acknowledgement:
+	// without a bound they would fill the memory during an outage.
+	maxInFlight = 64 << 20
+	// minInFlight is what each record counts at least, so 4,096 of them may wait.
+	minInFlight = 16 << 10
+	// producerCloseTimeout is short, because nobody waits for a result by then:
+	// whoever published has an answer already, or was told to send again.
+	producerCloseTimeout = 2 * time.Second
+)
+
+var (
+	// errOverloaded says that too many updates already wait for their
+	// acknowledgement. Nothing is wrong with this one.
+	errOverloaded = transport.WithClass(errors.New("too many updates wait for Kafka's acknowledgement"), transport.Busy)
+	errClosed     = transport.WithClass(errors.New("the client is closed"), transport.Abandoned)
+)
+
+// Producer is the near end of the mode kafka: it publishes updates and
+// answers QUEUED once every in-sync replica has them. Its methods may be called
+// concurrently.
+//
+// In the batched shape, whatever is published while a request is under way goes
+// into the next one. In the unary shape a request carries one record.
+type Producer struct {
+	cfg      Config
+	producer sarama.AsyncProducer
+	inFlight *semaphore.Weighted
+	drained  sync.WaitGroup
+
+	// gate is held for reading while records are handed over, and for writing to
+	// close: the producer panics on a record that comes later.
+	gate   sync.RWMutex
+	closed bool
+}
+
+// NewProducer connects to the brokers, which takes about 12 s to fail.
+// [AwaitTopics] says more clearly what is wrong, and sooner.
+func NewProducer(cfg Config) (*Producer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	config, err := producerConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return newProducer(cfg, config)
+}
+
+func newProducer(cfg Config, config *sarama.Config) (*Producer, error) {
+	producer, err := sarama.NewAsyncProducer(cfg.Brokers, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect to Kafka at %v: %w", cfg.Brokers, err)
+	}
+	p := &Producer{cfg: cfg, producer: producer, inFlight: semaphore.NewWeighted(maxInFlight)}
+	p.drained.Go(func() {
+		for message := range producer.Successes() {
+			p.settle(message, nil)
+		}
+	})
+	p.drained.Go(func() {
+		for failed := range producer.Errors() {
+			p.settle(failed.Msg, publishError(failed))
+		}
+	})
+	return p, nil
+}
+
+// delivery travels with a record to whoever waits for it.
+type delivery struct {
+	result chan<- error // has room for every record of the call
+	weight int64
+}
+
+func (p *Producer) settle(message *sarama.ProducerMessage, err error) {
+	d := message.Metadata.(delivery)
+	d.result <- err
+	p.inFlight.Release(d.weight)
+}
+
+// Apply publishes the updates in their order and waits until all of them are
+// durable. After an error, some may be in Kafka all the same.
+func (p *Producer) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	results := make(chan error, len(updates))
+	messages, err := p.encode(updates, results)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.publish(ctx, messages); err != nil {
+		return nil, fmt.Errorf("publish %d updates to Kafka: %w", len(updates), err)
+	}
+	if err := await(ctx, results, len(messages)); err != nil {
+		return nil, fmt.Errorf("publish %d updates to Kafka, of which some may have arrived: %w", len(updates), err)
+	}
+	outcomes := make([]*payrelayv1.Outcome, len(updates))
+	for i := range outcomes {
+		outcomes[i] = &payrelayv1.Outcome{Verdict: payrelayv1.Verdict_VERDICT_QUEUED}
+	}
+	return outcomes, nil
+}
+
+func (p *Producer) encode(updates []*payrelayv1.Update, results chan<- error) ([]*sarama.ProducerMessage, error) {
+	messages := make([]*sarama.ProducerMessage, len(updates))
+	for i, update := range updates {
+		message, err := p.cfg.encode(update)
+		if err != nil {
+			return nil, fmt.Errorf("update %d: %w", i, err)
+		}
+		weight := int64(max(message.ByteSize(2), minInFlight))
+		message.Metadata = delivery{result: results, weight: weight}
+		messages[i] = message
+	}
+	return messages, nil
+}
+
+func (p *Producer) publish(ctx context.Context, messages []*sarama.ProducerMessage) error {
+	p.gate.RLock()
+	defer p.gate.RUnlock()
+	if p.closed {
+		return errClosed
+	}
+	for _, message := range messages {
+		weight := message.Metadata.(delivery).weight
+		if !p.inFlight.TryAcquire(weight) {
+			return errOverloaded
+		}
+		select {
+		case p.producer.Input() <- message:
+		case <-ctx.Done(): // the producer takes no more while the brokers are away
+			p.inFlight.Release(weight)
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+func await(ctx context.Context, results <-chan error, n int) error {
+	for range n {
+		select {
+		case err := <-results:
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// Close waits until every record is acknowledged or given up, for a few seconds
+// at most. Records beyond are forgotten and Close returns nil all the same:
+// nobody was told that they are queued, so their senders send them again.
+func (p *Producer) Close() error {
+	if !p.shut() {
+		return nil
+	}
+	// Not producer.Close, which takes the results for itself.
+	p.producer.AsyncClose()
+	drained := make(chan struct{})
+	go func() {
+		p.drained.Wait()
+		close(drained)
+	}()
+	select {
+	case <-drained:
+	case <-time.After(producerCloseTimeout):
+	}
+	return nil
+}
+
+func (p *Producer) shut() (first bool) {
+	p.gate.Lock()
+	defer p.gate.Unlock()
+	first, p.closed = !p.closed, true
+	return first
+}
+
+// publishError gives an error its class. Kafka is trusted to recover, for nearly all
+// of its errors are about a leader that moved or a connection that broke.
+func publishError(failed *sarama.ProducerError) error {
+	var config sarama.ConfigurationError
+	class := transport.Unwell
+	switch err := failed.Err; {
+	case errors.Is(err, sarama.ErrMessageSizeTooLarge):
+		class = transport.Busy // all records of the batch are too large together: alone, this one may fit
+	case errors.As(err, &config),
+		errors.Is(err, sarama.ErrTopicAuthorizationFailed),
+		errors.Is(err, sarama.ErrClusterAuthorizationFailed),
+		errors.Is(err, sarama.ErrSASLAuthenticationFailed),
+		errors.Is(err, sarama.ErrInvalidTopic),
+		errors.Is(err, sarama.ErrUnsupportedVersion):
+		class = transport.Broken
+	}
+	return transport.WithClass(failed, class)
+}

@@ -1,0 +1,73 @@
+package kafka
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/IBM/sarama"
+	"google.golang.org/protobuf/proto"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+// A Kafka record is one update: the value is the binary message, the key the
+// order id, so that one partition holds an order's updates in sequence. The
+// headers repeat what a person needs to find a record with kcat; no code reads
+// them.
+
+func (c Config) encode(update *payrelayv1.Update) (*sarama.ProducerMessage, error) {
+	value, err := proto.Marshal(update)
+	if err != nil {
+		return nil, fmt.Errorf("encode update: %w", err)
+	}
+	if len(value) > payments.MaxUpdateBytes {
+		return nil, fmt.Errorf("update has %d bytes: %w", len(value), payments.ErrTooLarge)
+	}
+	topic := c.OrdersTopic
+	if update.GetDispute() != nil {
+		topic = c.DisputesTopic
+	}
+	return &sarama.ProducerMessage{
+		Topic: topic,
+		Key:   sarama.StringEncoder(update.GetOrderId()),
+		Value: sarama.ByteEncoder(value),
+		Headers: []sarama.RecordHeader{
+			header("content_type", "application/protobuf"),
+			header("schema_version", strconv.FormatUint(uint64(max(update.GetSchemaVersion(), 1)), 10)),
+			header("provider", update.GetProvider()),
+			header("event_id", update.GetEventId()),
+		},
+	}, nil
+}
+
+func header(key, value string) sarama.RecordHeader {
+	return sarama.RecordHeader{Key: []byte(key), Value: []byte(value)}
+}
+
+// decode is the update in a record's value. Unknown fields are legal in
+// Protobuf, so many a piece of text parses: what names no event of any order is
+// not an update either. Whether an update makes sense is not judged here.
+func decode(value []byte) (*payrelayv1.Update, error) {
+	update := new(payrelayv1.Update)
+	if err := proto.Unmarshal(value, update); err != nil {
+		return nil, err
+	}
+	if update.GetProvider() == "" || update.GetEventId() == "" || update.GetOrderId() == "" {
+		return nil, errors.New("it has no provider, event_id or order_id")
+	}
+	return update, nil
+}
+
+// undecodable keeps a record that is no update for an operator.
+func undecodable(record *sarama.ConsumerMessage, reason error) *payrelayv1.UndecodableRecord {
+	return &payrelayv1.UndecodableRecord{
+		Topic:     record.Topic,
+		Partition: record.Partition,
+		Offset:    record.Offset,
+		Key:       record.Key,
+		Value:     record.Value,
+		Detail:    reason.Error(),
+	}
+}

@@ -1,0 +1,63 @@
+package topics
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/payrelay/payrelay/modules/transport/kafka"
+)
+
+// Report is a topic, and how far the consumer group has come in it.
+type Report struct {
+	kafka.Topic
+	Progress []Progress // by partition
+}
+
+// Problems say what is unsafe now, and how to mend it.
+func (r Report) Problems(cfg kafka.CopiesConfig) []string {
+	all := r.Weaknesses()
+	if err := cfg.Check(r.Topic); err != nil {
+		all = append(all, err.Error())
+	}
+	if none := r.Leaderless(); len(none) > 0 {
+		all = append(all, fmt.Sprintf("topic %q has no leader for the partitions %v: start the brokers that have them", r.Name, none))
+	}
+	if lacking := r.UnderReplicated(); len(lacking) > 0 {
+		all = append(all, fmt.Sprintf("topic %q lacks replicas of the partitions %v: start the brokers that have them, or wait until they have caught up", r.Name, lacking))
+	}
+	for i, p := range r.Progress {
+		if problem := p.problem(); problem != "" {
+			all = append(all, fmt.Sprintf("topic %q, partition %d: %s", r.Name, i, problem))
+		}
+	}
+	return all
+}
+
+// Check reports on both topics and on what the group has applied of them.
+// What it is given has to be valid.
+func Check(ctx context.Context, cluster kafka.ClusterConfig, topics kafka.TopicConfig) ([]Report, error) {
+	var reports []Report
+	err := kafka.WithAdmin(ctx, cluster, func(admin sarama.ClusterAdmin) error {
+		for _, name := range topics.Names() {
+			report, err := checkTopic(ctx, admin, name, topics.Group)
+			if err != nil {
+				return err
+			}
+			reports = append(reports, report)
+		}
+		return nil
+	})
+	return reports, err
+}
+
+func checkTopic(ctx context.Context, admin sarama.ClusterAdmin, name, group string) (Report, error) {
+	topic, err := kafka.DescribeTopic(admin, name)
+	if err != nil {
+		return Report{}, err
+	}
+	progress, err := readProgress(ctx, admin, group, topic, time.Now())
+	return Report{topic, progress}, err
+}
