@@ -14,6 +14,10 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/kafka/topics"
 )
 
+// loneBroker is a warning: a check of the embedded broker, or of a cluster for
+// development, succeeds.
+const loneBroker = "warning: the cluster has one broker, which keeps the only copy of each record: in production use three, and set KAFKA_MIN_COPIES=2"
+
 func newTopicsCheck() *cobra.Command {
 	var cfg topicsConfig
 	// One copy is what a start accepts, and no cluster should settle for.
@@ -34,7 +38,17 @@ func newTopicsCheck() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return printReports(command.OutOrStdout(), reports, copies)
+		// A cluster of one broker cannot keep two copies: only an operator who asks for
+		// them gets an error.
+		lone := reports[0].Brokers == 1 && !command.Flags().Changed("kafka-min-copies")
+		if lone {
+			copies.MinCopies = 1
+		}
+		if err := printReports(command.OutOrStdout(), reports, copies); err != nil || !lone {
+			return err
+		}
+		_, err = fmt.Fprintln(command.OutOrStdout(), "\n"+loneBroker)
+		return err
 	}
 	return command
 }

@@ -13,6 +13,7 @@ import (
 // Report is a topic, and how far the consumer group has come in it.
 type Report struct {
 	kafka.Topic
+	Brokers  int        // how many brokers of the cluster run
 	Progress []Progress // by partition
 }
 
@@ -41,11 +42,16 @@ func (r Report) Problems(cfg kafka.CopiesConfig) []string {
 func Check(ctx context.Context, cluster kafka.ClusterConfig, topics kafka.TopicConfig) ([]Report, error) {
 	var reports []Report
 	err := kafka.WithAdmin(ctx, cluster, func(admin sarama.ClusterAdmin) error {
+		brokers, _, err := admin.DescribeCluster()
+		if err != nil {
+			return fmt.Errorf("ask the brokers how many they are: %w", err)
+		}
 		for _, name := range topics.Names() {
 			report, err := checkTopic(ctx, admin, name, topics.Group)
 			if err != nil {
 				return err
 			}
+			report.Brokers = len(brokers)
 			reports = append(reports, report)
 		}
 		return nil
@@ -59,5 +65,5 @@ func checkTopic(ctx context.Context, admin sarama.ClusterAdmin, name, group stri
 		return Report{}, err
 	}
 	progress, err := readProgress(ctx, admin, group, topic, time.Now())
-	return Report{topic, progress}, err
+	return Report{Topic: topic, Progress: progress}, err
 }

@@ -112,6 +112,9 @@ func createTopic(ctx context.Context, admin sarama.ClusterAdmin, name string, sp
 	err := admin.CreateTopic(name, &sarama.TopicDetail{
 		NumPartitions: int32(spec.Partitions), ReplicationFactor: int16(spec.Replicas), ConfigEntries: entries,
 	}, false)
+	if errors.Is(err, sarama.ErrUnsupportedVersion) {
+		return existingTopic(admin, name)
+	}
 	existed := errors.Is(err, sarama.ErrTopicAlreadyExists)
 	if err != nil && !existed {
 		return Created{}, creationError(name, spec, err)
@@ -124,6 +127,17 @@ func createTopic(ctx context.Context, admin sarama.ClusterAdmin, name string, sp
 		return Created{Topic: topic, Created: true}, nil
 	}
 	return Created{Topic: topic, Differences: spec.differences(topic)}, nil
+}
+
+// existingTopic returns a topic of brokers on which clients create none, such as the
+// embedded broker, which creates its own. There are no differences: its shape is not
+// for the user to choose.
+func existingTopic(admin sarama.ClusterAdmin, name string) (Created, error) {
+	topic, err := kafka.DescribeTopic(admin, name)
+	if errors.Is(err, kafka.ErrNoTopic) {
+		return Created{}, fmt.Errorf("create topic %q: these brokers create no topics for clients: give app serve broker the same --kafka-orders-topic and --kafka-disputes-topic, and it creates them at its start", name)
+	}
+	return Created{Topic: topic}, err
 }
 
 func creationError(name string, spec Spec, err error) error {
