@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	// breakerFailures in a row open the breaker: few, because what it refuses a
-	// provider sends again.
+	// breakerFailures is how many failures in a row open the breaker. Few suffice,
+	// because the provider sends again what an open breaker refuses.
 	breakerFailures = 5
-	// breakerPause is how long it stays open before one call tries the far side
-	// again: short, because a restart of the api role takes about a second.
+	// breakerPause is how long the breaker stays open before it lets one call
+	// through as a probe. A restart of the api role takes about a second.
 	breakerPause = time.Second
 )
 
-// breaker stops asking a far side that keeps failing and answers at once with
-// errCircuitOpen instead, so that an outage costs neither side a queue of calls
-// that wait for their deadline. A refusal of the batch is no failure.
+// breaker returns errCircuitOpen at once while the far side keeps failing, so that
+// an outage does not leave a queue of calls that wait for their deadline. A refusal
+// of the batch does not count as a failure.
 type breaker struct {
 	next    payments.Applier
 	circuit *gobreaker.CircuitBreaker[[]*payrelayv1.Outcome]
@@ -37,7 +37,7 @@ func newBreaker(next payments.Applier, log *slog.Logger) *breaker {
 		IsSuccessful: func(err error) bool { return !ClassOf(err).blamesPeer() },
 		IsExcluded:   func(err error) bool { return ClassOf(err) == Abandoned },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
-			log.Warn("circuit breaker to the far side changed", "from", from.String(), "to", to.String())
+			log.Warn("circuit breaker changed its state", "from", from.String(), "to", to.String())
 		},
 	})}
 }
@@ -45,13 +45,14 @@ func newBreaker(next payments.Applier, log *slog.Logger) *breaker {
 func (b *breaker) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 	outcomes, err := b.circuit.Execute(func() ([]*payrelayv1.Outcome, error) { return b.next.Apply(ctx, updates) })
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
-		return nil, fmt.Errorf("%w; it is tried again every %v", errCircuitOpen, breakerPause)
+		return nil, fmt.Errorf("%w: one call probes it every %v", errCircuitOpen, breakerPause)
 	}
 	return outcomes, err
 }
 
-// check fails while the breaker lets no call through. Between the pause and the
-// call that probes it does not, or nobody would ever send that call.
+// check returns errCircuitOpen while the breaker lets no call through. After the
+// pause it returns nil: the probe has to be a call, and a process that is not ready
+// gets none.
 func (b *breaker) check() error {
 	if b.circuit.State() == gobreaker.StateOpen {
 		return errCircuitOpen

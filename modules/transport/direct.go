@@ -7,8 +7,8 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// NewDirect is the mode without a wire: a call. It shows what a wire costs, so
-// it does nothing but what keeps it exchangeable with the others.
+// NewDirect returns the client of the mode direct, which calls next. It only adds
+// the limit that all modes share.
 func NewDirect(next payments.Applier) payments.Applier {
 	return payments.ApplierFunc(func(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		if err := checkSizes(updates); err != nil {

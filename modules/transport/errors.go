@@ -9,13 +9,12 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// errCircuitOpen says that the far side has failed so often that it is not
-// asked at the moment.
+// errCircuitOpen is returned while the circuit breaker lets no call through.
 var errCircuitOpen = errors.New("the circuit breaker is open because the far side kept failing")
 
-// Divides says that the error may be about one update of a batch, or about how
-// many they are, so that sending them one by one may help. An error about this
-// process as the sender, such as a wrong token, would only come again for each.
+// Divides reports whether the error may be about one update of a batch, or about
+// the size of the batch, so that sending the updates one by one may help. An error
+// about this process as the sender, such as a wrong token, would come for each.
 func Divides(err error) bool {
 	switch connect.CodeOf(err) {
 	case connect.CodeInvalidArgument, connect.CodeResourceExhausted:
@@ -89,13 +88,13 @@ func ClassOf(err error) Class {
 func classOfCall(code connect.Code) Class {
 	switch code {
 	case connect.CodeAborted,
-		// The api role has no room for so many updates at once, a proxy for another
-		// call, or this side for the answer. None of it judges an update.
+		// The api role has no room for so many updates, a proxy has none for another
+		// call, or the answer is larger than this side reads: not an update's fault.
 		connect.CodeResourceExhausted:
 		return Busy
 	case connect.CodeUnavailable, connect.CodeDeadlineExceeded,
-		// A caller that went away was told apart before: what is left is a
-		// connection that the far side reset, which the library reports so.
+		// ClassOf has matched context.Canceled before: this is how the library reports
+		// a connection that the far side reset.
 		connect.CodeCanceled:
 		return Unwell
 	case connect.CodeUnknown, connect.CodeInternal, connect.CodeDataLoss:

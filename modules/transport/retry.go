@@ -12,13 +12,13 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// jitter spreads retries by a quarter either way, so that callers that failed
-// together do not come back together.
+// jitter is the fraction by which a delay is randomly longer or shorter, so that
+// callers that failed together do not retry together.
 const jitter = 0.25
 
-// retry repeats an Apply that may succeed later, at most cfg.Attempts times in
-// all. It gives up early, with the last error, when the next attempt would
-// start after the deadline of ctx.
+// retry repeats an Apply whose error is retryable, up to cfg.Attempts attempts in
+// all. It returns the last error early if the next attempt would start after the
+// deadline of ctx.
 func retry(next payments.Applier, cfg RetryConfig) payments.Applier {
 	return payments.ApplierFunc(func(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		var last error
@@ -35,14 +35,14 @@ func retry(next payments.Applier, cfg RetryConfig) payments.Applier {
 			return outcomes, nil
 		}
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(last, cause) {
-			return nil, fmt.Errorf("%w; before that: %w", cause, last)
+			return nil, fmt.Errorf("%w; the last attempt: %w", cause, last)
 		}
 		return nil, last
 	})
 }
 
 func (c RetryConfig) options(ctx context.Context) []backoff.RetryOption {
-	var limit time.Duration // 0 is none
+	var limit time.Duration // 0 means none
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = max(time.Until(deadline), 1)
 	}
@@ -53,6 +53,7 @@ func (c RetryConfig) options(ctx context.Context) []backoff.RetryOption {
 	}
 }
 
+// NewBackOff returns delays that double from base up to longest, with jitter.
 func NewBackOff(base, longest time.Duration) *backoff.ExponentialBackOff {
 	return &backoff.ExponentialBackOff{InitialInterval: base, MaxInterval: longest, Multiplier: 2, RandomizationFactor: jitter}
 }

@@ -16,32 +16,31 @@ import (
 )
 
 const (
-	// maxCallBytes is what one call carries, in binary Protobuf: as JSON it still
-	// fits the 1 MiB that the api role reads.
+	// maxCallBytes is the most that one call carries, in bytes of binary Protobuf. As
+	// JSON that still fits the 1 MiB that the api role reads.
 	maxCallBytes = payments.MaxUpdateBytes
-	// maxCallUpdates keeps the answer small too: an outcome as JSON has about 90
-	// bytes, an update can have fewer.
+	// maxCallUpdates is the most updates of one call. It bounds the answer: an outcome
+	// takes about 90 bytes as JSON, and an update can be smaller.
 	maxCallUpdates = 4096
-	// maxAnswerBytes is what this side reads.
+	// maxAnswerBytes is the largest answer that this side reads.
 	maxAnswerBytes = 1 << 20
 )
 
-// RPC is the client of the modes http, protobuf and grpc. It answers with the
-// api role's verdicts, after the commit. Its methods may be called
-// concurrently.
+// RPC is the client of the modes http, protobuf and grpc. It returns the api role's
+// verdicts, after the commit. Its methods may be called concurrently.
 type RPC struct {
 	client payrelayv1connect.RelayServiceClient
 	http   *http.Client
 	unary  bool
 }
 
-// wire is what makes the RPC modes differ.
+// wire is what differs between the RPC modes.
 type wire struct {
 	http    *http.Transport
 	options []connect.ClientOption
 }
 
-// NewRPC is a client of that mode. It connects when it is first used, so the
+// NewRPC returns the client of that mode. It connects at the first call, so that the
 // api role may start later.
 func NewRPC(mode payments.Mode, cfg RPCConfig) (*RPC, error) {
 	if err := cfg.Validate(); err != nil {
@@ -56,7 +55,7 @@ func NewRPC(mode payments.Mode, cfg RPCConfig) (*RPC, error) {
 	case payments.GRPC:
 		w = grpcWire()
 	default:
-		return nil, fmt.Errorf("mode %q makes no calls: it is none of http, protobuf and grpc", mode)
+		return nil, fmt.Errorf("mode %q does not call the api role: choose http, protobuf or grpc", mode)
 	}
 	if cfg.HTTP2 {
 		w.http = http2()
@@ -67,7 +66,7 @@ func NewRPC(mode payments.Mode, cfg RPCConfig) (*RPC, error) {
 func newRPC(w wire, cfg RPCConfig) *RPC {
 	client := &http.Client{
 		Transport: w.http,
-		// A redirect would hand the token to somebody else.
+		// A redirect would send the token to another server.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	options := append(w.options,
@@ -94,8 +93,8 @@ func bearer(token string) connect.UnaryInterceptorFunc {
 	}
 }
 
-// Apply relays the updates in their order. A batch beyond the size of one call
-// becomes several, one after the other.
+// Apply relays the updates in their order. A batch that is too large for one call
+// becomes several, one after another.
 func (r *RPC) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 	calls, err := r.split(updates)
 	if err != nil {
@@ -108,14 +107,14 @@ func (r *RPC) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payre
 			return nil, fmt.Errorf("relay %d updates to the api role: %w", len(call), err)
 		}
 		if len(answered) != len(call) {
-			return nil, fmt.Errorf("relay %d updates to the api role: it answered %d outcomes", len(call), len(answered))
+			return nil, fmt.Errorf("relay %d updates to the api role: it answered with %d outcomes", len(call), len(answered))
 		}
 		outcomes = append(outcomes, answered...)
 	}
 	return outcomes, nil
 }
 
-// Close releases the connections that are not in use.
+// Close closes the idle connections.
 func (r *RPC) Close() error {
 	r.http.CloseIdleConnections()
 	return nil
@@ -133,8 +132,8 @@ func (r *RPC) call(ctx context.Context, updates []*payrelayv1.Update) ([]*payrel
 	return []*payrelayv1.Outcome{answer.GetOutcome()}, nil
 }
 
-// split cuts a batch into calls: single updates in the unary shape, as much as
-// a call may carry in the batched one.
+// split cuts a batch into calls: of one update each if the client is unary, and else
+// as large as a call may be.
 func (r *RPC) split(updates []*payrelayv1.Update) ([][]*payrelayv1.Update, error) {
 	most := maxCallUpdates
 	if r.unary {
@@ -143,7 +142,6 @@ func (r *RPC) split(updates []*payrelayv1.Update) ([][]*payrelayv1.Update, error
 	var calls [][]*payrelayv1.Update
 	start, filled := 0, 0
 	for i, update := range updates {
-		// What the update costs inside the batch: a tag and its length come on top.
 		size := proto.Size(update)
 		if size > payments.MaxUpdateBytes {
 			return nil, tooLarge(i, size)
@@ -160,14 +158,13 @@ func (r *RPC) split(updates []*payrelayv1.Update) ([][]*payrelayv1.Update, error
 	return calls, nil
 }
 
-// httpWire is JSON over HTTP/1.1: everything on it can be read with curl and by
-// any proxy.
+// httpWire is JSON over HTTP/1.1, which curl and any proxy can read.
 func httpWire() wire {
 	return wire{http: http1(), options: []connect.ClientOption{connect.WithProtoJSON()}}
 }
 
-// protobufWire is binary Protobuf over HTTP/1.1, the cheapest of the RPC modes:
-// the library's own defaults.
+// protobufWire is binary Protobuf over HTTP/1.1, the cheapest of the RPC modes. It is
+// the default of the library.
 func protobufWire() wire { return wire{http: http1()} }
 
 // grpcWire is gRPC, which needs HTTP/2.
@@ -175,13 +172,12 @@ func grpcWire() wire {
 	return wire{http: http2(), options: []connect.ClientOption{connect.WithGRPC()}}
 }
 
-// connections is how many connections one process keeps to the api role over
-// HTTP/1.1. Calls beyond wait for a free one, which is cheaper than to open a
-// connection that cannot be kept.
+// connections is how many HTTP/1.1 connections one process keeps to the api role.
+// Further calls wait for a free one: opening a connection for one call costs more.
 const connections = 64
 
-// http1 keeps connections alive. Unary calls cost less over them than over
-// HTTP/2, which multiplexes them through one connection's lock.
+// http1 returns HTTP/1.1 with connections that are kept alive. Unary calls cost less
+// there than over HTTP/2, where they share the lock of one connection.
 func http1() *http.Transport {
 	t := newHTTPTransport()
 	t.Protocols.SetHTTP1(true)
@@ -190,9 +186,8 @@ func http1() *http.Transport {
 	return t
 }
 
-// http2 is HTTP/2 without TLS (prior knowledge) for an http URL and with TLS for
-// an https one. All calls share one connection, so pings find out when it is
-// dead.
+// http2 returns HTTP/2, without TLS (prior knowledge) for an http URL and with TLS
+// for an https one. All calls share one connection, and pings detect when it is dead.
 func http2() *http.Transport {
 	t := newHTTPTransport()
 	t.Protocols.SetHTTP2(true)
@@ -205,14 +200,14 @@ func http2() *http.Transport {
 	return t
 }
 
-// newHTTPTransport bounds every step of a call. There is no proxy: the api role
-// is a neighbour, and its token is not for anybody in between.
+// newHTTPTransport bounds the time of each step of a call. It uses no proxy: the
+// token is for the api role only.
 func newHTTPTransport() *http.Transport {
 	return &http.Transport{
 		Protocols:             new(http.Protocols),
 		DialContext:           (&net.Dialer{Timeout: 3 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   3 * time.Second,
-		ResponseHeaderTimeout: 5 * time.Second,  // the deadline of one attempt: the answer comes after the commit
-		IdleConnTimeout:       30 * time.Second, // before the api role closes it after 60 s
+		ResponseHeaderTimeout: 5 * time.Second,  // of one attempt: the answer comes after the commit
+		IdleConnTimeout:       30 * time.Second, // shorter than the 60 s after which the api role closes it
 	}
 }

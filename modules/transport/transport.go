@@ -20,32 +20,27 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// Circuit is the way to the far side with everything around it that makes it
-// resilient. Its methods may be called concurrently.
+// Circuit is the client of a mode with a deadline, retries and a circuit breaker
+// around it. Its methods may be called concurrently.
 type Circuit struct {
-	whole   payments.Applier
+	payments.Applier
 	breaker *breaker
 }
 
-// Resilient is deadline(retry(breaker(next))). The order matters: one deadline
-// covers all attempts, each attempt asks the breaker, and an open breaker is
-// not retried, because it will hardly close within a few hundred milliseconds
-// and the provider's own retry is cheaper than a request that waits.
+// Resilient returns deadline(retry(breaker(next))). The order matters: one deadline
+// covers all attempts, and the breaker sees each attempt. An open breaker is not
+// retried: it stays open for longer than the delays between attempts, and the
+// provider's own retry is cheaper than a request that waits.
 func Resilient(next payments.Applier, cfg RetryConfig, log *slog.Logger) *Circuit {
 	b := newBreaker(next, log)
-	return &Circuit{whole: Deadline(retry(b, cfg), cfg.Timeout), breaker: b}
+	return &Circuit{Deadline(retry(b, cfg), cfg.Timeout), b}
 }
 
-// Apply is one Apply of the far side, tried as often as the configuration says.
-func (c *Circuit) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
-	return c.whole.Apply(ctx, updates)
-}
-
-// Check is for readiness: it fails at once while the far side has failed so
-// often that Apply would not ask it. It asks nobody.
+// Check returns an error while the circuit breaker is open. It is for readiness, and
+// sends nothing.
 func (c *Circuit) Check(context.Context) error { return c.breaker.check() }
 
-// Deadline ends every Apply after the timeout.
+// Deadline ends each Apply after the timeout.
 func Deadline(next payments.Applier, timeout time.Duration) payments.Applier {
 	return payments.ApplierFunc(func(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -54,8 +49,7 @@ func Deadline(next payments.Applier, timeout time.Duration) payments.Applier {
 	})
 }
 
-// checkSizes is the same in every mode, so that changing the mode never changes
-// what gets through.
+// checkSizes returns payments.ErrTooLarge if an update is too large for any mode.
 func checkSizes(updates []*payrelayv1.Update) error {
 	for i, update := range updates {
 		if size := proto.Size(update); size > payments.MaxUpdateBytes {

@@ -1,0 +1,42 @@
+package cmd
+
+import (
+	"context"
+	"testing"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/admin"
+	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/transport"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
+	"github.com/payrelay/payrelay/modules/transport/transporttest"
+)
+
+func TestEveryModeHasAWire(t *testing.T) {
+	server, err := admin.New(admin.Config{Addr: "127.0.0.1:0"}, transporttest.Quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{log: transporttest.Quiet(), admin: server, crew: newCrew()}
+	p.crew.start(t.Context(), "admin listener", server.Run)
+	defer func() {
+		if err := p.crew.stop(); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	}()
+	direct := payments.ApplierFunc(func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) { return nil, nil })
+	cfg := ingestConfig{
+		rpc: transport.RPCConfig{URL: "http://127.0.0.1:1"},
+		kafka: kafka.Config{
+			ClusterConfig: kafka.ClusterConfig{Brokers: []string{startBroker(t)}},
+			TopicConfig:   kafka.TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes", Group: "payrelay"},
+		},
+	}
+	for _, mode := range append([]payments.Mode{"unknown"}, payments.Modes...) {
+		cfg.wire.Mode = mode
+		wire, err := p.addWire(t.Context(), cfg, direct)
+		if known := mode != "unknown"; known != (err == nil) || known != (wire != nil) {
+			t.Errorf("addWire of mode %s = %v, %v", mode, wire, err)
+		}
+	}
+}
