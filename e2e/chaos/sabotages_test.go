@@ -78,7 +78,7 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "batch skipped after a failure", cell: onKafkaPostgres, only: []string{"kill postgres"}, breaks: []string{NoLoss},
-		edits: []edit{{"modules/transport/kafka/claim.go", "backoff.WithMaxElapsedTime(0), // for ever", "backoff.WithMaxTries(1),"},
+		edits: []edit{{"modules/transport/kafka/claim.go", "backoff.WithMaxElapsedTime(0), // no limit", "backoff.WithMaxTries(1),"},
 			{"modules/transport/kafka/claim.go", "	)\n	return err\n}", "	)\n	_ = err\n	return nil\n}"}},
 	},
 	{

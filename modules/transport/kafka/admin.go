@@ -12,8 +12,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// WithAdmin connects to the brokers for as long as use takes, to ask them about
-// topics or to have some created. Whatever waits on them ends with ctx.
+// WithAdmin calls use with a connection to the brokers, which it closes afterwards or
+// when ctx ends.
 func WithAdmin(ctx context.Context, cfg ClusterConfig, use func(sarama.ClusterAdmin) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -29,12 +29,12 @@ func WithAdmin(ctx context.Context, cfg ClusterConfig, use func(sarama.ClusterAd
 	return use(admin)
 }
 
-// errRefused says that the brokers will not have this process: waiting is of no
-// use.
+// errRefused means that the brokers do not accept this process, and that waiting does
+// not help.
 var errRefused = errors.New("refused")
 
-// connectError says which setting to mend. Only what nobody but an operator can
-// change is errRefused: a user may be about to be created.
+// connectError says which setting to correct. It wraps errRefused for what waiting
+// does not change. A failed login is not refused: the user may be about to be created.
 func connectError(cfg ClusterConfig, err error) error {
 	failed := fmt.Sprintf("connect to Kafka at %v", cfg.Brokers)
 	var untrusted *tls.CertificateVerificationError
@@ -45,27 +45,27 @@ func connectError(cfg ClusterConfig, err error) error {
 	case errors.Is(err, errShowsPassword):
 		return fmt.Errorf("%s: %w", failed, err)
 	case errors.Is(err, sarama.ErrUnsupportedSASLMechanism), errors.Is(err, sarama.ErrIllegalSASLState):
-		return fmt.Errorf("%s: %w: nobody logs in by kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) %s there: choose another one, or another port of the brokers", failed, errRefused, cfg.Mechanism)
+		return fmt.Errorf("%s: %w: the brokers do not accept logins with kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) %s there: choose another mechanism, or another port of the brokers", failed, errRefused, cfg.Mechanism)
 	case errors.As(err, &untrusted):
-		return fmt.Errorf("%s: the brokers' certificate is %w: name who signed it with kafka-tls-ca-file (KAFKA_TLS_CA_FILE), and the brokers as the certificate does: %w", failed, errRefused, err)
+		return fmt.Errorf("%s: the brokers' certificate is %w: give the authority that signed it with kafka-tls-ca-file (KAFKA_TLS_CA_FILE), and name the brokers as the certificate does: %w", failed, errRefused, err)
 	case isAlert(err, aboutCertificate) && cfg.CertFile == "":
-		return fmt.Errorf("%s: %w: give the brokers the certificate that they ask for with kafka-tls-cert-file (KAFKA_TLS_CERT_FILE) and kafka-tls-key-file (KAFKA_TLS_KEY_FILE): %w", failed, errRefused, err)
+		return fmt.Errorf("%s: %w: the brokers ask for a client certificate: give it with kafka-tls-cert-file (KAFKA_TLS_CERT_FILE) and kafka-tls-key-file (KAFKA_TLS_KEY_FILE): %w", failed, errRefused, err)
 	case isAlert(err, aboutCertificate):
-		return fmt.Errorf("%s: %w: the brokers do not accept the certificate in kafka-tls-cert-file (KAFKA_TLS_CERT_FILE): see whether it has expired, and whether they trust who signed it: %w", failed, errRefused, err)
+		return fmt.Errorf("%s: %w: the brokers do not accept the certificate in kafka-tls-cert-file (KAFKA_TLS_CERT_FILE): see whether it has expired, and whether they trust its authority: %w", failed, errRefused, err)
 	case isAlert(err, nil):
-		return fmt.Errorf("%s: they end the TLS connection: let them speak TLS 1.2 or 1.3 with a certificate of their own, and give them ours with kafka-tls-cert-file (KAFKA_TLS_CERT_FILE) if they ask for one: %w", failed, err)
+		return fmt.Errorf("%s: the brokers end the TLS connection: let them use TLS 1.2 or 1.3 with a certificate of their own, and set kafka-tls-cert-file (KAFKA_TLS_CERT_FILE) if they ask for a client certificate: %w", failed, err)
 	default:
 		return fmt.Errorf("%s: start the brokers, or correct %s: %w", failed, suspects(cfg), err)
 	}
 }
 
-// errLogin says that the brokers do not know a user by that password, yet.
+// errLogin means that the brokers do not know the user with that password.
 var errLogin = errors.New("the login failed")
 
-// aboutCertificate are the alerts, of RFC 8446, with which the far side judges our
-// certificate, or that there is none.
+// aboutCertificate holds the alerts of RFC 8446 about a client certificate, or about
+// a missing one.
 var aboutCertificate = []tls.AlertError{
-	42,  // bad_certificate, of Java also for none in TLS 1.2
+	42,  // bad_certificate; Java sends it for a missing one in TLS 1.2 too
 	43,  // unsupported_certificate
 	44,  // certificate_revoked
 	45,  // certificate_expired
@@ -75,9 +75,9 @@ var aboutCertificate = []tls.AlertError{
 	116, // certificate_required
 }
 
-// isAlert says that the far side ended a TLS connection with one of those reasons,
-// or any if there are none. The library's own type of an alert is not exported;
-// its text is that of the exported one.
+// isAlert reports whether the far side ended a TLS connection with one of the reasons,
+// or with any if reasons is nil. The type of a received alert is not exported; it has
+// the text of the exported type.
 func isAlert(err error, reasons []tls.AlertError) bool {
 	var failed *net.OpError
 	if !errors.As(err, &failed) || failed.Op != "remote error" {
@@ -86,16 +86,16 @@ func isAlert(err error, reasons []tls.AlertError) bool {
 	return reasons == nil || slices.ContainsFunc(reasons, func(reason tls.AlertError) bool { return failed.Err.Error() == reason.Error() })
 }
 
-// suspects are the settings that can make brokers hang up without a word.
+// suspects names the settings that can make brokers hang up without an error.
 func suspects(cfg ClusterConfig) string {
 	all := "kafka-brokers (KAFKA_BROKERS)"
 	if cfg.TLS {
-		all += ", or kafka-tls (KAFKA_TLS) if they do not speak TLS on that port"
+		all += ", or kafka-tls (KAFKA_TLS) if the brokers do not use TLS on that port"
 	} else {
-		all += ", or kafka-tls (KAFKA_TLS) if they speak TLS on that port"
+		all += ", or kafka-tls (KAFKA_TLS) if the brokers use TLS on that port"
 	}
 	if cfg.Mechanism == "" {
-		return all + ", or kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) if they want a login"
+		return all + ", or kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) if the brokers ask for a login"
 	}
 	return all + ", or kafka-sasl-username (KAFKA_SASL_USERNAME) and the password"
 }
@@ -106,22 +106,21 @@ func adminConfig(ctx context.Context, cfg ClusterConfig) (*sarama.Config, error)
 		return nil, err
 	}
 	c.Metadata.Retry.Max = 0
-	c.Admin.Timeout = 10 * time.Second // the brokers' own, to create a topic
+	c.Admin.Timeout = 10 * time.Second // within which the brokers create a topic
 	c.Net.ReadTimeout = 15 * time.Second
 	return c, nil
 }
 
-// Cluster is what a client can learn about the brokers: they do not tell the
-// release that they are of.
+// Cluster describes the brokers. They do not tell clients their release.
 type Cluster struct {
-	// Brokers is how many of them run.
+	// Brokers is the number of brokers that run.
 	Brokers int
-	// MetadataVersion is the level of the feature metadata.version that the cluster
-	// has agreed on, which each release of Apache Kafka raises; 0 if it has none.
+	// MetadataVersion is the cluster's level of the feature metadata.version, which
+	// each release of Apache Kafka raises, or 0 without that feature.
 	MetadataVersion int16
 }
 
-// String is the cluster for people, such as "3 brokers, metadata.version 27".
+// String returns a text such as "3 brokers, metadata.version 27".
 func (c Cluster) String() string {
 	text := fmt.Sprintf("%d brokers", c.Brokers)
 	if c.Brokers == 1 {
@@ -133,7 +132,7 @@ func (c Cluster) String() string {
 	return text
 }
 
-// DescribeCluster asks the brokers about themselves.
+// DescribeCluster asks the brokers for the description of their cluster.
 func DescribeCluster(ctx context.Context, cfg ClusterConfig) (c Cluster, err error) {
 	err = WithAdmin(ctx, cfg, func(admin sarama.ClusterAdmin) error {
 		brokers, _, err := admin.DescribeCluster()
@@ -147,13 +146,13 @@ func DescribeCluster(ctx context.Context, cfg ClusterConfig) (c Cluster, err err
 	return c, err
 }
 
-// metadataVersion asks one of the brokers, for it is the cluster's.
+// metadataVersion asks one broker: the level is the same for the cluster.
 func metadataVersion(admin sarama.ClusterAdmin) (int16, error) {
 	broker, err := admin.Controller()
 	if err != nil {
 		return 0, fmt.Errorf("find a broker of the Kafka cluster: %w", err)
 	}
-	// Version 3 is the first whose answer has features.
+	// Version 3 is the first one with features in its answer.
 	answer, err := broker.ApiVersions(&sarama.ApiVersionsRequest{Version: 3, ClientSoftwareName: defaultClientID, ClientSoftwareVersion: "1"})
 	if err != nil {
 		return 0, fmt.Errorf("ask a Kafka broker for its features: %w", err)
@@ -166,17 +165,16 @@ func metadataVersion(admin sarama.ClusterAdmin) (int16, error) {
 	return 0, nil
 }
 
-// What stands in the place of an offset.
+// Values in place of an offset.
 const (
-	// NoOffset says that there is none, such as for a group that never committed.
+	// NoOffset means that there is none, such as for a group that never committed.
 	NoOffset = -1
-	// UnknownOffset says that the brokers do not tell, such as without a leader.
+	// UnknownOffset means that the brokers did not say, such as without a leader.
 	UnknownOffset = -2
 )
 
-// AppliedOffsets returns what the group has committed of each partition of a topic:
-// NoOffset where it has committed nothing, UnknownOffset where the brokers do not
-// say.
+// AppliedOffsets returns the group's committed offset of each partition of a topic:
+// NoOffset where it has committed nothing, UnknownOffset where the brokers do not say.
 func AppliedOffsets(ctx context.Context, admin sarama.ClusterAdmin, group, topic string, partitions int) ([]int64, error) {
 	numbers := make([]int32, partitions)
 	for i := range numbers {
@@ -184,7 +182,7 @@ func AppliedOffsets(ctx context.Context, admin sarama.ClusterAdmin, group, topic
 	}
 	question := map[string][]int32{topic: numbers}
 	answer, err := admin.ListConsumerGroupOffsets(group, question)
-	// A broker that has just become the group's coordinator reads its log first.
+	// A broker that has just become the coordinator of the group reads its log first.
 	for errors.Is(err, sarama.ErrOffsetsLoadInProgress) && ctx.Err() == nil {
 		sleep(ctx, 100*time.Millisecond)
 		answer, err = admin.ListConsumerGroupOffsets(group, question)

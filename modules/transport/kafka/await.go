@@ -9,17 +9,13 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// AwaitTopics waits until the brokers answer and both topics exist. When ctx
-// ends it returns at once, with what was wrong and the cause. It creates
-// nothing: how many partitions and replicas a topic has is its operator's
-// decision.
+// AwaitTopics waits until the brokers answer and both topics exist. When ctx ends it
+// returns the last error together with the cause. It creates no topics, because an
+// operator decides how many partitions and replicas they have.
 //
-// What waiting does not mend is an error at once: brokers that refuse this
-// process, and topics that acknowledge a record in fewer copies than
-// cfg.MinCopies. Warnings are for the log: what else can lose or refuse updates.
-//
-// The topics need not have the same number of partitions: nothing relies on an
-// order and its disputes being consumed by one process.
+// It returns at once what waiting does not change: brokers that refuse this process,
+// and topics that acknowledge a record in fewer copies than cfg.MinCopies. The
+// warnings are about other settings that can lose or refuse updates.
 func AwaitTopics(ctx context.Context, cfg Config) (warnings []string, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -30,11 +26,11 @@ func AwaitTopics(ctx context.Context, cfg Config) (warnings []string, err error)
 		if err == nil || errors.Is(err, errFewCopies) || errors.Is(err, errRefused) {
 			return warnings, err
 		}
-		if last == nil || !over(ctx) { // a check that was interrupted says little
+		if last == nil || !over(ctx) { // the error of an interrupted check says little
 			last = err
 		}
 		pause := 100 * time.Millisecond
-		if errors.Is(err, errLogin) { // it is counted, and may lock the user out
+		if errors.Is(err, errLogin) { // too many attempts may lock the user out
 			pause = 2 * time.Second
 		}
 		sleep(ctx, pause)
@@ -44,8 +40,8 @@ func AwaitTopics(ctx context.Context, cfg Config) (warnings []string, err error)
 	}
 }
 
-// over says that ctx ends now, also in the moment before it says so itself: whoever
-// dials with its deadline gives up first.
+// over reports whether ctx has ended or its deadline has passed. A dial with that
+// deadline can fail a moment before ctx ends.
 func over(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
@@ -72,9 +68,9 @@ func (c CopiesConfig) judge(admin sarama.ClusterAdmin, name string) (warnings []
 	}
 	switch err := topic.readSettings(admin); {
 	case unreadable(err) && c.MinCopies > 1:
-		return nil, fmt.Errorf("%w, as far as is known of topic %q, and kafka-min-copies (KAFKA_MIN_COPIES) is %d: %w", errFewCopies, name, c.MinCopies, err)
+		return nil, fmt.Errorf("%w: the copies of topic %q are not known, and kafka-min-copies (KAFKA_MIN_COPIES) is %d: %w", errFewCopies, name, c.MinCopies, err)
 	case unreadable(err):
-		return []string{fmt.Sprintf("nobody knows how safe acknowledged records are in topic %q: %v", name, err)}, nil
+		return []string{fmt.Sprintf("it is not known how safe acknowledged records are in topic %q: %v", name, err)}, nil
 	case err != nil:
 		return nil, err
 	}
@@ -88,8 +84,7 @@ func (c CopiesConfig) judge(admin sarama.ClusterAdmin, name string) (warnings []
 	return warnings, nil
 }
 
-// unreadable says that these brokers will never tell this user the settings, or not
-// all of them.
+// unreadable reports whether these brokers do not let this user read all settings.
 func unreadable(err error) bool {
 	return errors.Is(err, errUntold) || errors.Is(err, sarama.ErrTopicAuthorizationFailed) || errors.Is(err, sarama.ErrClusterAuthorizationFailed) || errors.Is(err, sarama.ErrUnsupportedVersion)
 }

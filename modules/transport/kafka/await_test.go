@@ -124,7 +124,7 @@ func TestAwaitTopicsOfBrokersThatDoNotTell(t *testing.T) {
 	cfg := Config{TopicConfig: topicNames, ClusterConfig: cluster, CopiesConfig: CopiesConfig{MinCopies: 1}}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	if warnings, err := AwaitTopics(ctx, cfg); err != nil || len(warnings) != 2 || !strings.Contains(warnings[0], "nobody knows") {
+	if warnings, err := AwaitTopics(ctx, cfg); err != nil || len(warnings) != 2 || !strings.Contains(warnings[0], "not known") {
 		t.Errorf("warnings are %q, %v", warnings, err)
 	}
 	cfg.MinCopies = 2
@@ -147,7 +147,7 @@ func TestAwaitTopicsOfBrokersThatLackASetting(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		cfg.MinCopies = 1
-		if warnings, err := AwaitTopics(ctx, cfg); err != nil || len(warnings) != 2 || !strings.Contains(warnings[0], "nobody knows") || !strings.Contains(warnings[0], lacking) {
+		if warnings, err := AwaitTopics(ctx, cfg); err != nil || len(warnings) != 2 || !strings.Contains(warnings[0], "not known") || !strings.Contains(warnings[0], lacking) {
 			t.Errorf("without %s: warnings are %q, %v", lacking, warnings, err)
 		}
 		cfg.MinCopies = 2

@@ -15,20 +15,20 @@ import (
 )
 
 const (
-	// maxBatchRecords and maxBatchBytes bound what is applied in one call.
+	// maxBatchRecords and maxBatchBytes bound the records that are applied in one call.
 	maxBatchRecords = 512
 	maxBatchBytes   = 4 << 20
 
 	// attemptTimeout bounds one attempt at a batch.
 	attemptTimeout = 30 * time.Second
-	// insistMaxDelay is the longest wait between attempts, jitter apart.
+	// insistMaxDelay is the longest delay between attempts, jitter apart.
 	insistMaxDelay = 5 * time.Second
-	// graceTimeout is what an attempt that is under way gets when the session
-	// ends, be it by a rebalance or a shutdown.
+	// graceTimeout is the time that an attempt under way gets when the session ends, by
+	// a rebalance or a shutdown.
 	graceTimeout = 5 * time.Second
 )
 
-// claim is one partition in the hands of this consumer.
+// claim is a partition that this consumer consumes.
 type claim struct {
 	*Consumer
 	partition sarama.ConsumerGroupClaim
@@ -38,7 +38,7 @@ type claim struct {
 func newClaim(c *Consumer, partition sarama.ConsumerGroupClaim) *claim {
 	started := &claim{Consumer: c, partition: partition}
 	next := partition.InitialOffset()
-	if next < 0 { // the group was never here, and begins with what there is
+	if next < 0 { // the group has no offset yet, and begins with the oldest record
 		var known bool
 		if next, known = c.oldest[topicPartition{partition.Topic(), partition.Partition()}]; !known {
 			next = UnknownOffset
@@ -48,7 +48,7 @@ func newClaim(c *Consumer, partition sarama.ConsumerGroupClaim) *claim {
 	return started
 }
 
-// lag is how many records are published and not yet applied, or UnknownOffset.
+// lag returns how many records are published and not yet applied, or UnknownOffset.
 func (c *claim) lag() int64 {
 	next := c.next.Load()
 	if next < 0 {
@@ -57,8 +57,8 @@ func (c *claim) lag() int64 {
 	return max(c.partition.HighWaterMarkOffset()-next, 0)
 }
 
-// batches yields what lies ready, at least one record, until ctx or the claim
-// ends. There is no timer: while a batch is applied the next one piles up.
+// batches yields the records that are ready, at least one, until ctx or the claim
+// ends. There is no timer: the next batch fills while one is being applied.
 func (c *claim) batches(ctx context.Context) iter.Seq[[]*sarama.ConsumerMessage] {
 	most := maxBatchRecords
 	if c.cfg.Unary {
@@ -95,9 +95,8 @@ func (c *claim) fill(first *sarama.ConsumerMessage, most int) []*sarama.Consumer
 	return batch
 }
 
-// settle applies the updates of a batch and dead-letters its other records. It
-// returns an error only when ctx ended before all of that was done, or a fatal
-// one.
+// settle applies the updates of a batch and dead-letters its other records. It returns
+// an error only if ctx ended before that was done, or if the error is fatal.
 func (c *claim) settle(ctx context.Context, batch []*sarama.ConsumerMessage) error {
 	updates, garbage := sift(batch)
 	if len(updates) > 0 {
@@ -110,7 +109,7 @@ func (c *claim) settle(ctx context.Context, batch []*sarama.ConsumerMessage) err
 		if err != nil {
 			return err
 		}
-		c.log.Warn("kafka record is no update and became a dead letter",
+		c.log.Warn("kafka record is not an update and became a dead letter",
 			"topic", record.GetTopic(), "partition", record.GetPartition(), "offset", record.GetOffset())
 	}
 	return nil
@@ -136,8 +135,9 @@ func (c *claim) apply(ctx context.Context, updates []*payrelayv1.Update) error {
 	return err
 }
 
-// insist tries until it succeeds, fails for good or ctx ends. An attempt under
-// way outlives ctx by the grace, for it has most likely been committed already.
+// insist retries attempt until it succeeds, ctx ends, or the error has been fatal for
+// cfg.FatalAfter. An attempt under way may outlive ctx by graceTimeout, because its
+// commit is probably under way too.
 func (c *claim) insist(ctx context.Context, doing string, attempt func(context.Context) error) error {
 	var fatalSince time.Time
 	_, err := backoff.Retry(ctx,
@@ -159,16 +159,16 @@ func (c *claim) insist(ctx context.Context, doing string, attempt func(context.C
 			return struct{}{}, err
 		},
 		backoff.WithBackOff(transport.NewBackOff(50*time.Millisecond, insistMaxDelay)),
-		backoff.WithMaxElapsedTime(0), // for ever
+		backoff.WithMaxElapsedTime(0), // no limit
 		backoff.WithNotify(func(err error, wait time.Duration) {
-			c.log.Warn("kafka consumer failed to "+doing+" and tries again",
+			c.log.Warn("kafka consumer failed to "+doing+" and retries",
 				"topic", c.partition.Topic(), "partition", c.partition.Partition(), "wait", wait, "error", err)
 		}),
 	)
 	return err
 }
 
-// linger is a context that ends some time after its parent.
+// linger returns a context that ends after its parent, by the grace.
 func linger(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	stop := context.AfterFunc(parent, func() {

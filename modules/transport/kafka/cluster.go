@@ -11,39 +11,41 @@ import (
 	"github.com/payrelay/payrelay/modules/transport"
 )
 
-// ClusterConfig says how to reach the brokers.
+// ClusterConfig holds how to reach the brokers.
 type ClusterConfig struct {
-	// Brokers are the bootstrap servers, each host:port.
+	// Brokers are the bootstrap servers, each as host:port.
 	Brokers []string
-	// ClientID begins the name under which this process is known to the brokers,
-	// in their logs and quotas; what it does there is added.
+	// ClientID is the first part of the client ID that the brokers have in their logs
+	// and quotas; the second is the use: ingest, api or admin.
 	ClientID string
 	TLSConfig
 	SASLConfig
 }
 
-// RegisterFlags declares the flags of everything that connects to Kafka.
+// RegisterFlags declares the flags of a connection to Kafka.
 func (c *ClusterConfig) RegisterFlags(fs *flag.FlagSet) {
-	fs.Var((*commaList)(&c.Brokers), "kafka-brokers", "connect to the Kafka brokers `KAFKA_BROKERS`, separated by commas")
-	fs.StringVar(&c.ClientID, "kafka-client-id", defaultClientID, "be known to the brokers as `KAFKA_CLIENT_ID`-ingest, -api and -admin")
+	fs.Var((*commaList)(&c.Brokers), "kafka-brokers", "Kafka brokers to connect to first, each as host:port, separated by commas: `KAFKA_BROKERS`")
+	fs.StringVar(&c.ClientID, "kafka-client-id", defaultClientID, "first part of the client ID on the Kafka brokers, before -ingest, -api or -admin: `KAFKA_CLIENT_ID`")
 	c.TLSConfig.RegisterFlags(fs)
 	c.SASLConfig.RegisterFlags(fs)
 }
 
 const defaultClientID = "payrelay"
 
-// clientID is the name for one use of the brokers.
+// clientID returns the client ID for one use of the brokers.
 func (c ClusterConfig) clientID(use string) string {
 	return cmp.Or(c.ClientID, defaultClientID) + "-" + use
 }
 
-// showsPassword says that who listens on the way to the brokers gets to know it.
+// showsPassword reports whether a listener on the network can read the password.
 func (c ClusterConfig) showsPassword() bool { return c.Mechanism == plain && !c.TLS }
 
-// errShowsPassword is about a host that is named, resolved, or told of by a broker.
-var errShowsPassword = fmt.Errorf("%w: kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) PLAIN sends the password as it is, so add --kafka-tls or use %s: there is a broker on another machine", errRefused, scramSHA512)
+// errShowsPassword is returned before the password would be sent in plain text to
+// another machine, be it configured or named by a broker.
+var errShowsPassword = fmt.Errorf("%w: kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) PLAIN sends the password in plain text, and a broker is on another machine: add --kafka-tls or use %s", errRefused, scramSHA512)
 
-// Validate tells how to mend what cannot be connected to.
+// Validate returns an error that says how to correct the configuration. It reads the
+// files of TLS.
 func (c ClusterConfig) Validate() error {
 	if len(c.Brokers) == 0 {
 		return errors.New("kafka-brokers (KAFKA_BROKERS) is empty: name at least one broker as host:port")
@@ -51,8 +53,8 @@ func (c ClusterConfig) Validate() error {
 	for i, broker := range c.Brokers {
 		host, _, err := net.SplitHostPort(broker)
 		if err != nil || strings.ContainsAny(broker, "@/") {
-			// The value is not repeated: it may hold a password.
-			return fmt.Errorf("kafka-brokers (KAFKA_BROKERS) has as its number %d what is no broker: write each as host:port, without a scheme or a user", i+1)
+			// The error does not quote the entry: it may hold a password.
+			return fmt.Errorf("kafka-brokers (KAFKA_BROKERS): entry %d is not host:port: write it without a scheme and without a user", i+1)
 		}
 		if c.showsPassword() && !transport.IsLoopback(host) {
 			return fmt.Errorf("%w: %s", errShowsPassword, host)
@@ -64,7 +66,7 @@ func (c ClusterConfig) Validate() error {
 	return c.SASLConfig.Validate()
 }
 
-// commaList is a flag that replaces the whole list whenever it is set.
+// commaList is a flag whose value replaces the whole list.
 type commaList []string
 
 func (l *commaList) String() string { return strings.Join(*l, ",") }

@@ -11,25 +11,25 @@ import (
 	"time"
 )
 
-// TopicConfig names what the brokers keep for payrelay.
+// TopicConfig holds the names of the topics and of the consumer group.
 type TopicConfig struct {
-	// OrdersTopic and DisputesTopic carry the updates of their kind.
+	// OrdersTopic carries updates of orders, and DisputesTopic updates of disputes.
 	OrdersTopic, DisputesTopic string
 	// Group is the consumer group of all api processes.
 	Group string
 }
 
-// RegisterFlags declares the flags of every role that touches Kafka.
+// RegisterFlags declares the flags.
 func (c *TopicConfig) RegisterFlags(fs *flag.FlagSet) {
-	fs.StringVar(&c.OrdersTopic, "kafka-orders-topic", "webhooks.orders", "carry updates of orders on the topic `KAFKA_ORDERS_TOPIC`")
-	fs.StringVar(&c.DisputesTopic, "kafka-disputes-topic", "webhooks.disputes", "carry updates of disputes on the topic `KAFKA_DISPUTES_TOPIC`")
-	fs.StringVar(&c.Group, "kafka-group", "payrelay", "consume as the group `KAFKA_CONSUMER_GROUP`")
+	fs.StringVar(&c.OrdersTopic, "kafka-orders-topic", "webhooks.orders", "Kafka topic for updates of orders: `KAFKA_ORDERS_TOPIC`")
+	fs.StringVar(&c.DisputesTopic, "kafka-disputes-topic", "webhooks.disputes", "Kafka topic for updates of disputes: `KAFKA_DISPUTES_TOPIC`")
+	fs.StringVar(&c.Group, "kafka-group", "payrelay", "Kafka consumer group, the same for all api processes: `KAFKA_CONSUMER_GROUP`")
 }
 
-// Names are the topics that must exist.
+// Names returns the names of both topics.
 func (c TopicConfig) Names() []string { return []string{c.OrdersTopic, c.DisputesTopic} }
 
-// Validate tells how to mend names that cannot work together.
+// Validate returns an error that says how to correct the names.
 func (c TopicConfig) Validate() error {
 	switch {
 	case c.OrdersTopic == "" || c.DisputesTopic == "":
@@ -43,19 +43,18 @@ func (c TopicConfig) Validate() error {
 	}
 }
 
-// CopiesConfig says what an acknowledgement has to be worth.
+// CopiesConfig holds how safe an acknowledged record must be.
 type CopiesConfig struct {
-	// MinCopies is in how many copies each acknowledged record has to be.
+	// MinCopies is the number of copies that an acknowledged record must have.
 	MinCopies int
 }
 
-// RegisterFlags declares the flag of those who judge topics. What is set before
-// is its default.
+// RegisterFlags declares the flag. A MinCopies that is set already is its default.
 func (c *CopiesConfig) RegisterFlags(fs *flag.FlagSet) {
-	fs.IntVar(&c.MinCopies, "kafka-min-copies", max(c.MinCopies, 1), "refuse topics that acknowledge a record before `KAFKA_MIN_COPIES` brokers have it")
+	fs.IntVar(&c.MinCopies, "kafka-min-copies", max(c.MinCopies, 1), "copies that a topic must make of a record before it acknowledges the record: `KAFKA_MIN_COPIES`")
 }
 
-// Validate tells how to mend a number that means nothing.
+// Validate returns an error for a negative number.
 func (c CopiesConfig) Validate() error {
 	if c.MinCopies < 0 {
 		return fmt.Errorf("kafka-min-copies (KAFKA_MIN_COPIES) is %d: it must be at least 1, or 0 to allow unclean elections", c.MinCopies)
@@ -63,35 +62,34 @@ func (c CopiesConfig) Validate() error {
 	return nil
 }
 
-// Config says where the topics are, and who consumes them.
+// Config is the configuration of a producer and of a consumer.
 type Config struct {
 	TopicConfig
 	ClusterConfig
 	CopiesConfig
-	// InstanceID makes a consumer a static member: it gets its partitions back
-	// at once after a restart. It must be another one in each api process, and
-	// the same after a restart; empty makes it an ordinary member.
+	// InstanceID makes a consumer a static member of its group, which gets its
+	// partitions back at once after a restart. It must differ between api processes
+	// and stay the same after a restart. If it is empty, the member is not static.
 	InstanceID string
-	// Unary makes the producer send one record per request, and the consumer
-	// apply one record per call. It is the opposite of Config.Batch.
+	// Unary makes the producer send one record in each request, and the consumer
+	// apply one record in each call. It is the opposite of transport.Config.Batch.
 	Unary bool
-	// Fatal says of an error of the consumer's Applier that a person has to mend
-	// something first. When a batch has met nothing else for FatalAfter, the
-	// consumer ends with it, for whatever starts the process again to notice. Nil
-	// says so never.
+	// Fatal reports whether an error of the consumer's Applier needs an operator. A
+	// batch that fails with such errors only, for FatalAfter, ends the consumer with
+	// the last of them. A nil Fatal means that no error ends the consumer.
 	Fatal      func(error) bool
 	FatalAfter time.Duration
 }
 
-// RegisterFlags declares the flags of both roles.
+// RegisterFlags declares the flags of the producer and the consumer.
 func (c *Config) RegisterFlags(fs *flag.FlagSet) {
 	c.TopicConfig.RegisterFlags(fs)
 	c.ClusterConfig.RegisterFlags(fs)
 	c.CopiesConfig.RegisterFlags(fs)
-	fs.StringVar(&c.InstanceID, "kafka-instance-id", "", "consume as the static member `KAFKA_INSTANCE_ID`, another one in each process")
+	fs.StringVar(&c.InstanceID, "kafka-instance-id", "", "name of this process as a static member of the consumer group, different in each process: `KAFKA_INSTANCE_ID`")
 }
 
-// Validate tells how to mend names that Kafka would refuse.
+// Validate returns the first error of the parts.
 func (c Config) Validate() error {
 	for _, part := range []interface{ Validate() error }{c.ClusterConfig, c.CopiesConfig, c.TopicConfig} {
 		if err := part.Validate(); err != nil {

@@ -16,38 +16,38 @@ import (
 	"github.com/payrelay/payrelay/modules/transport"
 )
 
-// DeadLetters keeps records that are no updates for an operator.
+// DeadLetters keeps records that are not updates, for an operator.
 type DeadLetters interface {
-	// DeadLetter may be called again for the same topic, partition and offset and
-	// must keep the record once.
+	// DeadLetter keeps a record. It may be called again for the same topic, partition
+	// and offset, and keeps the record once.
 	DeadLetter(ctx context.Context, record *payrelayv1.UndecodableRecord) error
 }
 
-// Consumer is the far side of the mode kafka: a member of the consumer group
-// that hands batches of one partition to an Applier and commits their offsets
-// when it has returned.
+// Consumer is the far side of the mode kafka: a member of the consumer group that
+// passes batches of records of one partition to an Applier, and commits their offsets
+// after Apply has returned.
 //
-// Nothing is ever skipped. As long as the Applier fails, the batch is tried
-// again and its partition waits: an outage of the database must not turn
-// payments into dead letters. What waiting does not mend ends the consumer.
+// It skips nothing. While the Applier fails, the batch is retried and its partition
+// waits: an outage of the database must not turn payments into dead letters. An error
+// for which Config.Fatal holds ends the consumer.
 type Consumer struct {
 	cfg         Config
 	group       sarama.ConsumerGroup
-	client      sarama.Client // of the group, which does not close it
+	client      sarama.Client // used by group, which does not close it
 	applier     payments.Applier
 	deadLetters DeadLetters
 	log         *slog.Logger
 	joined      atomic.Bool
-	claims      sync.Map                 // *claim -> nothing: the partitions that are consumed now
-	assigned    atomic.Int64             // how many partitions are ours now, consumed or not
-	oldest      map[topicPartition]int64 // what they had when the session began
-	fail        context.CancelCauseFunc
+	claims      sync.Map                 // set of *claim: the partitions that are being consumed
+	assigned    atomic.Int64             // number of partitions assigned to this member
+	oldest      map[topicPartition]int64 // their oldest offsets when the session began
+	fail        context.CancelCauseFunc  // ends Run with an error
 	expired     atomic.Int64
-	rivalTold   atomic.Int64 // when the log told of a process with our name, in s of Unix time
+	fencedAt    atomic.Int64 // when fencing was last logged, in seconds of Unix time
 }
 
-// NewConsumer connects to the brokers. Run must be called once, also to release
-// the connection of a start that failed: then with a cancelled context.
+// NewConsumer connects to the brokers. The caller must call Run once; it may do so
+// with a cancelled context, only to close the connections.
 func NewConsumer(cfg Config, applier payments.Applier, deadLetters DeadLetters, log *slog.Logger) (*Consumer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -59,9 +59,8 @@ func NewConsumer(cfg Config, applier payments.Applier, deadLetters DeadLetters, 
 	return &Consumer{cfg: cfg, group: group, client: client, applier: applier, deadLetters: deadLetters, log: log}, nil
 }
 
-// Run consumes until ctx is cancelled and the batches in hand are applied and
-// committed, for which they get a few seconds. It returns an error when the
-// Applier's is fatal.
+// Run consumes until ctx is cancelled, and then waits a few seconds for the batches in
+// flight to be applied and committed. It returns a fatal error of the Applier.
 func (c *Consumer) Run(ctx context.Context) error {
 	running, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -70,15 +69,15 @@ func (c *Consumer) Run(ctx context.Context) error {
 	logged.Go(c.logErrors)
 	c.consume(running)
 	if err := c.group.Close(); err != nil {
-		// Offsets that could not be committed only mean that records come again.
-		c.log.Warn("kafka consumer left its group without the brokers' consent", "group", c.cfg.Group, "error", err)
+		// Records whose offsets were not committed are consumed again.
+		c.log.Warn("kafka consumer could not leave its group cleanly", "group", c.cfg.Group, "error", err)
 	}
 	logged.Wait()
 	if err := c.client.Close(); err != nil {
-		c.log.Warn("kafka consumer did not close its connections", "error", err)
+		c.log.Warn("kafka consumer could not close its connections", "error", err)
 	}
 	if ctx.Err() == nil {
-		return fmt.Errorf("updates wait in Kafka, none is lost or skipped: %w", context.Cause(running))
+		return fmt.Errorf("the kafka consumer stopped, the updates wait in Kafka, none is lost or skipped: %w", context.Cause(running))
 	}
 	return nil
 }
@@ -86,9 +85,9 @@ func (c *Consumer) Run(ctx context.Context) error {
 func (c *Consumer) consume(ctx context.Context) {
 	pause := transport.NewBackOff(50*time.Millisecond, 5*time.Second)
 	for ctx.Err() == nil {
-		// Consume returns nil at every rebalance, to be called again.
+		// Consume returns nil at each rebalance, and has to be called again.
 		if err := c.group.Consume(ctx, c.cfg.Names(), sessions{c}); err != nil && ctx.Err() == nil {
-			c.warn("kafka consumer cannot join its group and tries again", err)
+			c.warn("kafka consumer cannot join its group and retries", err)
 			sleep(ctx, pause.NextBackOff())
 			continue
 		}
@@ -96,41 +95,40 @@ func (c *Consumer) consume(ctx context.Context) {
 	}
 }
 
-// fatal says that err will not pass.
+// fatal reports whether err needs an operator.
 func (c *Consumer) fatal(err error) bool { return c.cfg.Fatal != nil && c.cfg.Fatal(err) }
 
-// logErrors tells of what the library meets in the background, until the group is
-// closed.
+// logErrors logs the errors of the library's goroutines until the group is closed.
 func (c *Consumer) logErrors() {
 	for err := range c.group.Errors() {
 		c.warn("kafka consumer", err)
 	}
 }
 
-// warn logs an error of the group. One is for a person to mend and told once a
-// minute, however often it is met: another process has our name, came later, and
-// is the member now. This one goes on asking, since it is the member again 10 s
-// after the other has gone. If it ended, whatever starts it again would have the
-// two shut each other out for ever.
+// warn logs an error of the group. The error of a fenced static member, whose instance
+// ID a newer process uses too, is logged at most once a minute, as an error for the
+// operator. This process keeps trying to join, because it becomes the member again
+// 10 s after the other one has stopped. If it ended, its restart would fence the other
+// process, and so on.
 func (c *Consumer) warn(message string, err error) {
 	if !errors.Is(err, sarama.ErrFencedInstancedId) {
 		c.log.Warn(message, "group", c.cfg.Group, "error", err)
 		return
 	}
-	last, now := c.rivalTold.Load(), time.Now().Unix()
-	if now-last >= 60 && c.rivalTold.CompareAndSwap(last, now) {
-		c.log.Error("this process is shut out by another one that runs as the same static member, and applies nothing: give each its own kafka-instance-id (KAFKA_INSTANCE_ID), or stop one",
+	last, now := c.fencedAt.Load(), time.Now().Unix()
+	if now-last >= 60 && c.fencedAt.CompareAndSwap(last, now) {
+		c.log.Error("this process applies nothing, because another one is the same static member of the group: give each its own kafka-instance-id (KAFKA_INSTANCE_ID), or stop one",
 			"instance", c.cfg.InstanceID, "error", err)
 	}
 }
 
-// Ready says whether the consumer is a member of its group at the moment. It is
-// not during a rebalance, nor while the brokers are away for long.
+// Ready reports whether the consumer is a member of its group. It is not during a
+// rebalance, nor when the brokers have been away for long.
 func (c *Consumer) Ready() bool { return c.joined.Load() }
 
-// Lag is how many records of this member's partitions are published and not yet
-// applied. It is not known of a process that is no member, nor as long as one of
-// its partitions has no leader.
+// Lag returns how many records of this member's partitions are published and not yet
+// applied. It is unknown while this process is not a member of the group, and while
+// one of its partitions has no leader.
 func (c *Consumer) Lag() (records int64, known bool) {
 	var partitions int64
 	known = c.Ready()
@@ -142,21 +140,21 @@ func (c *Consumer) Lag() (records int64, known bool) {
 	return records, known && partitions == c.assigned.Load()
 }
 
-// Expired is how many records were deleted before this process could apply them,
-// since it started.
+// Expired returns how many records were deleted before this process could apply them,
+// since its start.
 func (c *Consumer) Expired() int64 { return c.expired.Load() }
 
-// PartitionLags tells of each partition that this member consumes how many records
-// are published and not yet applied, or UnknownOffset.
-func (c *Consumer) PartitionLags(tell func(topic string, partition int32, records int64)) {
+// PartitionLags calls yield for each partition that this member consumes, with the
+// number of records that are published and not yet applied, or UnknownOffset.
+func (c *Consumer) PartitionLags(yield func(topic string, partition int32, records int64)) {
 	c.claims.Range(func(key, _ any) bool {
 		claim := key.(*claim)
-		tell(claim.partition.Topic(), claim.partition.Partition(), claim.lag())
+		yield(claim.partition.Topic(), claim.partition.Partition(), claim.lag())
 		return true
 	})
 }
 
-// sessions keeps the library's callbacks out of the Consumer's own methods.
+// sessions has the callbacks of the library, which are not for users of a Consumer.
 type sessions struct{ *Consumer }
 
 func (s sessions) Setup(session sarama.ConsumerGroupSession) error {
@@ -185,7 +183,7 @@ func (s sessions) ConsumeClaim(session sarama.ConsumerGroupSession, partition sa
 			if c.fatal(err) {
 				c.fail(err)
 			}
-			return nil // the batch comes again, here or elsewhere
+			return nil // the batch is consumed again, here or by another member
 		}
 		c.mark(session, batch)
 	}
@@ -199,14 +197,14 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// patientClient lets a consumer go on with the partitions that have a leader. The
-// library's own tells of a topic as of an error when a single partition lacks one,
-// and then nobody can join the group, or follow another partition to its new
-// leader.
+// patientClient lets a consumer continue with the partitions that have a leader. The
+// library's client returns an error for a topic of which one partition has no leader,
+// and with that error no member can join the group, or follow another partition to
+// its new leader.
 type patientClient struct{ sarama.Client }
 
-// RefreshMetadata takes what the brokers know for an answer. Who needs the leader
-// of a partition asks for it, and is told.
+// RefreshMetadata ignores a missing leader. Code that needs the leader of a partition
+// asks for it, and gets the error then.
 func (c patientClient) RefreshMetadata(topics ...string) error {
 	err := c.Client.RefreshMetadata(topics...)
 	if errors.Is(err, sarama.ErrLeaderNotAvailable) {
@@ -215,7 +213,7 @@ func (c patientClient) RefreshMetadata(topics ...string) error {
 	return err
 }
 
-// newGroup connects a member of the group. The client is to be closed after it.
+// newGroup connects a member of the group. The caller closes the client after it.
 func newGroup(cfg Config) (sarama.ConsumerGroup, sarama.Client, error) {
 	config, err := consumerConfig(cfg)
 	if err != nil {

@@ -9,38 +9,39 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// lookTimeout bounds the look at the log that a session begins with.
+// lookTimeout bounds the questions at the start of a session.
 const lookTimeout = 5 * time.Second
 
-// topicPartition names a partition.
+// topicPartition identifies a partition.
 type topicPartition struct {
 	topic     string
 	partition int32
 }
 
-// position is where a group goes on in one partition, and what the log has there.
+// position holds the offsets of one partition: that of the next record to apply, and
+// the ends of the log.
 type position struct {
 	topicPartition
 	applied, oldest, newest int64
 }
 
-// examine compares where the group goes on with what the log has, before anything
-// is consumed. The library would go on without a word in both of these cases:
+// examine compares the committed offsets with the log before anything is consumed.
+// The library continues without a message in two cases that an operator must know of:
 //
-//   - Records were deleted before they were applied, by a retention that is shorter
-//     than an outage. They are lost here, and an operator has to know which.
-//   - The log ends before what was applied: it has lost its tail, and what was
-//     written there since may have been applied or not. All that it has is applied
-//     again, which does no harm; otherwise the group would skip records until the
-//     log has reached its old end.
+//   - Records were deleted before they were applied, because the retention is shorter
+//     than an outage was. They are lost here.
+//   - The log ends before the committed offset: it has lost its tail. Records that were
+//     written since may be unapplied, so the whole log is applied again, which is
+//     harmless. Otherwise the group would skip records until the log reaches its old
+//     end.
 //
-// It returns the oldest records, as far as they are known.
+// It returns the oldest offsets, as far as they are known.
 func (c *Consumer) examine(session sarama.ConsumerGroupSession) (oldest map[topicPartition]int64) {
 	ctx, cancel := context.WithTimeout(session.Context(), lookTimeout)
 	defer cancel()
 	positions, err := c.positions(ctx, session.Claims())
 	if err != nil {
-		c.log.Warn("kafka consumer cannot tell whether records were deleted before they were applied", "error", err)
+		c.log.Warn("kafka consumer could not find out whether records were deleted before they were applied", "error", err)
 		return nil
 	}
 	oldest = make(map[topicPartition]int64)
@@ -51,16 +52,16 @@ func (c *Consumer) examine(session sarama.ConsumerGroupSession) (oldest map[topi
 		case p.applied >= 0 && p.applied < p.oldest:
 			c.expired.Add(p.oldest - p.applied)
 			session.MarkOffset(p.topic, p.partition, p.oldest, "")
-			c.log.Error("records were deleted before they were applied: have their providers send them again, and raise the topic's retention", about...)
+			c.log.Error("records were deleted before they were applied: let their providers send them again, and raise the retention of the topic", about...)
 		case p.newest >= 0 && p.applied > p.newest:
 			session.ResetOffset(p.topic, p.partition, max(p.oldest, 0), "")
-			c.log.Error("the log has lost its end, where records were applied already: all that it has is applied again, and what is missing providers have to send again", about...)
+			c.log.Error("the log has lost its end, beyond which records were applied already: the whole log is applied again; let the providers send again what is missing", about...)
 		}
 	}
 	return oldest
 }
 
-// positions are those of the partitions that are ours now.
+// positions returns those of the partitions in claims.
 func (c *Consumer) positions(ctx context.Context, claims map[string][]int32) (all []position, err error) {
 	err = WithAdmin(ctx, c.cfg.ClusterConfig, func(admin sarama.ClusterAdmin) error {
 		for topic, partitions := range claims {

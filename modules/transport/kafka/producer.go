@@ -15,43 +15,40 @@ import (
 )
 
 const (
-	// maxInFlight bounds the records, in bytes, that wait for an acknowledgement:
-	// without a bound they would fill the memory during an outage.
+	// maxInFlight bounds the bytes of records that wait for an acknowledgement.
+	// Without a bound they would fill the memory during an outage.
 	maxInFlight = 64 << 20
-	// minInFlight is what each record counts at least, so 4,096 of them may wait.
+	// minInFlight is the least that a record counts, so at most 4,096 of them wait.
 	minInFlight = 16 << 10
-	// producerCloseTimeout is short, because nobody waits for a result by then:
-	// whoever published has an answer already, or was told to send again.
+	// producerCloseTimeout is short, because at Close no caller waits for a result any
+	// more.
 	producerCloseTimeout = 2 * time.Second
 )
 
 var (
-	// errOverloaded says that too many updates already wait for their
-	// acknowledgement. Nothing is wrong with this one.
 	errOverloaded = transport.WithClass(errors.New("too many updates wait for Kafka's acknowledgement"), transport.Busy)
 	errClosed     = transport.WithClass(errors.New("the client is closed"), transport.Abandoned)
 )
 
-// Producer is the near end of the mode kafka: it publishes updates and
-// answers QUEUED once every in-sync replica has them. Its methods may be called
-// concurrently.
+// Producer is the client of the mode kafka: it publishes updates, and its verdict is
+// QUEUED once every in-sync replica has them. Its methods may be called concurrently.
 //
-// In the batched shape, whatever is published while a request is under way goes
-// into the next one. In the unary shape a request carries one record.
+// Records that are published while a request is under way share the next request,
+// unless Config.Unary is set.
 type Producer struct {
 	cfg      Config
 	producer sarama.AsyncProducer
 	inFlight *semaphore.Weighted
 	drained  sync.WaitGroup
 
-	// gate is held for reading while records are handed over, and for writing to
-	// close: the producer panics on a record that comes later.
+	// gate is held for reading while records are handed to the library, and for
+	// writing to close: the library panics on a record after the close.
 	gate   sync.RWMutex
 	closed bool
 }
 
-// NewProducer connects to the brokers, which takes about 12 s to fail.
-// [AwaitTopics] says more clearly what is wrong, and sooner.
+// NewProducer connects to the brokers. An attempt that fails takes about 12 s, so
+// call [AwaitTopics] before: it fails sooner, with a clearer error.
 func NewProducer(cfg Config) (*Producer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -82,9 +79,9 @@ func newProducer(cfg Config, config *sarama.Config) (*Producer, error) {
 	return p, nil
 }
 
-// delivery travels with a record to whoever waits for it.
+// delivery is the metadata of a record: where its result goes.
 type delivery struct {
-	result chan<- error // has room for every record of the call
+	result chan<- error // buffered for every record of the call
 	weight int64
 }
 
@@ -94,8 +91,8 @@ func (p *Producer) settle(message *sarama.ProducerMessage, err error) {
 	p.inFlight.Release(d.weight)
 }
 
-// Apply publishes the updates in their order and waits until all of them are
-// durable. After an error, some may be in Kafka all the same.
+// Apply publishes the updates in their order and waits until all of them are durable.
+// After an error, some of them may be in Kafka nevertheless.
 func (p *Producer) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 	results := make(chan error, len(updates))
 	messages, err := p.encode(updates, results)
@@ -142,7 +139,7 @@ func (p *Producer) publish(ctx context.Context, messages []*sarama.ProducerMessa
 		}
 		select {
 		case p.producer.Input() <- message:
-		case <-ctx.Done(): // the producer takes no more while the brokers are away
+		case <-ctx.Done(): // the library takes no more while the brokers are away
 			p.inFlight.Release(weight)
 			return context.Cause(ctx)
 		}
@@ -164,14 +161,14 @@ func await(ctx context.Context, results <-chan error, n int) error {
 	return nil
 }
 
-// Close waits until every record is acknowledged or given up, for a few seconds
-// at most. Records beyond are forgotten and Close returns nil all the same:
-// nobody was told that they are queued, so their senders send them again.
+// Close waits until every record is acknowledged or has failed, for two seconds at
+// most, and returns nil. Records that are left were not acknowledged to their senders,
+// which send them again.
 func (p *Producer) Close() error {
 	if !p.shut() {
 		return nil
 	}
-	// Not producer.Close, which takes the results for itself.
+	// AsyncClose, because Close would read the results itself.
 	p.producer.AsyncClose()
 	drained := make(chan struct{})
 	go func() {
@@ -192,14 +189,14 @@ func (p *Producer) shut() (first bool) {
 	return first
 }
 
-// publishError gives an error its class. Kafka is trusted to recover, for nearly all
-// of its errors are about a leader that moved or a connection that broke.
+// publishError returns the error of a record with its class. That is Unwell for nearly
+// all errors, which are about a leader that moved or a connection that broke.
 func publishError(failed *sarama.ProducerError) error {
 	var config sarama.ConfigurationError
 	class := transport.Unwell
 	switch err := failed.Err; {
 	case errors.Is(err, sarama.ErrMessageSizeTooLarge):
-		class = transport.Busy // all records of the batch are too large together: alone, this one may fit
+		class = transport.Busy // the batch is too large; this record alone may fit
 	case errors.As(err, &config),
 		errors.Is(err, sarama.ErrTopicAuthorizationFailed),
 		errors.Is(err, sarama.ErrClusterAuthorizationFailed),

@@ -12,10 +12,9 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// A Kafka record is one update: the value is the binary message, the key the
-// order id, so that one partition holds an order's updates in sequence. The
-// headers repeat what a person needs to find a record with kcat; no code reads
-// them.
+// A Kafka record is one update: the value is the binary message, and the key is the
+// order id, so that one partition holds an order's updates in sequence. The headers
+// help a person to find a record with kcat; no code reads them.
 
 func (c Config) encode(update *payrelayv1.Update) (*sarama.ProducerMessage, error) {
 	value, err := proto.Marshal(update)
@@ -46,9 +45,9 @@ func header(key, value string) sarama.RecordHeader {
 	return sarama.RecordHeader{Key: []byte(key), Value: []byte(value)}
 }
 
-// decode is the update in a record's value. Unknown fields are legal in
-// Protobuf, so many a piece of text parses: what names no event of any order is
-// not an update either. Whether an update makes sense is not judged here.
+// decode returns the update in a record's value. Because unknown fields are legal in
+// Protobuf, some text parses as a message, so decode also refuses a message without
+// the ids of an event and an order. It does not validate the update.
 func decode(value []byte) (*payrelayv1.Update, error) {
 	update := new(payrelayv1.Update)
 	if err := proto.Unmarshal(value, update); err != nil {
@@ -60,7 +59,7 @@ func decode(value []byte) (*payrelayv1.Update, error) {
 	return update, nil
 }
 
-// undecodable keeps a record that is no update for an operator.
+// undecodable returns a record that is not an update, for the dead letters.
 func undecodable(record *sarama.ConsumerMessage, reason error) *payrelayv1.UndecodableRecord {
 	return &payrelayv1.UndecodableRecord{
 		Topic:     record.Topic,

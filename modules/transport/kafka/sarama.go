@@ -12,19 +12,18 @@ import (
 	"github.com/payrelay/payrelay/modules/transport"
 )
 
-// A batch in a topic may be compressed, and then it says nothing about its size.
-// What the producer here sends is not, and has at most 1 MB; this leaves others
-// room. A larger batch fails the fetch that holds it: the partition waits there
-// and the log says why, again and again, until an operator has the topic's
-// records deleted up to its end or moves the group's offset. Nothing is skipped
-// on its own, for there may be payments in it.
+// A compressed batch does not tell its size. The producer here does not compress and
+// sends at most 1 MB; the limit leaves room for other producers. The fetch of a larger
+// batch fails: the partition waits, and the log says why at each attempt, until an
+// operator deletes the records up to its end or moves the group's offset. Nothing is
+// skipped automatically, because there may be payments in it.
 //
-// The library has one such variable per process, so it is set before any
-// goroutine can read it.
+// The library has this limit in a global variable, so it is set before any goroutine
+// can read it.
 func init() { sarama.MaxDecompressedBatchSize = 8 << 20 }
 
-// newSaramaConfig is what all uses of the brokers share. Every network step has a
-// deadline; the library's own are half a minute. Connections end with ctx.
+// newSaramaConfig returns what all uses of the brokers share. Each network step has
+// a deadline shorter than the library's 30 s. Connections are closed when ctx ends.
 func newSaramaConfig(ctx context.Context, cluster ClusterConfig, use string) (*sarama.Config, error) {
 	encryption, err := cluster.client()
 	if err != nil {
@@ -38,18 +37,19 @@ func newSaramaConfig(ctx context.Context, cluster ClusterConfig, use string) (*s
 	c.Net.DialTimeout = 3 * time.Second
 	c.Net.ReadTimeout = 5 * time.Second
 	c.Net.WriteTimeout = 5 * time.Second
-	// The library takes no context, only somebody who dials.
+	// The library takes a dialer, but no context.
 	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, dialer{ctx, c.Net.DialTimeout, cluster.showsPassword()}
 	c.Metadata.Retry.Backoff = 100 * time.Millisecond
-	// How soon partitions that were added are used, and by the consumer taken up.
+	// Partitions that were added are used, by producer and consumer, after this time.
 	c.Metadata.RefreshFrequency = time.Minute
-	// A topic that springs up by a typing error has one partition, one replica
-	// and no consumer.
+	// A topic created because of a typing error would have one partition,
+	// one replica and no consumer.
 	c.Metadata.AllowAutoTopicCreation = false
 	return c, nil
 }
 
-// producerMaxBytes bounds a batch of records. Kafka's brokers take a little more.
+// producerMaxBytes is the largest batch of records in bytes. The default limit of
+// Kafka's brokers is a little larger.
 const producerMaxBytes = 1_000_000
 
 func producerConfig(cfg Config) (*sarama.Config, error) {
@@ -57,9 +57,9 @@ func producerConfig(cfg Config) (*sarama.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	// One refresh of the metadata outlasts the 10 s window in which the producer
-	// counts failures of its own, hidden circuit breaker. Otherwise that breaker
-	// would refuse records for 10 s after the brokers are back.
+	// One refresh of the metadata takes longer than the 10 s in which the circuit
+	// breaker inside the library counts failures. Otherwise that breaker would refuse
+	// records for 10 s after the brokers are back.
 	c.Metadata.Retry.Max = 120
 
 	c.Producer.RequiredAcks = sarama.WaitForAll
@@ -69,8 +69,8 @@ func producerConfig(cfg Config) (*sarama.Config, error) {
 	c.Producer.Return.Successes = true
 	c.Producer.Return.Errors = true
 	c.Producer.MaxMessageBytes = producerMaxBytes
-	// The hash of the key decides the partition. Another one would move orders to
-	// other partitions, where they could overtake themselves.
+	// Another hash of the key would move orders to other partitions, where their
+	// newer updates could overtake older ones.
 	c.Producer.Partitioner = sarama.NewHashPartitioner
 	c.Producer.Retry.Max = 10
 	c.Producer.Retry.BackoffFunc = producerBackoff
@@ -80,8 +80,8 @@ func producerConfig(cfg Config) (*sarama.Config, error) {
 	return c, nil
 }
 
-// producerBackoff waits 100 ms, then twice as long each time up to 1 s: seven
-// seconds in all, within which a cluster elects a new leader.
+// producerBackoff returns 100 ms, doubled at each retry up to 1 s. All retries take
+// seven seconds, within which a cluster elects a new leader.
 func producerBackoff(retries, _ int) time.Duration {
 	return min(100*time.Millisecond<<min(max(retries-1, 0), 4), time.Second)
 }
@@ -92,43 +92,43 @@ func consumerConfig(cfg Config) (*sarama.Config, error) {
 		return nil, err
 	}
 	c.Metadata.Retry.Max = 5
-	// The default, newest, would skip what was published before the first join.
+	// The default, OffsetNewest, would skip what was published before the first join.
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest
 	c.Consumer.Offsets.AutoCommit.Enable = true
 	c.Consumer.Offsets.AutoCommit.Interval = time.Second
 	c.Consumer.Group.InstanceId = cfg.InstanceID
 	c.Consumer.Group.Session.Timeout = 10 * time.Second
 	c.Consumer.Group.Heartbeat.Interval = 3 * time.Second
-	// The others have this long to finish their batch and join again, see
-	// graceTimeout. Joining answers only then, so reading must wait longer.
+	// The other members have this time to finish their batch, see graceTimeout, and
+	// to join again. A join is answered after that, so reading must wait longer.
 	c.Consumer.Group.Rebalance.Timeout = 20 * time.Second
 	c.Net.ReadTimeout = 25 * time.Second
 	c.Consumer.Group.Rebalance.Retry.Backoff = 100 * time.Millisecond
 	c.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategySticky()}
-	// How long a batch may take before the partition is fetched apart from the
-	// others; the default of 100 ms would do so at every slow commit.
+	// A batch may take this long before its partition is fetched separately from the
+	// others. The default of 100 ms would do that at each slow commit.
 	c.Consumer.MaxProcessingTime = 30 * time.Second
 	c.Consumer.Return.Errors = true
 	c.Consumer.Retry.BackoffFunc = func(retries int) time.Duration {
 		return min(100*time.Millisecond<<min(retries, 5), 2*time.Second)
 	}
-	c.Consumer.MaxWaitTime = 250 * time.Millisecond // also the time that leaving takes
+	c.Consumer.MaxWaitTime = 250 * time.Millisecond // leaving the group takes this long
 	c.Consumer.Fetch.Default = 1 << 20
 	c.Consumer.Fetch.Max = 8 << 20
-	c.ChannelBufferSize = maxBatchRecords // a batch is what lies in the channel
+	c.ChannelBufferSize = maxBatchRecords // a batch is what is in the channel
 	return c, nil
 }
 
-// dialer opens connections that end with ctx, whatever waits on them.
+// dialer opens connections that are closed when ctx ends.
 type dialer struct {
 	ctx     context.Context
 	timeout time.Duration
-	// near refuses other machines. Only here is it known which they are: brokers
-	// that are asked on this machine tell where the others are.
+	// near refuses connections to other machines. They are known only here: a broker
+	// on this machine names the addresses of the others.
 	near bool
 }
 
-// Dial is what the library calls.
+// Dial opens a connection for the library.
 func (d dialer) Dial(network, addr string) (net.Conn, error) {
 	conn, err := (&net.Dialer{Timeout: d.timeout, Control: d.check}).DialContext(d.ctx, network, addr)
 	if err == nil {
@@ -137,8 +137,8 @@ func (d dialer) Dial(network, addr string) (net.Conn, error) {
 	return conn, err
 }
 
-// check is called with each address that a name stands for, before anything is
-// sent there.
+// check is called with each address that a name resolves to, before anything is sent
+// there.
 func (d dialer) check(_, address string, _ syscall.RawConn) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil || d.near && !transport.IsLoopback(host) {

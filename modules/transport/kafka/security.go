@@ -13,26 +13,26 @@ import (
 	"github.com/xdg-go/scram"
 )
 
-// TLSConfig says how connections to the brokers are encrypted.
+// TLSConfig holds how connections to the brokers are encrypted.
 type TLSConfig struct {
-	// TLS encrypts them and checks who the brokers are.
+	// TLS encrypts the connections and verifies the brokers' certificates.
 	TLS bool
-	// CAFile has the certificates, as PEM, of who vouches for the brokers; empty
-	// means those that this machine trusts anyway.
+	// CAFile is a PEM file of the certificate authorities that sign the brokers'
+	// certificates. If it is empty, the system's authorities count.
 	CAFile string
-	// CertFile and KeyFile, as PEM, prove who this process is.
+	// CertFile and KeyFile are PEM files of the client certificate and its key.
 	CertFile, KeyFile string
 }
 
 // RegisterFlags declares the flags of TLS.
 func (c *TLSConfig) RegisterFlags(fs *flag.FlagSet) {
-	fs.BoolVar(&c.TLS, "kafka-tls", false, "connect to Kafka by TLS: `KAFKA_TLS`")
-	fs.StringVar(&c.CAFile, "kafka-tls-ca-file", "", "trust brokers whose certificate is signed by one in the PEM file `KAFKA_TLS_CA_FILE`, by default those that the system trusts")
-	fs.StringVar(&c.CertFile, "kafka-tls-cert-file", "", "present the certificate in the PEM file `KAFKA_TLS_CERT_FILE` to the brokers")
-	fs.StringVar(&c.KeyFile, "kafka-tls-key-file", "", "prove it with the key in the PEM file `KAFKA_TLS_KEY_FILE`")
+	fs.BoolVar(&c.TLS, "kafka-tls", false, "whether to connect to Kafka with TLS: `KAFKA_TLS`")
+	fs.StringVar(&c.CAFile, "kafka-tls-ca-file", "", "PEM file of the authorities that sign the Kafka brokers' certificates, by default those of the system: `KAFKA_TLS_CA_FILE`")
+	fs.StringVar(&c.CertFile, "kafka-tls-cert-file", "", "PEM file of the client certificate for Kafka: `KAFKA_TLS_CERT_FILE`")
+	fs.StringVar(&c.KeyFile, "kafka-tls-key-file", "", "PEM file of the key of the client certificate for Kafka: `KAFKA_TLS_KEY_FILE`")
 }
 
-// Validate tells how to mend files that cannot be used. It reads them.
+// Validate reads the files, and returns an error that says how to correct them.
 func (c TLSConfig) Validate() error {
 	switch {
 	case !c.TLS && c != (TLSConfig{}):
@@ -44,8 +44,8 @@ func (c TLSConfig) Validate() error {
 	return err
 }
 
-// client is the near end of a TLS connection, or nil without TLS. Errors do not
-// show what is in the files.
+// client returns the configuration of the client, or nil without TLS. Errors do not
+// show the content of the files.
 func (c TLSConfig) client() (*tls.Config, error) {
 	if !c.TLS {
 		return nil, nil
@@ -71,8 +71,8 @@ func (c TLSConfig) client() (*tls.Config, error) {
 	return config, nil
 }
 
-// renewable is what a connection presents: the pair that the files have then, for
-// certificates are short-lived, or the last good one while they are being written.
+// renewable returns the pair that the files hold when a connection is made, because
+// certificates are renewed, or the last valid pair while the files are being written.
 func renewable(c TLSConfig, pair tls.Certificate) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	var last atomic.Pointer[tls.Certificate]
 	last.Store(&pair)
@@ -84,13 +84,12 @@ func renewable(c TLSConfig, pair tls.Certificate) func(*tls.CertificateRequestIn
 	}
 }
 
-// SASLConfig says who this process is to the brokers.
+// SASLConfig holds how this process logs in to the brokers.
 type SASLConfig struct {
-	// Mechanism is how it proves that, PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512;
-	// empty means that the brokers do not ask.
+	// Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, or empty for no login.
 	Mechanism string
 	Username  string
-	// Password has no flag, because argv is public.
+	// Password has no flag, because a command line is public.
 	Password string
 }
 
@@ -102,16 +101,16 @@ const (
 
 // RegisterFlags declares the flags of SASL.
 func (c *SASLConfig) RegisterFlags(fs *flag.FlagSet) {
-	fs.StringVar(&c.Mechanism, "kafka-sasl-mechanism", "", "log in to Kafka by PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512: `KAFKA_SASL_MECHANISM`")
-	fs.StringVar(&c.Username, "kafka-sasl-username", "", "log in to Kafka as the user `KAFKA_SASL_USERNAME`")
+	fs.StringVar(&c.Mechanism, "kafka-sasl-mechanism", "", "mechanism of the login to Kafka, PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512: `KAFKA_SASL_MECHANISM`")
+	fs.StringVar(&c.Username, "kafka-sasl-username", "", "user name of the login to Kafka: `KAFKA_SASL_USERNAME`")
 }
 
-// Validate tells how to mend a login that cannot work.
+// Validate returns an error that says how to correct the login.
 func (c SASLConfig) Validate() error {
 	switch c.Mechanism {
 	case "":
 		if c != (SASLConfig{}) {
-			return errors.New("there is a user or a password for Kafka, and kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) is empty: choose PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+			return errors.New("there is a user or a password for Kafka, but kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) is empty: choose PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
 		}
 		return nil
 	case plain, scramSHA256, scramSHA512:
@@ -128,7 +127,7 @@ func (c SASLConfig) Validate() error {
 	}
 }
 
-// apply tells the library how to log in.
+// apply sets the login in the configuration of the library.
 func (c SASLConfig) apply(config *sarama.Config) {
 	if c.Mechanism == "" {
 		return
@@ -143,18 +142,18 @@ func (c SASLConfig) apply(config *sarama.Config) {
 	}
 }
 
-// scramClient is one exchange, in which neither side learns the password.
+// scramClient is one SCRAM exchange.
 type scramClient struct {
 	hash scram.HashGeneratorFcn
 	*scram.ClientConversation
 }
 
-// scramIterations are the fewest that Kafka lets a user have: a broker that asks
-// for fewer is none, and wants to guess the password.
+// scramIterations is the smallest number that Kafka allows. A server that asks for
+// fewer may be an impostor that wants to guess the password.
 const scramIterations = 4096
 
-// Begin is called once, before the first Step. Like Kafka it takes the bytes of
-// user and password as they are, without the normalization of RFC 5802.
+// Begin starts the exchange, before the first Step. Like Kafka it does not normalize
+// user and password as RFC 5802 would.
 func (c *scramClient) Begin(user, password, authorization string) error {
 	client, err := c.hash.NewClientUnprepped(user, password, authorization)
 	if err != nil {

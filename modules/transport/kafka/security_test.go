@@ -348,7 +348,7 @@ func TestSecurityConfig(t *testing.T) {
 		"secret without mechanism": {cluster(far, TLSConfig{}, SASLConfig{Password: testPassword}), "KAFKA_SASL_MECHANISM"},
 		"no user":                  {cluster(far, TLSConfig{}, SASLConfig{Mechanism: plain, Password: testPassword}), "KAFKA_SASL"},
 		"no password":              {cluster(far, TLSConfig{}, SASLConfig{Mechanism: scramSHA256, Username: "relay"}), "KAFKA_SASL_PASSWORD"},
-		"login in a broker":        {cluster("SASL_SSL://relay:"+testPassword+"@kafka:9092", TLSConfig{}, SASLConfig{}), "number 1"},
+		"login in a broker":        {cluster("SASL_SSL://relay:"+testPassword+"@kafka:9092", TLSConfig{}, SASLConfig{}), "entry 1"},
 		"user before a broker":     {cluster(testPassword+"@kafka:9092", TLSConfig{}, SASLConfig{}), "KAFKA_BROKERS"},
 		"PLAIN, here":              {cluster(near, TLSConfig{}, SASLConfig{Mechanism: plain, Username: "relay", Password: testPassword}), ""},
 		"PLAIN, elsewhere":         {cluster(far, TLSConfig{}, SASLConfig{Mechanism: plain, Username: "relay", Password: testPassword}), "--kafka-tls"},
@@ -377,7 +377,7 @@ func TestAwaitTopicsWithoutTheRightToLook(t *testing.T) {
 	cfg.SASLConfig = SASLConfig{Mechanism: scramSHA256, Username: "relay", Password: testPassword}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if warnings, err := AwaitTopics(ctx, cfg); err != nil || len(warnings) != 2 || !strings.Contains(warnings[0], "nobody knows") {
+	if warnings, err := AwaitTopics(ctx, cfg); err != nil || len(warnings) != 2 || !strings.Contains(warnings[0], "not known") {
 		t.Errorf("warnings are %q, %v", warnings, err)
 	}
 }

@@ -10,34 +10,33 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// Topic is what the brokers say about a topic.
+// Topic describes a topic and its settings.
 type Topic struct {
 	Name       string
-	Partitions []Partition // by their number, which is their index
-	// MinInSync is how many replicas must have a record before it counts as
-	// acknowledged.
+	Partitions []Partition // indexed by their number
+	// MinInSync is how many replicas must have a record before it is acknowledged.
 	MinInSync int
-	// UncleanElection lets a replica that lacks acknowledged records become the
-	// leader, and then they are gone.
+	// UncleanElection lets a replica that lacks acknowledged records become the leader,
+	// and then they are lost.
 	UncleanElection bool
-	// CleanupPolicy is "delete", or has "compact" in it.
+	// CleanupPolicy is "delete", "compact" or both.
 	CleanupPolicy string
-	// Retention and RetentionBytes are how long and how much a partition keeps,
-	// whether it was applied or not; below 0 is for ever and everything.
+	// Retention and RetentionBytes limit what a partition keeps, by age and by size,
+	// whether it was applied or not. A negative value means no limit.
 	Retention      time.Duration
 	RetentionBytes int64
-	// MaxMessageBytes bounds one batch of records.
+	// MaxMessageBytes is the largest batch of records.
 	MaxMessageBytes int
 }
 
-// Partition is where the replicas of one partition are.
+// Partition holds where the replicas of one partition are.
 type Partition struct {
-	Leader   int32   // the broker's id, below 0 if there is none
-	Replicas []int32 // ids of the brokers that should have a copy
-	InSync   []int32 // ids of those that have everything
+	Leader   int32   // id of a broker, or negative if there is no leader
+	Replicas []int32 // ids of the brokers that are to have a copy
+	InSync   []int32 // ids of those whose copy is complete
 }
 
-// Replicas is how many copies the partition with the fewest is meant to have.
+// Replicas returns the replication factor, the smallest one if partitions differ.
 func (t Topic) Replicas() int {
 	if len(t.Partitions) == 0 {
 		return 0
@@ -49,7 +48,7 @@ func (t Topic) Replicas() int {
 	return fewest
 }
 
-// The names that Kafka has for a topic's settings.
+// Kafka's names for the settings of a topic.
 const (
 	SettingMinInSyncReplicas = "min.insync.replicas"
 	SettingUncleanElection   = "unclean.leader.election.enable"
@@ -59,15 +58,14 @@ const (
 	SettingMaxMessageBytes   = "max.message.bytes"
 )
 
-// MinMessageBytes is Kafka's own default, and room for the largest batch of the
-// producer.
+// MinMessageBytes is Kafka's default for the largest batch, enough for the producer.
 const MinMessageBytes = 1<<20 + 12
 
-// ErrNoTopic says that the brokers do not have a topic.
+// ErrNoTopic means that the brokers do not have a topic.
 var ErrNoTopic = errors.New("does not exist on the Kafka brokers: create it with app topics create, or name another with --kafka-orders-topic and --kafka-disputes-topic")
 
-// DescribeTopic returns the topic of that name with its settings. The error wraps
-// ErrNoTopic if it does not exist.
+// DescribeTopic returns the topic of that name with its settings, or an error that
+// wraps ErrNoTopic.
 func DescribeTopic(admin sarama.ClusterAdmin, name string) (Topic, error) {
 	topic, err := describeTopic(admin, name)
 	if err != nil {
@@ -76,7 +74,7 @@ func DescribeTopic(admin sarama.ClusterAdmin, name string) (Topic, error) {
 	return topic, topic.readSettings(admin)
 }
 
-// describeTopic is the topic of that name without its settings, or ErrNoTopic.
+// describeTopic is DescribeTopic without the settings.
 func describeTopic(admin sarama.ClusterAdmin, name string) (Topic, error) {
 	found, err := admin.DescribeTopics([]string{name})
 	if err == nil && len(found) == 1 && found[0].Err != sarama.ErrNoError {
@@ -86,30 +84,30 @@ func describeTopic(admin sarama.ClusterAdmin, name string) (Topic, error) {
 	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
 		return Topic{}, fmt.Errorf("topic %q %w", name, ErrNoTopic)
 	case errors.Is(err, sarama.ErrTopicAuthorizationFailed):
-		return Topic{}, fmt.Errorf("topic %q: %w: this user may not see it: let it write to it for ingest, or read it for api: %w", name, errRefused, err)
+		return Topic{}, fmt.Errorf("topic %q: %w: this user may not see the topic: allow it Write for ingest, or Read for api: %w", name, errRefused, err)
 	case err != nil:
 		return Topic{}, fmt.Errorf("ask the brokers for topic %q: %w", name, err)
 	case len(found) != 1:
-		return Topic{}, fmt.Errorf("ask the brokers for topic %q: they told of %d topics", name, len(found))
+		return Topic{}, fmt.Errorf("ask the brokers for topic %q: they described %d topics", name, len(found))
 	}
 	topic := Topic{Name: name, Partitions: make([]Partition, len(found[0].Partitions))}
 	for _, p := range found[0].Partitions {
 		if int(p.ID) >= len(topic.Partitions) {
-			return Topic{}, fmt.Errorf("ask the brokers for topic %q: they told of partition %d and not of all below it", name, p.ID)
+			return Topic{}, fmt.Errorf("ask the brokers for topic %q: they described partition %d, but not all below it", name, p.ID)
 		}
 		topic.Partitions[p.ID] = Partition{Leader: p.Leader, Replicas: p.Replicas, InSync: p.Isr}
 	}
 	return topic, nil
 }
 
-// readSettings fills in what describeTopic leaves out.
+// readSettings sets the fields that describeTopic leaves out.
 func (t *Topic) readSettings(admin sarama.ClusterAdmin) error {
 	resource := &sarama.ConfigResource{Type: sarama.TopicResource, Name: t.Name, ConfigNames: []string{
 		SettingMinInSyncReplicas, SettingUncleanElection, SettingCleanupPolicy, SettingRetentionTime, SettingRetentionBytes, SettingMaxMessageBytes,
 	}}
 	results, err := admin.DescribeConfigs([]*sarama.ConfigResource{resource}, sarama.DescribeConfigsOptions{})
 	if err == nil && len(results) != 1 {
-		err = fmt.Errorf("they answered for %d topics", len(results))
+		err = fmt.Errorf("they described %d topics", len(results))
 	}
 	if err == nil && results[0].ErrorCode != sarama.ErrNoError {
 		err = results[0].ErrorCode
@@ -118,7 +116,7 @@ func (t *Topic) readSettings(admin sarama.ClusterAdmin) error {
 	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
 		return fmt.Errorf("topic %q %w", t.Name, ErrNoTopic)
 	case errors.Is(err, sarama.ErrTopicAuthorizationFailed):
-		return fmt.Errorf("let this user describe the settings of topic %q: %w", t.Name, err)
+		return fmt.Errorf("this user may not see the settings of topic %q: allow it DescribeConfigs: %w", t.Name, err)
 	case err != nil:
 		return fmt.Errorf("ask the brokers for the settings of topic %q: %w", t.Name, err)
 	}
@@ -129,9 +127,9 @@ func (t *Topic) readSettings(admin sarama.ClusterAdmin) error {
 	return t.parseSettings(settings)
 }
 
-// errUntold says that these brokers do not have a setting. What none of them
-// tells is not known, and not what would be the harmless value.
-var errUntold = errors.New("the brokers do not tell")
+// errUntold means that these brokers do not have a setting. Its value is unknown then,
+// and not assumed to be a safe one.
+var errUntold = errors.New("the brokers did not return")
 
 func (t *Topic) parseSettings(settings map[string]string) error {
 	var wrong error
@@ -145,7 +143,7 @@ func (t *Topic) parseSettings(settings map[string]string) error {
 	number := func(name string) int64 {
 		n, err := strconv.ParseInt(text(name), 10, 64)
 		if err != nil && wrong == nil {
-			wrong = fmt.Errorf("topic %q has the setting %s=%q, which is no number", t.Name, name, settings[name])
+			wrong = fmt.Errorf("topic %q has the setting %s=%q, which is not a number", t.Name, name, settings[name])
 		}
 		return n
 	}
@@ -154,14 +152,15 @@ func (t *Topic) parseSettings(settings map[string]string) error {
 	t.RetentionBytes = number(SettingRetentionBytes)
 	t.Retention = milliseconds(number(SettingRetentionTime))
 	t.UncleanElection = settings[SettingUncleanElection] == "true"
-	if t.Replicas() > 1 { // else nobody stands for election
+	if t.Replicas() > 1 { // otherwise no replica can be elected
 		text(SettingUncleanElection)
 	}
 	t.CleanupPolicy = text(SettingCleanupPolicy)
 	return wrong
 }
 
-// milliseconds does not overflow: some write "for ever" as the largest number.
+// milliseconds returns a duration, which is negative for a value too large for one:
+// some operators write "no limit" as the largest number.
 func milliseconds(ms int64) time.Duration {
 	if ms < 0 || ms > int64(time.Duration(1<<63-1)/time.Millisecond) {
 		return -time.Millisecond // as Kafka writes it
@@ -171,9 +170,9 @@ func milliseconds(ms int64) time.Duration {
 
 func (t Topic) compacted() bool { return strings.Contains(t.CleanupPolicy, "compact") }
 
-// Copies is in how many replicas an acknowledged record is, at least. It is 0
-// with unclean elections: a replica without the record may be made the leader,
-// and then even those that have it drop it.
+// Copies returns the smallest number of replicas that have an acknowledged record. It
+// is 0 with unclean elections: a replica without the record may become the leader, and
+// then the others drop the record too.
 func (t Topic) Copies() int {
 	if t.UncleanElection && t.Replicas() > 1 {
 		return 0
@@ -181,26 +180,27 @@ func (t Topic) Copies() int {
 	return max(min(t.MinInSync, t.Replicas()), min(1, t.Replicas()))
 }
 
-// errFewCopies says that a start has to be refused.
+// errFewCopies means that a topic has fewer copies than were asked for.
 var errFewCopies = errors.New("acknowledged records are not safe enough")
 
-// Check says how to mend a topic that acknowledges too early.
+// Check returns an error that says how to change a topic with too few copies.
 func (c CopiesConfig) Check(t Topic) error {
 	switch copies := t.Copies(); {
 	case copies >= c.MinCopies:
 		return nil
 	case copies == 0:
-		return fmt.Errorf("%w: topic %q has %s=true, which drops acknowledged records: set it to false, or allow it with --kafka-min-copies 0", errFewCopies, t.Name, SettingUncleanElection)
+		return fmt.Errorf("%w: topic %q has %s=true, which can drop acknowledged records: set it to false, or allow it with --kafka-min-copies 0", errFewCopies, t.Name, SettingUncleanElection)
 	default:
-		return fmt.Errorf("%w: topic %q acknowledges a record once %d of its brokers have it (replication factor %d, %s %d), and kafka-min-copies (KAFKA_MIN_COPIES) is %d: raise %s of the topic, and its replication factor above that",
+		return fmt.Errorf("%w: topic %q acknowledges a record once %d of its replicas have it (replication factor %d, %s %d), and kafka-min-copies (KAFKA_MIN_COPIES) is %d: raise %s of the topic, and its replication factor above that",
 			errFewCopies, t.Name, copies, t.Replicas(), SettingMinInSyncReplicas, t.MinInSync, c.MinCopies, SettingMinInSyncReplicas)
 	}
 }
 
-// shortRetention is what an outage may well take, such as a long weekend.
+// shortRetention is as long as an outage may last, such as over a long weekend.
 const shortRetention = 4 * 24 * time.Hour
 
-// Weaknesses say what in the topic's settings deletes or refuses updates.
+// Weaknesses returns a sentence for each setting of the topic that deletes or refuses
+// updates.
 func (t Topic) Weaknesses() []string {
 	var all []string
 	found := func(yes bool, format string, args ...any) {
@@ -210,19 +210,19 @@ func (t Topic) Weaknesses() []string {
 	}
 	found(t.MinInSync > t.Replicas(), "has %s %d and replication factor %d, so no record is ever acknowledged: lower the first or raise the second", SettingMinInSyncReplicas, t.MinInSync, t.Replicas())
 	found(t.compacted(), "has %s=%s, which keeps one update of each order: set it to delete", SettingCleanupPolicy, t.CleanupPolicy)
-	found(t.RetentionBytes >= 0, "has %s=%d, which deletes the sooner the more is waiting to be applied: set it to -1", SettingRetentionBytes, t.RetentionBytes)
-	found(t.Retention >= 0 && t.Retention < shortRetention, "deletes records after %v, applied or not, so an api role that is away for longer loses them: raise %s", t.Retention, SettingRetentionTime)
+	found(t.RetentionBytes >= 0, "has %s=%d, which deletes updates early when many wait to be applied: set it to -1", SettingRetentionBytes, t.RetentionBytes)
+	found(t.Retention >= 0 && t.Retention < shortRetention, "deletes records after %v, applied or not, so they are lost when the api role is away for longer: raise %s", t.Retention, SettingRetentionTime)
 	found(t.MaxMessageBytes < producerMaxBytes, "has %s=%d and refuses batches that ingest sends: set it to %d", SettingMaxMessageBytes, t.MaxMessageBytes, MinMessageBytes)
 	return all
 }
 
-// Leaderless and UnderReplicated are the numbers of the partitions that nobody
-// serves, and of those that lack a replica at the moment.
+// Leaderless returns the numbers of the partitions that have no leader.
 func (t Topic) Leaderless() []int32 {
 	return t.partitions(func(p Partition) bool { return p.Leader < 0 })
 }
 
-// UnderReplicated is documented with Leaderless.
+// UnderReplicated returns the numbers of the partitions of which a replica is missing
+// or incomplete.
 func (t Topic) UnderReplicated() []int32 {
 	return t.partitions(func(p Partition) bool { return len(p.InSync) < len(p.Replicas) })
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
-// Report is a topic, and how far the consumer group has come in it.
+// Report describes a topic, and how far the consumer group has applied it.
 type Report struct {
 	kafka.Topic
-	Brokers  int        // how many brokers of the cluster run
-	Progress []Progress // by partition
+	Brokers  int        // number of brokers of the cluster that run
+	Progress []Progress // indexed by the number of the partition
 }
 
-// Problems say what is unsafe now, and how to mend it.
+// Problems returns a sentence for each problem, which says how to fix it.
 func (r Report) Problems(cfg kafka.CopiesConfig) []string {
 	all := r.Weaknesses()
 	if err := cfg.Check(r.Topic); err != nil {
@@ -37,8 +37,8 @@ func (r Report) Problems(cfg kafka.CopiesConfig) []string {
 	return all
 }
 
-// Check reports on both topics and on what the group has applied of them.
-// What it is given has to be valid.
+// Check reports on both topics and on what the consumer group has applied of them. The
+// configurations must be valid.
 func Check(ctx context.Context, cluster kafka.ClusterConfig, topics kafka.TopicConfig) ([]Report, error) {
 	var reports []Report
 	err := kafka.WithAdmin(ctx, cluster, func(admin sarama.ClusterAdmin) error {

@@ -27,10 +27,10 @@ func TestProblems(t *testing.T) {
 	for want, spoil := range map[string]func(*kafka.Topic){
 		"no record is ever acknowledged": func(t *kafka.Topic) { t.MinInSync = 4 },
 		"one update of each order":       func(t *kafka.Topic) { t.CleanupPolicy = "compact" },
-		"the sooner the more":            func(t *kafka.Topic) { t.RetentionBytes = 1 << 30 },
+		"deletes updates early":          func(t *kafka.Topic) { t.RetentionBytes = 1 << 30 },
 		"away for longer":                func(t *kafka.Topic) { t.Retention = 4*24*time.Hour - 1 },
 		"refuses batches":                func(t *kafka.Topic) { t.MaxMessageBytes = 999_999 },
-		"drops acknowledged records":     func(t *kafka.Topic) { t.UncleanElection = true },
+		"can drop acknowledged records":  func(t *kafka.Topic) { t.UncleanElection = true },
 		"KAFKA_MIN_COPIES":               func(t *kafka.Topic) { t.MinInSync = 1 },
 		"no leader":                      func(t *kafka.Topic) { t.Partitions[1].Leader = -1 },
 		"lacks replicas":                 func(t *kafka.Topic) { t.Partitions[1].InSync = []int32{1, 2} },
@@ -62,7 +62,7 @@ func TestProgress(t *testing.T) {
 		"no leader":         {Progress{Applied: 6, Oldest: kafka.UnknownOffset, Newest: kafka.UnknownOffset, Aged: kafka.UnknownOffset}, kafka.UnknownOffset, ""},
 		"age not told":      {Progress{Applied: 6, Oldest: 3, Newest: 10, Aged: kafka.UnknownOffset}, 4, ""},
 		"oldest not told":   {Progress{Applied: kafka.NoOffset, Oldest: kafka.UnknownOffset, Newest: 10, Aged: 10}, kafka.UnknownOffset, ""},
-		"group not told":    {Progress{Applied: kafka.UnknownOffset, Oldest: 3, Newest: 10, Aged: 10}, kafka.UnknownOffset, "do not tell how far"},
+		"group not told":    {Progress{Applied: kafka.UnknownOffset, Oldest: 3, Newest: 10, Aged: 10}, kafka.UnknownOffset, "do not return the offset"},
 	} {
 		if c.Lag() != c.lag {
 			t.Errorf("%s: lag is %d, want %d", name, c.Lag(), c.lag)

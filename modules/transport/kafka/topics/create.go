@@ -16,48 +16,48 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
-// Spec is how a topic is created.
+// Spec holds the shape of a topic that is to be created.
 type Spec struct {
-	// Partitions bound how many api processes can share the work: each partition
-	// is consumed by one of them.
+	// Partitions is also the largest number of api processes that can share the work,
+	// because each partition is consumed by one of them.
 	Partitions int
-	// Replicas is how many brokers have a copy, and MinInSync how many of them
-	// must have a record before it is acknowledged.
+	// Replicas is how many brokers have a copy, and MinInSync how many of them must
+	// have a record before it is acknowledged.
 	Replicas, MinInSync int
-	// Retention is how long records are kept, applied or not; 0 is for ever.
+	// Retention is how long records are kept, applied or not; 0 means no limit.
 	Retention time.Duration
 }
 
 // RegisterFlags declares the flags of the command that creates topics.
 //
-// A record that has been applied is of no further use, and one that has not must
-// stay, but Kafka deletes by age or size and knows neither. Its default of a
-// week is a long weekend and a bad Monday; a size would delete the sooner the
-// more is waiting. So the default is a month by age, with no bound by size.
+// Kafka deletes records by age or size, whether they were applied or not. Its default
+// of a week may be too short for an outage, and a limit by size would delete records
+// early when many wait to be applied. So the default is a month, without a limit by
+// size.
 func (s *Spec) RegisterFlags(fs *flag.FlagSet) {
-	fs.IntVar(&s.Partitions, "partitions", 12, "give each topic this many partitions: as many api processes can share the work")
-	fs.IntVar(&s.Replicas, "replication-factor", 3, "keep each record on this many brokers")
-	fs.IntVar(&s.MinInSync, "min-insync-replicas", 2, "acknowledge a record once this many brokers have it")
-	fs.DurationVar(&s.Retention, "retention", 30*24*time.Hour, "delete records after this time, applied or not: longer than any outage may last; 0 keeps them for ever")
+	fs.IntVar(&s.Partitions, "partitions", 12, "number of partitions of each topic, the most api processes that can share the work")
+	fs.IntVar(&s.Replicas, "replication-factor", 3, "number of brokers that keep a copy of each record")
+	fs.IntVar(&s.MinInSync, "min-insync-replicas", 2, "number of brokers that must have a record before it is acknowledged")
+	fs.DurationVar(&s.Retention, "retention", 30*24*time.Hour, "age at which records are deleted, applied or not; it must exceed the longest outage, and 0 means never")
 }
 
-// Validate tells how to mend a shape that no cluster can give.
+// Validate returns an error that says how to correct the shape.
 func (s Spec) Validate() error {
 	switch {
 	case s.Partitions < 1:
 		return fmt.Errorf("--partitions is %d: it must be at least 1", s.Partitions)
 	case s.Replicas < 1 || s.Replicas > 32767:
-		return fmt.Errorf("--replication-factor is %d: it must be at least 1 and no more than there are brokers", s.Replicas)
+		return fmt.Errorf("--replication-factor is %d: it must be at least 1 and at most the number of brokers", s.Replicas)
 	case s.MinInSync < 1 || s.MinInSync > s.Replicas:
-		return fmt.Errorf("--min-insync-replicas is %d and --replication-factor is %d: the first must be at least 1 and no more than the second, and one less lets a broker be away", s.MinInSync, s.Replicas)
+		return fmt.Errorf("--min-insync-replicas is %d and --replication-factor is %d: the first must be at least 1 and at most the second; one less than the second tolerates the loss of a broker", s.MinInSync, s.Replicas)
 	case s.Retention < 0 || s.Retention != 0 && s.Retention < time.Hour:
-		return fmt.Errorf("--retention is %v: it must be at least 1h, or 0 for ever", s.Retention)
+		return fmt.Errorf("--retention is %v: it must be at least 1h, or 0 for no limit", s.Retention)
 	default:
 		return nil
 	}
 }
 
-// settings are written out in full, so that no default of a cluster decides
+// settings returns all settings that matter, so that no default of a cluster decides
 // whether payments are kept. Compaction would keep one update of each order.
 func (s Spec) settings() map[string]string {
 	return map[string]string{
@@ -70,7 +70,7 @@ func (s Spec) settings() map[string]string {
 	}
 }
 
-// retention is in Kafka's manner, where for ever is below 0.
+// retention returns the retention as Kafka has it: negative for no limit.
 func (s Spec) retention() time.Duration {
 	if s.Retention == 0 {
 		return -time.Millisecond
@@ -78,17 +78,17 @@ func (s Spec) retention() time.Duration {
 	return s.Retention
 }
 
-// Created is what became of one topic.
+// Created is the result for one topic.
 type Created struct {
 	kafka.Topic
-	// Created says that it did not exist. One that did is left as it was, and
-	// Differences say how it is not what was asked for.
+	// Created reports whether the topic was created. One that existed is not changed,
+	// and Differences says how it differs from the Spec.
 	Created     bool
 	Differences []string
 }
 
-// Create makes sure that both topics exist, and returns once they have a
-// leader for each partition. What it is given has to be valid.
+// Create creates the topics that do not exist, and returns once each partition has a
+// leader. The configurations must be valid.
 func Create(ctx context.Context, cluster kafka.ClusterConfig, topics kafka.TopicConfig, spec Spec) ([]Created, error) {
 	var created []Created
 	err := kafka.WithAdmin(ctx, cluster, func(admin sarama.ClusterAdmin) error {
@@ -145,14 +145,14 @@ func creationError(name string, spec Spec, err error) error {
 	case errors.Is(err, sarama.ErrInvalidReplicationFactor):
 		return fmt.Errorf("create topic %q: the cluster has fewer than %d brokers: start the others, or lower --replication-factor and --min-insync-replicas: %w", name, spec.Replicas, err)
 	case errors.Is(err, sarama.ErrTopicAuthorizationFailed), errors.Is(err, sarama.ErrClusterAuthorizationFailed):
-		return fmt.Errorf("create topic %q: this user may not: let one do it who may create topics: %w", name, err)
+		return fmt.Errorf("create topic %q: this user may not create topics: use one that may: %w", name, err)
 	default:
 		return fmt.Errorf("create topic %q: %w", name, err)
 	}
 }
 
-// awaitTopic waits until the brokers agree on a topic that exists: a cluster
-// takes a moment to spread the news.
+// awaitTopic waits until a topic that was created is known to the broker that is
+// asked, and its partitions have leaders.
 func awaitTopic(ctx context.Context, admin sarama.ClusterAdmin, name string) (kafka.Topic, error) {
 	for {
 		topic, err := kafka.DescribeTopic(admin, name)
@@ -170,7 +170,7 @@ func awaitTopic(ctx context.Context, admin sarama.ClusterAdmin, name string) (ka
 	}
 }
 
-// differences say in what an existing topic is not what was asked for.
+// differences says how an existing topic differs from the spec.
 func (s Spec) differences(t kafka.Topic) []string {
 	var all []string
 	differs := func(what string, is, asked any) {

@@ -11,19 +11,19 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
-// Progress is how far a consumer group has come in one partition. Each offset
-// is that of the next record, or one of the two above.
+// Progress holds how far a consumer group has applied one partition. Each field is the
+// offset of the next record, kafka.NoOffset or kafka.UnknownOffset.
 type Progress struct {
-	// Applied is what the group has committed.
+	// Applied is the committed offset of the group.
 	Applied int64
-	// Oldest and Newest are what the partition still has, and where it ends.
+	// Oldest is the first record of the partition, and Newest the end.
 	Oldest, Newest int64
-	// Aged is where the records begin that have most of the topic's retention
-	// before them. There is none if nothing expires.
+	// Aged is the first record that is younger than half of the topic's retention. It
+	// is kafka.NoOffset if nothing expires.
 	Aged int64
 }
 
-// next is the first record that is still to be applied.
+// next returns the first record that is still to be applied.
 func (p Progress) next() int64 {
 	if p.Applied == kafka.UnknownOffset {
 		return kafka.UnknownOffset
@@ -31,7 +31,7 @@ func (p Progress) next() int64 {
 	return max(p.Applied, p.Oldest)
 }
 
-// Lag is how many records wait to be applied, or kafka.UnknownOffset.
+// Lag returns how many records wait to be applied, or kafka.UnknownOffset.
 func (p Progress) Lag() int64 {
 	if p.Newest < 0 || p.next() < 0 {
 		return kafka.UnknownOffset
@@ -39,17 +39,17 @@ func (p Progress) Lag() int64 {
 	return max(p.Newest-p.next(), 0)
 }
 
-// problem says what retention has done or is about to do, or nothing.
+// problem returns a sentence about records that are lost or about to be, or "".
 func (p Progress) problem() string {
 	switch {
 	case p.Applied >= 0 && p.Oldest > p.Applied:
-		return fmt.Sprintf("%d records were deleted before they were applied: have their providers send them again", p.Oldest-p.Applied)
+		return fmt.Sprintf("%d records were deleted before they were applied: let their providers send them again", p.Oldest-p.Applied)
 	case p.Newest >= 0 && p.Applied > p.Newest:
-		return fmt.Sprintf("the log ends at %d, but the group has applied up to %d: it has lost its end, and the api role will apply all of it again", p.Newest, p.Applied)
+		return fmt.Sprintf("the log ends at %d, but the group has applied up to %d: it has lost its end, and the api role will apply all of the log again", p.Newest, p.Applied)
 	case p.next() >= 0 && p.Aged > p.next():
 		return fmt.Sprintf("%d records have waited for more than half of the topic's retention, and will be deleted: let the api role apply them, or raise %s", p.Aged-p.next(), kafka.SettingRetentionTime)
 	case p.Applied == kafka.UnknownOffset:
-		return "the brokers do not tell how far the group has come: check again, and look into their logs if that lasts"
+		return "the brokers do not return the offset of the group: check again, and read their logs if that lasts"
 	default:
 		return ""
 	}
@@ -65,8 +65,8 @@ func readProgress(ctx context.Context, admin sarama.ClusterAdmin, group string, 
 	if err != nil {
 		return nil, err
 	}
-	// The end after what was applied of it, and before what is old in it: what is
-	// published meanwhile must not look lost, nor old.
+	// The order matters: the end is read after the applied offsets and before the aged
+	// ones, so that records published meanwhile look neither lost nor old.
 	newest, err := kafka.OffsetsAt(admin, topic.Name, len(topic.Partitions), sarama.OffsetNewest)
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func readProgress(ctx context.Context, admin sarama.ClusterAdmin, group string, 
 	return progress, nil
 }
 
-// agedOffsets are where the younger half of what retention allows begins.
+// agedOffsets returns the first records that are younger than half of the retention.
 func agedOffsets(admin sarama.ClusterAdmin, topic kafka.Topic, now time.Time) ([]int64, error) {
 	if topic.Retention < 0 {
 		return slices.Repeat([]int64{kafka.NoOffset}, len(topic.Partitions)), nil
