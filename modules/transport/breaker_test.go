@@ -32,10 +32,10 @@ func TestBreakerOpensOnlyWhenThePeerIsToBlame(t *testing.T) {
 			want = breakerFailures
 		}
 		if next.calls.Load() != want {
-			t.Errorf("%s: the peer was asked %d times, want %d", test.name, next.calls.Load(), want)
+			t.Errorf("%s: %d calls, want %d", test.name, next.calls.Load(), want)
 		}
 		if opened := errors.Is(err, errCircuitOpen) && test.err != errCircuitOpen; test.blamePeer && !opened {
-			t.Errorf("%s: the last error is %v", test.name, err)
+			t.Errorf("%s: the last error = %v", test.name, err)
 		}
 	}
 }
@@ -44,11 +44,11 @@ func TestBreakerCountsFailuresInARow(t *testing.T) {
 	down := call(connect.CodeUnavailable)
 	next := &script{errs: append(append(repeat(down, 4), nil), repeat(down, 4)...)}
 	if err := applyTimes(t, newBreaker(next, transporttest.Quiet()), 10); err != nil {
-		t.Errorf("the last error is %v", err)
+		t.Errorf("the last error = %v, want nil", err)
 	}
 }
 
-// A refusal shows that the peer is well, a caller who leaves shows nothing.
+// A refusal shows that the far side is well. A caller that goes away shows nothing.
 func TestBreakerBetweenFailures(t *testing.T) {
 	down := call(connect.CodeUnavailable)
 	for _, test := range []struct {
@@ -59,7 +59,7 @@ func TestBreakerBetweenFailures(t *testing.T) {
 		next := &script{errs: append(append(repeat(down, 4), test.between), down)}
 		err := applyTimes(t, newBreaker(next, transporttest.Quiet()), 7)
 		if errors.Is(err, errCircuitOpen) != test.opens {
-			t.Errorf("%s: the last error is %v", test.name, err)
+			t.Errorf("%s: the last error = %v", test.name, err)
 		}
 	}
 }
@@ -72,19 +72,19 @@ func TestOpenBreakerAnswersAtOnceAndProbes(t *testing.T) {
 		start := time.Now()
 		err := applyTimes(t, breaker, 100)
 		if !errors.Is(err, errCircuitOpen) || !strings.Contains(err.Error(), "circuit breaker is open") || time.Since(start) != 0 {
-			t.Errorf("error is %v after %v", err, time.Since(start))
+			t.Errorf("Apply = %v after %v, want %v at once", err, time.Since(start), errCircuitOpen)
 		}
 		if next.calls.Load() != 5 {
-			t.Errorf("the peer was asked %d times", next.calls.Load())
+			t.Errorf("%d calls before the first pause, want 5", next.calls.Load())
 		}
 		time.Sleep(breakerPause + 1)
-		applyTimes(t, breaker, 10) // the sixth failure: one probe, and open again
+		applyTimes(t, breaker, 10) // the sixth failure is the probe, and the breaker opens again
 		if next.calls.Load() != 6 {
-			t.Errorf("the peer was asked %d times after the first pause", next.calls.Load())
+			t.Errorf("%d calls after the first pause, want 6", next.calls.Load())
 		}
 		time.Sleep(breakerPause + 1)
 		if err := applyTimes(t, breaker, 10); err != nil || next.calls.Load() != 16 {
-			t.Errorf("error is %v, the peer was asked %d times", err, next.calls.Load())
+			t.Errorf("after the second pause the last error = %v and %d calls, want nil and 16", err, next.calls.Load())
 		}
 	})
 }
@@ -109,35 +109,35 @@ func TestOnlyOneCallProbes(t *testing.T) {
 		go func() { probed <- applyTimes(t, breaker, 1) }()
 		synctest.Wait()
 		if err := applyTimes(t, breaker, 3); !errors.Is(err, errCircuitOpen) {
-			t.Errorf("beside the probe the error is %v", err)
+			t.Errorf("Apply during the probe = %v, want %v", err, errCircuitOpen)
 		}
 		close(release)
 		if err := <-probed; err != nil || calls != 6 {
-			t.Errorf("the probe got %v, calls are %d", err, calls)
+			t.Errorf("the probe = %v after %d calls, want nil after 6", err, calls)
 		}
 	})
 }
 
-// An open breaker is the last word: nobody waits for it.
+// The retries do not wait for an open breaker to close.
 func TestRetryDoesNotWaitForTheBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := &script{errs: repeat(call(connect.CodeUnavailable), 1000)}
 		resilient := Resilient(next, RetryConfig{Timeout: time.Minute, Attempts: 100, BaseDelay: time.Millisecond, MaxDelay: time.Millisecond}, transporttest.Quiet())
 		if _, err := resilient.Apply(t.Context(), one()); !errors.Is(err, errCircuitOpen) {
-			t.Errorf("error is %v", err)
+			t.Errorf("Apply = %v, want %v", err, errCircuitOpen)
 		}
 		if next.calls.Load() != breakerFailures {
-			t.Errorf("the peer was asked %d times", next.calls.Load())
+			t.Errorf("%d calls, want %d", next.calls.Load(), breakerFailures)
 		}
 		start := time.Now()
 		if _, err := resilient.Apply(t.Context(), one()); !errors.Is(err, errCircuitOpen) || time.Since(start) != 0 {
-			t.Errorf("error is %v after %v", err, time.Since(start))
+			t.Errorf("Apply = %v after %v, want %v at once", err, time.Since(start), errCircuitOpen)
 		}
 	})
 }
 
-// Readiness follows the breaker, and comes back with the pause: the call that
-// probes has to come from somewhere.
+// Readiness follows the breaker, and returns with the pause: a process that is not
+// ready gets no call that could probe.
 func TestCheckFailsWhileTheBreakerIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := &script{errs: repeat(call(connect.CodeUnavailable), breakerFailures+1)}
@@ -145,7 +145,7 @@ func TestCheckFailsWhileTheBreakerIsOpen(t *testing.T) {
 		want := func(when string, open bool) {
 			t.Helper()
 			if err := circuit.Check(t.Context()); errors.Is(err, errCircuitOpen) != open || (err != nil) != open {
-				t.Errorf("%s: Check returned %v", when, err)
+				t.Errorf("%s: Check() = %v, want open = %v", when, err, open)
 			}
 		}
 		want("before any call", false)
@@ -161,7 +161,7 @@ func TestCheckFailsWhileTheBreakerIsOpen(t *testing.T) {
 		applyTimes(t, circuit, 1)
 		want("after one that succeeded", false)
 		if next.calls.Load() != breakerFailures+2 {
-			t.Errorf("the peer was asked %d times", next.calls.Load())
+			t.Errorf("%d calls, want %d", next.calls.Load(), breakerFailures+2)
 		}
 	})
 }

@@ -24,7 +24,7 @@ func TestFlagsNameTheirEnvironment(t *testing.T) {
 	got := make(map[string]string)
 	fs.VisitAll(func(f *flag.Flag) { got[f.Name], _ = flag.UnquoteUsage(f) })
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("flags are %v, want %v", got, want)
+		t.Errorf("flags = %v, want %v", got, want)
 	}
 }
 
@@ -33,10 +33,10 @@ func TestRetryConfig(t *testing.T) {
 	defaults.RegisterFlags(flag.NewFlagSet("test", flag.ContinueOnError))
 	want := RetryConfig{Timeout: 10 * time.Second, Attempts: 3, BaseDelay: 100 * time.Millisecond, MaxDelay: 5 * time.Second}
 	if defaults != want {
-		t.Errorf("defaults are %+v", defaults)
+		t.Errorf("defaults = %+v, want %+v", defaults, want)
 	}
 	if err := defaults.Validate(); err != nil {
-		t.Errorf("the defaults are refused: %v", err)
+		t.Errorf("Validate() of the defaults = %v", err)
 	}
 	for name, spoil := range map[string]func(*RetryConfig){
 		"api-timeout":          func(c *RetryConfig) { c.Timeout = 0 },
@@ -47,7 +47,7 @@ func TestRetryConfig(t *testing.T) {
 		cfg := defaults
 		spoil(&cfg)
 		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s: error is %v", name, err)
+			t.Errorf("Validate() = %v, want an error that names %s", err, name)
 		}
 	}
 }
@@ -56,7 +56,7 @@ func TestRPCConfig(t *testing.T) {
 	var defaults RPCConfig
 	defaults.RegisterFlags(flag.NewFlagSet("test", flag.ContinueOnError))
 	if err := defaults.Validate(); err != nil || defaults.URL != "http://127.0.0.1:3002" {
-		t.Errorf("defaults are %+v, %v", defaults, err)
+		t.Errorf("defaults = %+v, %v", defaults, err)
 	}
 	for url, valid := range map[string]bool{
 		"https://api.internal:3002": true, "http://[::1]:3002/": true, "http://api/prefix": true,
@@ -64,7 +64,7 @@ func TestRPCConfig(t *testing.T) {
 		"http://user:secret@api": false, "http://api?x=1": false, "http://api#x": false,
 	} {
 		if err := (RPCConfig{URL: url, Token: testToken}).Validate(); (err == nil) != valid {
-			t.Errorf("%q: %v", url, err)
+			t.Errorf("Validate() of %q = %v, want valid = %v", url, err, valid)
 		} else if err != nil && strings.Contains(err.Error(), "secret") {
 			t.Errorf("the error shows a password: %v", err)
 		}
@@ -77,10 +77,10 @@ func TestRPCConfigWantsATokenForAnotherMachine(t *testing.T) {
 		"http://10.1.2.3:3002": false, "http://api:3002": false, "https://127.0.0.1.example.com": false,
 	} {
 		if err := (RPCConfig{URL: url}).Validate(); (err == nil) != open {
-			t.Errorf("%q without a token: %v", url, err)
+			t.Errorf("Validate() of %q without a token = %v, want valid = %v", url, err, open)
 		}
 		if err := (RPCConfig{URL: url, Token: testToken}).Validate(); err != nil {
-			t.Errorf("%q with a token: %v", url, err)
+			t.Errorf("Validate() of %q with a token = %v", url, err)
 		}
 	}
 }
@@ -91,12 +91,12 @@ func TestModeFlag(t *testing.T) {
 	fs.SetOutput(io.Discard)
 	cfg.RegisterFlags(fs)
 	if cfg.Mode != payments.Kafka || !cfg.Batch {
-		t.Errorf("defaults are %+v", cfg)
+		t.Errorf("defaults = %+v, want mode kafka and batch", cfg)
 	}
 	if err := fs.Parse([]string{"--mode", "grpc", "--batch=false"}); err != nil || cfg.Mode != payments.GRPC || cfg.Batch {
-		t.Errorf("got %+v, %v", cfg, err)
+		t.Errorf("config = %+v, %v, want mode grpc without batch", cfg, err)
 	}
 	if err := fs.Parse([]string{"--mode", "smoke"}); err == nil || !strings.Contains(err.Error(), "choose one of kafka, http, protobuf, grpc, direct") {
-		t.Errorf("error is %v", err)
+		t.Errorf("Parse of an unknown mode = %v, want an error that names all modes", err)
 	}
 }

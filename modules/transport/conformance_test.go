@@ -17,8 +17,8 @@ import (
 
 const testToken = "0123456789abcdef0123456789abcdef"
 
-// TestConformance opens every mode of the language; the suite of mode kafka runs in
-// its own package.
+// TestConformance runs the suite in every mode of payments.Modes. That of mode kafka
+// is in its package.
 func TestConformance(t *testing.T) {
 	for _, mode := range payments.Modes {
 		switch {
@@ -46,12 +46,12 @@ func TestConformance(t *testing.T) {
 				})
 			}
 		default:
-			t.Errorf("mode %s has no harness: open it here for the suite in transporttest", mode)
+			t.Errorf("mode %s has no harness: add one here, or in the package of the mode", mode)
 		}
 	}
 }
 
-// openRPC links a client to the api role's own internal listener.
+// openRPC connects a client to the internal listener of the api role.
 func openRPC(t *testing.T, mode payments.Mode, far *transporttest.FarSide, unary bool) *transporttest.Link {
 	serve := func(addr string) (*transporttest.Running, string) {
 		cfg := api.Config{Addr: "127.0.0.1:0", InternalAddr: addr, InternalToken: testToken}
@@ -63,10 +63,10 @@ func openRPC(t *testing.T, mode payments.Mode, far *transporttest.FarSide, unary
 		return transporttest.Start(in.Run), in.Addr()
 	}
 	server, backend := serve("127.0.0.1:0")
-	// Connections are cut in between, for the listener has no way to be killed.
+	// The listener cannot be killed, so connections are cut in front of it.
 	front := newFront(t, backend)
 	t.Cleanup(func() {
-		far.Block()() // let nothing hang
+		far.Block()() // unblock
 		if err := server.Stop(); err != nil {
 			t.Errorf("stop the far side: %v", err)
 		}
@@ -118,12 +118,12 @@ func sendGarbage(t *testing.T, url, mediaType string, garbage []byte) {
 		t.Fatal(err)
 	}
 	if resp.StatusCode >= 500 && resp.StatusCode != http.StatusHTTPVersionNotSupported {
-		t.Errorf("%s: garbage is answered with %s", mediaType, resp.Status)
+		t.Errorf("%s: garbage is answered with %s, want a status below 500", mediaType, resp.Status)
 	}
 }
 
-// front is a TCP relay in front of a server, which can be killed with all its
-// connections and comes back on its address.
+// front is a TCP proxy in front of a server. It can be killed with all its connections
+// and started again at its address.
 type front struct {
 	t       *testing.T
 	backend string
@@ -161,7 +161,7 @@ func (f *front) revive() {
 	}()
 }
 
-// kill resets every connection, as the death of a process does.
+// kill resets every connection, as the end of a process does.
 func (f *front) kill() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// inProcess hands requests to a handler without a network, and keeps the bodies.
+// inProcess is a RoundTripper that calls a handler and keeps the bodies.
 type inProcess struct {
 	handler        http.Handler
 	major          int
@@ -34,8 +34,8 @@ func (p *inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// sizeOf is that of a message, without the spaces that Protobuf's JSON has in
-// some builds, so that nobody relies on its bytes.
+// sizeOf returns the size of a message without the spaces that Protobuf's JSON has in
+// some builds.
 func sizeOf(message []byte) int {
 	var compact bytes.Buffer
 	if json.Compact(&compact, message) == nil {
@@ -44,7 +44,7 @@ func sizeOf(message []byte) int {
 	return len(message)
 }
 
-// verdicts is the far side, which allocates nothing.
+// verdicts is a far side that allocates nothing.
 type verdicts struct {
 	payrelayv1connect.UnimplementedRelayServiceHandler
 	one  *payrelayv1.ApplyUpdateResponse
@@ -59,7 +59,7 @@ func (v *verdicts) ApplyUpdates(context.Context, *payrelayv1.ApplyUpdatesRequest
 	return v.many, nil
 }
 
-// webhooks are updates as the ingest role makes them of webhooks of 400 bytes.
+// webhooks returns updates as the ingest role makes them of webhooks of 400 bytes.
 func webhooks(count int) []*payrelayv1.Update {
 	updates := make([]*payrelayv1.Update, count)
 	for i := range updates {
@@ -71,8 +71,8 @@ func webhooks(count int) []*payrelayv1.Update {
 	return updates
 }
 
-// TestCosts: what a call sends depends on nothing else, and so does what it
-// allocates on the way through both sides, but for HTTP itself.
+// TestCosts measures what a call sends, and what it allocates on both sides, HTTP
+// itself excluded.
 func TestCosts(t *testing.T) {
 	for _, mode := range rpcModes {
 		for size, unary := range map[int]bool{1: true, 64: false} {

@@ -17,7 +17,7 @@ func call(code connect.Code) error {
 	return fmt.Errorf("relay: %w", connect.NewError(code, errors.New("x")))
 }
 
-// outcomes of ClassOf, by the question that each decorator asks.
+// classes holds errors with what the retries, the breaker and the lanes make of them.
 var classes = []struct {
 	name                      string
 	err                       error
@@ -54,7 +54,7 @@ func TestClassOf(t *testing.T) {
 	for _, test := range classes {
 		class := ClassOf(test.err)
 		if class.retryable() != test.retry || class.blamesPeer() != test.blamePeer || Divides(test.err) != test.divides {
-			t.Errorf("%s: retry %v, blame the peer %v, divide %v", test.name, class.retryable(), class.blamesPeer(), Divides(test.err))
+			t.Errorf("%s: retryable %v, blamesPeer %v, Divides %v, want %v, %v, %v", test.name, class.retryable(), class.blamesPeer(), Divides(test.err), test.retry, test.blamePeer, test.divides)
 		}
 	}
 }
@@ -65,9 +65,9 @@ func TestOnlyTooLargeHasACode(t *testing.T) {
 		if errors.Is(test.err, payments.ErrTooLarge) {
 			want = "body_too_large"
 		}
-		// A connect error's own Code returns another type and must not count.
+		// The method Code of a connect error returns another type.
 		if got := code(test.err); got != want {
-			t.Errorf("%s: code is %q, want %q", test.name, got, want)
+			t.Errorf("%s: code %q, want %q", test.name, got, want)
 		}
 	}
 }

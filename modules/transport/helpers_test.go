@@ -11,8 +11,7 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
-// script is an Applier that answers its nth call with the nth error, and with
-// success once they are used up.
+// script is an Applier whose nth call returns the nth error, and nil after the last.
 type script struct {
 	errs  []error
 	calls atomic.Int64
@@ -28,7 +27,7 @@ func (s *script) Apply(_ context.Context, updates []*payrelayv1.Update) ([]*payr
 	return make([]*payrelayv1.Outcome, len(updates)), nil
 }
 
-// repeat is n times the same error.
+// repeat returns n times the same error.
 func repeat(err error, n int) []error {
 	errs := make([]error, n)
 	for i := range errs {
@@ -37,18 +36,18 @@ func repeat(err error, n int) []error {
 	return errs
 }
 
-// orderUpdate is an update of order-1.
+// orderUpdate returns an update of order-1.
 func orderUpdate(eventID string) *payrelayv1.Update { return transporttest.Order("order-1", eventID) }
 
 func one() []*payrelayv1.Update { return []*payrelayv1.Update{orderUpdate("event-1")} }
 
-// hang is an Applier that answers when its caller gives up.
+// hang is an Applier that returns when its context ends.
 var hang = payments.ApplierFunc(func(ctx context.Context, _ []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 })
 
-// code is the code of an error for the sender of the webhook, or "".
+// code returns the code of an error for the sender of the webhook, or "".
 func code(err error) string {
 	var coded interface{ Code() string }
 	if errors.As(err, &coded) {

@@ -24,10 +24,10 @@ func TestRetryOnlyWhatMaySucceedLater(t *testing.T) {
 				want = 2
 			}
 			if next.calls.Load() != want {
-				t.Errorf("%s: it was tried %d times, want %d", test.name, next.calls.Load(), want)
+				t.Errorf("%s: %d attempts, want %d", test.name, next.calls.Load(), want)
 			}
 			if failed := test.err != nil && !test.retry; failed != (err != nil) || (failed && !errors.Is(err, test.err)) {
-				t.Errorf("%s: error is %v", test.name, err)
+				t.Errorf("%s: error = %v", test.name, err)
 			}
 		})
 	}
@@ -38,10 +38,10 @@ func TestRetryGivesUp(t *testing.T) {
 		down := call(connect.CodeUnavailable)
 		next := &script{errs: repeat(down, 100)}
 		if _, err := retry(next, retries).Apply(t.Context(), one()); !errors.Is(err, down) {
-			t.Errorf("error is %v", err)
+			t.Errorf("error = %v, want %v", err, down)
 		}
 		if next.calls.Load() != int64(retries.Attempts) {
-			t.Errorf("it was tried %d times", next.calls.Load())
+			t.Errorf("%d attempts, want %d", next.calls.Load(), retries.Attempts)
 		}
 	})
 }
@@ -51,7 +51,7 @@ func TestOneAttemptIsNoRetry(t *testing.T) {
 	cfg := retries
 	cfg.Attempts = 1
 	if _, err := retry(next, cfg).Apply(t.Context(), one()); err == nil || next.calls.Load() != 1 {
-		t.Errorf("error is %v after %d attempts", err, next.calls.Load())
+		t.Errorf("error = %v after %d attempts, want one after 1", err, next.calls.Load())
 	}
 }
 
@@ -66,13 +66,13 @@ func TestRetryDelaysGrowAndJitter(t *testing.T) {
 			for i, base := range []time.Duration{100 * time.Millisecond, 150 * time.Millisecond, 150 * time.Millisecond} {
 				delay := next.at[i+1].Sub(next.at[i])
 				if delay < base*3/4 || delay > base*5/4+1 {
-					t.Errorf("delay %d is %v, want %v and a quarter either way", i, delay, base)
+					t.Errorf("delay %d = %v, want %v ± 25%%", i, delay, base)
 				}
 				distinct[delay] = true
 			}
 		}
 		if len(distinct) < 100 {
-			t.Errorf("only %d different delays: there is no jitter", len(distinct))
+			t.Errorf("%d different delays, want at least 100: there is no jitter", len(distinct))
 		}
 	})
 }
@@ -87,10 +87,10 @@ func TestRetryStaysWithinTheDeadline(t *testing.T) {
 		start := time.Now()
 		_, err := retry(next, cfg).Apply(ctx, one())
 		if !errors.Is(err, down) || time.Since(start) > 3*time.Second {
-			t.Errorf("error is %v after %v", err, time.Since(start))
+			t.Errorf("error = %v after %v", err, time.Since(start))
 		}
 		if n := next.calls.Load(); n < 2 || n > 4 {
-			t.Errorf("it was tried %d times", n)
+			t.Errorf("%d attempts, want 2 to 4", n)
 		}
 	})
 }
@@ -103,7 +103,7 @@ func TestRetryEndsWithItsCaller(t *testing.T) {
 		time.AfterFunc(10*time.Millisecond, cancel)
 		_, err := retry(next, retries).Apply(ctx, one())
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, down) || next.calls.Load() != 1 {
-			t.Errorf("error is %v after %d attempts", err, next.calls.Load())
+			t.Errorf("error = %v after %d attempts", err, next.calls.Load())
 		}
 	})
 }
@@ -113,7 +113,7 @@ func TestDeadlineCoversAllAttempts(t *testing.T) {
 		start := time.Now()
 		_, err := Resilient(hang, retries, transporttest.Quiet()).Apply(t.Context(), one())
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != retries.Timeout {
-			t.Errorf("error is %v after %v", err, time.Since(start))
+			t.Errorf("error = %v after %v", err, time.Since(start))
 		}
 	})
 }

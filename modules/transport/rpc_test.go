@@ -24,7 +24,7 @@ import (
 
 var rpcModes = []payments.Mode{payments.HTTP, payments.Protobuf, payments.GRPC}
 
-// peer is an api role that answers as it is told and remembers the requests.
+// peer is an api role with an answer of the test, which records the requests.
 type peer struct {
 	payrelayv1connect.UnimplementedRelayServiceHandler
 	answer func([]*payrelayv1.Update) ([]*payrelayv1.Outcome, error)
@@ -62,7 +62,7 @@ func (p *peer) take(updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error)
 	return outcomes, nil
 }
 
-// serve starts the peer, with TLS or without.
+// serve starts the peer.
 func (p *peer) serve(t *testing.T, secure bool) *httptest.Server {
 	t.Helper()
 	_, handler := payrelayv1connect.NewRelayServiceHandler(p)
@@ -122,7 +122,7 @@ func TestEachModeHasItsWire(t *testing.T) {
 				t.Errorf("%s, TLS %v, HTTP/2 %v: %s with %s", mode, secure, http2, r.Proto, r.Header.Get("Content-Type"))
 			}
 			if r.Header.Get("Authorization") != "Bearer secret" {
-				t.Errorf("%s: the token is sent as %q", mode, r.Header.Get("Authorization"))
+				t.Errorf("%s: Authorization = %q, want the token", mode, r.Header.Get("Authorization"))
 			}
 			for name, values := range r.Header {
 				if strings.Contains(name, "Encoding") && strings.Contains(strings.Join(values, ","), "gzip") {
@@ -137,7 +137,7 @@ func TestNoTokenIsSentWhenThereIsNone(t *testing.T) {
 	p := new(peer)
 	client := connectTo(t, payments.HTTP, RPCConfig{URL: p.serve(t, false).URL})
 	if _, err := client.Apply(t.Context(), one()); err != nil || p.requests[0].Header.Get("Authorization") != "" {
-		t.Errorf("error %v, Authorization %q", err, p.requests[0].Header.Get("Authorization"))
+		t.Errorf("Apply = %v with Authorization %q, want none", err, p.requests[0].Header.Get("Authorization"))
 	}
 }
 
@@ -148,7 +148,7 @@ func TestWrongNumberOfOutcomesIsAnError(t *testing.T) {
 			client := connectTo(t, mode, RPCConfig{URL: p.serve(t, false).URL, Unary: unary})
 			_, err := client.Apply(t.Context(), one())
 			if err == nil || !strings.Contains(err.Error(), "0 outcomes") || ClassOf(err) != Broken {
-				t.Errorf("%s, unary %v: error is %v", mode, unary, err)
+				t.Errorf("%s, unary %v: error = %v, want one about 0 outcomes", mode, unary, err)
 			}
 		}
 	}
@@ -162,14 +162,14 @@ func TestErrorsKeepTheirCode(t *testing.T) {
 			}}
 			_, err := connectTo(t, mode, RPCConfig{URL: p.serve(t, false).URL}).Apply(t.Context(), one())
 			if connect.CodeOf(err) != want || !strings.Contains(err.Error(), "why") {
-				t.Errorf("%s: %v arrives as %v", mode, want, err)
+				t.Errorf("%s: error = %v, want the code %v", mode, err, want)
 			}
 		}
 	}
 }
 
-// Whoever has no room on the way may have some later: only this side's own check
-// of the size is final, or a busy proxy would make a provider drop its webhook.
+// A peer or proxy without room may have some later. Only this side's check of the
+// size is final, or a busy proxy would make a provider drop its webhook.
 func TestExhaustedPeerIsNotFinal(t *testing.T) {
 	for _, mode := range rpcModes {
 		p := &peer{answer: func([]*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
@@ -178,7 +178,7 @@ func TestExhaustedPeerIsNotFinal(t *testing.T) {
 		for _, unary := range []bool{false, true} {
 			_, err := connectTo(t, mode, RPCConfig{URL: p.serve(t, false).URL, Unary: unary}).Apply(t.Context(), one())
 			if err == nil || code(err) != "" || ClassOf(err) != Busy {
-				t.Errorf("%s, unary %v: error is %v", mode, unary, err)
+				t.Errorf("%s, unary %v: error = %v, want the class Busy and no code", mode, unary, err)
 			}
 		}
 	}
@@ -191,7 +191,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	redirect := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
 	defer redirect.Close()
 	if _, err := connectTo(t, payments.HTTP, RPCConfig{URL: redirect.URL, Token: "secret"}).Apply(t.Context(), one()); err == nil || reached {
-		t.Errorf("error is %v, the token was handed on: %v", err, reached)
+		t.Errorf("Apply = %v, redirect followed = %v, want an error and false", err, reached)
 	}
 }
 
@@ -208,7 +208,7 @@ func TestAnswerWithoutBoundIsRefused(t *testing.T) {
 	defer flood.Close()
 	_, err := connectTo(t, payments.Protobuf, RPCConfig{URL: flood.URL}).Apply(t.Context(), one())
 	if err == nil || code(err) != "" {
-		t.Errorf("of 64 MiB the error is %v", err)
+		t.Errorf("error about an answer of 64 MiB = %v", err)
 	}
 }
 
@@ -222,7 +222,7 @@ func TestPeerThatIsNoAPI(t *testing.T) {
 		for _, mode := range []payments.Mode{payments.HTTP, payments.Protobuf} {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			if _, err := connectTo(t, mode, RPCConfig{URL: server.URL}).Apply(ctx, one()); err == nil {
-				t.Errorf("%s over %s counts as success", name, mode)
+				t.Errorf("%s: Apply over %s = nil, want an error", name, mode)
 			}
 			cancel()
 		}
@@ -275,8 +275,7 @@ func TestSplitKeepsCallsSmall(t *testing.T) {
 	}
 }
 
-// wantFits checks a call and its answer against the limits of both ends, in the
-// wordier of the two codecs.
+// wantFits checks a call and its answer against the limits of both ends, as JSON.
 func wantFits(t *testing.T, name string, updates []*payrelayv1.Update) {
 	t.Helper()
 	worst := &payrelayv1.Outcome{
@@ -300,7 +299,7 @@ func TestTooLargeIsFoundBeforeAnythingIsSent(t *testing.T) {
 	large.RawBody = make([]byte, payments.MaxUpdateBytes)
 	client := connectTo(t, payments.HTTP, RPCConfig{URL: p.serve(t, false).URL, Unary: true})
 	if _, err := client.Apply(t.Context(), append(one(), large)); !errors.Is(err, payments.ErrTooLarge) || len(p.requests) != 0 {
-		t.Errorf("error is %v after %d calls", err, len(p.requests))
+		t.Errorf("Apply = %v after %d calls, want %v after none", err, len(p.requests), payments.ErrTooLarge)
 	}
 }
 

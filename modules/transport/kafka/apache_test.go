@@ -16,7 +16,7 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
-// startApacheKafka starts a cluster of this test's own, which it may kill.
+// startApacheKafka starts a cluster for one test, which may kill it.
 func startApacheKafka(t *testing.T, nodes int, more ...servers.Listener) *servers.Kafka {
 	t.Helper()
 	libs := servers.Need(t, servers.KafkaLibsVariable)[0]
@@ -58,7 +58,7 @@ func TestConformanceOnApacheKafka(t *testing.T) {
 					cfg.Unary, cfg.InstanceID = unary, "test-0"
 					link := linkKafka(t, far, cfg)
 					if unary {
-						return link // a start of Kafka takes its time: one shape is enough
+						return link // a start of Kafka takes seconds: one shape is enough
 					}
 					link.Kill = func() {
 						if err := node.Kill(); err != nil {
@@ -77,7 +77,7 @@ func TestConformanceOnApacheKafka(t *testing.T) {
 	}
 }
 
-// secure is a listener that speaks TLS and wants a login.
+// secure returns a listener with TLS that asks for a login.
 func secure(a *authority) servers.Listener {
 	cert, key := a.sign("127.0.0.1")
 	store := a.write("store.pem", slices.Concat(must(os.ReadFile(key)), must(os.ReadFile(cert))))
@@ -93,7 +93,7 @@ func secure(a *authority) servers.Listener {
 	}}
 }
 
-// addScramUser makes a user known for both kinds of SCRAM.
+// addScramUser adds a user for both kinds of SCRAM.
 func addScramUser(t *testing.T, kafka *servers.Kafka, name, password string) {
 	t.Helper()
 	open := ClusterConfig{Brokers: strings.Split(kafka.Brokers(), ",")}
@@ -135,7 +135,7 @@ func TestApacheKafka(t *testing.T) {
 			refusedAtOnce(t, cfg, "certificate is refused", "KAFKA_TLS_CA_FILE")
 		})
 	}
-	t.Run("a user who is created meanwhile", func(t *testing.T) {
+	t.Run("a user created meanwhile", func(t *testing.T) {
 		cfg := cfg
 		cfg.Brokers = guarded
 		cfg.SASLConfig = SASLConfig{Mechanism: scramSHA512, Username: "late", Password: testPassword}
@@ -149,15 +149,15 @@ func TestApacheKafka(t *testing.T) {
 		}()
 		addScramUser(t, kafka, "late", testPassword)
 		if err := <-started; err != nil {
-			t.Errorf("a start that waits for its user: %v", err)
+			t.Errorf("AwaitTopics while its user is created = %v", err)
 		}
 	})
 	t.Run("readable", func(t *testing.T) {
 		topicIsReadable(t, newTopics(t, kafka))
 	})
-	t.Run("rivals", func(t *testing.T) {
+	t.Run("fenced", func(t *testing.T) {
 		cfg := newTopics(t, kafka)
-		rivalsAreTold(t, cfg)
+		fencedMemberTakesOver(t, cfg)
 	})
 	t.Run("hangs up", func(t *testing.T) {
 		for what, c := range map[string]ClusterConfig{

@@ -18,21 +18,21 @@ func TestAwaitTopics(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	if _, err := AwaitTopics(ctx, cfg); err != nil {
-		t.Errorf("both topics exist, but: %v", err)
+		t.Errorf("AwaitTopics with both topics = %v", err)
 	}
 	cfg.DisputesTopic = "nothing"
-	for range 2 { // asking must not create it
+	for range 2 { // the question must not create the topic
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := AwaitTopics(ctx, cfg)
 		if err == nil || !strings.Contains(err.Error(), `topic "nothing" does not exist`) || !strings.Contains(err.Error(), "create it") {
-			t.Errorf("error is %v", err)
+			t.Errorf("AwaitTopics without a topic = %v, want an error that says how to create it", err)
 		}
 	}
 }
 
-// tardy ends a while after its deadline. So does any other context, by a moment in
-// which whoever waits with that deadline gives up on his own.
+// tardy ends 200 ms after its deadline. Every context ends a moment after it, in which
+// a dial with that deadline can fail.
 type tardy struct{ context.Context }
 
 func (c tardy) Deadline() (time.Time, bool) {
@@ -40,14 +40,14 @@ func (c tardy) Deadline() (time.Time, bool) {
 	return deadline.Add(-200 * time.Millisecond), ok
 }
 
-func TestAwaitTopicsTellsTheCauseAndNotTheEnd(t *testing.T) {
+func TestAwaitTopicsReturnsTheErrorBeforeTheDeadline(t *testing.T) {
 	_, cfg := startKafka(t)
 	cfg.DisputesTopic = "nothing"
 	ctx, cancel := context.WithTimeout(t.Context(), 1200*time.Millisecond)
 	defer cancel()
 	_, err := AwaitTopics(tardy{ctx}, cfg)
 	if !errors.Is(err, ErrNoTopic) || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("error is %v", err)
+		t.Errorf("AwaitTopics = %v, want %v and the deadline", err, ErrNoTopic)
 	}
 }
 
@@ -61,12 +61,12 @@ func TestAwaitTopicsWaitsForTheBrokers(t *testing.T) {
 	}()
 	b.revive()
 	if err := <-checked; err != nil {
-		t.Errorf("error is %v", err)
+		t.Errorf("AwaitTopics = %v", err)
 	}
 }
 
 func TestAwaitTopicsEndsWithItsCaller(t *testing.T) {
-	frozen, err := net.Listen("tcp", "127.0.0.1:0") // connects, by its backlog, and says nothing
+	frozen, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections by its backlog, and never answers
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,14 +84,14 @@ func TestAwaitTopicsEndsWithItsCaller(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := conn.Read(make([]byte, 1)); err != nil { // it has begun to ask
+	if _, err := conn.Read(make([]byte, 1)); err != nil { // AwaitTopics has sent a request
 		t.Fatal(err)
 	}
 	begin := time.Now()
 	cancel()
 	err = <-checked
 	if took := time.Since(begin); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), cfg.Brokers[0]) || took > time.Second {
-		t.Errorf("after %v AwaitTopics returned %v", took, err)
+		t.Errorf("AwaitTopics = %v after %v, want an error that names the broker at once", err, took)
 	}
 }
 
@@ -105,36 +105,36 @@ func TestAwaitTopicsWantsCopies(t *testing.T) {
 		begin := time.Now()
 		warnings, err := AwaitTopics(t.Context(), cfg)
 		if (err == nil) != accepted || time.Since(begin) > 10*time.Second {
-			t.Errorf("%d copies: %v after %v", copies, err, time.Since(begin))
+			t.Errorf("%d copies: AwaitTopics = %v after %v", copies, err, time.Since(begin))
 		}
 		if accepted && (len(warnings) != 2 || !strings.Contains(warnings[0], "that broker's disk")) {
-			t.Errorf("%d copies: the log says %q", copies, warnings)
+			t.Errorf("%d copies: warnings = %q", copies, warnings)
 		}
 		if !accepted && !strings.Contains(err.Error(), SettingMinInSyncReplicas) {
-			t.Errorf("the error does not say how to mend it: %v", err)
+			t.Errorf("the error does not say what to change: %v", err)
 		}
 	}
 }
 
-// An embedded broker of an earlier release does not tell how topics are kept.
-func TestAwaitTopicsOfBrokersThatDoNotTell(t *testing.T) {
+// An embedded broker of an earlier release does not return the settings of topics.
+func TestAwaitTopicsWithoutSettings(t *testing.T) {
 	versions := kversion.Stable()
-	versions.SetMaxKeyVersion(kmsg.DescribeConfigs.Int16(), -1) // takes it away
+	versions.SetMaxKeyVersion(kmsg.DescribeConfigs.Int16(), -1) // removes it
 	cluster := startCluster(t, 1, kfake.MaxVersions(versions), kfake.SeedTopics(1, topicNames.Names()...))
 	cfg := Config{TopicConfig: topicNames, ClusterConfig: cluster, CopiesConfig: CopiesConfig{MinCopies: 1}}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	if warnings, err := AwaitTopics(ctx, cfg); err != nil || len(warnings) != 2 || !strings.Contains(warnings[0], "not known") {
-		t.Errorf("warnings are %q, %v", warnings, err)
+		t.Errorf("AwaitTopics = %q, %v, want two warnings", warnings, err)
 	}
 	cfg.MinCopies = 2
 	if _, err := AwaitTopics(ctx, cfg); !errors.Is(err, errFewCopies) || ctx.Err() != nil {
-		t.Errorf("two copies are taken for granted, or waited for: %v", err)
+		t.Errorf("AwaitTopics with two copies = %v, want %v at once", err, errFewCopies)
 	}
 }
 
-// Some brokers do not have one of the settings.
-func TestAwaitTopicsOfBrokersThatLackASetting(t *testing.T) {
+// Some brokers lack one of the settings.
+func TestAwaitTopicsWithoutOneSetting(t *testing.T) {
 	settings, lacking := safe(), ""
 	cluster := newCluster(t, 3)
 	cfg := Config{TopicConfig: topicNames, ClusterConfig: ClusterConfig{Brokers: cluster.ListenAddrs()}}
@@ -148,11 +148,11 @@ func TestAwaitTopicsOfBrokersThatLackASetting(t *testing.T) {
 		defer cancel()
 		cfg.MinCopies = 1
 		if warnings, err := AwaitTopics(ctx, cfg); err != nil || len(warnings) != 2 || !strings.Contains(warnings[0], "not known") || !strings.Contains(warnings[0], lacking) {
-			t.Errorf("without %s: warnings are %q, %v", lacking, warnings, err)
+			t.Errorf("without %s: AwaitTopics = %q, %v, want two warnings", lacking, warnings, err)
 		}
 		cfg.MinCopies = 2
 		if _, err := AwaitTopics(ctx, cfg); err == nil || !strings.Contains(err.Error(), lacking) || ctx.Err() != nil {
-			t.Errorf("without %s two copies are taken for granted, or waited for: %v", lacking, err)
+			t.Errorf("without %s: AwaitTopics with two copies = %v, want an error at once", lacking, err)
 		}
 	}
 }

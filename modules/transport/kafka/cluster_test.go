@@ -9,13 +9,13 @@ import (
 	"github.com/payrelay/payrelay/e2e/servers"
 )
 
-func TestClusterForPeople(t *testing.T) {
+func TestClusterString(t *testing.T) {
 	for want, c := range map[string]Cluster{
 		"1 broker":                       {Brokers: 1},
 		"3 brokers, metadata.version 27": {Brokers: 3, MetadataVersion: 27},
 	} {
 		if got := c.String(); got != want {
-			t.Errorf("%+v is %q, want %q", c, got, want)
+			t.Errorf("String() of %+v = %q, want %q", c, got, want)
 		}
 	}
 }

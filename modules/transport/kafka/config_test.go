@@ -21,7 +21,7 @@ func TestFlagsNameTheirEnvironment(t *testing.T) {
 	got := make(map[string]string)
 	fs.VisitAll(func(f *flag.Flag) { got[f.Name], _ = flag.UnquoteUsage(f) })
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("flags are %v, want %v", got, want)
+		t.Errorf("flags = %v, want %v", got, want)
 	}
 }
 
@@ -30,20 +30,20 @@ func TestKafkaConfig(t *testing.T) {
 	fs := flag.NewFlagSet("test", flag.ContinueOnError)
 	cfg.RegisterFlags(fs)
 	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "KAFKA_BROKERS") {
-		t.Errorf("without brokers the error is %v", err)
+		t.Errorf("Validate() without brokers = %v", err)
 	}
 	if err := fs.Parse([]string{"--kafka-brokers", "old:1", "--kafka-brokers", " a:9092, b:9092,,"}); err != nil {
 		t.Fatal(err)
 	}
 	want := Config{ClusterConfig: ClusterConfig{Brokers: []string{"a:9092", "b:9092"}, ClientID: "payrelay"}, CopiesConfig: CopiesConfig{MinCopies: 1}, TopicConfig: topicNames}
 	if !reflect.DeepEqual(cfg, want) {
-		t.Errorf("config is %+v", cfg)
+		t.Errorf("config = %+v, want %+v", cfg, want)
 	}
 	if fs.Lookup("kafka-brokers").Value.String() != "a:9092,b:9092" {
-		t.Errorf("the flag shows %s", fs.Lookup("kafka-brokers").Value)
+		t.Errorf("the flag shows %s, want a:9092,b:9092", fs.Lookup("kafka-brokers").Value)
 	}
 	if err := cfg.Validate(); err != nil {
-		t.Errorf("it is refused: %v", err)
+		t.Errorf("Validate() = %v", err)
 	}
 	for name, spoil := range map[string]func(*Config){
 		"KAFKA_BROKERS":        func(c *Config) { c.Brokers = []string{"a:9092", "b"} },
@@ -55,7 +55,7 @@ func TestKafkaConfig(t *testing.T) {
 		bad := cfg
 		spoil(&bad)
 		if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s: error is %v", name, err)
+			t.Errorf("Validate() = %v, want an error that names %s", err, name)
 		}
 	}
 }
@@ -72,7 +72,7 @@ func TestSaramaTakesTheSettings(t *testing.T) {
 	}
 	c := must(consumerConfig(Config{}))
 	if c.Net.ReadTimeout <= c.Consumer.Group.Rebalance.Timeout {
-		t.Error("joining a group can time out while others still finish their batch")
+		t.Error("a join can time out while other members finish their batch")
 	}
 	if graceTimeout >= c.Consumer.Group.Rebalance.Timeout {
 		t.Error("a batch under way can outlast the rebalance")
@@ -83,7 +83,7 @@ func TestProducerBackoff(t *testing.T) {
 	for retry := range 11 {
 		d := producerBackoff(retry, 10)
 		if d < 100*time.Millisecond || d > time.Second {
-			t.Errorf("retry %d waits %v", retry, d)
+			t.Errorf("producerBackoff(%d) = %v, want 100ms to 1s", retry, d)
 		}
 	}
 }

@@ -25,7 +25,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// openKafka links a producer over the embedded broker to a consumer.
+// openKafka connects a producer and a consumer to the embedded broker.
 func openKafka(t *testing.T, far *transporttest.FarSide, unary bool) *transporttest.Link {
 	cfg := Config{TopicConfig: topicNames, Unary: unary, InstanceID: "test-0"}
 	b := startBroker(t, cfg.Names(), cfg.Group)
@@ -35,7 +35,7 @@ func openKafka(t *testing.T, far *transporttest.FarSide, unary bool) *transportt
 	return link
 }
 
-// linkKafka links a producer to a consumer over the topics of a configuration.
+// linkKafka connects a producer and a consumer to the brokers of a configuration.
 func linkKafka(t *testing.T, far *transporttest.FarSide, cfg Config) *transporttest.Link {
 	var gate gate
 	consumer := startConsumer(t, cfg, far)
@@ -70,7 +70,7 @@ func startConsumer(t *testing.T, cfg Config, far *transporttest.FarSide) *transp
 	}
 	r := transporttest.Start(consumer.Run)
 	t.Cleanup(func() {
-		far.Block()() // let nothing hang
+		far.Block()() // unblock
 		if err := r.Stop(); err != nil {
 			t.Errorf("stop the consumer: %v", err)
 		}
@@ -91,8 +91,8 @@ func publishRaw(t *testing.T, cfg Config, value []byte) {
 	}
 }
 
-// testBroker is the embedded broker, which can be taken away and comes back on
-// its address with its records.
+// testBroker is the embedded broker. It can be killed, and started again at its address
+// with its records.
 type testBroker struct {
 	t      testing.TB
 	dir    string
@@ -119,7 +119,7 @@ func (b *testBroker) revive() {
 	b.t.Helper()
 	var opened *broker.Broker
 	var err error
-	// The port may be held for a moment by the connections that were cut.
+	// The connections that were cut may hold the port for a moment.
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); <-time.After(10 * time.Millisecond) {
 		opened, err = broker.Open(broker.Config{Addr: b.addr}, b.dir, b.topics, b.group, transporttest.Quiet())
 		if err == nil {
@@ -130,7 +130,7 @@ func (b *testBroker) revive() {
 	b.t.Fatal(err)
 }
 
-// gate dials connections that can be frozen: they stay open and carry nothing.
+// gate is a dialer whose connections can be frozen: they stay open, but writes block.
 type gate struct {
 	mu sync.RWMutex // held for writing while frozen
 }

@@ -17,15 +17,15 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
-// ledger is the far side of the consumer: it remembers, fails while failing is
-// set, and lets a call pass only when it finds room in gate (nil: always).
+// ledger is the far side of the consumer. It records the calls, and fails while failing
+// is set. If gate is not nil, each call waits for a receive from it.
 type ledger struct {
 	mu      sync.Mutex
 	batches [][]string
 	letters []*payrelayv1.UndecodableRecord
 	tries   int
 	failing bool
-	failure error // nil is an outage
+	failure error // nil means an outage
 	gate    chan struct{}
 }
 
@@ -141,15 +141,15 @@ func TestConsumerTakesWhatWasPublishedBefore(t *testing.T) {
 	eventually(t, "no lag", func() bool { return lagIs(consumer, 0) })
 	for i, id := range l.applied() {
 		if id != fmt.Sprintf("event-%d", i) {
-			t.Fatalf("record %d is %s", i, id)
+			t.Fatalf("record %d = %s", i, id)
 		}
 	}
 	if len(l.batches) > 200 {
-		t.Errorf("2000 waiting records came in %d batches", len(l.batches))
+		t.Errorf("2000 waiting records came in %d batches, want at most 200", len(l.batches))
 	}
 	for _, batch := range l.batches {
 		if len(batch) > maxBatchRecords {
-			t.Errorf("a batch has %d records", len(batch))
+			t.Errorf("a batch has %d records, want at most %d", len(batch), maxBatchRecords)
 		}
 	}
 }
@@ -162,36 +162,36 @@ func TestUnaryConsumerTakesOneRecordAtATime(t *testing.T) {
 	consume(t, cfg, l)
 	eventually(t, "all records", func() bool { return len(l.applied()) == 20 })
 	if len(l.batches) != 20 {
-		t.Errorf("20 records came in %d batches", len(l.batches))
+		t.Errorf("20 records came in %d batches, want 20", len(l.batches))
 	}
 }
 
-// The batch in hand is applied and committed, so that nobody gets it again.
-func TestStoppingFinishesTheBatchInHand(t *testing.T) {
+// A batch in flight is applied and committed, so that no other member gets it again.
+func TestStoppingFinishesTheBatchInFlight(t *testing.T) {
 	for _, instance := range []string{"", "payrelay-0"} {
 		_, cfg := startKafka(t)
 		cfg.InstanceID = instance
 		publishAll(t, cfg, 0, 10)
 		l := &ledger{gate: make(chan struct{})}
 		consumer, r := consume(t, cfg, l)
-		eventually(t, "a batch in hand", func() bool { return l.tried() == 1 })
+		eventually(t, "a batch in flight", func() bool { return l.tried() == 1 })
 		r.Cancel()
 		select {
 		case err := <-r.Done:
-			t.Fatalf("Run returned %v with a batch in hand", err)
-		case <-time.After(100 * time.Millisecond): // Apply goes on although its session has ended
+			t.Fatalf("Run = %v with a batch in flight", err)
+		case <-time.After(100 * time.Millisecond): // Apply continues although its session has ended
 		}
 		select {
 		case l.gate <- struct{}{}:
 		case err := <-r.Done:
-			t.Fatalf("Run returned %v and dropped the batch in hand", err)
+			t.Fatalf("Run = %v, and dropped the batch in flight", err)
 		}
 		if err := r.Stop(); err != nil {
 			t.Errorf("Run: %v", err)
 		}
 		done := len(l.applied())
 		if done == 0 || consumer.Ready() {
-			t.Fatalf("%d records were applied, ready is %v", done, consumer.Ready())
+			t.Fatalf("%d records were applied, Ready() = %v", done, consumer.Ready())
 		}
 		next := &ledger{}
 		publishAll(t, cfg, 10, 11)
@@ -203,7 +203,7 @@ func TestStoppingFinishesTheBatchInHand(t *testing.T) {
 	}
 }
 
-func TestFailingLedgerIsWaitedFor(t *testing.T) {
+func TestConsumerWaitsForAFailingLedger(t *testing.T) {
 	_, cfg := startKafka(t)
 	publishAll(t, cfg, 0, 5)
 	publishRaw(t, cfg, []byte("garbage"))
@@ -212,28 +212,28 @@ func TestFailingLedgerIsWaitedFor(t *testing.T) {
 	eventually(t, "a few attempts", func() bool { return l.tried() >= 4 })
 	consumer.PartitionLags(func(topic string, partition int32, records int64) {
 		if want := map[string]int64{cfg.OrdersTopic: 6}[topic]; records != want || partition != 0 {
-			t.Errorf("partition %d of %s lags by %d, want %d", partition, topic, records, want)
+			t.Errorf("lag of partition %d of %s = %d, want %d", partition, topic, records, want)
 		}
 	})
 	if len(l.applied()) != 0 || len(l.letters) != 0 || !lagIs(consumer, 6) {
-		t.Errorf("%d applied, %d dead letters, or the lag is wrong", len(l.applied()), len(l.letters))
+		t.Errorf("%d applied, %d dead letters, want none and a lag of 6", len(l.applied()), len(l.letters))
 	}
 	l.heal()
-	eventually(t, "all of it", func() bool {
+	eventually(t, "the dead letter", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return len(l.letters) == 1
 	})
 	if got := len(l.applied()); got != 5 {
-		t.Errorf("%d updates were applied", got)
+		t.Errorf("%d updates were applied, want 5", got)
 	}
 	letter := l.letters[0]
 	if letter.GetTopic() != cfg.OrdersTopic || letter.GetPartition() != 0 || letter.GetOffset() != 5 || string(letter.GetValue()) != "garbage" {
-		t.Errorf("the dead letter is %v", letter)
+		t.Errorf("dead letter = %v", letter)
 	}
 }
 
-// What was not applied is not committed: the next member gets it.
+// Records that were not applied are not committed: the next member gets them.
 func TestStoppingWhileTheLedgerFails(t *testing.T) {
 	_, cfg := startKafka(t)
 	publishAll(t, cfg, 0, 5)
@@ -242,7 +242,7 @@ func TestStoppingWhileTheLedgerFails(t *testing.T) {
 	eventually(t, "an attempt", func() bool { return l.tried() >= 1 })
 	start := time.Now()
 	if err := r.Stop(); err != nil || time.Since(start) > 3*time.Second {
-		t.Errorf("Run returned %v after %v", err, time.Since(start))
+		t.Errorf("Run = %v after %v", err, time.Since(start))
 	}
 	next := &ledger{}
 	consume(t, cfg, next)
@@ -252,10 +252,10 @@ func TestStoppingWhileTheLedgerFails(t *testing.T) {
 func TestStoppingAnIdleConsumerIsQuick(t *testing.T) {
 	_, cfg := startKafka(t)
 	consumer, r := consume(t, cfg, &ledger{})
-	eventually(t, "it to join", consumer.Ready)
+	eventually(t, "the consumer to join", consumer.Ready)
 	start := time.Now()
 	if err := r.Stop(); err != nil || time.Since(start) > 2*time.Second {
-		t.Errorf("Run returned %v after %v", err, time.Since(start))
+		t.Errorf("Run = %v after %v", err, time.Since(start))
 	}
 }
 
@@ -272,7 +272,7 @@ func TestConsumerOutlivesItsBroker(t *testing.T) {
 	eventually(t, "membership", consumer.Ready)
 }
 
-func TestRunReleasesAStartThatFailed(t *testing.T) {
+func TestRunWithACancelledContext(t *testing.T) {
 	_, cfg := startKafka(t)
 	consumer, err := NewConsumer(cfg, &ledger{}, &ledger{}, transporttest.Quiet())
 	if err != nil {
@@ -292,23 +292,23 @@ func TestLinger(t *testing.T) {
 		defer cancel()
 		time.Sleep(time.Hour)
 		if ctx.Err() != nil {
-			t.Fatal("it ended before its parent")
+			t.Fatal("the context ended before its parent")
 		}
 		end()
 		time.Sleep(time.Second - time.Nanosecond)
 		synctest.Wait()
 		if ctx.Err() != nil {
-			t.Error("it ended with its parent")
+			t.Error("the context ended with its parent")
 		}
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if ctx.Err() == nil {
-			t.Error("it did not end after the grace")
+			t.Error("the context did not end after the grace")
 		}
 	})
 }
 
-// stubClaim is a partition that holds what the test puts in.
+// stubClaim is a partition with the records of a test.
 type stubClaim struct {
 	sarama.ConsumerGroupClaim
 	messages chan *sarama.ConsumerMessage
@@ -356,7 +356,7 @@ func TestClaimEndsWithItsSession(t *testing.T) {
 	cancel()
 	messages := make(chan *sarama.ConsumerMessage)
 	for range newClaim(&Consumer{}, stubClaim{messages: messages}).batches(ctx) {
-		t.Error("a batch after the end")
+		t.Error("batches yields after the end of the session")
 	}
 }
 
@@ -366,13 +366,13 @@ func TestLagOfAFreshClaim(t *testing.T) {
 		7: {at: 0}, 2: {at: 5}, 0: {at: 7}, UnknownOffset: nil,
 	} {
 		if lag := newClaim(&Consumer{oldest: oldest}, stubClaim{}).lag(); lag != want {
-			t.Errorf("with %v lag is %d, want %d", oldest, lag, want)
+			t.Errorf("with the oldest offsets %v: lag() = %d, want %d", oldest, lag, want)
 		}
 	}
 }
 
-// What is not known becomes known with the first record.
-func TestLagWithoutALookAtTheLog(t *testing.T) {
+// The first record makes an unknown lag known.
+func TestLagWithoutTheOldestOffsets(t *testing.T) {
 	messages := make(chan *sarama.ConsumerMessage, 1)
 	messages <- &sarama.ConsumerMessage{Offset: 4}
 	c := newClaim(&Consumer{}, stubClaim{messages: messages})
@@ -380,11 +380,11 @@ func TestLagWithoutALookAtTheLog(t *testing.T) {
 		break
 	}
 	if c.lag() != 3 {
-		t.Errorf("lag is %d", c.lag())
+		t.Errorf("lag() = %d, want 3", c.lag())
 	}
 }
 
-// Records that expired before the group came do not wait for anybody.
+// Records that expired before the group existed do not count.
 func TestLagOfANewGroup(t *testing.T) {
 	cfg := onePartition(t)
 	publishAll(t, cfg, 0, 10)
@@ -398,56 +398,56 @@ func TestLagOfANewGroup(t *testing.T) {
 	eventually(t, "no lag", func() bool { return lagIs(consumer, 0) })
 }
 
-// No claim, no lag: nobody knows what is in a partition that is not consumed.
+// The lag of a partition that is not consumed is unknown.
 func TestLagWithoutAClaim(t *testing.T) {
 	c := &Consumer{}
 	if _, known := c.Lag(); known {
-		t.Error("it is known before the group was joined")
+		t.Error("the lag is known before the group was joined")
 	}
 	c.joined.Store(true)
 	if !lagIs(c, 0) {
-		t.Error("it is not 0 without any partition")
+		t.Error("the lag is not 0 without any partition")
 	}
 	c.assigned.Store(2)
 	claimed := newClaim(&Consumer{oldest: map[topicPartition]int64{{"webhooks.orders", 0}: 0}}, stubClaim{})
 	c.claims.Store(claimed, nil)
 	if _, known := c.Lag(); known {
-		t.Error("it is known although a partition is not consumed")
+		t.Error("the lag is known although a partition is not consumed")
 	}
 	c.assigned.Store(1)
 	if !lagIs(c, 7) {
-		t.Error("it is not known although all partitions are consumed")
+		t.Error("the lag is unknown although all partitions are consumed")
 	}
 }
 
-// Of two processes with one name the older one is shut out. It has to say so, once
-// and not at each attempt, and to take over when the other one has gone.
-func TestRivalsAreToldOfEachOther(t *testing.T) {
+// Of two processes with one instance ID the older one is fenced. It logs that once, not
+// at each attempt, and takes over when the other one has stopped.
+func TestFencedMemberTakesOver(t *testing.T) {
 	_, cfg := startKafka(t)
-	rivalsAreTold(t, cfg)
+	fencedMemberTakesOver(t, cfg)
 }
 
-func rivalsAreTold(t *testing.T, cfg Config) {
+func fencedMemberTakesOver(t *testing.T, cfg Config) {
 	cfg.InstanceID = "payrelay-0"
 	older, newer := &ledger{}, &ledger{}
 	first := watch(t, cfg, older)
-	eventually(t, "the older one to join", first.Ready)
+	eventually(t, "the older member to join", first.Ready)
 	second := watch(t, cfg, newer)
-	eventually(t, "the older one to be shut out", func() bool { return second.Ready() && !first.Ready() })
+	eventually(t, "the older member to be fenced", func() bool { return second.Ready() && !first.Ready() })
 	publishAll(t, cfg, 0, 10)
-	eventually(t, "all records at the newer one", func() bool { return len(newer.applied()) == 10 })
+	eventually(t, "all records at the newer member", func() bool { return len(newer.applied()) == 10 })
 	if log := second.stop(t); strings.Contains(log, "ERROR") {
-		t.Errorf("the newer one logs %s", log)
+		t.Errorf("the newer member logs %s", log)
 	}
 	publishAll(t, cfg, 10, 20)
-	eventually(t, "the older one to take over", func() bool { return first.Ready() && len(older.applied()) == 10 })
+	eventually(t, "the older member to take over", func() bool { return first.Ready() && len(older.applied()) == 10 })
 	log := first.stop(t)
 	if strings.Count(log, "KAFKA_INSTANCE_ID") != 1 || strings.Contains(log, "cannot join") {
-		t.Errorf("the older one logs %s", log)
+		t.Errorf("the older member logs %s", log)
 	}
 }
 
-// What waiting does not mend is for a person to mend, who has to notice.
+// An error that needs an operator ends the process, so that somebody notices.
 func TestFatalErrorEndsTheConsumer(t *testing.T) {
 	_, cfg := startKafka(t)
 	errRights := errors.New("the database says permission denied")
@@ -463,22 +463,22 @@ func TestFatalErrorEndsTheConsumer(t *testing.T) {
 	select {
 	case err := <-r.Done:
 		if !errors.Is(err, errRights) || !strings.Contains(err.Error(), "none is lost or skipped") {
-			t.Errorf("Run returned %v", err)
+			t.Errorf("Run = %v, want %v", err, errRights)
 		}
 	case <-time.After(20 * time.Second):
-		t.Fatal("it goes on")
+		t.Fatal("Run does not return")
 	}
 	if l.tried() != 1 || len(l.letters) != 0 || consumer.Ready() {
-		t.Errorf("%d attempts, %d dead letters, ready %v", l.tried(), len(l.letters), consumer.Ready())
+		t.Errorf("%d attempts, %d dead letters, Ready() = %v, want 1, 0, false", l.tried(), len(l.letters), consumer.Ready())
 	}
 	next := &ledger{}
 	consume(t, cfg, next)
 	eventually(t, "all records", func() bool { return len(next.applied()) == 5 })
 }
 
-// What is for a person to mend may be mended, or be gone on another connection,
-// before the consumer gives up.
-func TestWhatIsFatalHasToLast(t *testing.T) {
+// An operator may fix the cause, or another connection may work, before the consumer
+// gives up.
+func TestFatalErrorHasToLast(t *testing.T) {
 	errRights, errAway := errors.New("permission denied"), errors.New("connection refused")
 	const (
 		grace = 30 * time.Second
@@ -490,7 +490,7 @@ func TestWhatIsFatalHasToLast(t *testing.T) {
 		within  [2]time.Duration
 	}{
 		"always": {func(time.Duration) error { return errRights }, errRights, [2]time.Duration{grace, grace + wait}},
-		"mended": {func(since time.Duration) error {
+		"fixed": {func(since time.Duration) error {
 			if since < 20*time.Second {
 				return errRights
 			}
@@ -510,7 +510,7 @@ func TestWhatIsFatalHasToLast(t *testing.T) {
 				begin := time.Now()
 				err := c.insist(t.Context(), "apply", func(context.Context) error { return test.failing(time.Since(begin)) })
 				if took := time.Since(begin); !errors.Is(err, test.want) || took < test.within[0] || took > test.within[1] {
-					t.Errorf("error %v after %v, want %v within %v", err, took, test.want, test.within)
+					t.Errorf("insist = %v after %v, want %v within %v", err, took, test.want, test.within)
 				}
 			})
 		})

@@ -11,7 +11,7 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
-// A batch that inflates beyond all bounds is neither read nor skipped: its
+// A batch that decompresses to more than the limit is neither read nor skipped: its
 // partition waits for an operator.
 func TestDecompressionIsBounded(t *testing.T) {
 	_, cfg := startKafka(t)
@@ -33,11 +33,11 @@ func TestDecompressionIsBounded(t *testing.T) {
 		t.Errorf("Run: %v", err)
 	}
 	if at := committed(t, cfg); len(l.applied()) != 1 || len(l.letters) != 0 || at != 1 {
-		t.Errorf("%d applied, %d dead letters, committed up to %d", len(l.applied()), len(l.letters), at)
+		t.Errorf("%d applied, %d dead letters, committed up to %d, want 1, 0, 1", len(l.applied()), len(l.letters), at)
 	}
 }
 
-// publishBomb publishes one small record that grows to that many bytes.
+// publishBomb publishes one record that decompresses to size bytes.
 func publishBomb(t *testing.T, cfg Config, size int) {
 	t.Helper()
 	config := must(producerConfig(cfg))
@@ -53,7 +53,7 @@ func publishBomb(t *testing.T, cfg Config, size int) {
 	}
 }
 
-// committed is the offset at which the next member of the group starts.
+// committed returns the committed offset of the group.
 func committed(t *testing.T, cfg Config) int64 {
 	t.Helper()
 	admin, err := sarama.NewClusterAdmin(cfg.Brokers, must(newSaramaConfig(t.Context(), cfg.ClusterConfig, "test")))
@@ -68,7 +68,7 @@ func committed(t *testing.T, cfg Config) int64 {
 	return offsets.GetBlock(cfg.OrdersTopic, 0).Offset
 }
 
-// logged is a log by lines. What is logged while it is full gets lost.
+// logged receives the lines of a log. It drops lines while it is full.
 type logged chan string
 
 func (l logged) Write(line []byte) (int, error) {
@@ -88,7 +88,7 @@ func (l logged) await(t *testing.T, text string) {
 				return
 			}
 		case <-late:
-			t.Fatalf("nobody logged %q", text)
+			t.Fatalf("the log does not contain %q", text)
 		}
 	}
 }

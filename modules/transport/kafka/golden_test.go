@@ -19,29 +19,28 @@ import (
 	"github.com/payrelay/payrelay/modules/store/sqlite"
 )
 
-// Kafka keeps the records of earlier releases, and during an upgrade the
-// processes of two releases read each other's. A file in testdata/records has
-// what one release wrote, and is never changed: a release that writes something
-// else adds its own, by
+// Kafka keeps the records of earlier releases, and during an upgrade the processes of
+// two releases read each other's records. A file in testdata/records has what one
+// release wrote, and never changes. A release that writes other records adds a file:
 //
 //	go test ./modules/transport/kafka -run TestGoldenRecords -write NAME
 var writeRecords = flag.String("write", "", "write the records of this release to testdata/records/`NAME`.json")
 
-// future has what a release wrote that is not there yet: fields that nobody here
-// knows, with and without another meaning of those that are known.
+// future has the records of a later release: with unknown fields, and with and without
+// another meaning of the known fields.
 const future = "testdata/records/future.json"
 
-// goldenRecord is a record as it is in a topic of twelve partitions.
+// goldenRecord is a record in a topic of twelve partitions.
 type goldenRecord struct {
 	Topic     string          `json:"topic"`
 	Partition int32           `json:"partition"`
 	Key       string          `json:"key"`
 	Headers   []string        `json:"headers"` // name=value
 	Value     []byte          `json:"value"`
-	Update    json.RawMessage `json:"update"` // what it says
+	Update    json.RawMessage `json:"update"` // the decoded value
 }
 
-// written are updates that have each field of the contract once.
+// written returns updates that together have each field of the contract.
 func written() []*payrelayv1.Update {
 	at := func(second int64) *timestamppb.Timestamp { return &timestamppb.Timestamp{Seconds: second, Nanos: 1000} }
 	body := []byte(`{"status":"created"}`)
@@ -89,7 +88,7 @@ func TestGoldenRecords(t *testing.T) {
 	}
 	files := must(filepath.Glob("testdata/records/*.json"))
 	if len(files) < 2 {
-		t.Fatalf("there are %v only", files)
+		t.Fatalf("files = %v, want at least 2", files)
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
@@ -100,8 +99,8 @@ func TestGoldenRecords(t *testing.T) {
 	}
 }
 
-// check wants this release to read the record as what it says, and, if its own
-// release had no more fields, to write the same.
+// check fails unless this release reads the record as its decoded value and writes the
+// same record. An incomplete record has fields that this release does not know.
 func (r goldenRecord) check(t *testing.T, complete bool) {
 	t.Helper()
 	says := new(payrelayv1.Update)
@@ -110,25 +109,25 @@ func (r goldenRecord) check(t *testing.T, complete bool) {
 	}
 	read, err := decode(r.Value)
 	if err != nil {
-		t.Fatalf("event %s cannot be read: %v", says.GetEventId(), err)
+		t.Fatalf("decode of event %s: %v", says.GetEventId(), err)
 	}
 	if !complete {
 		read = proto.CloneOf(read)
 		if len(read.ProtoReflect().GetUnknown()) == 0 {
-			t.Errorf("event %s has lost what this release does not know", says.GetEventId())
+			t.Errorf("event %s has lost its unknown fields", says.GetEventId())
 		}
 		read.ProtoReflect().SetUnknown(nil)
 	}
 	if !proto.Equal(read, says) {
-		t.Errorf("event %s is read as %v, want %v", says.GetEventId(), read, says)
+		t.Errorf("decode of event %s = %v, want %v", says.GetEventId(), read, says)
 	}
 	wrote := golden(t, says)
 	if again, err := decode(wrote.Value); err != nil || !proto.Equal(again, says) {
-		t.Errorf("event %s is written as %v, %v", says.GetEventId(), again, err)
+		t.Errorf("encode and decode of event %s = %v, %v, want %v", says.GetEventId(), again, err, says)
 	}
 	wrote.Value, wrote.Update = r.Value, r.Update
 	if !reflect.DeepEqual(wrote, r) {
-		t.Errorf("event %s is written to %+v, want %+v", says.GetEventId(), wrote, r)
+		t.Errorf("encode of event %s = %+v, want %+v", says.GetEventId(), wrote, r)
 	}
 }
 
@@ -144,7 +143,7 @@ func writeGolden(t *testing.T, name string, updates []*payrelayv1.Update) {
 	t.Helper()
 	file := filepath.Join("testdata/records", name+".json")
 	if _, err := os.Stat(file); err == nil {
-		t.Fatalf("%s is there already, and may not change", file)
+		t.Fatalf("%s exists already and must not change", file)
 	}
 	var records []goldenRecord
 	for _, update := range updates {
@@ -155,8 +154,8 @@ func writeGolden(t *testing.T, name string, updates []*payrelayv1.Update) {
 	}
 }
 
-// What a newer release wrote is applied as far as its meaning is known. Where it
-// is not, all of it is kept for a release that knows it.
+// A record of a newer release is applied if its schema version is known. Otherwise the
+// whole record is kept for a release that knows it.
 func TestRecordsOfTheFuture(t *testing.T) {
 	store, err := sqlite.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "test.db"))
 	if err != nil {
@@ -181,15 +180,15 @@ func TestRecordsOfTheFuture(t *testing.T) {
 	}
 	for i := range want {
 		if !proto.Equal(outcomes[i], want[i]) {
-			t.Errorf("record %d is %v, want %v", i, outcomes[i], want[i])
+			t.Errorf("outcome of record %d = %v, want %v", i, outcomes[i], want[i])
 		}
 	}
 	letters, err := store.DeadLetters(t.Context(), payments.DeadLetterQuery{Limit: 10})
 	if err != nil || len(letters) != 1 {
-		t.Fatalf("dead letters: %v, %v", letters, err)
+		t.Fatalf("DeadLetters = %v, %v, want one", letters, err)
 	}
 	kept := new(payrelayv1.Update)
 	if err := proto.Unmarshal(letters[0].Payload, kept); err != nil || !proto.Equal(kept, updates[1]) {
-		t.Errorf("kept %v (%v), want all of %v", kept, err, updates[1])
+		t.Errorf("the dead letter has %v, %v, want %v", kept, err, updates[1])
 	}
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
-// orderUpdate is an update of order-1.
+// orderUpdate returns an update of order-1.
 func orderUpdate(eventID string) *payrelayv1.Update { return transporttest.Order("order-1", eventID) }
 
 func one() []*payrelayv1.Update { return []*payrelayv1.Update{orderUpdate("event-1")} }
 
-// code is the code of an error for the sender of the webhook, or "".
+// code returns the code of an error for the sender of the webhook, or "".
 func code(err error) string {
 	var coded interface{ Code() string }
 	if errors.As(err, &coded) {
@@ -32,12 +32,12 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	defer tick.Stop()
 	for deadline := time.Now().Add(20 * time.Second); !condition(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }
 
-// must is for what only fails when files that a test wrote have gone.
+// must returns value, and panics on an error that a test does not expect.
 func must[T any](value T, err error) T {
 	if err != nil {
 		panic(err)
@@ -45,14 +45,14 @@ func must[T any](value T, err error) T {
 	return value
 }
 
-// startCluster is a cluster that lets its topics be created and described, which
-// the embedded broker does not. It forgets everything when it stops.
+// startCluster starts a cluster in memory where clients can create topics, which they
+// cannot on the embedded broker.
 func startCluster(t *testing.T, brokers int, options ...kfake.Opt) ClusterConfig {
 	t.Helper()
 	return ClusterConfig{Brokers: newCluster(t, brokers, options...).ListenAddrs()}
 }
 
-// newCluster is startCluster for who wants to meddle with its answers.
+// newCluster is startCluster for tests that change the answers.
 func newCluster(t *testing.T, brokers int, options ...kfake.Opt) *kfake.Cluster {
 	t.Helper()
 	cluster, err := kfake.NewCluster(append(options, kfake.NumBrokers(brokers))...)
@@ -65,7 +65,7 @@ func newCluster(t *testing.T, brokers int, options ...kfake.Opt) *kfake.Cluster 
 
 var topicNames = TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes", Group: "payrelay"}
 
-// safe are the settings of topics as app topics create makes them.
+// safe returns the settings that app topics create gives a topic.
 func safe() map[string]string {
 	return map[string]string{
 		SettingMinInSyncReplicas: "2", SettingUncleanElection: "false", SettingCleanupPolicy: "delete",
@@ -73,7 +73,7 @@ func safe() map[string]string {
 	}
 }
 
-// createTopics creates the topics and waits until they have their leaders.
+// createTopics creates the topics and waits until their partitions have leaders.
 func createTopics(t *testing.T, cfg Config, partitions int32, replicas int16, settings map[string]string) {
 	t.Helper()
 	entries := make(map[string]*string)

@@ -10,7 +10,7 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
-// watched is a consumer whose log is kept.
+// watched is a consumer whose log is recorded.
 type watched struct {
 	*Consumer
 	run *transporttest.Running
@@ -27,7 +27,7 @@ func watch(t *testing.T, cfg Config, l *ledger) watched {
 	return watched{c, transporttest.Start(c.Run), log}
 }
 
-// stop stops the consumer and returns what it has logged.
+// stop stops the consumer and returns its log.
 func (w watched) stop(t *testing.T) string {
 	t.Helper()
 	if err := w.run.Stop(); err != nil {
@@ -51,15 +51,15 @@ func onePartition(t *testing.T) Config {
 	return cfg
 }
 
-// Retention that was shorter than an outage is told, once, and counted.
-func TestExpiredRecordsAreTold(t *testing.T) {
+// Records that expired unapplied are logged once, and counted.
+func TestExpiredRecordsAreLogged(t *testing.T) {
 	cfg := onePartition(t)
 	publishAll(t, cfg, 0, 10)
 	first := &ledger{}
 	w := watch(t, cfg, first)
 	eventually(t, "the first records", func() bool { return len(first.applied()) == 10 })
 	if log := w.stop(t); strings.Contains(log, "ERROR") {
-		t.Errorf("before anything is wrong it logs %s", log)
+		t.Errorf("without an expired record the log is %s", log)
 	}
 	publishAll(t, cfg, 10, 20)
 	err := WithAdmin(t.Context(), cfg.ClusterConfig, func(admin sarama.ClusterAdmin) error {
@@ -70,22 +70,22 @@ func TestExpiredRecordsAreTold(t *testing.T) {
 	}
 	second := &ledger{}
 	w = watch(t, cfg, second)
-	eventually(t, "what is left", func() bool { return len(second.applied()) == 5 })
+	eventually(t, "the records that are left", func() bool { return len(second.applied()) == 5 })
 	if expired := w.Expired(); expired != 5 {
-		t.Errorf("%d records are expired, want 5", expired)
+		t.Errorf("Expired() = %d, want 5", expired)
 	}
 	if log := w.stop(t); strings.Count(log, "deleted before they were applied") != 1 || !strings.Contains(log, "applied=10 oldest=15") {
-		t.Errorf("it logs %s", log)
+		t.Errorf("the log is %s", log)
 	}
 	third := watch(t, cfg, &ledger{})
 	eventually(t, "the group", third.Ready)
 	if log := third.stop(t); strings.Contains(log, "ERROR") || third.Expired() != 0 {
-		t.Errorf("it is told again: %s", log)
+		t.Errorf("the expired records are logged again: %s", log)
 	}
 }
 
-// A log that ends before what the group has applied has lost its end. What is
-// published there since must not be skipped.
+// A log that ends before the committed offset has lost its end. Records published since
+// must not be skipped.
 func TestALogThatLostItsEndIsAppliedAgain(t *testing.T) {
 	cfg := onePartition(t)
 	w := watch(t, cfg, &ledger{})
@@ -95,20 +95,20 @@ func TestALogThatLostItsEndIsAppliedAgain(t *testing.T) {
 	commitOffset(t, cfg, 50)
 	first := &ledger{}
 	w = watch(t, cfg, first)
-	eventually(t, "all that there is", func() bool { return len(first.applied()) == 10 })
+	eventually(t, "all records", func() bool { return len(first.applied()) == 10 })
 	if log := w.stop(t); strings.Count(log, "has lost its end") != 1 {
-		t.Errorf("it logs %s", log)
+		t.Errorf("the log is %s", log)
 	}
 	publishAll(t, cfg, 10, 60)
 	second := &ledger{}
 	w = watch(t, cfg, second)
-	eventually(t, "what came while it was away", func() bool { return len(second.applied()) == 50 })
+	eventually(t, "the records published meanwhile", func() bool { return len(second.applied()) == 50 })
 	if log := w.stop(t); strings.Contains(log, "ERROR") {
-		t.Errorf("it logs %s", log)
+		t.Errorf("the log is %s", log)
 	}
 }
 
-// commitOffset notes an offset for the group in the partition of orders.
+// commitOffset commits an offset of the group in the partition of orders.
 func commitOffset(t *testing.T, cfg Config, offset int64) {
 	t.Helper()
 	config, err := consumerConfig(cfg)

@@ -42,7 +42,7 @@ func TestPublishEndsWithItsDeadline(t *testing.T) {
 		start := time.Now()
 		_, err := client.Apply(ctx, one())
 		if took := time.Since(start); err == nil || transport.ClassOf(err) != transport.Unwell || took > time.Second {
-			t.Errorf("error is %v after %v", err, took)
+			t.Errorf("Apply without a broker = %v after %v, want the class Unwell within 1s", err, took)
 		}
 		cancel()
 	}
@@ -60,18 +60,18 @@ func TestFullProducerRefuses(t *testing.T) {
 	}
 	free := client.inFlight
 	if !free.TryAcquire(maxInFlight - minInFlight) {
-		t.Fatal("an idle producer is not empty")
+		t.Fatal("an idle producer has records in flight")
 	}
 	if _, err := client.Apply(t.Context(), one()); err != nil {
-		t.Errorf("there was room for one, but: %v", err)
+		t.Errorf("Apply with room for one = %v", err)
 	}
 	eventually(t, "its room", func() bool { return free.TryAcquire(minInFlight) })
 	_, err = client.Apply(t.Context(), one())
 	if !errors.Is(err, errOverloaded) || !strings.Contains(err.Error(), "too many updates") {
-		t.Errorf("error is %v", err)
+		t.Errorf("Apply without room = %v, want %v", err, errOverloaded)
 	}
 	free.Release(maxInFlight)
-	// Whatever became of them, all records give their room back.
+	// Every record gives its room back, also after an error.
 	b.kill()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -89,47 +89,47 @@ func TestFullProducerRefuses(t *testing.T) {
 	}
 }
 
-// stuckProducer takes no record, as one whose brokers are away for long.
+// stuckProducer accepts no record, like one whose brokers are away.
 type stuckProducer struct{ sarama.AsyncProducer }
 
 func (stuckProducer) Input() chan<- *sarama.ProducerMessage { return nil }
 
-func TestRecordThatIsNotTakenGivesItsRoomBack(t *testing.T) {
+func TestRecordThatIsNotAcceptedGivesItsRoomBack(t *testing.T) {
 	client := &Producer{cfg: kafkaNames, producer: stuckProducer{}, inFlight: semaphore.NewWeighted(maxInFlight)}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	if _, err := client.Apply(ctx, one()); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("error is %v", err)
+		t.Errorf("Apply = %v, want %v", err, context.DeadlineExceeded)
 	}
 	if !client.inFlight.TryAcquire(maxInFlight) {
-		t.Error("its room is lost")
+		t.Error("the record did not give its room back")
 	}
 }
 
 func (stuckProducer) AsyncClose() {}
 
-// Nobody was told that the records are queued, so a broker that hangs is no
-// reason for a stop to fail.
-func TestCloseForgetsRecordsThatNobodyWaitsFor(t *testing.T) {
+// Records in flight were not acknowledged to their senders, so a broker that hangs does
+// not make a stop fail.
+func TestCloseDropsRecordsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		thaw := make(chan struct{})
 		client := &Producer{producer: stuckProducer{}, inFlight: semaphore.NewWeighted(maxInFlight)}
 		client.drained.Go(func() { <-thaw })
 		begin := time.Now()
 		if err := client.Close(); err != nil || time.Since(begin) != producerCloseTimeout {
-			t.Errorf("after %v Close returned %v", time.Since(begin), err)
+			t.Errorf("Close = %v after %v, want nil after %v", err, time.Since(begin), producerCloseTimeout)
 		}
 		close(thaw)
 	})
 }
 
-// A broker may be set to take less than an update may have, and judges many of
-// them together: that says nothing final about any one.
-func TestOnlyOurOwnSizeCheckIsFinal(t *testing.T) {
+// A broker refuses a whole batch of records as too large, which says nothing final about
+// one of them.
+func TestOnlyTheProducersSizeCheckIsFinal(t *testing.T) {
 	results := make(chan error, 1)
 	results <- publish(sarama.ErrMessageSizeTooLarge)
 	if err := await(t.Context(), results, 1); !errors.Is(err, sarama.ErrMessageSizeTooLarge) || code(err) != "" || transport.ClassOf(err) != transport.Busy {
-		t.Errorf("error is %v", err)
+		t.Errorf("await = %v, want the class Busy without a code", err)
 	}
 }
 
@@ -142,7 +142,7 @@ func TestQueuedMeansAcknowledged(t *testing.T) {
 	}()
 	select {
 	case err := <-published:
-		t.Fatalf("Apply returned %v before the broker had answered", err)
+		t.Fatalf("Apply = %v before the broker answered", err)
 	case <-time.After(200 * time.Millisecond):
 	}
 	thaw()
@@ -151,14 +151,14 @@ func TestQueuedMeansAcknowledged(t *testing.T) {
 	}
 }
 
-func TestCloseWaitsForRecordsUnderWay(t *testing.T) {
+func TestCloseWaitsForRecordsInFlight(t *testing.T) {
 	client, thaw := frozenClient(t)
 	published, closed := make(chan error, 1), make(chan error, 1)
 	go func() {
 		_, err := client.Apply(context.Background(), one())
 		published <- err
 	}()
-	eventually(t, "the record to be under way", func() bool {
+	eventually(t, "the record to be in flight", func() bool {
 		free := client.inFlight.TryAcquire(maxInFlight)
 		if free {
 			client.inFlight.Release(maxInFlight)
@@ -168,7 +168,7 @@ func TestCloseWaitsForRecordsUnderWay(t *testing.T) {
 	go func() { closed <- client.Close() }()
 	select {
 	case err := <-closed:
-		t.Fatalf("Close returned %v with a record under way", err)
+		t.Fatalf("Close = %v with a record in flight", err)
 	case <-time.After(200 * time.Millisecond):
 	}
 	thaw()
@@ -180,7 +180,7 @@ func TestCloseWaitsForRecordsUnderWay(t *testing.T) {
 	}
 }
 
-// frozenClient is a client that is connected and cannot send until thaw.
+// frozenClient returns a connected client that cannot send until thaw is called.
 func frozenClient(t *testing.T) (client *Producer, thaw func()) {
 	t.Helper()
 	_, cfg := startKafka(t)
@@ -212,7 +212,7 @@ func TestClosedProducerRefuses(t *testing.T) {
 		}
 	}
 	if _, err := client.Apply(t.Context(), one()); !errors.Is(err, errClosed) {
-		t.Errorf("error is %v", err)
+		t.Errorf("Apply after Close = %v, want %v", err, errClosed)
 	}
 }
 
@@ -226,13 +226,13 @@ func TestNoBrokers(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if _, err := AwaitTopics(ctx, cfg); err == nil || !strings.Contains(err.Error(), cfg.Brokers[0]) {
-		t.Errorf("error is %v", err)
+		t.Errorf("AwaitTopics without brokers = %v, want an error that names %s", err, cfg.Brokers[0])
 	}
 	if _, err := NewProducer(Config{}); err == nil || !strings.Contains(err.Error(), "KAFKA_BROKERS") {
-		t.Errorf("without brokers NewProducer returns %v", err)
+		t.Errorf("NewProducer without brokers = %v", err)
 	}
 	if _, err := NewConsumer(Config{}, nil, nil, transporttest.Quiet()); err == nil || !strings.Contains(err.Error(), "KAFKA_BROKERS") {
-		t.Errorf("without brokers NewConsumer returns %v", err)
+		t.Errorf("NewConsumer without brokers = %v", err)
 	}
 }
 
@@ -260,7 +260,7 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// publish is an error as a caller of Apply gets it about a record.
+// publish returns the error of a record as Apply returns it.
 func publish(err error) error {
 	return fmt.Errorf("publish: %w", publishError(&sarama.ProducerError{Msg: &sarama.ProducerMessage{}, Err: err}))
 }

@@ -26,22 +26,22 @@ func TestRecordIsReadable(t *testing.T) {
 	}
 	key, _ := record.Key.Encode()
 	if record.Topic != "orders" || string(key) != "order-1" {
-		t.Errorf("topic %s, key %s", record.Topic, key)
+		t.Errorf("topic %s, key %s, want orders, order-1", record.Topic, key)
 	}
 	var headers []string
 	for _, h := range record.Headers {
 		headers = append(headers, string(h.Key)+"="+string(h.Value))
 	}
 	if got := strings.Join(headers, " "); got != "content_type=application/protobuf schema_version=1 provider=generic event_id=event-1" {
-		t.Errorf("headers are %s", got)
+		t.Errorf("headers = %s", got)
 	}
 	value, _ := record.Value.Encode()
 	if decoded, err := decode(value); err != nil || !proto.Equal(decoded, update) {
-		t.Errorf("decoded to %v, %v", decoded, err)
+		t.Errorf("decode = %v, %v, want %v", decoded, err, update)
 	}
 }
 
-// What is in a topic is for people with other programs, so another one reads it.
+// Operators read topics with other programs, so the test reads it with another client.
 func TestTopicIsReadable(t *testing.T) {
 	_, cfg := startKafka(t)
 	topicIsReadable(t, cfg)
@@ -82,7 +82,7 @@ func topicIsReadable(t *testing.T, cfg Config) {
 			t.Errorf("headers of %s are %q, want %q", update.GetOrderId(), headers, want)
 		}
 		if decoded, err := decode(record.Value); err != nil || !proto.Equal(decoded, update) {
-			t.Errorf("the value of %s is %v, %v", update.GetOrderId(), decoded, err)
+			t.Errorf("the value of %s = %v, %v, want %v", update.GetOrderId(), decoded, err, update)
 		}
 	}
 }
@@ -93,23 +93,23 @@ func TestTopicBySubject(t *testing.T) {
 	update.Subject = &payrelayv1.Update_Dispute{Dispute: &payrelayv1.DisputeSnapshot{}}
 	record, err := kafkaNames.encode(update)
 	if err != nil || record.Topic != "disputes" || string(record.Headers[1].Value) != "1" {
-		t.Errorf("record is %v, %v", record, err)
+		t.Errorf("encode = %v, %v, want the topic disputes and schema version 1", record, err)
 	}
 }
 
-func TestWhatCannotBeARecord(t *testing.T) {
+func TestEncodeRefuses(t *testing.T) {
 	large := orderUpdate("event-1")
 	large.RawBody = make([]byte, payments.MaxUpdateBytes)
 	if _, err := kafkaNames.encode(large); !errors.Is(err, payments.ErrTooLarge) {
-		t.Errorf("too large: %v", err)
+		t.Errorf("encode of a large update = %v, want %v", err, payments.ErrTooLarge)
 	}
 	broken := orderUpdate("\xff")
 	if _, err := kafkaNames.encode(broken); err == nil {
-		t.Error("invalid UTF-8 is encoded")
+		t.Error("encode of invalid UTF-8 = nil, want an error")
 	}
 }
 
-func TestDecodeRefusesWhatIsNoUpdate(t *testing.T) {
+func TestDecodeRefusesOtherValues(t *testing.T) {
 	nameless := func(spoil func(*payrelayv1.Update)) []byte {
 		update := orderUpdate("event-1")
 		spoil(update)
@@ -126,7 +126,7 @@ func TestDecodeRefusesWhatIsNoUpdate(t *testing.T) {
 		"no order":    nameless(func(u *payrelayv1.Update) { u.OrderId = "" }),
 	} {
 		if update, err := decode(value); err == nil {
-			t.Errorf("%s is %v", name, update)
+			t.Errorf("decode of %s = %v, want an error", name, update)
 		}
 	}
 }
@@ -145,10 +145,10 @@ func FuzzDecode(f *testing.F) {
 		}
 		again, err := kafkaNames.encode(update)
 		if err != nil && !errors.Is(err, payments.ErrTooLarge) {
-			t.Fatalf("what was read cannot be written: %v", err)
+			t.Fatalf("encode of a decoded update: %v", err)
 		}
 		if err == nil && again.Key.Length() == 0 {
-			t.Fatal("a record without a key has no order")
+			t.Fatal("a record without a key was decoded")
 		}
 	})
 }
@@ -158,6 +158,6 @@ func TestUndecodableKeepsThePlace(t *testing.T) {
 	got := undecodable(record, errors.New("why"))
 	want := &payrelayv1.UndecodableRecord{Topic: "orders", Partition: 3, Offset: 42, Key: []byte("k"), Value: []byte("v"), Detail: "why"}
 	if !proto.Equal(got, want) {
-		t.Errorf("got %v", got)
+		t.Errorf("undecodable = %v, want %v", got, want)
 	}
 }

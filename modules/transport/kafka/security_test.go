@@ -26,10 +26,10 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
-// testPassword must never be seen anywhere.
+// testPassword must not appear in any message.
 const testPassword = "correct horse=battery,staple"
 
-// authority signs certificates for a test. Files are PEM.
+// authority is a certificate authority with its files, as PEM.
 type authority struct {
 	t    *testing.T
 	dir  string
@@ -52,7 +52,7 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-// sign makes a certificate for a name, or for this machine, and its key.
+// sign creates a certificate and its key, for a name or for 127.0.0.1.
 func (a *authority) sign(name string) (certFile, keyFile string) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
@@ -82,7 +82,7 @@ func (a *authority) write(name string, content []byte) string {
 	return path
 }
 
-// serverTLS is the far end of a connection to this machine.
+// serverTLS returns the configuration of a server on 127.0.0.1.
 func (a *authority) serverTLS() *tls.Config {
 	pair := must(tls.LoadX509KeyPair(a.sign("127.0.0.1")))
 	pool := x509.NewCertPool()
@@ -90,7 +90,7 @@ func (a *authority) serverTLS() *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.VerifyClientCertIfGiven}
 }
 
-// relays proves that updates get through, and are taken up, as cfg says.
+// relays fails unless an update is published and applied with cfg.
 func relays(t *testing.T, cfg Config) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -104,7 +104,7 @@ func relays(t *testing.T, cfg Config) {
 		return errors.Join(applied, oldest)
 	})
 	if err != nil {
-		t.Errorf("the offsets: %v", err)
+		t.Errorf("read the offsets: %v", err)
 	}
 	client, err := NewProducer(cfg)
 	if err != nil {
@@ -128,28 +128,28 @@ func relays(t *testing.T, cfg Config) {
 	eventually(t, "the update", func() bool { return len(l.applied()) > 0 })
 }
 
-// refusedAtOnce proves that a start says what is wrong, and does not wait for it
-// to change. Nothing shows the password.
+// refusedAtOnce fails unless AwaitTopics returns a clear error at once, without the
+// password.
 func refusedAtOnce(t *testing.T, cfg Config, says ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	_, err := AwaitTopics(ctx, cfg)
 	if !errors.Is(err, errRefused) || ctx.Err() != nil {
-		t.Fatalf("AwaitTopics returned %v, and its deadline says %v", err, ctx.Err())
+		t.Fatalf("AwaitTopics = %v with the context error %v", err, ctx.Err())
 	}
 	saysWithoutSecrets(t, err, cfg, says)
 }
 
-// refusedInTheEnd proves that a start waits for what may change, and then says what
-// was wrong.
+// refusedInTheEnd fails unless AwaitTopics waits until its deadline, and then returns a
+// clear error without the password.
 func refusedInTheEnd(t *testing.T, cfg Config, says ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
 	defer cancel()
 	_, err := AwaitTopics(ctx, cfg)
 	if !errors.Is(err, errLogin) || ctx.Err() == nil {
-		t.Fatalf("AwaitTopics returned %v, and its deadline says %v", err, ctx.Err())
+		t.Fatalf("AwaitTopics = %v with the context error %v", err, ctx.Err())
 	}
 	saysWithoutSecrets(t, err, cfg, says)
 }
@@ -168,7 +168,7 @@ func saysWithoutSecrets(t *testing.T, err error, cfg Config, says []string) {
 
 var mechanisms = []string{plain, scramSHA256, scramSHA512}
 
-// A broker that is no Apache Kafka, and hangs up on a wrong password.
+// This broker is not Apache Kafka: it closes the connection on a wrong password.
 func TestSASL(t *testing.T) {
 	options := []kfake.Opt{kfake.EnableSASL(), kfake.SeedTopics(1, topicNames.Names()...)}
 	for _, mechanism := range mechanisms {
@@ -192,7 +192,7 @@ func TestSASL(t *testing.T) {
 		cfg := Config{TopicConfig: topicNames, ClusterConfig: cluster}
 		cfg.SASLConfig = login
 		if _, err := AwaitTopics(ctx, cfg); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("error is %v, want one that says %q", err, says)
+			t.Errorf("error = %v, want one with %q", err, says)
 		}
 	}
 }
@@ -213,25 +213,25 @@ func TestTLS(t *testing.T) {
 	cfg.Brokers = []string{strings.Replace(cluster.Brokers[0], "127.0.0.1", "localhost", 1)}
 	refusedAtOnce(t, cfg, "certificate is refused", "as the certificate does")
 
-	// A port that speaks something else says nothing.
+	// A port with another protocol does not answer.
 	for brokers, encrypted := range map[string]bool{cluster.Brokers[0]: false, startCluster(t, 1).Brokers[0]: true} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		cfg.TLSConfig, cfg.Brokers = TLSConfig{TLS: encrypted}, []string{brokers}
 		if _, err := AwaitTopics(ctx, cfg); err == nil || !strings.Contains(err.Error(), "KAFKA_TLS") {
-			t.Errorf("with TLS %v: %v", encrypted, err)
+			t.Errorf("AwaitTopics with TLS %v = %v, want an error that names KAFKA_TLS", encrypted, err)
 		}
 	}
 }
 
-// elsewhere says that it listens where this machine can be reached from others.
+// elsewhere is a listener that names an address which is not loopback.
 type elsewhere struct{ net.Listener }
 
 func (e elsewhere) Addr() net.Addr {
 	return &net.TCPAddr{IP: net.IPv4zero, Port: e.Listener.Addr().(*net.TCPAddr).Port}
 }
 
-// The brokers decide where the password goes: the first one tells of the others.
+// The first broker names the addresses of the others, to which the password would go.
 func TestPlainPasswordStaysHere(t *testing.T) {
 	listen := kfake.ListenFn(func(network, address string) (net.Listener, error) {
 		l, err := net.Listen(network, address)
@@ -251,12 +251,12 @@ func TestPlainPasswordStaysHere(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		if _, err := client.Apply(ctx, one()); err == nil {
-			t.Error("the password went elsewhere")
+			t.Error("the password was sent to another machine")
 		}
 	}
 }
 
-// Brokers may ask who we are by certificate.
+// Brokers may ask for a client certificate.
 func TestClientCertificate(t *testing.T) {
 	ours, theirs := newAuthority(t), newAuthority(t)
 	server := ours.serverTLS()
@@ -271,7 +271,7 @@ func TestClientCertificate(t *testing.T) {
 	relays(t, cfg)
 }
 
-// A certificate is renewed in place, and an unfinished renewal does no harm.
+// A certificate is renewed in place, and an incomplete file is ignored.
 func TestClientCertificateIsRenewed(t *testing.T) {
 	ours := newAuthority(t)
 	cfg := TLSConfig{TLS: true, CAFile: ours.file}
@@ -286,11 +286,11 @@ func TestClientCertificateIsRenewed(t *testing.T) {
 	}
 	ours.write("relay.pem", nil)
 	if !bytes.Equal(presented(), renewed) {
-		t.Error("what was good last is not presented")
+		t.Error("the last valid certificate is not presented")
 	}
 }
 
-// Alerts that are not about our certificate do not ask for another one.
+// Only alerts about the client certificate lead to an error about it.
 func TestAlerts(t *testing.T) {
 	ours := newAuthority(t)
 	for name, c := range map[string]struct {
@@ -317,7 +317,7 @@ func TestAlerts(t *testing.T) {
 		defer cancel()
 		_, err := AwaitTopics(ctx, cfg)
 		if err == nil || errors.Is(err, errRefused) != c.refused || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: error is %v", name, err)
+			t.Errorf("%s: error = %v, want one with %q", name, err, c.says)
 		}
 	}
 }
@@ -364,8 +364,8 @@ func TestSecurityConfig(t *testing.T) {
 	}
 }
 
-// A user who may use topics may not always see how they are kept.
-func TestAwaitTopicsWithoutTheRightToLook(t *testing.T) {
+// A user may have the right to write to topics, and not to read their settings.
+func TestAwaitTopicsWithoutDescribeConfigs(t *testing.T) {
 	may := func(resource kmsg.ACLResourceType, name string, operation kmsg.ACLOperation) kfake.ACL {
 		return kfake.ACL{Resource: resource, Name: name, Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: operation, Allow: true}
 	}
@@ -378,6 +378,6 @@ func TestAwaitTopicsWithoutTheRightToLook(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if warnings, err := AwaitTopics(ctx, cfg); err != nil || len(warnings) != 2 || !strings.Contains(warnings[0], "not known") {
-		t.Errorf("warnings are %q, %v", warnings, err)
+		t.Errorf("AwaitTopics = %q, %v, want two warnings", warnings, err)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// shaped is a topic of the default shape, spoilt.
+// shaped returns a topic of the default shape, changed by spoil.
 func shaped(spoil func(*Topic)) Topic {
 	t := Topic{Name: "webhooks.orders", MinInSync: 2, CleanupPolicy: "delete", Retention: 30 * 24 * time.Hour, RetentionBytes: -1, MaxMessageBytes: MinMessageBytes}
 	for range 2 {
@@ -29,13 +29,13 @@ func TestCopies(t *testing.T) {
 		"one partition with one replica": {func(t *Topic) {
 			t.Partitions[1].Replicas = []int32{2}
 		}, 1},
-		"one replica has nobody to be replaced by": {func(t *Topic) {
+		"one replica has no replacement": {func(t *Topic) {
 			t.Partitions[0].Replicas, t.Partitions[1].Replicas, t.UncleanElection = []int32{1}, []int32{2}, true
 		}, 1},
 		"no partition": {func(t *Topic) { t.Partitions = nil }, 0},
 	} {
 		if got := shaped(c.spoil).Copies(); got != c.want {
-			t.Errorf("%s: %d copies, want %d", name, got, c.want)
+			t.Errorf("%s: Copies() = %d, want %d", name, got, c.want)
 		}
 	}
 }
@@ -45,18 +45,18 @@ func TestTopicSettings(t *testing.T) {
 	settings[SettingRetentionTime] = "-1"
 	topic := Topic{Name: "webhooks.orders"}
 	if err := topic.parseSettings(settings); err != nil || topic.Retention >= 0 || topic.compacted() {
-		t.Errorf("own settings are read as %+v, %v", topic, err)
+		t.Errorf("parseSettings(safe) = %+v, %v", topic, err)
 	}
 	settings[SettingRetentionTime], settings[SettingCleanupPolicy] = "9223372036854775807", "compact,delete"
 	if err := topic.parseSettings(settings); err != nil || topic.Retention >= 0 || !topic.compacted() {
-		t.Errorf("for ever, in other words, is read as %+v, %v", topic, err)
+		t.Errorf("parseSettings of the largest retention = %+v, %v, want no limit", topic, err)
 	}
 	settings[SettingMinInSyncReplicas] = "two"
 	if err := topic.parseSettings(settings); err == nil || errors.Is(err, errUntold) {
-		t.Errorf("a setting that is no number: %v", err)
+		t.Errorf("parseSettings of a text = %v, want an error", err)
 	}
 	delete(settings, SettingMinInSyncReplicas)
 	if err := topic.parseSettings(settings); !errors.Is(err, errUntold) || !strings.Contains(err.Error(), SettingMinInSyncReplicas) {
-		t.Errorf("a setting that the brokers do not tell: %v", err)
+		t.Errorf("parseSettings without a setting = %v, want %v", err, errUntold)
 	}
 }

@@ -13,11 +13,11 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-// What goes in comes out: all of it, in order, unchanged, or refused.
+// The tests of delivery: updates arrive completely, in order and unchanged.
 
 func oneOutcomePerUpdate(t *testing.T, l *link) {
 	if outcomes, err := l.Client.Apply(t.Context(), nil); err != nil || len(outcomes) != 0 {
-		t.Errorf("nothing becomes %v, %v", outcomes, err)
+		t.Errorf("Apply(nil) = %v, %v, want no outcome", outcomes, err)
 	}
 	for _, n := range []int{1, 2, 300} {
 		l.mustApply(t, batch(fmt.Sprintf("batch-%d", n), n)...)
@@ -27,8 +27,8 @@ func oneOutcomePerUpdate(t *testing.T, l *link) {
 	}
 }
 
-// orderPerKey also holds for disputes, apart from their order's own updates:
-// the two kinds may travel on different ways.
+// orderPerKey tests orders and disputes separately, because a mode may carry the two
+// kinds over different topics.
 func orderPerKey(t *testing.T, l *link) {
 	var sent []*payrelayv1.Update
 	for i := range 20 {
@@ -74,7 +74,7 @@ func contentArrivesUnchanged(t *testing.T, l *link) {
 	sent.GetDispute().Amount = &payrelayv1.Money{MinorUnits: 1<<63 - 1, Currency: "JPY"}
 	l.mustApply(t, sent)
 	if got := l.far.arrived()[0]; !proto.Equal(got, sent) {
-		t.Errorf("arrived as %v, sent as %v", got, sent)
+		t.Errorf("the update arrived as %v, want %v", got, sent)
 	}
 }
 
@@ -113,16 +113,16 @@ func oversized(t *testing.T, l *link) {
 		err := l.apply(t, time.Second, updates...)
 		var refusal coded
 		if !errors.As(err, &refusal) || refusal.Code() != "body_too_large" {
-			t.Errorf("error is %v", err)
+			t.Errorf("Apply of an update that is too large = %v, want the code body_too_large", err)
 		}
 	}
 	if got := l.far.calls(); got != calls {
-		t.Error("it was sent all the same")
+		t.Error("an update that is too large was sent")
 	}
 	l.mustApply(t, Order("order-1", "after"))
 }
 
-// largeBatch is more than one call or request can carry.
+// largeBatch sends more than one call or request can carry.
 func largeBatch(t *testing.T, l *link) {
 	updates := batch("large", 12)
 	for _, update := range updates {
@@ -148,11 +148,11 @@ func garbage(t *testing.T, l *link) {
 	wait(t, "dead letters", func() bool { return len(l.far.deadLetters()) >= len(pieces) })
 	letters := l.far.deadLetters()
 	if len(letters) != len(pieces) {
-		t.Fatalf("%d dead letters for %d pieces of garbage", len(letters), len(pieces))
+		t.Fatalf("%d dead letters, want %d", len(letters), len(pieces))
 	}
 	for i, letter := range letters {
 		if string(letter.GetValue()) != string(pieces[i]) || letter.GetTopic() == "" || letter.GetDetail() == "" || letter.GetOffset() != letters[0].GetOffset()+int64(i) {
-			t.Errorf("dead letter %d is %v", i, letter)
+			t.Errorf("dead letter %d = %v, want the value %q with topic, detail and offset", i, letter, pieces[i])
 		}
 	}
 }

@@ -11,12 +11,12 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-// patience is how long the suite waits for what must happen in the end. It is
-// long because a consumer group may have to be joined again.
+// patience is how long the suite waits for a condition. It is long because a consumer
+// may have to rejoin its group.
 const patience = 30 * time.Second
 
-// FarSide is what a transport delivers to: an Applier that remembers, and that
-// can be told to fail or to hang. It takes undecodable records too.
+// FarSide is the Applier that a mode delivers to. It records what arrives, dead
+// letters included, and can be told to fail or to hang.
 type FarSide struct {
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -35,8 +35,8 @@ func newFarSide() *FarSide {
 
 var errFarSide = errors.New("the far side was told to fail")
 
-// Apply answers APPLIED for each update, unless it was told otherwise. Like a
-// database, it does not look at ctx once it works.
+// Apply returns APPLIED for each update, unless it was told to fail. Like a database
+// that commits, it ignores ctx.
 func (f *FarSide) Apply(_ context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -58,7 +58,7 @@ func (f *FarSide) Apply(_ context.Context, updates []*payrelayv1.Update) ([]*pay
 	return outcomes, nil
 }
 
-// DeadLetter remembers the record.
+// DeadLetter records an undecodable record.
 func (f *FarSide) DeadLetter(_ context.Context, record *payrelayv1.UndecodableRecord) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -71,8 +71,8 @@ func (f *FarSide) DeadLetter(_ context.Context, record *payrelayv1.UndecodableRe
 	return nil
 }
 
-// Block makes every call hang until the returned function is called, which may
-// be done more than once.
+// Block makes every call hang until unblock is called. It may be called more than
+// once.
 func (f *FarSide) Block() (unblock func()) {
 	set := func(blocked bool) {
 		f.mu.Lock()
@@ -84,35 +84,35 @@ func (f *FarSide) Block() (unblock func()) {
 	return func() { set(false) }
 }
 
-// failNext makes that many calls fail.
+// failNext makes the next n calls fail.
 func (f *FarSide) failNext(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fail = n
 }
 
-// arrived are the updates that were applied, in their order.
+// arrived returns the updates that were applied, in their order.
 func (f *FarSide) arrived() []*payrelayv1.Update {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.applied)
 }
 
-// deadLetters are the undecodable records that arrived.
+// deadLetters returns the undecodable records that arrived.
 func (f *FarSide) deadLetters() []*payrelayv1.UndecodableRecord {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.letters)
 }
 
-// calls is how many calls have arrived, whatever became of them.
+// calls returns the number of calls of Apply, failed ones included.
 func (f *FarSide) calls() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.entered
 }
 
-// count is how often each event id was applied.
+// count returns how many times each event id was applied.
 func (f *FarSide) count() map[string]int {
 	times := make(map[string]int)
 	for _, update := range f.arrived() {
@@ -121,19 +121,19 @@ func (f *FarSide) count() map[string]int {
 	return times
 }
 
-// wait polls until the condition holds.
+// wait polls until the condition is true.
 func wait(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(patience); !condition(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %v in vain for %s", patience, what)
+			t.Fatalf("timed out after %v waiting for %s", patience, what)
 		}
 	}
 }
 
-// waitApplied waits until every one of the events was applied at least once.
+// waitApplied waits until each event was applied at least once.
 func (f *FarSide) waitApplied(t *testing.T, eventIDs ...string) {
 	t.Helper()
 	var missing string
@@ -147,5 +147,5 @@ func (f *FarSide) waitApplied(t *testing.T, eventIDs ...string) {
 		missing = eventIDs[at]
 		<-time.After(2 * time.Millisecond)
 	}
-	t.Fatalf("waited %v in vain for event %s: %d of %d events were applied", patience, missing, len(f.count()), len(eventIDs))
+	t.Fatalf("timed out after %v waiting for event %s: %d of %d events were applied", patience, missing, len(f.count()), len(eventIDs))
 }

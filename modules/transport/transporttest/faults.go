@@ -11,15 +11,15 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-// What was accepted arrives, whatever happens to either end.
+// The tests of faults: what was accepted arrives, whatever fails.
 
 func farSideFails(t *testing.T, l *link) {
 	l.far.failNext(1)
 	update := Order("order-1", "event-1")
 	if err := l.apply(t, patience, update); l.verdict != payrelayv1.Verdict_VERDICT_QUEUED && err == nil {
-		t.Error("the far side's error was swallowed")
+		t.Error("Apply succeeded, want the error of the far side")
 	}
-	// Sent again, or taken up again from the queue, it is applied.
+	// Sent again by the client, or consumed again from the topic, it is applied.
 	l.eventually(t, update)
 }
 
@@ -31,9 +31,9 @@ func peerSlow(t *testing.T, l *link) {
 	}
 	thaw := freeze()
 	defer thaw()
-	if l.Kill != nil { // a call in one process has to wait
+	if l.Kill != nil { // a call in one process cannot time out
 		if err := l.apply(t, 300*time.Millisecond, Order("order-1", "event-1")); err == nil {
-			t.Error("it was taken by a peer that hangs")
+			t.Error("Apply succeeded with a peer that hangs")
 		}
 	}
 	thaw()
@@ -61,10 +61,10 @@ func callerLeaves(t *testing.T, l *link) {
 	select {
 	case err := <-returned:
 		if err == nil {
-			t.Error("it was taken by a peer that hangs")
+			t.Error("Apply succeeded with a peer that hangs")
 		}
 	case <-time.After(2 * time.Second):
-		t.Error("Apply does not return although its caller has left")
+		t.Error("Apply does not return after its context is cancelled")
 	}
 	thaw()
 	l.eventually(t, Order("order-1", "event-2"))
@@ -78,19 +78,19 @@ func peerDown(t *testing.T, l *link) {
 	l.Kill()
 	for i := range 3 {
 		if err := l.apply(t, 400*time.Millisecond, Order("order-1", "event-1")); err == nil {
-			t.Errorf("call %d was taken by nobody", i)
+			t.Errorf("call %d succeeded without a peer", i)
 		}
 	}
 	l.Revive()
 	healed := time.Now()
 	l.eventually(t, Order("order-1", "event-1"))
 	if took := time.Since(healed); took > recovery {
-		t.Errorf("applied only %v after the peer was back", took.Round(time.Millisecond))
+		t.Errorf("the client recovered %v after the peer was back, want at most %v", took.Round(time.Millisecond), recovery)
 	}
 }
 
-// load applies single updates from a few callers until it is stopped. What it
-// returns was accepted.
+// load applies single updates from eight callers until stop is called, which returns
+// the events that were accepted. enough waits until more have been accepted.
 func (l *link) load(t *testing.T) (enough func(int), stop func() (accepted []string)) {
 	var (
 		callers sync.WaitGroup
@@ -151,7 +151,7 @@ func restartUnderLoad(t *testing.T, l *link) {
 	for range 2 {
 		enough(50)
 		if err := l.Restart(); err != nil {
-			t.Errorf("the far side did not stop cleanly: %v", err)
+			t.Errorf("Restart: %v", err)
 		}
 	}
 	enough(50)

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// Running is a Run method that is under way.
+// Running is a call of a Run method in another goroutine.
 type Running struct {
 	// Cancel ends the context of Run.
 	Cancel context.CancelFunc
-	// Done gets what Run returns.
+	// Done receives what Run returns.
 	Done chan error
 }
 
@@ -25,21 +25,21 @@ func Start(run func(context.Context) error) *Running {
 	return r
 }
 
-// Stop ends the context of Run and returns what Run returned; the second call
-// returns nil.
+// Stop ends the context of Run and returns what Run returned. A second call returns
+// nil.
 func (r *Running) Stop() error {
 	r.Cancel()
 	select {
 	case err := <-r.Done:
-		r.Done <- nil // stopping again is no error
+		r.Done <- nil // for a second call
 		return err
 	case <-time.After(30 * time.Second):
 		return errors.New("Run does not return")
 	}
 }
 
-// Quiet is a log that shows nothing, unless PAYRELAY_TEST_LOG is set and the test is
-// verbose.
+// Quiet returns a logger that discards everything, unless PAYRELAY_TEST_LOG is set and
+// the test is verbose.
 func Quiet() *slog.Logger {
 	if testing.Verbose() && os.Getenv("PAYRELAY_TEST_LOG") != "" {
 		return slog.New(slog.NewTextHandler(os.Stderr, nil))

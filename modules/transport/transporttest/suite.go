@@ -1,6 +1,6 @@
-// Package transporttest is the conformance suite of the transports: what a
-// webhook's sender can rely on in every mode and both shapes. A new mode writes
-// a [Harness] and calls [Run].
+// Package transporttest is the conformance suite of the modes: what the ingest role
+// can rely on in every mode, with one update or many in each call. The test of a mode
+// writes a [Harness] and calls [Run].
 package transporttest
 
 import (
@@ -15,44 +15,43 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// recovery is how soon a client must get through once its peer is back. It takes
-// about 0.1 s on an idle machine; a client that pauses on its own takes 10 s.
+// recovery is the time within which a client must succeed once its peer is back. It
+// takes about 0.1 s on an idle machine, and 10 s with a client that backs off itself.
 const recovery = 8 * time.Second
 
-// Harness opens links of one mode and shape.
+// Harness opens links of one mode, in its batched or its unary form.
 type Harness struct {
-	// Verdict is what the client answers for an update that it got across.
+	// Verdict is what the client returns for an update that was delivered.
 	Verdict payrelayv1.Verdict
-	// Open starts a far side that applies to far, and a client that is connected
-	// to it. It stops what it started when the test ends.
+	// Open starts a server or consumer that applies to far, and a client that is
+	// connected to it. It stops both when the test ends.
 	Open func(t *testing.T, far *FarSide) *Link
 }
 
-// Link is a client with its far side, and the ways to break it. A way that the
-// mode does not know is nil, and the tests that need it do not exist for it.
+// Link is a client with its far side, and the faults that can be injected. A field is
+// nil if the mode does not have that fault; the tests that need it do nothing then.
 type Link struct {
-	// Client is the near end, without retries around it.
+	// Client is the client of the mode, without retries around it.
 	Client payments.Applier
-	// Close drains the near end.
+	// Close drains and closes the client.
 	Close func() error
-	// Restart stops the far side the way an operator does, and starts it again at
-	// the same address. It returns what the stop returned.
+	// Restart stops the far side cleanly, and starts it again at the same address. It
+	// returns the error of the stop.
 	Restart func() error
-	// Kill takes away what the client talks to, without a goodbye; Revive brings
-	// it back at the same address.
+	// Kill kills what the client is connected to. Revive starts it again at the same
+	// address.
 	Kill, Revive func()
-	// Freeze makes what the client talks to hang, with its connections open.
-	// Every mode that has a wire can freeze; nil means that a blocked far side
-	// does the same.
+	// Freeze makes what the client is connected to hang, with its connections open. If
+	// it is nil, the suite blocks the far side instead.
 	Freeze func() (thaw func())
-	// Garbage puts bytes that are no update on the wire and waits until they are
-	// taken, not necessarily until they are dealt with.
+	// Garbage sends bytes that are not an update, and waits until they are accepted,
+	// not necessarily until they are processed.
 	Garbage func(garbage []byte)
-	// WantLetters says that garbage ends as a dead letter.
+	// WantLetters means that garbage becomes a dead letter.
 	WantLetters bool
 }
 
-// Run proves one mode in one shape.
+// Run runs the suite on the links of a harness.
 func Run(t *testing.T, h Harness) {
 	for _, test := range []struct {
 		name string
@@ -81,15 +80,15 @@ func Run(t *testing.T, h Harness) {
 	}
 }
 
-// link is a Link with what the tests need beside it.
+// link is a Link with its far side and its expected verdict.
 type link struct {
 	*Link
 	far     *FarSide
 	verdict payrelayv1.Verdict
 }
 
-// apply applies within the time or fails with the client's error. It returns no
-// later than a second after the deadline, or the test fails.
+// apply calls Apply with a timeout and returns its error. The test fails if Apply
+// returns more than a second after the deadline, or with other verdicts.
 func (l *link) apply(t *testing.T, within time.Duration, updates ...*payrelayv1.Update) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), within)
@@ -97,23 +96,24 @@ func (l *link) apply(t *testing.T, within time.Duration, updates ...*payrelayv1.
 	start := time.Now()
 	outcomes, err := l.Client.Apply(ctx, updates)
 	if took := time.Since(start); took > within+time.Second {
-		t.Errorf("Apply returned after %v, its deadline was %v", took, within)
+		t.Errorf("Apply returned after %v, want at most its deadline of %v and a second", took, within)
 	}
 	if err != nil {
 		return err
 	}
 	if len(outcomes) != len(updates) {
-		t.Errorf("%d outcomes for %d updates", len(outcomes), len(updates))
+		t.Errorf("Apply returned %d outcomes for %d updates", len(outcomes), len(updates))
 	}
 	for i, outcome := range outcomes {
 		if outcome.GetVerdict() != l.verdict {
-			t.Errorf("outcome %d is %v, want %v", i, outcome.GetVerdict(), l.verdict)
+			t.Errorf("outcome %d = %v, want %v", i, outcome.GetVerdict(), l.verdict)
 		}
 	}
 	return nil
 }
 
-// mustApply applies and waits until the far side has it.
+// mustApply calls Apply, which must succeed, and waits until the far side has the
+// updates.
 func (l *link) mustApply(t *testing.T, updates ...*payrelayv1.Update) {
 	t.Helper()
 	if err := l.apply(t, patience, updates...); err != nil {
@@ -122,7 +122,8 @@ func (l *link) mustApply(t *testing.T, updates ...*payrelayv1.Update) {
 	l.far.waitApplied(t, ids(updates)...)
 }
 
-// eventually sends again, as a provider does, until it is taken.
+// eventually calls Apply until it succeeds, as a provider retries, and waits until the
+// far side has the updates.
 func (l *link) eventually(t *testing.T, updates ...*payrelayv1.Update) {
 	t.Helper()
 	var err error
@@ -133,7 +134,7 @@ func (l *link) eventually(t *testing.T, updates ...*payrelayv1.Update) {
 		}
 		<-time.After(20 * time.Millisecond)
 	}
-	t.Fatalf("it never succeeds again: %v", err)
+	t.Fatalf("Apply does not succeed again: %v", err)
 }
 
 func ids(updates []*payrelayv1.Update) []string {
@@ -144,8 +145,7 @@ func ids(updates []*payrelayv1.Update) []string {
 	return all
 }
 
-// Order is an update of an order, dispute one of a dispute. They are complete,
-// so that every far side finds them well-formed.
+// Order returns a well-formed update of an order.
 func Order(orderID, eventID string) *payrelayv1.Update {
 	return &payrelayv1.Update{
 		SchemaVersion: 1, Provider: "generic", EventId: eventID, OrderId: orderID, UserId: "user-1",
@@ -163,7 +163,7 @@ func dispute(orderID, eventID string) *payrelayv1.Update {
 	return update
 }
 
-// batch is n updates of a few orders and their disputes.
+// batch returns n updates of a few orders and their disputes.
 func batch(name string, n int) []*payrelayv1.Update {
 	updates := make([]*payrelayv1.Update, n)
 	for i := range updates {

@@ -70,7 +70,7 @@ func consume(t *testing.T, cfg kafka.Config, c *counter) *kafka.Consumer {
 	return consumer
 }
 
-// relays proves that updates get through, and are applied, as cfg says.
+// relays fails unless an update is published and applied with cfg.
 func relays(t *testing.T, cfg kafka.Config) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -87,8 +87,8 @@ func relays(t *testing.T, cfg kafka.Config) {
 	eventually(t, "the update", func() bool { return c.applied.Load() > 0 })
 }
 
-// leaderless proves that a third of the partitions being away is told, and not
-// taken for nothing to do. The rest goes on.
+// leaderless fails unless Check reports that one of three partitions has no leader, and
+// the consumer continues with the others.
 func leaderless(t *testing.T, cfg kafka.Config) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -100,7 +100,7 @@ func leaderless(t *testing.T, cfg kafka.Config) {
 	for _, r := range reports {
 		none := r.Leaderless()
 		if len(none) != 1 || r.Progress[none[0]].Lag() != kafka.UnknownOffset {
-			t.Errorf("without leaders: %+v", r)
+			t.Errorf("report without a leader = %+v", r)
 		}
 	}
 	consumer := consume(t, cfg, new(counter))
@@ -110,11 +110,11 @@ func leaderless(t *testing.T, cfg kafka.Config) {
 		return consumer.Ready() && partitions == 4
 	})
 	if records, known := consumer.Lag(); known {
-		t.Errorf("without two of its partitions the lag is known as %d", records)
+		t.Errorf("Lag() = %d, want it unknown without two partitions", records)
 	}
 }
 
-// A cluster as topics create wants it, which loses a node.
+// A cluster of three nodes loses one.
 func TestTopicsOfApacheKafka(t *testing.T) {
 	t.Parallel()
 	cluster := startApacheKafka(t, 3)
@@ -123,11 +123,11 @@ func TestTopicsOfApacheKafka(t *testing.T) {
 	defer cancel()
 	again, err := Create(ctx, cfg.ClusterConfig, cfg.TopicConfig, defaultSpec())
 	if err != nil || again[0].Created || again[0].Differences != nil {
-		t.Errorf("creating them again: %+v, %v", again, err)
+		t.Errorf("Create of existing topics = %+v, %v", again, err)
 	}
 	cfg.MinCopies = 2
 	if warnings, err := kafka.AwaitTopics(ctx, cfg); err != nil || warnings != nil {
-		t.Errorf("a start says %q, %v", warnings, err)
+		t.Errorf("AwaitTopics = %q, %v, want no warning", warnings, err)
 	}
 	relays(t, cfg)
 	problems := func() (all []string) {
@@ -141,7 +141,7 @@ func TestTopicsOfApacheKafka(t *testing.T) {
 		return all
 	}
 	if found := problems(); found != nil {
-		t.Errorf("problems: %q", found)
+		t.Errorf("problems = %q, want none", found)
 	}
 	lone := newTopics(t, cluster, Spec{Partitions: 3, Replicas: 1, MinInSync: 1})
 	if err := cluster.Nodes()[2].Kill(); err != nil {
@@ -151,15 +151,15 @@ func TestTopicsOfApacheKafka(t *testing.T) {
 		found := problems()
 		return len(found) == 2 && strings.Contains(found[0], "lacks replicas of the partitions [0 1 2")
 	})
-	relays(t, cfg) // two of three are enough
+	relays(t, cfg) // two of three replicas are enough
 	leaderless(t, lone)
 
 	others := kafka.TopicConfig{OrdersTopic: "a", DisputesTopic: "b"}
 	if _, err := Create(ctx, cfg.ClusterConfig, others, Spec{Partitions: 1, Replicas: 4, MinInSync: 1}); err == nil || !strings.Contains(err.Error(), "fewer than 4 brokers") {
-		t.Errorf("more replicas than brokers: %v", err)
+		t.Errorf("Create with more replicas than brokers = %v", err)
 	}
 	others.OrdersTopic = "not a name"
 	if _, err := Create(ctx, cfg.ClusterConfig, others, Spec{Partitions: 1, Replicas: 1, MinInSync: 1}); err == nil || !strings.Contains(err.Error(), "not a name") {
-		t.Errorf("an invalid name: %v", err)
+		t.Errorf("Create with an invalid name = %v", err)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
-// shaped is a topic of the default shape, spoilt.
+// shaped returns a topic of the default shape, changed by spoil.
 func shaped(spoil func(*kafka.Topic)) kafka.Topic {
 	t := kafka.Topic{Name: "webhooks.orders", MinInSync: 2, CleanupPolicy: "delete", Retention: 30 * 24 * time.Hour, RetentionBytes: -1, MaxMessageBytes: kafka.MinMessageBytes}
 	for range 2 {
@@ -37,11 +37,11 @@ func TestProblems(t *testing.T) {
 	} {
 		problems := Report{Topic: shaped(spoil)}.Problems(kafka.CopiesConfig{MinCopies: 2})
 		if len(problems) != 1 || !strings.Contains(problems[0], want) || !strings.Contains(problems[0], "webhooks.orders") {
-			t.Errorf("problems are %q, want one that says %q", problems, want)
+			t.Errorf("Problems() = %q, want one with %q", problems, want)
 		}
 	}
 	if problems := (Report{Topic: shaped(func(*kafka.Topic) {})}).Problems(kafka.CopiesConfig{MinCopies: 2}); problems != nil {
-		t.Errorf("the default shape has problems: %q", problems)
+		t.Errorf("Problems() of the default shape = %q, want none", problems)
 	}
 }
 
@@ -60,15 +60,15 @@ func TestProgress(t *testing.T) {
 		"deleted unapplied": {Progress{Applied: 6, Oldest: 8, Newest: 10, Aged: 8}, 2, "2 records were deleted"},
 		"lost its end":      {Progress{Applied: 50, Oldest: 0, Newest: 10, Aged: kafka.NoOffset}, 0, "has lost its end"},
 		"no leader":         {Progress{Applied: 6, Oldest: kafka.UnknownOffset, Newest: kafka.UnknownOffset, Aged: kafka.UnknownOffset}, kafka.UnknownOffset, ""},
-		"age not told":      {Progress{Applied: 6, Oldest: 3, Newest: 10, Aged: kafka.UnknownOffset}, 4, ""},
-		"oldest not told":   {Progress{Applied: kafka.NoOffset, Oldest: kafka.UnknownOffset, Newest: 10, Aged: 10}, kafka.UnknownOffset, ""},
-		"group not told":    {Progress{Applied: kafka.UnknownOffset, Oldest: 3, Newest: 10, Aged: 10}, kafka.UnknownOffset, "do not return the offset"},
+		"age unknown":       {Progress{Applied: 6, Oldest: 3, Newest: 10, Aged: kafka.UnknownOffset}, 4, ""},
+		"oldest unknown":    {Progress{Applied: kafka.NoOffset, Oldest: kafka.UnknownOffset, Newest: 10, Aged: 10}, kafka.UnknownOffset, ""},
+		"group unknown":     {Progress{Applied: kafka.UnknownOffset, Oldest: 3, Newest: 10, Aged: 10}, kafka.UnknownOffset, "do not return the offset"},
 	} {
 		if c.Lag() != c.lag {
-			t.Errorf("%s: lag is %d, want %d", name, c.Lag(), c.lag)
+			t.Errorf("%s: Lag() = %d, want %d", name, c.Lag(), c.lag)
 		}
 		if got := c.Progress.problem(); (got == "") != (c.problem == "") || !strings.Contains(got, c.problem) {
-			t.Errorf("%s: problem is %q, want %q", name, got, c.problem)
+			t.Errorf("%s: problem() = %q, want %q", name, got, c.problem)
 		}
 	}
 }
@@ -78,7 +78,7 @@ func TestCheck(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if _, err := Check(ctx, cluster, topicNames); err == nil || !strings.Contains(err.Error(), "app topics create") {
-		t.Errorf("without topics: %v", err)
+		t.Errorf("Check without topics = %v", err)
 	}
 	if _, err := Create(ctx, cluster, topicNames, defaultSpec()); err != nil {
 		t.Fatal(err)
@@ -87,24 +87,24 @@ func TestCheck(t *testing.T) {
 	publish(t, cfg, 3)
 	reports, err := Check(ctx, cluster, topicNames)
 	if err != nil || len(reports) != 2 {
-		t.Fatalf("%v, %v", reports, err)
+		t.Fatalf("Check = %v, %v, want two reports", reports, err)
 	}
 	var lag int64
 	for _, p := range reports[0].Progress {
 		lag += p.Lag()
 	}
 	if lag != 3 || len(reports[0].Progress) != 12 {
-		t.Errorf("lag is %d in %+v", lag, reports[0].Progress)
+		t.Errorf("lag = %d in %+v, want 3 in 12 partitions", lag, reports[0].Progress)
 	}
 	for _, r := range reports {
 		if problems := r.Problems(kafka.CopiesConfig{MinCopies: 2}); problems != nil {
-			t.Errorf("problems: %q", problems)
+			t.Errorf("Problems() = %q, want none", problems)
 		}
 	}
 }
 
-// The embedded broker refuses questions that have no use there.
-func TestCheckTopicsOfTheEmbeddedBroker(t *testing.T) {
+// The embedded broker answers only the requests that it needs.
+func TestCheckOfTheEmbeddedBroker(t *testing.T) {
 	cfg := startBroker(t)
 	publish(t, cfg, 1)
 	reports, err := Check(t.Context(), cfg.ClusterConfig, cfg.TopicConfig)
@@ -112,12 +112,12 @@ func TestCheckTopicsOfTheEmbeddedBroker(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r := reports[0]; r.Copies() != 1 || r.Weaknesses() != nil || r.Progress[0].Lag() != 1 || r.Retention >= 0 {
-		t.Errorf("report is %+v", r)
+		t.Errorf("report = %+v", r)
 	}
 }
 
-// Brokers that fail to answer about a partition say nothing about what is in it.
-func TestCheckTopicsOfBrokersThatFail(t *testing.T) {
+// What brokers fail to answer about a partition is unknown.
+func TestCheckOfBrokersThatFail(t *testing.T) {
 	cluster := newCluster(t, 1)
 	cfg := kafka.Config{TopicConfig: topicNames, ClusterConfig: kafka.ClusterConfig{Brokers: cluster.ListenAddrs()}}
 	spec := Spec{Partitions: 1, Replicas: 1, MinInSync: 1, Retention: 30 * 24 * time.Hour}
@@ -139,14 +139,14 @@ func TestCheckTopicsOfBrokersThatFail(t *testing.T) {
 		return failedOffsets(asked), nil, asked.Topics[0].Partitions[0].Timestamp >= 0
 	})
 	if p := check(); p != (Progress{Applied: kafka.NoOffset, Oldest: 0, Newest: 1, Aged: kafka.UnknownOffset}) || p.problem() != "" {
-		t.Errorf("the age of records is read as %+v, %s", p, p.problem())
+		t.Errorf("without the aged offsets: progress = %+v, problem %q", p, p.problem())
 	}
 	cluster.ControlKey(kmsg.OffsetFetch.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
 		return failedFetch(request.(*kmsg.OffsetFetchRequest)), nil, true
 	})
 	if p := check(); p.Applied != kafka.UnknownOffset || p.Lag() != kafka.UnknownOffset || p.problem() == "" {
-		t.Errorf("what the group has applied is read as %+v, %s", p, p.problem())
+		t.Errorf("without the applied offsets: progress = %+v, problem %q", p, p.problem())
 	}
 }
 

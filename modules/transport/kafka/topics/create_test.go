@@ -24,53 +24,53 @@ func TestCreate(t *testing.T) {
 	for _, existed := range []bool{false, true} {
 		created, err := Create(ctx, cluster, topicNames, spec)
 		if err != nil || len(created) != 2 {
-			t.Fatalf("created %v, %v", created, err)
+			t.Fatalf("Create = %v, %v, want two topics", created, err)
 		}
 		for i, topic := range created {
 			if topic.Created == existed || topic.Differences != nil || topic.Name != topicNames.Names()[i] {
-				t.Errorf("%+v, want it created: %v", topic, !existed)
+				t.Errorf("%+v, want Created = %v", topic, !existed)
 			}
 			if len(topic.Partitions) != 12 || topic.Replicas() != 3 || topic.MinInSync != 2 || topic.UncleanElection {
-				t.Errorf("it has another shape: %+v", topic)
+				t.Errorf("the shape is %+v", topic)
 			}
 			if topic.Retention != 30*24*time.Hour || topic.RetentionBytes != -1 || topic.CleanupPolicy != "delete" {
-				t.Errorf("it keeps records otherwise: %+v", topic)
+				t.Errorf("the retention is %+v", topic)
 			}
 		}
 	}
 }
 
-func TestCreateTopicsLeavesWhatIsThere(t *testing.T) {
+func TestCreateLeavesExistingTopics(t *testing.T) {
 	cluster := startCluster(t, 3)
 	small := Spec{Partitions: 1, Replicas: 1, MinInSync: 1}
 	if _, err := Create(t.Context(), cluster, topicNames, small); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // saying so changes nothing either
+	for range 2 { // the first call must not change the topic
 		created, err := Create(t.Context(), cluster, topicNames, defaultSpec())
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := []string{"partitions is 1, not 12", "replication factor is 1, not 3", "min.insync.replicas is 1, not 2", "retention.ms is -1, not 2592000000"}
 		if created[0].Created || !reflect.DeepEqual(created[0].Differences, want) {
-			t.Errorf("%+v", created[0])
+			t.Errorf("Create of an existing topic = %+v, want the differences %q", created[0], want)
 		}
 	}
 }
 
-func TestCreateTopicsSaysWhatIsWrong(t *testing.T) {
+func TestCreateSaysWhatIsWrong(t *testing.T) {
 	cluster := startCluster(t, 1)
 	if _, err := Create(t.Context(), cluster, topicNames, defaultSpec()); err == nil || !strings.Contains(err.Error(), "fewer than 3 brokers") {
-		t.Errorf("too few brokers: %v", err)
+		t.Errorf("Create with too few brokers = %v", err)
 	}
 	if _, err := Create(t.Context(), kafka.ClusterConfig{Brokers: []string{"127.0.0.1:1"}}, topicNames, defaultSpec()); err == nil || !strings.Contains(err.Error(), "KAFKA_BROKERS") {
-		t.Errorf("no broker: %v", err)
+		t.Errorf("Create without a broker = %v", err)
 	}
 }
 
 func TestSpec(t *testing.T) {
 	if err := defaultSpec().Validate(); err != nil {
-		t.Errorf("the defaults are refused: %v", err)
+		t.Errorf("Validate() of the defaults = %v", err)
 	}
 	for name, spoil := range map[string]func(*Spec){
 		"--partitions":          func(s *Spec) { s.Partitions = 0 },
@@ -81,7 +81,7 @@ func TestSpec(t *testing.T) {
 		spec := defaultSpec()
 		spoil(&spec)
 		if err := spec.Validate(); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s: error is %v", name, err)
+			t.Errorf("Validate() = %v, want an error that names %s", err, name)
 		}
 	}
 }

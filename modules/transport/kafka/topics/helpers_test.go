@@ -13,14 +13,14 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
-// startCluster is a cluster that lets its topics be created and described, which
-// the embedded broker does not. It forgets everything when it stops.
+// startCluster starts a cluster in memory where clients can create topics, which they
+// cannot on the embedded broker.
 func startCluster(t *testing.T, brokers int, options ...kfake.Opt) kafka.ClusterConfig {
 	t.Helper()
 	return kafka.ClusterConfig{Brokers: newCluster(t, brokers, options...).ListenAddrs()}
 }
 
-// newCluster is startCluster for who wants to meddle with its answers.
+// newCluster is startCluster for tests that change the answers.
 func newCluster(t *testing.T, brokers int, options ...kfake.Opt) *kfake.Cluster {
 	t.Helper()
 	cluster, err := kfake.NewCluster(append(options, kfake.NumBrokers(brokers))...)
@@ -71,7 +71,7 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	defer tick.Stop()
 	for deadline := time.Now().Add(20 * time.Second); !condition(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }
