@@ -14,7 +14,7 @@ func newTopics() *cobra.Command {
 	return group(topics, newTopicsCreate(), newTopicsCheck())
 }
 
-// topicsConfig is what every command about topics needs to know.
+// topicsConfig is the configuration that the commands of app topics share.
 type topicsConfig struct {
 	cluster  kafka.ClusterConfig
 	topics   kafka.TopicConfig
@@ -25,7 +25,7 @@ func (c *topicsConfig) registrars() []registrar {
 	return []registrar{&c.cluster, &c.topics, &c.password}
 }
 
-// prepare reads the password and refuses what cannot work, own included.
+// prepare reads the password and validates the configuration, with that of the command.
 func (c *topicsConfig) prepare(own interface{ Validate() error }) (err error) {
 	if c.cluster.Password, err = c.password.password(); err != nil {
 		return err
@@ -33,16 +33,16 @@ func (c *topicsConfig) prepare(own interface{ Validate() error }) (err error) {
 	return validate(c.cluster, c.topics, own)
 }
 
-// topicsTimeout is how long a start waits for the brokers, so that the roles
-// and the broker can be started in any order.
+// topicsTimeout is how long a start waits for the brokers, so that the roles and the
+// broker can start in any order.
 const topicsTimeout = 15 * time.Second
 
-// awaitTopics waits until the brokers answer and have the topics, and refuses
-// topics in which an acknowledgement is worth too little.
+// awaitTopics waits until the brokers answer and have the topics. It returns an error
+// if acknowledged records have too few copies.
 func (p *process) awaitTopics(ctx context.Context, cfg kafka.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
 	defer cancel()
-	p.log.Info("looking for the topics", "brokers", cfg.Brokers)
+	p.log.Info("waiting for the Kafka topics", "brokers", cfg.Brokers)
 	warnings, err := kafka.AwaitTopics(ctx, cfg)
 	for _, warning := range warnings {
 		p.log.Warn(warning)

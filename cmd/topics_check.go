@@ -20,11 +20,11 @@ const loneBroker = "warning: the cluster has one broker, which keeps the only co
 
 func newTopicsCheck() *cobra.Command {
 	var cfg topicsConfig
-	// One copy is what a start accepts, and no cluster should settle for.
+	// A start accepts one copy, but a cluster should keep two.
 	copies := kafka.CopiesConfig{MinCopies: 2}
 	command := &cobra.Command{
 		Use:   "check",
-		Short: "Show the topics and what waits in them, and fail if acknowledged records are not safe",
+		Short: "Show the topics and their lag, and fail if acknowledged records are not safe",
 		Args:  noArgs,
 	}
 	register(command, append(cfg.registrars(), &copies)...)
@@ -53,7 +53,8 @@ func newTopicsCheck() *cobra.Command {
 	return command
 }
 
-// printReports shows all and returns an error if there is a problem.
+// printReports prints the reports and their problems, and returns an error if there is
+// a problem.
 func printReports(out io.Writer, reports []topics.Report, copies kafka.CopiesConfig) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "TOPIC\tPARTITIONS\tREPLICAS\tMIN IN SYNC\tRETENTION\tLEADERLESS\tUNDER-REPLICATED")
@@ -78,11 +79,10 @@ func printReports(out io.Writer, reports []topics.Report, copies kafka.CopiesCon
 	for _, problem := range problems {
 		fmt.Fprintln(out, problem)
 	}
-	return fmt.Errorf("the topics are not safe: problems found: %d", len(problems))
+	return fmt.Errorf("acknowledged records are not safe: %d problems found", len(problems))
 }
 
-// known is a number, a dash where there is none, or a question mark where nobody
-// tells.
+// known returns an offset as text: "-" for none, "?" for an unknown one.
 func known(n int64) string {
 	switch n {
 	case kafka.NoOffset:
@@ -97,7 +97,7 @@ func retentionText(t kafka.Topic) string {
 	const day = 24 * time.Hour
 	switch {
 	case t.Retention < 0:
-		return "for ever"
+		return "unlimited"
 	case t.Retention >= day && t.Retention%day == 0:
 		return fmt.Sprintf("%d days", t.Retention/day)
 	default:

@@ -16,7 +16,7 @@ func newTopicsCreate() *cobra.Command {
 	var spec topics.Spec
 	command := &cobra.Command{
 		Use:   "create",
-		Short: "Create the topics that do not exist yet; those that do are left as they are",
+		Short: "Create the topics that do not exist, and show how existing ones differ",
 		Args:  noArgs,
 	}
 	register(command, append(cfg.registrars(), &spec)...)
@@ -43,6 +43,6 @@ func printCreated(out io.Writer, t topics.Created) {
 	case len(t.Differences) == 0:
 		fmt.Fprintf(out, "%s exists: %s\n", t.Name, shape)
 	default:
-		fmt.Fprintf(out, "%s exists and was left as it is: %s\n", t.Name, strings.Join(t.Differences, "; "))
+		fmt.Fprintf(out, "%s exists and was not changed: %s\n", t.Name, strings.Join(t.Differences, "; "))
 	}
 }
