@@ -2,6 +2,8 @@ package cmd
 
 import (
 	"context"
+	"os"
+	"strings"
 	"testing"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
@@ -37,6 +39,23 @@ func TestEveryModeHasAWire(t *testing.T) {
 		wire, err := p.addWire(t.Context(), cfg, direct)
 		if known := mode != "unknown"; known != (err == nil) || known != (wire != nil) {
 			t.Errorf("addWire of mode %s = %v, %v", mode, wire, err)
+		}
+	}
+}
+
+func TestEveryModeIsInReadmeAndTaskfile(t *testing.T) {
+	for file, entry := range map[string]func(payments.Mode) string{
+		"../README.md":    func(mode payments.Mode) string { return "| `" + string(mode) + "`" },
+		"../Taskfile.yml": func(mode payments.Mode) string { return "e2e-test-" + string(mode) + ":" },
+	} {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, mode := range payments.Modes {
+			if !strings.Contains(string(content), entry(mode)) {
+				t.Errorf("%s lacks %q", file, entry(mode))
+			}
 		}
 	}
 }
