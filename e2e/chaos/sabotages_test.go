@@ -114,8 +114,8 @@ func (b *Broker) mention(topic string) error {
 	},
 	{
 		name: "retried with another key", cell: onHTTP, only: []string{"reset ingest", "blackhole ingest", "kill api"}, breaks: []string{NoPhantom},
-		edits: []edit{{"modules/transport/retry.go", "			outcomes, last = next.Apply(ctx, updates)", "			if last != nil {\n				for i, u := range updates {\n					again := proto.CloneOf(u)\n					again.EventId += \"-again\"\n					updates[i] = again\n				}\n			}\n			outcomes, last = next.Apply(ctx, updates)"},
-			{"modules/transport/retry.go", "\t\"github.com/cenkalti/backoff/v5\"\n", "\t\"github.com/cenkalti/backoff/v5\"\n\t\"google.golang.org/protobuf/proto\"\n"}},
+		edits: []edit{{"modules/transport/resilient.go", "			outcomes, last = next.Apply(ctx, updates)", "			if last != nil {\n				for i, u := range updates {\n					again := proto.CloneOf(u)\n					again.EventId += \"-again\"\n					updates[i] = again\n				}\n			}\n			outcomes, last = next.Apply(ctx, updates)"},
+			{"modules/transport/resilient.go", "\t\"github.com/cenkalti/backoff/v5\"\n", "\t\"github.com/cenkalti/backoff/v5\"\n\t\"google.golang.org/protobuf/proto\"\n"}},
 	},
 	{
 		name: "last to arrive wins", cell: onHTTP, only: []string{"kill ingest"}, breaks: []string{Convergence},
@@ -137,7 +137,7 @@ func (b *Broker) mention(topic string) error {
 	{
 		name: "no deadline", cell: onGRPC, only: []string{"blackhole ingest", "freeze api"}, seed: 2, breaks: []string{BoundedAnswers},
 		edits: []edit{{"modules/ingest/webhook.go", "ctx, cancel := context.WithTimeout(c.Request().Context(), s.cfg.Timeout)", "ctx, cancel := context.WithCancel(c.Request().Context())"},
-			{"modules/transport/transport.go", "		ctx, cancel := context.WithTimeout(ctx, timeout)\n		defer cancel()\n		return next.Apply(ctx, updates)", "		return next.Apply(ctx, updates)"},
+			{"modules/transport/resilient.go", "		ctx, cancel := context.WithTimeout(ctx, timeout)\n		defer cancel()\n		return next.Apply(ctx, updates)", "		return next.Apply(ctx, updates)"},
 			{"cmd/role_ingest.go", "timeout + time.Second,", "time.Hour,"}},
 	},
 	{
