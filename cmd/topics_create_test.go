@@ -13,7 +13,7 @@ func TestPrintCreated(t *testing.T) {
 	for want, created := range map[string]topics.Created{
 		"created webhooks.orders: 1 partitions, replication factor 3, min.insync.replicas 2\n": {Topic: topic, Created: true},
 		"webhooks.orders exists: 1 partitions, replication factor 3, min.insync.replicas 2\n":  {Topic: topic},
-		"webhooks.orders exists and was not changed: a is 1, not 2; b is 3, not 4\n":         {Topic: topic, Differences: []string{"a is 1, not 2", "b is 3, not 4"}},
+		"webhooks.orders exists and was not changed: a is 1, not 2; b is 3, not 4\n":           {Topic: topic, Differences: []string{"a is 1, not 2", "b is 3, not 4"}},
 	} {
 		var out strings.Builder
 		printCreated(&out, created)
