@@ -55,7 +55,7 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "offset marked before the commit", cell: onKafka, only: []string{"lock database"}, breaks: []string{NoLoss},
-		edits: []edit{{"modules/transport/kafka/consumer.go", "		if err := c.settle(session.Context(), batch); err != nil {", "		c.mark(session, batch)\n		if err := c.settle(session.Context(), batch); err != nil {"}},
+		edits: []edit{{"modules/transport/kafka/consumer.go", "		if err := c.process(session.Context(), batch); err != nil {", "		c.mark(session, batch)\n		if err := c.process(session.Context(), batch); err != nil {"}},
 	},
 	{
 		name: "no idempotency key", cell: onHTTP, only: []string{"kill ingest"}, breaks: []string{ExactlyOnce},
@@ -74,7 +74,7 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "error of a dead letter swallowed", cell: onKafkaPostgres, only: []string{"kill postgres"}, breaks: []string{NoLoss},
-		edits: []edit{{"modules/transport/kafka/claim.go", "	updates, garbage := sift(batch)\n", "	updates, garbage := sift(batch)\n	for _, record := range garbage {\n		_ = c.deadLetters.DeadLetter(ctx, record)\n	}\n	garbage = nil\n"}},
+		edits: []edit{{"modules/transport/kafka/claim.go", "	updates, garbage := split(batch)\n", "	updates, garbage := split(batch)\n	for _, record := range garbage {\n		_ = c.deadLetters.DeadLetter(ctx, record)\n	}\n	garbage = nil\n"}},
 	},
 	{
 		name: "batch skipped after a failure", cell: onKafkaPostgres, only: []string{"kill postgres"}, breaks: []string{NoLoss},

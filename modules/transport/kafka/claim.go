@@ -21,8 +21,8 @@ const (
 
 	// attemptTimeout bounds one attempt at a batch.
 	attemptTimeout = 30 * time.Second
-	// insistMaxDelay is the longest delay between attempts, jitter apart.
-	insistMaxDelay = 5 * time.Second
+	// retryMaxDelay is the longest delay between attempts, jitter apart.
+	retryMaxDelay = 5 * time.Second
 	// graceTimeout is the time that an attempt under way gets when the session ends, by
 	// a rebalance or a shutdown.
 	graceTimeout = 5 * time.Second
@@ -60,9 +60,9 @@ func (c *claim) lag() int64 {
 // batches yields the records that are ready, at least one, until ctx or the claim
 // ends. There is no timer: the next batch fills while one is being applied.
 func (c *claim) batches(ctx context.Context) iter.Seq[[]*sarama.ConsumerMessage] {
-	most := maxBatchRecords
+	limit := maxBatchRecords
 	if c.cfg.Unary {
-		most = 1
+		limit = 1
 	}
 	return func(yield func([]*sarama.ConsumerMessage) bool) {
 		for ctx.Err() == nil {
@@ -70,7 +70,7 @@ func (c *claim) batches(ctx context.Context) iter.Seq[[]*sarama.ConsumerMessage]
 			case <-ctx.Done():
 				return
 			case first, open := <-c.partition.Messages():
-				if !open || !yield(c.fill(first, most)) {
+				if !open || !yield(c.fill(first, limit)) {
 					return
 				}
 			}
@@ -78,10 +78,10 @@ func (c *claim) batches(ctx context.Context) iter.Seq[[]*sarama.ConsumerMessage]
 	}
 }
 
-func (c *claim) fill(first *sarama.ConsumerMessage, most int) []*sarama.ConsumerMessage {
+func (c *claim) fill(first *sarama.ConsumerMessage, limit int) []*sarama.ConsumerMessage {
 	c.next.CompareAndSwap(UnknownOffset, first.Offset)
 	batch, size := []*sarama.ConsumerMessage{first}, len(first.Value)
-	for len(batch) < most && size < maxBatchBytes {
+	for len(batch) < limit && size < maxBatchBytes {
 		select {
 		case record, open := <-c.partition.Messages():
 			if !open {
@@ -95,17 +95,17 @@ func (c *claim) fill(first *sarama.ConsumerMessage, most int) []*sarama.Consumer
 	return batch
 }
 
-// settle applies the updates of a batch and dead-letters its other records. It returns
+// process applies the updates of a batch and dead-letters its other records. It returns
 // an error only if ctx ended before that was done, or if the error is fatal.
-func (c *claim) settle(ctx context.Context, batch []*sarama.ConsumerMessage) error {
-	updates, garbage := sift(batch)
+func (c *claim) process(ctx context.Context, batch []*sarama.ConsumerMessage) error {
+	updates, garbage := split(batch)
 	if len(updates) > 0 {
-		if err := c.insist(ctx, "apply batch", func(ctx context.Context) error { return c.apply(ctx, updates) }); err != nil {
+		if err := c.retry(ctx, "apply batch", func(ctx context.Context) error { return c.apply(ctx, updates) }); err != nil {
 			return err
 		}
 	}
 	for _, record := range garbage {
-		err := c.insist(ctx, "dead-letter record", func(ctx context.Context) error { return c.deadLetters.DeadLetter(ctx, record) })
+		err := c.retry(ctx, "dead-letter record", func(ctx context.Context) error { return c.deadLetters.DeadLetter(ctx, record) })
 		if err != nil {
 			return err
 		}
@@ -115,7 +115,8 @@ func (c *claim) settle(ctx context.Context, batch []*sarama.ConsumerMessage) err
 	return nil
 }
 
-func sift(batch []*sarama.ConsumerMessage) (updates []*payrelayv1.Update, garbage []*payrelayv1.UndecodableRecord) {
+// split decodes the records of a batch and returns those that are not updates apart.
+func split(batch []*sarama.ConsumerMessage) (updates []*payrelayv1.Update, garbage []*payrelayv1.UndecodableRecord) {
 	for _, record := range batch {
 		update, err := decode(record.Value)
 		if err != nil {
@@ -135,10 +136,10 @@ func (c *claim) apply(ctx context.Context, updates []*payrelayv1.Update) error {
 	return err
 }
 
-// insist retries attempt until it succeeds, ctx ends, or the error has been fatal for
+// retry calls attempt until it succeeds, ctx ends, or its error has been fatal for
 // cfg.FatalAfter. An attempt under way may outlive ctx by graceTimeout, because its
 // commit is probably under way too.
-func (c *claim) insist(ctx context.Context, doing string, attempt func(context.Context) error) error {
+func (c *claim) retry(ctx context.Context, doing string, attempt func(context.Context) error) error {
 	var fatalSince time.Time
 	_, err := backoff.Retry(ctx,
 		func() (struct{}, error) {
@@ -158,7 +159,7 @@ func (c *claim) insist(ctx context.Context, doing string, attempt func(context.C
 			}
 			return struct{}{}, err
 		},
-		backoff.WithBackOff(transport.NewBackOff(50*time.Millisecond, insistMaxDelay)),
+		backoff.WithBackOff(transport.NewBackOff(50*time.Millisecond, retryMaxDelay)),
 		backoff.WithMaxElapsedTime(0), // no limit
 		backoff.WithNotify(func(err error, wait time.Duration) {
 			c.log.Warn("kafka consumer failed to "+doing+" and retries",
@@ -168,7 +169,7 @@ func (c *claim) insist(ctx context.Context, doing string, attempt func(context.C
 	return err
 }
 
-// linger returns a context that ends after its parent, by the grace.
+// linger returns a context that ends when the grace has passed since the end of parent.
 func linger(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	stop := context.AfterFunc(parent, func() {

@@ -29,7 +29,7 @@ type DeadLetters interface {
 //
 // It skips nothing. While the Applier fails, the batch is retried and its partition
 // waits: an outage of the database must not turn payments into dead letters. An error
-// for which Config.Fatal holds ends the consumer.
+// that is fatal by Config.Fatal ends the consumer.
 type Consumer struct {
 	cfg         Config
 	group       sarama.ConsumerGroup
@@ -179,7 +179,7 @@ func (s sessions) ConsumeClaim(session sarama.ConsumerGroupSession, partition sa
 	s.claims.Store(c, nil)
 	defer s.claims.Delete(c)
 	for batch := range c.batches(session.Context()) {
-		if err := c.settle(session.Context(), batch); err != nil {
+		if err := c.process(session.Context(), batch); err != nil {
 			if c.fatal(err) {
 				c.fail(err)
 			}

@@ -482,7 +482,7 @@ func TestFatalErrorHasToLast(t *testing.T) {
 	errRights, errAway := errors.New("permission denied"), errors.New("connection refused")
 	const (
 		grace = 30 * time.Second
-		wait  = time.Duration(float64(insistMaxDelay) * 1.25) // until an attempt sees a change
+		wait  = time.Duration(float64(retryMaxDelay) * 1.25) // until an attempt sees a change
 	)
 	for name, test := range map[string]struct {
 		failing func(since time.Duration) error
@@ -508,9 +508,9 @@ func TestFatalErrorHasToLast(t *testing.T) {
 				fatal := func(err error) bool { return errors.Is(err, errRights) }
 				c := newClaim(&Consumer{cfg: Config{Fatal: fatal, FatalAfter: grace}, log: transporttest.Quiet()}, stubClaim{})
 				begin := time.Now()
-				err := c.insist(t.Context(), "apply", func(context.Context) error { return test.failing(time.Since(begin)) })
+				err := c.retry(t.Context(), "apply", func(context.Context) error { return test.failing(time.Since(begin)) })
 				if took := time.Since(begin); !errors.Is(err, test.want) || took < test.within[0] || took > test.within[1] {
-					t.Errorf("insist = %v after %v, want %v within %v", err, took, test.want, test.within)
+					t.Errorf("retry = %v after %v, want %v within %v", err, took, test.want, test.within)
 				}
 			})
 		})
