@@ -34,54 +34,43 @@ type RPC struct {
 	unary  bool
 }
 
-// wire is what differs between the RPC modes.
-type wire struct {
-	http    *http.Transport
-	options []connect.ClientOption
-}
-
 // NewRPC returns the client of that mode. It connects at the first call, so that the
 // api role may start later.
 func NewRPC(mode payments.Mode, cfg RPCConfig) (*RPC, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	var w wire
-	switch mode {
-	case payments.HTTP:
-		w = httpWire()
-	case payments.Protobuf:
-		w = protobufWire()
-	case payments.GRPC:
-		w = grpcWire()
-	default:
-		return nil, fmt.Errorf("mode %q does not call the api role: choose http, protobuf or grpc", mode)
-	}
-	if cfg.HTTP2 {
-		w.http = http2()
-	}
-	return newRPC(w, cfg), nil
-}
-
-func newRPC(w wire, cfg RPCConfig) *RPC {
-	client := &http.Client{
-		Transport: w.http,
-		// A redirect would send the token to another server.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	options := append(w.options,
+	options := []connect.ClientOption{
 		connect.WithReadMaxBytes(maxAnswerBytes),
 		// Outcomes are too small to gain from compression.
 		connect.WithAcceptCompression("gzip", nil, nil),
-	)
+	}
+	wire := http1()
+	switch mode {
+	case payments.HTTP: // JSON, which curl and any proxy can read
+		options = append(options, connect.WithProtoJSON())
+	case payments.Protobuf: // binary, the cheapest of the three and Connect's default
+	case payments.GRPC:
+		options = append(options, connect.WithGRPC())
+	default:
+		return nil, fmt.Errorf("mode %q does not call the api role: choose http, protobuf or grpc", mode)
+	}
+	if mode == payments.GRPC || cfg.HTTP2 {
+		wire = http2()
+	}
 	if cfg.Token != "" {
 		options = append(options, connect.WithInterceptors(bearer(cfg.Token)))
+	}
+	client := &http.Client{
+		Transport: wire,
+		// A redirect would send the token to another server.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return &RPC{
 		client: payrelayv1connect.NewRelayServiceClient(client, cfg.URL, options...),
 		http:   client,
 		unary:  cfg.Unary,
-	}
+	}, nil
 }
 
 func bearer(token string) connect.UnaryInterceptorFunc {
@@ -156,20 +145,6 @@ func (r *RPC) split(updates []*payrelayv1.Update) ([][]*payrelayv1.Update, error
 		calls = append(calls, updates[start:])
 	}
 	return calls, nil
-}
-
-// httpWire is JSON over HTTP/1.1, which curl and any proxy can read.
-func httpWire() wire {
-	return wire{http: http1(), options: []connect.ClientOption{connect.WithProtoJSON()}}
-}
-
-// protobufWire is binary Protobuf over HTTP/1.1, the cheapest of the RPC modes. It is
-// the default of the library.
-func protobufWire() wire { return wire{http: http1()} }
-
-// grpcWire is gRPC, which needs HTTP/2.
-func grpcWire() wire {
-	return wire{http: http2(), options: []connect.ClientOption{connect.WithGRPC()}}
 }
 
 // connections is how many HTTP/1.1 connections one process keeps to the api role.

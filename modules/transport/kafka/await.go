@@ -22,7 +22,7 @@ func AwaitTopics(ctx context.Context, cfg Config) (warnings []string, err error)
 	}
 	var last error
 	for {
-		warnings, err := judgeTopics(ctx, cfg)
+		warnings, err := checkTopics(ctx, cfg)
 		if err == nil || errors.Is(err, errFewCopies) || errors.Is(err, errRefused) {
 			return warnings, err
 		}
@@ -47,10 +47,10 @@ func over(ctx context.Context) bool {
 	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
-func judgeTopics(ctx context.Context, cfg Config) (warnings []string, err error) {
+func checkTopics(ctx context.Context, cfg Config) (warnings []string, err error) {
 	err = WithAdmin(ctx, cfg.ClusterConfig, func(admin sarama.ClusterAdmin) error {
 		for _, name := range cfg.Names() {
-			about, err := cfg.judge(admin, name)
+			about, err := cfg.checkTopic(admin, name)
 			if err != nil {
 				return err
 			}
@@ -61,7 +61,7 @@ func judgeTopics(ctx context.Context, cfg Config) (warnings []string, err error)
 	return warnings, err
 }
 
-func (c CopiesConfig) judge(admin sarama.ClusterAdmin, name string) (warnings []string, err error) {
+func (c CopiesConfig) checkTopic(admin sarama.ClusterAdmin, name string) (warnings []string, err error) {
 	topic, err := describeTopic(admin, name)
 	if err != nil {
 		return nil, err
