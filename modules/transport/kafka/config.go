@@ -56,7 +56,7 @@ type CopiesConfig struct {
 
 // RegisterFlags declares the flag. A MinCopies that is set already is its default.
 func (c *CopiesConfig) RegisterFlags(fs *flag.FlagSet) {
-	fs.IntVar(&c.MinCopies, "kafka-min-copies", max(c.MinCopies, 1), "copies that a topic must make of a record before it acknowledges the record: `KAFKA_MIN_COPIES`")
+	fs.IntVar(&c.MinCopies, "kafka-min-copies", max(c.MinCopies, 1), "least number of brokers that must have a record when it is acknowledged: `KAFKA_MIN_COPIES`")
 }
 
 // Validate returns an error for a negative number.
