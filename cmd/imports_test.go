@@ -79,6 +79,10 @@ func violation(folder, imported string) string {
 		return "generated code imports generated code only"
 	case strings.HasPrefix(folder, "e2e/") && strings.HasPrefix(target, "e2e/"):
 	case target == "modules/payments" && (folder == "e2e" || strings.HasPrefix(folder, "e2e/")):
+	case target == "internal/wait": // for tests, whose imports are not checked, and the programs of e2e
+		if !strings.HasPrefix(folder, "e2e/") {
+			return "only tests wait for a condition by internal/wait"
+		}
 	case module(target) == "" || module(folder) == "":
 		return "only modules and gen are imported, and only modules, cmd and main import them; e2e imports payments too"
 	case module(target) != module(folder) && target != "modules/payments":
@@ -149,6 +153,8 @@ func TestImportRules(t *testing.T) {
 		{"e2e/chaos/run", modulePath + "/modules/payments", true},
 		{"e2e", modulePath + "/modules/transport", false},
 		{"e2e", modulePath + "/gen/payrelay/v1", true},
+		{"e2e/chaos/workload", modulePath + "/internal/wait", true},
+		{"modules/api", modulePath + "/internal/wait", false},
 	} {
 		if why := violation(c.folder, c.imported); (why == "") != c.allowed {
 			t.Errorf("%s imports %s: %q, want allowed = %v", c.folder, c.imported, why, c.allowed)

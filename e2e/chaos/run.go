@@ -1,3 +1,18 @@
+// Package chaos tries to break payrelay's promise: a webhook answered with 2xx is
+// never lost and takes effect once, in every mode, through kill -9 of any process.
+//
+// [Run] is one run of one cell. It puts the parts together, which depend on each
+// other in this order and not the other way round:
+//
+//   - history has what was sent, answered, struck and stored;
+//   - workload is the provider that sends webhooks and records each attempt;
+//   - deployment runs the processes of the program, and the links between them;
+//   - nemesis strikes processes, links and the database;
+//   - checker compares the history with the database, and reports.
+//
+// The parts know the program by its command line, its answers and its tables.
+// The command in run goes through the matrix of cells, and the package sabotage
+// shows that the checker detects broken builds.
 package chaos
 
 import (
@@ -5,226 +20,205 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
+
+	"github.com/payrelay/payrelay/e2e/chaos/checker"
+	"github.com/payrelay/payrelay/e2e/chaos/deployment"
+	"github.com/payrelay/payrelay/e2e/chaos/history"
+	"github.com/payrelay/payrelay/e2e/chaos/nemesis"
+	"github.com/payrelay/payrelay/e2e/chaos/workload"
+	"github.com/payrelay/payrelay/internal/wait"
 )
 
-// Options say what is run, how long and how hard.
+// Options configure a run.
 type Options struct {
-	Cell   Cell
-	Seed   uint64
-	Binary string
-	// Dir is where the cell keeps its data, logs, ledger and final state.
-	Dir     string
-	Servers Servers
-	// Duration is how long the nemesis is at work; longer, up to four times, where
-	// that is needed for so many acknowledged webhooks and kills.
+	Cell    history.Cell
+	Seed    uint64
+	Binary  string // the program under test
+	Dir     string // for the data, the logs and the history
+	Servers deployment.Servers
+	// Duration is how long faults are injected. It is extended up to four times until
+	// there are this many acknowledged webhooks and kills.
 	Duration time.Duration
 	Acked    int64
 	Kills    int
-	// Limits are what the run is held to.
-	Limits Limits
-	// Only, if set, is what the nemesis does: acts that begin with one of these
-	// words, such as "kill api".
+	Limits   history.Limits
+	// Only restricts the faults to those that begin with one of these prefixes, such
+	// as "kill api".
 	Only []string
 }
 
-// Run is one run of one cell, up to the report. The error is about the run itself:
-// what is wrong with payrelay is in the report.
-func Run(ctx context.Context, o Options) (*Report, error) {
+// Run runs one cell and reports on it. An error means that the run failed, not that
+// payrelay did: the report has the violations.
+func Run(ctx context.Context, o Options) (*checker.Report, error) {
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make the run's directory: %w", err)
+		return nil, fmt.Errorf("create the directory of the run: %w", err)
 	}
-	ledger, err := OpenLedger(filepath.Join(o.Dir, ledgerFile))
+	recorder, err := history.NewRecorder(o.Dir)
 	if err != nil {
 		return nil, err
 	}
-	c, err := newCluster(o.Cell, o.Servers, o.Binary, o.Dir)
+	d, err := deployment.New(o.Cell, o.Servers, o.Binary, o.Dir)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := &run{Options: o, cluster: c, ledger: ledger, history: &History{Cell: o.Cell, Seed: o.Seed, Limits: o.Limits}}
-	w := startWatch(ledger.Now)
-	state, err := r.whole(ctx)
+	r := &run{Options: o, deployment: d, recorder: recorder, history: &history.History{Cell: o.Cell, Seed: o.Seed, Limits: o.Limits}}
+	watch := history.WatchStalls(recorder.Now)
+	state, err := r.run(ctx)
 	cancel()
-	r.provider.wait()
-	r.history.Stalls = w.end()
-	if err := errors.Join(err, c.close()); err != nil {
+	r.provider.Wait()
+	r.history.Stalls = watch.Stop()
+	if err := errors.Join(err, d.Close()); err != nil {
 		return nil, fmt.Errorf("run %s with seed %d: %w", o.Cell, o.Seed, err)
 	}
-	r.history.Complaints = c.complaints
-	if err := Save(o.Dir, r.history, state); err != nil {
+	r.history.Complaints = d.Complaints()
+	if err := history.Save(o.Dir, r.history, state); err != nil {
 		return nil, err
 	}
-	return NewReport(r.history, state), nil
+	return checker.NewReport(r.history, state), nil
 }
 
 type run struct {
 	Options
-	cluster  *cluster
-	ledger   *Ledger
-	history  *History
-	provider *Provider
+	deployment *deployment.Deployment
+	recorder   *history.Recorder
+	history    *history.History
+	provider   *workload.Provider
 }
 
-// whole is the run from the first process to the final state.
-func (r *run) whole(ctx context.Context) (*State, error) {
-	if err := r.begin(ctx); err != nil {
+// run goes from the first process to the final state.
+func (r *run) run(ctx context.Context) (*history.State, error) {
+	if err := r.start(ctx); err != nil {
 		return nil, err
 	}
-	stranger, err := startStranger(ctx, r.cluster, r.ledger)
+	poison, err := workload.StartPoison(ctx, r.recorder, r.deployment.Brokers(), r.deployment.Topics())
 	if err != nil {
 		return nil, err
 	}
-	err = r.strike(ctx)
-	stranger.end()
+	err = r.injectFaults(ctx)
+	poison.Stop()
 	if err != nil {
 		return nil, err
 	}
-	r.quiesce(ctx)
-	if err := r.ledger.Close(r.history); err != nil {
+	r.drain(ctx)
+	if err := r.recorder.Close(r.history); err != nil {
 		return nil, err
 	}
-	if err := r.examine(); err != nil {
+	if err := r.measureIdle(); err != nil {
 		return nil, err
 	}
-	return r.cluster.read()
+	return r.deployment.State()
 }
 
-// lateStart is how long webhooks come already when the api role starts: roles may
-// start in any sequence.
-const lateStart = 300 * time.Millisecond
+// apiDelay is how long webhooks are sent before the api role starts: roles may
+// start in any order.
+const apiDelay = 300 * time.Millisecond
 
-// begin starts the edge first, and the api role when webhooks are under way.
-func (r *run) begin(ctx context.Context) error {
+// start starts the ingest role first, and the api role when webhooks are in flight.
+func (r *run) start(ctx context.Context) error {
 	for _, role := range []string{"broker", "ingest"} {
-		if err := r.cluster.startRole(role); err != nil {
+		if err := r.deployment.StartRole(role); err != nil {
 			return err
 		}
 	}
-	r.provider = StartProvider(ctx, Generator{r.Seed}, r.ledger, r.cluster.edges())
-	pause(ctx, lateStart)
-	if err := r.cluster.startRole("api"); err != nil {
+	r.provider = workload.StartProvider(ctx, workload.Generator{Seed: r.Seed}, r.recorder, r.deployment.IngestURLs())
+	wait.Pause(ctx, apiDelay)
+	if err := r.deployment.StartRole("api"); err != nil {
 		return err
 	}
-	return r.cluster.awaitMembers(startWithin)
+	return r.deployment.AwaitReady(deployment.StartTimeout)
 }
 
-// startRole starts the processes of a role and waits for them.
-func (c *cluster) startRole(role string) error {
-	for _, m := range c.members {
-		if m.role != role {
-			continue
-		}
-		if err := c.start(m); err != nil {
-			return err
-		}
-		if err := m.process.AwaitReady(startWithin); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// strike lets the nemesis work, for as long as was asked for. It begins with the
-// api role, which has just started. What the processes need under the load is looked
-// at before that, and after each fault: in the pause before the next one.
-func (r *run) strike(ctx context.Context) (err error) {
+// injectFaults measures the baseline and then injects faults until the options are
+// met. The first one kills the api role, which has just started.
+func (r *run) injectFaults(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 4*r.Duration)
 	defer cancel()
-	n := newNemesis(r.cluster, r.ledger, r.Seed, r.Only)
+	n := nemesis.New(r.deployment, r.recorder.Now, r.Seed, r.Only)
 	r.awaitLoad(ctx)
-	if r.history.Baseline, err = r.cluster.baseline(ctx); err != nil {
+	if r.history.Baseline, err = r.deployment.Baseline(); err != nil {
 		return err
 	}
 	began := time.Now()
-	n.episode(act{kind: kill, target: "api-1"})
-	r.recovery(ctx, n, 0)
-	for ctx.Err() == nil && (time.Since(began) < r.Duration || r.provider.Acked() < r.Acked || n.killed() < r.Kills) {
-		n.episode(n.choose())
-		r.recovery(ctx, n, n.between(50*time.Millisecond, 500*time.Millisecond))
+	n.KillAPI()
+	r.recover(ctx, n, 0)
+	for ctx.Err() == nil && (time.Since(began) < r.Duration || r.provider.Acked() < r.Acked || n.Kills() < r.Kills) {
+		n.Strike()
+		r.recover(ctx, n, n.Between(50*time.Millisecond, 500*time.Millisecond))
 	}
-	r.history.Faults = n.faults
+	r.history.Faults = n.Faults()
 	return nil
 }
 
-// recovery waits until the program works again and everybody is back at the
-// baseline, and for at least so long once it works.
-func (r *run) recovery(ctx context.Context, n *nemesis, rest time.Duration) {
+// baselineTimeout is how soon after a fault every process must be back at the
+// baseline, once everything is ready and webhooks are acknowledged again.
+const baselineTimeout = 10 * time.Second
+
+// recover waits until the program works again and every process is back at the
+// baseline, but at least for rest once it works.
+func (r *run) recover(ctx context.Context, n *nemesis.Nemesis, rest time.Duration) {
 	r.awaitLoad(ctx)
 	next := time.Now().Add(rest)
-	n.settle(r.history.Baseline, backWithin)
-	pause(ctx, time.Until(next))
+	n.AwaitBaseline(r.history.Baseline, baselineTimeout)
+	wait.Pause(ctx, time.Until(next))
 }
 
 const (
-	// underLoad is how many webhooks are acknowledged between two faults: to strike
-	// what does not work yet shows little.
-	underLoad = 100
-	// loadWithin is how long they are waited for.
-	loadWithin = 3 * time.Second
+	// ackedBetween is the number of webhooks that are acknowledged between two
+	// faults: a fault while nothing works shows little.
+	ackedBetween = 100
+	// loadTimeout is how long they are waited for.
+	loadTimeout = 3 * time.Second
 )
 
 func (r *run) awaitLoad(ctx context.Context) {
-	want, deadline := r.provider.Acked()+underLoad, time.Now().Add(loadWithin)
+	want, deadline := r.provider.Acked()+ackedBetween, time.Now().Add(loadTimeout)
 	for r.provider.Acked() < want && time.Now().Before(deadline) && ctx.Err() == nil {
-		pause(ctx, 20*time.Millisecond)
+		wait.Pause(ctx, 20*time.Millisecond)
 	}
 }
 
-func (n *nemesis) killed() (kills int) {
-	for _, f := range n.faults {
-		if f.Kind == kill {
-			kills++
-		}
-	}
-	return kills
-}
-
-// quiesce waits until everything is answered and applied.
-func (r *run) quiesce(ctx context.Context) {
+// drain waits until everything is answered and applied.
+func (r *run) drain(ctx context.Context) {
 	healed := time.Now()
 	var unanswered int
 	if r.history.Orders, unanswered = r.provider.Finish(); unanswered > 0 {
-		r.cluster.complain("%d webhooks were not answered for good within %s after the last fault", unanswered, drainWithin)
+		r.deployment.Complain("%d webhooks had no final answer within %s after the last fault", unanswered, workload.DrainWithin)
 	}
-	if err := r.awaitApplied(ctx); err != nil {
-		r.cluster.complain("%v", err)
+	ctx, cancel := context.WithTimeout(ctx, history.CaughtUpWithin)
+	defer cancel()
+	err := workload.SendSentinels(ctx, r.recorder, r.deployment.IngestURLs())
+	if err == nil {
+		err = r.deployment.AwaitEvents(ctx, workload.SentinelUser, workload.Sentinels)
+	}
+	if err != nil {
+		r.deployment.Complain("%s after the last fault: %v", history.CaughtUpWithin, err)
 		r.history.CaughtUp = -1
 		return
 	}
 	r.history.CaughtUp = time.Since(healed)
 }
 
-// examine compares what the processes need now with what new ones need, and wants
-// every stop to be a clean one.
-func (r *run) examine() (err error) {
-	if r.history.Used, err = r.cluster.rested(); err != nil {
+// measureIdle measures the idle usage of the processes, and then of the same
+// processes started anew. Every stop has to be a clean one.
+func (r *run) measureIdle() (err error) {
+	if r.history.Used, err = r.deployment.IdleUsage(); err != nil {
 		return err
 	}
-	r.cluster.terminate()
+	r.deployment.Terminate()
 	for _, role := range []string{"broker", "api", "ingest"} {
-		if err := r.cluster.startRole(role); err != nil {
+		if err := r.deployment.StartRole(role); err != nil {
 			return err
 		}
 	}
-	if err := r.cluster.awaitMembers(startWithin); err != nil {
+	if err := r.deployment.AwaitReady(deployment.StartTimeout); err != nil {
 		return err
 	}
-	if r.history.Fresh, err = r.cluster.vitals(); err != nil {
+	if r.history.Fresh, err = r.deployment.Usage(); err != nil {
 		return err
 	}
-	r.cluster.terminate()
+	r.deployment.Terminate()
 	return nil
-}
-
-// terminate stops every member, the edge first.
-func (c *cluster) terminate() {
-	for i := len(c.members) - 1; i >= 0; i-- {
-		if err := c.members[i].process.Terminate(stopWithin); err != nil {
-			c.complain("%v", err)
-		}
-	}
 }

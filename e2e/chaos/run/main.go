@@ -1,10 +1,10 @@
-// The command run is the long run: it takes the program through the whole matrix
-// of modes, stores, brokers and processes, and ends with one table.
+// The command run runs every cell of the matrix of modes, stores, brokers and
+// processes, and prints a table of the results.
 //
 //	go run ./e2e/chaos/run -duration 30m -seed 1
 //	go run ./e2e/chaos/run -replay DIR
 //
-// It starts the PostgreSQL and the Apache Kafka that it needs itself.
+// It starts the PostgreSQL server and the Apache Kafka cluster that it needs.
 package main
 
 import (
@@ -20,6 +20,9 @@ import (
 	"time"
 
 	"github.com/payrelay/payrelay/e2e/chaos"
+	"github.com/payrelay/payrelay/e2e/chaos/checker"
+	"github.com/payrelay/payrelay/e2e/chaos/deployment"
+	"github.com/payrelay/payrelay/e2e/chaos/history"
 	"github.com/payrelay/payrelay/e2e/program"
 )
 
@@ -35,13 +38,13 @@ type options struct {
 
 func main() {
 	var o options
-	flag.DurationVar(&o.duration, "duration", 30*time.Minute, "strike for this long in all, starts and checks come on top")
-	flag.Uint64Var(&o.seed, "seed", 1, "make up the webhooks and the faults from this number")
-	flag.StringVar(&o.cells, "cells", "", "run only the cells whose name contains this, such as kafka/ or postgres")
-	flag.StringVar(&o.dir, "dir", "", "keep data, logs and ledgers in this directory; by default in a temporary one, which stays if something is wrong")
-	flag.IntVar(&o.nodes, "kafka-nodes", 3, "run a Kafka of this many nodes")
-	flag.StringVar(&o.replay, "replay", "", "check again what a run left in this directory")
-	flag.StringVar(&o.record, "record", "", "put the tables of a run that finds nothing wrong into this document, such as docs/reliability.md")
+	flag.DurationVar(&o.duration, "duration", 30*time.Minute, "time for faults, over all cells; starts and checks take longer")
+	flag.Uint64Var(&o.seed, "seed", 1, "seed of the webhooks and the faults")
+	flag.StringVar(&o.cells, "cells", "", "run only cells whose name contains this text, such as kafka/ or postgres")
+	flag.StringVar(&o.dir, "dir", "", "directory for data, logs and histories (default: a temporary one, which is kept if there is a violation)")
+	flag.IntVar(&o.nodes, "kafka-nodes", 3, "number of nodes of Apache Kafka")
+	flag.StringVar(&o.replay, "replay", "", "directory of a cell of an earlier run to check again")
+	flag.StringVar(&o.record, "record", "", "document to write the tables to after a run without violations, such as docs/reliability.md")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -55,22 +58,22 @@ var errBroken = errors.New("the promise is broken")
 
 func run(ctx context.Context, o options) error {
 	if o.replay != "" {
-		r, err := chaos.Replay(o.replay)
+		r, err := checker.Replay(o.replay)
 		if err != nil {
 			return err
 		}
-		return conclude([]*chaos.Report{r})
+		return conclude([]*checker.Report{r})
 	}
 	cells := chosen(o.cells)
 	if len(cells) == 0 {
-		return fmt.Errorf("no cell is called %q", o.cells)
+		return fmt.Errorf("no cell has a name that contains %q: leave out -cells to run all", o.cells)
 	}
 	if o.dir != "" {
 		return runIn(ctx, o, cells)
 	}
 	dir, err := os.MkdirTemp("", "payrelay-chaos-")
 	if err != nil {
-		return fmt.Errorf("make a directory: %w", err)
+		return fmt.Errorf("create a directory: %w", err)
 	}
 	o.dir = dir
 	if err := runIn(ctx, o, cells); err != nil {
@@ -79,9 +82,9 @@ func run(ctx context.Context, o options) error {
 	return os.RemoveAll(dir)
 }
 
-func runIn(ctx context.Context, o options, cells []chaos.Cell) error {
+func runIn(ctx context.Context, o options, cells []history.Cell) error {
 	if err := os.MkdirAll(o.dir, 0o755); err != nil {
-		return fmt.Errorf("make a directory: %w", err)
+		return fmt.Errorf("create a directory: %w", err)
 	}
 	reports, err := runAll(ctx, o, cells)
 	if err == nil {
@@ -96,9 +99,9 @@ func runIn(ctx context.Context, o options, cells []chaos.Cell) error {
 	return record(o.record, o, reports)
 }
 
-func chosen(word string) []chaos.Cell {
-	var cells []chaos.Cell
-	for _, cell := range chaos.Matrix() {
+func chosen(word string) []history.Cell {
+	var cells []history.Cell
+	for _, cell := range history.Matrix() {
 		if strings.Contains(cell.String(), word) {
 			cells = append(cells, cell)
 		}
@@ -106,7 +109,7 @@ func chosen(word string) []chaos.Cell {
 	return cells
 }
 
-func runAll(ctx context.Context, o options, cells []chaos.Cell) (reports []*chaos.Report, err error) {
+func runAll(ctx context.Context, o options, cells []history.Cell) (reports []*checker.Report, err error) {
 	binary := filepath.Join(o.dir, "app")
 	if err := program.Build(binary); err != nil {
 		return nil, err
@@ -122,7 +125,7 @@ func runAll(ctx context.Context, o options, cells []chaos.Cell) (reports []*chao
 		}
 		fmt.Printf("%d of %d: %s\n", i+1, len(cells), cell)
 		dir := filepath.Join(o.dir, strings.ReplaceAll(cell.String(), "/", "-"))
-		r, err := chaos.Run(ctx, chaos.Options{Cell: cell, Seed: o.seed, Binary: binary, Servers: servers, Limits: chaos.Strict,
+		r, err := chaos.Run(ctx, chaos.Options{Cell: cell, Seed: o.seed, Binary: binary, Servers: servers, Limits: history.Strict,
 			Dir: dir, Duration: o.duration / time.Duration(len(cells))})
 		if err != nil {
 			return reports, err
@@ -137,27 +140,26 @@ func runAll(ctx context.Context, o options, cells []chaos.Cell) (reports []*chao
 	return reports, nil
 }
 
-// tidy leaves of a run that was as it should be what it can be replayed from, and
-// of any other run all.
-func tidy(dir string, r *chaos.Report) error {
+// tidy removes the data of a run without violations. What is left can be replayed.
+func tidy(dir string, r *checker.Report) error {
 	if len(r.Violations) > 0 {
 		return nil
 	}
-	return os.RemoveAll(filepath.Join(dir, chaos.DataDir))
+	return os.RemoveAll(filepath.Join(dir, deployment.DataDir))
 }
 
-func show(found []chaos.Violation) {
+func show(found []checker.Violation) {
 	for _, v := range found {
 		fmt.Printf("  %s: %s\n", v.Invariant, v.What)
 	}
 }
 
-// conclude prints the tables and says whether the promise was kept.
-func conclude(reports []*chaos.Report) error {
-	fmt.Printf("%s\n%s\n", chaos.Table(reports), chaos.FaultTable(reports))
-	parity := chaos.CheckParity(reports)
+// conclude prints the tables, and returns an error if there are violations.
+func conclude(reports []*checker.Report) error {
+	fmt.Printf("%s\n%s\n", checker.Table(reports), checker.FaultTable(reports))
+	parity := checker.CheckParity(reports)
 	show(parity)
-	if n := chaos.Sum(reports).Violations + len(parity); n > 0 {
+	if n := checker.Sum(reports).Violations + len(parity); n > 0 {
 		return fmt.Errorf("%w: %d violations", errBroken, n)
 	}
 	return nil

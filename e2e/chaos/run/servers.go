@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/payrelay/payrelay/e2e/chaos"
+	"github.com/payrelay/payrelay/e2e/chaos/deployment"
+	"github.com/payrelay/payrelay/e2e/chaos/history"
 	"github.com/payrelay/payrelay/e2e/servers"
 )
 
-// startServers starts what the cells need. stop is to be called after an error, too.
-func startServers(ctx context.Context, o options, cells []chaos.Cell) (s chaos.Servers, stop func() error, err error) {
+// startServers starts the servers that the cells need. stop must be called even
+// after an error.
+func startServers(ctx context.Context, o options, cells []history.Cell) (s deployment.Servers, stop func() error, err error) {
 	stop = func() error {
 		var failed error
 		if s.Kafka != nil {
@@ -24,12 +26,12 @@ func startServers(ctx context.Context, o options, cells []chaos.Cell) (s chaos.S
 		return failed
 	}
 	for _, cell := range cells {
-		if cell.Store == chaos.Postgres && s.Postgres == nil {
+		if cell.Store == history.Postgres && s.Postgres == nil {
 			if s.Postgres, err = startPostgres(o.dir); err != nil {
 				return s, stop, err
 			}
 		}
-		if cell.Broker == chaos.Apache && s.Kafka == nil {
+		if cell.Broker == history.Apache && s.Kafka == nil {
 			if s.Kafka, err = startKafka(ctx, o); err != nil {
 				return s, stop, err
 			}
@@ -41,7 +43,7 @@ func startServers(ctx context.Context, o options, cells []chaos.Cell) (s chaos.S
 func startPostgres(dir string) (*servers.Postgres, error) {
 	dir = filepath.Join(dir, "postgres")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make PostgreSQL's directory: %w", err)
+		return nil, fmt.Errorf("create the directory of PostgreSQL: %w", err)
 	}
 	return servers.StartPostgres(dir)
 }

@@ -1,0 +1,189 @@
+package checker
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/payrelay/payrelay/e2e/chaos/history"
+	"github.com/payrelay/payrelay/e2e/chaos/workload"
+)
+
+// breach is a defect of a run and the invariant that it violates.
+type breach struct {
+	invariant, kind string
+	commit          func(r *testRun)
+}
+
+var breaches = map[string]breach{
+	"lost": {NoLoss, lost, func(r *testRun) { r.remove(r.find(valid).Event) }},
+	"lost, although another attempt got no answer": {NoLoss, lost, func(r *testRun) {
+		event := r.find(valid).Event
+		r.Attempts = append(r.Attempts, history.Attempt{Event: event, To: "ingest-1", Failure: "cut"})
+		r.remove(event)
+	}},
+	"without a verdict":   {NoLoss, stuck, func(r *testRun) { r.State.Events[0].Verdict = "" }},
+	"dead letter missing": {NoLoss, lost, func(r *testRun) { r.State.DeadLetters = r.State.DeadLetters[1:] }},
+	"dead letter settled": {NoLoss, lost, func(r *testRun) { r.State.DeadLetters[0].Resolution = "discarded" }},
+	"dead letter without an event": {NoPhantom, other, func(r *testRun) {
+		r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: history.Provider, Event: "unknown"})
+	}},
+	"poison record lost": {NoLoss, lost, func(r *testRun) { r.Poison[0].Digest = "another" }},
+	"never sent": {NoPhantom, other, func(r *testRun) {
+		r.State.Events = append(r.State.Events, history.Event{Provider: history.Provider, Event: "unknown", Verdict: "applied"})
+	}},
+	"of another provider":          {NoPhantom, other, func(r *testRun) { r.State.Events[0].Provider = "another" }},
+	"another body":                 {NoPhantom, other, func(r *testRun) { r.State.Events[0].Digest = history.Digest([]byte("{}")) }},
+	"body changed in the database": {NoPhantom, other, func(r *testRun) { r.State.Events[0].BodyDigest = history.Digest([]byte("{}")) }},
+	"another amount":               {NoPhantom, other, func(r *testRun) { r.State.Events[0].Facts.Amount++ }},
+	"another time":                 {NoPhantom, other, func(r *testRun) { r.State.Events[0].Facts.At++ }},
+	"recorded twice":               {ExactlyOnce, doubled, func(r *testRun) { r.State.Events = append(r.State.Events, r.State.Events[0]) }},
+	"more commits than events":     {ExactlyOnce, doubled, func(r *testRun) { r.State.Orders[0].Version++ }},
+	"order in another state":       {Convergence, diverged, func(r *testRun) { r.State.Orders[0].Status = "unknown" }},
+	"order with an older amount":   {Convergence, diverged, func(r *testRun) { r.State.Orders[0].Amount-- }},
+	"order missing":                {Convergence, diverged, func(r *testRun) { r.State.Orders = r.State.Orders[1:] }},
+	"order without events": {Convergence, diverged, func(r *testRun) {
+		r.State.Orders = append(r.State.Orders, history.StoredOrder{Order: history.Order{ID: "x"}})
+	}},
+	"dispute in another state": {Convergence, diverged, func(r *testRun) { r.State.Disputes[0].Status = "open, closed" }},
+	"dispute missing":          {Convergence, diverged, func(r *testRun) { r.State.Disputes = r.State.Disputes[1:] }},
+	"dispute without events":   {Convergence, diverged, func(r *testRun) { r.State.Disputes = append(r.State.Disputes, history.Dispute{ID: "x"}) }},
+	"dead-lettered by mistake": {Convergence, diverged, func(r *testRun) {
+		e := &r.State.Events[slices.IndexFunc(r.State.Events, func(e history.Event) bool { return e.Verdict == "applied" })]
+		e.Verdict, e.Reason = "dead_lettered", "illegal_transition"
+		r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: history.Provider, Event: e.Event, Digest: e.Digest, Reason: e.Reason})
+	}},
+	"applied and a dead letter": {Convergence, diverged, func(r *testRun) {
+		e := r.State.Events[slices.IndexFunc(r.State.Events, func(e history.Event) bool { return e.Verdict == "applied" })]
+		r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: history.Provider, Event: e.Event, Digest: e.Digest})
+	}},
+	"stored although refused": {DefiniteFailure, other, func(r *testRun) {
+		bad := r.find(invalid)
+		r.State.Events = append(r.State.Events, eventOf(bad, "applied"))
+	}},
+	"accepted although invalid": {DefiniteFailure, other, func(r *testRun) { r.attempts(r.find(invalid).Event)[0].Status = 200 }},
+	"never caught up":           {Liveness, stuck, func(r *testRun) { r.CaughtUp = -1 }},
+	"caught up late":            {Liveness, stuck, func(r *testRun) { r.CaughtUp = history.CaughtUpWithin + 1 }},
+	"complaint":                 {Liveness, other, func(r *testRun) { r.Complaints = []string{"api-1 stopped with exit code 1"} }},
+	"ready late": {Liveness, other, func(r *testRun) {
+		r.Faults = []history.Fault{{Kind: history.Kill, Target: "api-1", From: 1, Healed: 2, Over: 2, Ready: 2 + history.Strict.Ready.Microseconds() + 1}}
+	}},
+	"goroutines leak": {Liveness, other, func(r *testRun) {
+		r.Fresh, r.Used = []history.Usage{usage("api-1", 30, 1<<20)}, []history.Usage{usage("api-1", 30+3+history.MaxMoreGoroutines+1, 1<<20)}
+	}},
+	"memory leaks": {Liveness, other, func(r *testRun) {
+		r.Fresh, r.Used = []history.Usage{usage("api-1", 30, 1<<20)}, []history.Usage{usage("api-1", 30, 1<<20+history.MaxMoreHeap+1)}
+	}},
+	"goroutines leak until the process is killed": {Liveness, other, func(r *testRun) {
+		r.leak(usage("api-1", 50+5+history.MaxMoreGoroutines+1, 4<<20))
+	}},
+	"memory leaks until the process is killed": {Liveness, other, func(r *testRun) {
+		r.leak(usage("api-1", 50, 4<<20+history.MaxMoreHeap+1))
+	}},
+	"usage unknown after a fault": {Liveness, other, func(r *testRun) {
+		r.leak(usage("api-2", 50, 4<<20))
+	}},
+	"usage unknown after the run": {Liveness, other, func(r *testRun) {
+		r.Fresh, r.Used = []history.Usage{usage("api-1", 30, 1<<20)}, nil
+	}},
+	"undocumented status": {BoundedAnswers, other, func(r *testRun) { r.attempts(r.find(valid).Event)[0].Status = 500 }},
+	"valid webhook refused": {BoundedAnswers, other, func(r *testRun) {
+		r.Attempts = append(r.Attempts, history.Attempt{Event: r.find(valid).Event, To: "ingest-1", Status: 400})
+	}},
+	"late answer": {BoundedAnswers, other, func(r *testRun) {
+		a := r.attempts(r.find(valid).Event)[0]
+		a.Done = a.From + history.Strict.Answer.Microseconds() + 1
+	}},
+	"late answer while another ingest was frozen": {BoundedAnswers, other, func(r *testRun) {
+		a := r.attempts(r.find(valid).Event)[0]
+		a.Done = a.From + history.Strict.Answer.Microseconds() + 1
+		r.Faults = []history.Fault{{Kind: history.Freeze, Target: "ingest-2", From: a.From, Healed: a.Done, Ready: a.Done}}
+	}},
+	"late answer while the tester was stalled for part of it": {BoundedAnswers, other, func(r *testRun) {
+		a := r.attempts(r.find(valid).Event)[0]
+		a.Done = a.From + history.Strict.Answer.Microseconds() + 500_000
+		r.Stalls = []history.Stall{{From: a.From + 1000, To: a.From + 401_000}}
+	}},
+	"no Retry-After": {BoundedAnswers, other, func(r *testRun) { r.attempts(r.find(valid).Event)[0].Defect = "has no Retry-After" }},
+}
+
+// TestCheckAccepts: a good run violates nothing, and neither do delays that faults
+// explain.
+func TestCheckAccepts(t *testing.T) {
+	r := newTestRun(200)
+	r.leak(usage("api-1", 50+5+history.MaxMoreGoroutines, 4<<20+history.MaxMoreHeap)) // the most that is allowed
+	faults := r.Faults
+	a := r.attempts(r.find(valid).Event)[0]
+	a.Done = a.From + history.Strict.Answer.Microseconds() + 1
+	r.Faults = append(faults, history.Fault{Kind: history.Freeze, Target: "ingest-1", From: a.From, Healed: a.Done, Ready: a.Done, Usage: r.Baseline})
+	late := r.attempts(r.find(ofDispute).Event)[0]
+	late.Done = late.From + history.Strict.Answer.Microseconds() + 500_000
+	r.Stalls = []history.Stall{{From: late.From, To: late.From + 600_000}}
+	r.Attempts = append(r.Attempts, history.Attempt{Event: r.find(ofDispute).Event, To: "ingest-1", Status: 503},
+		history.Attempt{Event: r.find(ofDispute).Event, To: "ingest-1", Failure: "cut"})
+	for _, v := range Check(r.History, &r.State) {
+		t.Errorf("%s: %s", v.Invariant, v.What)
+	}
+}
+
+// TestCheckDetects: each breach violates its invariant.
+func TestCheckDetects(t *testing.T) {
+	for name, b := range breaches {
+		t.Run(name, func(t *testing.T) {
+			r := newTestRun(200)
+			b.commit(r)
+			found := Check(r.History, &r.State)
+			if !slices.ContainsFunc(found, func(v Violation) bool { return v.Invariant == b.invariant && v.Kind == b.kind }) {
+				t.Errorf("Check() = %v, want %s (%s)", found, b.invariant, b.kind)
+			}
+		})
+	}
+}
+
+// TestCheckAcceptsUnknown: a webhook that was never answered may be recorded or not.
+func TestCheckAcceptsUnknown(t *testing.T) {
+	for _, recorded := range []bool{true, false} {
+		r := newTestRun(20)
+		webhook := workload.OrderWebhook("unknown", history.Facts{Order: "unknown", User: "u", Status: "created", Amount: 1, Currency: "USD", At: 1_000_000, CreatedAt: 1_000_000})
+		r.send(webhook)
+		r.attempts("unknown")[0].Status = 0
+		if recorded {
+			r.store("unknown", []*history.Webhook{webhook})
+		}
+		for _, v := range Check(r.History, &r.State) {
+			t.Errorf("recorded = %t: %s: %s", recorded, v.Invariant, v.What)
+		}
+	}
+}
+
+func TestCheckParity(t *testing.T) {
+	reports := func(change func(*testRun)) []*Report {
+		one, two := newTestRun(30), newTestRun(20)
+		change(two)
+		return []*Report{NewReport(one.History, &one.State), NewReport(two.History, &two.State)}
+	}
+	if found := CheckParity(reports(func(*testRun) {})); len(found) != 0 {
+		t.Errorf("CheckParity(equal runs) = %v, want none", found)
+	}
+	for name, change := range map[string]func(*testRun){
+		"order":   func(r *testRun) { r.State.Orders[3].Amount++ },
+		"dispute": func(r *testRun) { r.State.Disputes[0].Status = "x" },
+		"event":   func(r *testRun) { r.remove(r.State.Events[0].Event) },
+	} {
+		if found := CheckParity(reports(change)); len(found) != 1 || found[0].Invariant != Parity {
+			t.Errorf("CheckParity(another %s) = %v, want one violation of %s", name, found, Parity)
+		}
+	}
+	other := reports(func(r *testRun) { r.State.Orders[3].Amount++ })
+	if other[1].Seed++; len(CheckParity(other)) != 0 {
+		t.Error("CheckParity compares runs with different seeds")
+	}
+}
+
+func TestSlowest(t *testing.T) {
+	r := newTestRun(5)
+	r.Attempts[2].Done = r.Attempts[2].From + 1_500_000
+	if r := NewReport(r.History, &r.State); r.Slowest != 1500*time.Millisecond {
+		t.Errorf("Slowest = %s, want 1.5s", r.Slowest)
+	}
+}

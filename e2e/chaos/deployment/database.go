@@ -1,0 +1,196 @@
+package deployment
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver of PostgreSQL
+	_ "modernc.org/sqlite"             // the driver of SQLite
+
+	"github.com/payrelay/payrelay/e2e/chaos/history"
+	"github.com/payrelay/payrelay/e2e/servers"
+)
+
+// createDatabase creates the database of the cell, without tables.
+func (d *Deployment) createDatabase() error {
+	if d.Store == history.SQLite {
+		d.databaseURL = "sqlite://" + filepath.Join(d.dataDir(), "payrelay.db")
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), StartTimeout)
+	defer cancel()
+	url, drop, err := servers.CreateDatabase(ctx, d.servers.Postgres.URL())
+	if err != nil {
+		return err
+	}
+	d.databaseURL = url
+	d.closers = append(d.closers, func() { _ = drop() }) // a database that is left goes with its server
+	return nil
+}
+
+// linkDatabase adds a link to the database, and returns the URL for the process.
+func (d *Deployment) linkDatabase(from string) (string, error) {
+	u, err := url.Parse(d.databaseURL)
+	if err != nil {
+		return "", fmt.Errorf("link the database: %w", err)
+	}
+	if u.Host, err = d.link(from, "postgres").add(u.Host); err != nil {
+		return "", err
+	}
+	return u.String(), nil
+}
+
+// openDatabase opens the database itself, without the program and without a link.
+func (d *Deployment) openDatabase() (db *sql.DB, err error) {
+	if d.Store == history.Postgres {
+		db, err = sql.Open("pgx", d.databaseURL)
+	} else {
+		db, err = sql.Open("sqlite", "file:"+strings.TrimPrefix(d.databaseURL, "sqlite://")+"?_pragma=busy_timeout(5000)&_txlock=immediate")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	return db, nil
+}
+
+// LockDatabase keeps every other process from writing to SQLite's file until
+// unlock.
+func (d *Deployment) LockDatabase() (unlock func() error, err error) {
+	db, err := d.openDatabase()
+	if err != nil {
+		return nil, err
+	}
+	tx, err := db.BeginTx(context.Background(), nil)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock the database: %w", err), db.Close())
+	}
+	return func() error { return errors.Join(tx.Rollback(), db.Close()) }, nil
+}
+
+// AwaitEvents waits until the database has as many events of a user as wanted.
+func (d *Deployment) AwaitEvents(ctx context.Context, user string, want int) error {
+	db, err := d.openDatabase()
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	placeholder := map[string]string{history.SQLite: "?", history.Postgres: "$1"}[d.Store]
+	ticks := time.NewTicker(50 * time.Millisecond)
+	defer ticks.Stop()
+	for {
+		found := 0
+		err := db.QueryRowContext(ctx, "SELECT count(*) FROM events WHERE user_id = "+placeholder, user).Scan(&found)
+		if err == nil && found >= want {
+			return nil
+		}
+		select {
+		case <-ticks.C:
+		case <-ctx.Done():
+			return fmt.Errorf("the database has %d of %d events of the user %s", found, want, user)
+		}
+	}
+}
+
+// State reads the tables.
+func (d *Deployment) State() (*history.State, error) {
+	db, err := d.openDatabase()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), StartTimeout)
+	defer cancel()
+	r := reader{ctx, db, d.Store, new(history.State)}
+	for _, read := range []func() error{r.readEvents, r.readOrders, r.readDisputes, r.readDeadLetters} {
+		if err := read(); err != nil {
+			return nil, errors.Join(fmt.Errorf("read the database: %w", err), db.Close())
+		}
+	}
+	return r.state, db.Close()
+}
+
+// reader reads the tables into a state.
+type reader struct {
+	ctx   context.Context
+	db    *sql.DB
+	store string
+	state *history.State
+}
+
+// query calls scan for every row of a query.
+func (r reader) query(text string, scan func(*sql.Rows) error) error {
+	rows, err := r.db.QueryContext(r.ctx, text)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// micros returns an expression for a column of times in microseconds since 1970,
+// 0 for NULL.
+func (r reader) micros(column string) string {
+	if r.store == history.Postgres {
+		return "coalesce((extract(epoch FROM " + column + ") * 1000000)::bigint, 0)"
+	}
+	return "coalesce(" + column + ", 0)"
+}
+
+func (r reader) readEvents() error {
+	return r.query(`SELECT provider, event_id, order_id, dispute_id, user_id, status, provider_status, reason, amount, currency, `+
+		r.micros("occurred_at")+`, `+r.micros("order_created_at")+`, `+r.micros("evidence_due_at")+`, verdict, dead_letter_reason, in_history, digest, body FROM events`,
+		func(rows *sql.Rows) error {
+			var e history.Event
+			var digest, body []byte
+			f := &e.Facts
+			err := rows.Scan(&e.Provider, &e.Event, &f.Order, &f.Dispute, &f.User, &f.Status, &f.ProviderStatus, &f.Reason, &f.Amount, &f.Currency,
+				&f.At, &f.CreatedAt, &f.EvidenceDueAt, &e.Verdict, &e.Reason, &e.InHistory, &digest, &body)
+			e.Digest, e.BodyDigest = hex.EncodeToString(digest), history.Digest(body)
+			r.state.Events = append(r.state.Events, e)
+			return err
+		})
+}
+
+func (r reader) readOrders() error {
+	return r.query(`SELECT order_id, version, status, user_id, amount, currency, `+r.micros("created_at")+`, `+r.micros("updated_at")+` FROM orders`,
+		func(rows *sql.Rows) error {
+			var o history.StoredOrder
+			err := rows.Scan(&o.ID, &o.Version, &o.Status, &o.User, &o.Amount, &o.Currency, &o.CreatedAt, &o.UpdatedAt)
+			r.state.Orders = append(r.state.Orders, o)
+			return err
+		})
+}
+
+func (r reader) readDisputes() error {
+	return r.query(`SELECT dispute_id, order_id, status, user_id, reason, amount, currency, `+
+		r.micros("opened_at")+`, `+r.micros("updated_at")+`, `+r.micros("evidence_due_at")+` FROM disputes`,
+		func(rows *sql.Rows) error {
+			var d history.Dispute
+			err := rows.Scan(&d.ID, &d.Order, &d.Status, &d.User, &d.Reason, &d.Amount, &d.Currency, &d.OpenedAt, &d.UpdatedAt, &d.EvidenceDueAt)
+			r.state.Disputes = append(r.state.Disputes, d)
+			return err
+		})
+}
+
+func (r reader) readDeadLetters() error {
+	return r.query(`SELECT provider, event_id, digest, reason, resolution FROM dead_letters`,
+		func(rows *sql.Rows) error {
+			var l history.DeadLetter
+			var digest []byte
+			err := rows.Scan(&l.Provider, &l.Event, &digest, &l.Reason, &l.Resolution)
+			l.Digest = hex.EncodeToString(digest)
+			r.state.DeadLetters = append(r.state.DeadLetters, l)
+			return err
+		})
+}

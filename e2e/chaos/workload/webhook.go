@@ -1,0 +1,73 @@
+// Package workload is the provider of a run: it generates the lives of orders and
+// disputes from a seed, sends their webhooks as a provider would, again until each
+// has its final answer, and records every attempt. It also writes poison records
+// to the topics, and sends the sentinels that mark the end of a run.
+//
+// It knows the program by the addresses that it sends to, and judges no answer.
+package workload
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/payrelay/payrelay/e2e/chaos/history"
+)
+
+const (
+	ordersPath   = "/webhooks/payments/orders"
+	disputesPath = "/webhooks/payments/chargebacks"
+)
+
+// OrderWebhook returns a webhook about an order. Its status is the provider's
+// word, which is the same as payrelay's if payrelay knows it.
+func OrderWebhook(event string, f history.Facts) *history.Webhook {
+	body := map[string]any{
+		"provider_event_id": event, "order_id": f.Order, "user_id": f.User, "status": f.Status + f.ProviderStatus,
+		"created_at": rfc3339(f.CreatedAt), "updated_at": rfc3339(f.At),
+		"meta": map[string]any{"amount": decimal(f.Amount), "currency": f.Currency, "card": history.CardNumber},
+	}
+	return &history.Webhook{Event: event, Path: ordersPath, Body: encode(body), Facts: f}
+}
+
+// disputeStatuses are the provider's words for payrelay's statuses of a dispute.
+var disputeStatuses = map[string]string{
+	"open": "opened", "under_review": "updated", "submitted": "submitted", "canceled": "canceled",
+	"won": "closed", "lost": "closed", "closed": "closed",
+}
+
+// DisputeWebhook returns a webhook about a dispute. It has no dispute_id if the
+// dispute has the id of its order.
+func DisputeWebhook(event string, f history.Facts) *history.Webhook {
+	body := map[string]any{
+		"provider_event_id": event, "order_id": f.Order, "user_id": f.User, "status": disputeStatuses[f.Status],
+		"reason": f.Reason, "amount": decimal(f.Amount), "currency": f.Currency, "occurred_at": rfc3339(f.At), "card": history.CardNumber,
+	}
+	if f.Dispute != f.Order {
+		body["dispute_id"] = f.Dispute
+	}
+	if f.EvidenceDueAt != 0 {
+		body["evidence_due_at"] = rfc3339(f.EvidenceDueAt)
+	}
+	if f.Status == "won" || f.Status == "lost" {
+		body["meta"] = map[string]any{"resolution": f.Status}
+	}
+	return &history.Webhook{Event: event, Path: disputesPath, Body: encode(body), Facts: f}
+}
+
+func encode(body map[string]any) string {
+	text, err := json.Marshal(body)
+	if err != nil {
+		panic(err) // strings, and maps of strings, can always be encoded
+	}
+	return string(text)
+}
+
+// decimal formats minor units of a currency with two decimals.
+func decimal(minorUnits int64) string {
+	return fmt.Sprintf("%d.%02d", minorUnits/100, minorUnits%100)
+}
+
+func rfc3339(micros int64) string {
+	return time.UnixMicro(micros).UTC().Format(time.RFC3339Nano)
+}
