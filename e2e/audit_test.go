@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// check wants the cluster to have recorded each webhook once and nothing else, no
-// update of an order to have overtaken another, and every order and dispute to be
-// in the state that its webhooks amount to.
+// check fails the test unless each webhook is recorded once and nothing else is, no
+// update of an order has overtaken another, and every order and dispute is in the
+// state after its webhooks.
 func (l *load) check(t *testing.T, c *cluster) {
 	t.Helper()
 	l.awaitRecorded(t, c)
@@ -19,24 +19,23 @@ func (l *load) check(t *testing.T, c *cluster) {
 	l.wantStates(t, c)
 }
 
-// sendLast sends more, to all partitions that there may be. In kafka mode they
-// come after everything else there: once they are recorded, so is what would be a
-// second effect of something before them.
+// sendLast sends webhooks to every partition. In mode kafka they come after all
+// others: once they are recorded, so would be a second effect of any other.
 func (l *load) sendLast(t *testing.T, c *cluster) {
 	t.Helper()
 	const most = 64
 	for i := range most {
 		facts := story(fmt.Sprint("last-", i), 1)
 		for _, f := range []fact{facts[0], facts[4]} {
-			c.acceptSoon(t, f.webhook) // something may have been struck just before
+			c.acceptSoon(t, f.webhook) // a process may have been struck just before
 			l.sent = append(l.sent, f)
 		}
 	}
 }
 
-// awaitRecorded waits until there are as many events as webhooks, and returns
-// them in the sequence of recording, those of disputes after those of orders. It
-// gives up without a word: the audit says which are missing.
+// awaitRecorded waits until there are as many events as webhooks, and returns them
+// in the order of recording, those of disputes after those of orders. It returns
+// too when the time is up: the audit reports which events are missing.
 func (l *load) awaitRecorded(t *testing.T, c *cluster) (recorded []eventItem) {
 	t.Helper()
 	ticker := time.NewTicker(100 * time.Millisecond)
@@ -49,15 +48,15 @@ func (l *load) awaitRecorded(t *testing.T, c *cluster) (recorded []eventItem) {
 	}
 }
 
-// audit says what is wrong with what is recorded of webhooks that were all
-// accepted. What was sent of an order after another webhook of it was accepted
-// must not be recorded before that one.
+// audit compares the recorded events with webhooks that were all accepted, and
+// returns what is wrong. A webhook that was sent after another of its order was
+// accepted must not be recorded before that one.
 func audit(sent []fact, recorded []eventItem) []string {
 	unseen, places, wrong := make(map[string]fact, len(sent)), make(map[string]int, len(sent)), []string(nil)
 	for i, f := range sent {
 		unseen[f.event], places[f.event] = f, i
 	}
-	newest := make(map[string]int) // of what is recorded of an order or its disputes
+	newest := make(map[string]int) // the place of the newest recorded event, by order or its disputes
 	for _, e := range recorded {
 		f, expected := unseen[e.EventID]
 		delete(unseen, e.EventID)
@@ -81,7 +80,7 @@ func audit(sent []fact, recorded []eventItem) []string {
 	return wrong
 }
 
-// TestAudit: a check that cannot fail shows nothing.
+// TestAudit: the audit detects each defect.
 func TestAudit(t *testing.T) {
 	facts := story("order", 1)[:3]
 	good := func(i int) eventItem {
@@ -95,22 +94,22 @@ func TestAudit(t *testing.T) {
 		recorded []eventItem
 		wrong    int
 	}{
-		"as it should be":   {[]eventItem{good(0), good(1), good(2)}, 0},
-		"sent again":        {[]eventItem{good(0), good(2), good(1)}, 0},
-		"overtaken":         {[]eventItem{good(1), good(0), good(2)}, 1},
-		"lost":              {[]eventItem{good(0), good(1)}, 1},
-		"twice":             {[]eventItem{good(0), good(1), good(1), good(2)}, 1},
-		"one for another":   {[]eventItem{good(0), good(1), good(1)}, 2},
-		"with another body": {[]eventItem{good(0), good(1), other}, 1},
-		"as a dead letter":  {[]eventItem{good(0), good(1), dead}, 1},
+		"complete":               {[]eventItem{good(0), good(1), good(2)}, 0},
+		"sent again":             {[]eventItem{good(0), good(2), good(1)}, 0},
+		"overtaken":              {[]eventItem{good(1), good(0), good(2)}, 1},
+		"lost":                   {[]eventItem{good(0), good(1)}, 1},
+		"twice":                  {[]eventItem{good(0), good(1), good(1), good(2)}, 1},
+		"one instead of another": {[]eventItem{good(0), good(1), good(1)}, 2},
+		"with another body":      {[]eventItem{good(0), good(1), other}, 1},
+		"as a dead letter":       {[]eventItem{good(0), good(1), dead}, 1},
 	} {
 		if wrong := audit(facts, c.recorded); len(wrong) != c.wrong {
-			t.Errorf("%s: the audit finds %q", name, wrong)
+			t.Errorf("%s: audit() = %q, want %d defects", name, wrong, c.wrong)
 		}
 	}
 }
 
-// state is that of an order or a dispute.
+// state is the state of an order or a dispute.
 type state struct {
 	kind       string
 	minorUnits int64
@@ -140,7 +139,7 @@ func (l *load) wantStates(t *testing.T, c *cluster) {
 	}
 }
 
-// wantState takes what was found out of what is wanted.
+// wantState compares the state of an order or a dispute, and deletes it from want.
 func wantState(t *testing.T, what, id string, got state, want map[string]state) {
 	t.Helper()
 	if want, ok := want[id]; !ok || got != want {

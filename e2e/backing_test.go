@@ -5,33 +5,34 @@ import (
 
 	"github.com/payrelay/payrelay/e2e/program"
 	"github.com/payrelay/payrelay/e2e/servers"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// backing is what a deployment of the production lane stands on.
+// backing is the servers of a deployment in the production lane.
 type backing struct {
-	// database is the URL of a database of its own.
+	// database is the URL of the deployment's own database.
 	database string
 	brokers  string
 	topics   program.Topics
-	// servers are those that the test may strike, by their names as members:
+	// servers has the servers that the test may strike, by their names as members:
 	// "database" and, in mode kafka, "broker", "broker-2" and so on.
 	servers map[string]server
 }
 
-// strikable is a process that can be killed, or frozen for a while.
+// strikable is a process that can be killed or frozen.
 type strikable interface {
 	Kill() error
 	Freeze() error
 	Thaw() error
 }
 
-// server is one that can be struck and comes back.
+// server is a process that can be struck and started again.
 type server interface {
 	strikable
 	Start() error
 }
 
-// needLane skips the test, or fails it, where the lane cannot run.
+// needLane skips or fails the test if the lane cannot run; see servers.Need.
 func needLane(t *testing.T, lane string) {
 	t.Helper()
 	if lane == production {
@@ -39,14 +40,15 @@ func needLane(t *testing.T, lane string) {
 	}
 }
 
-// partitions are more than there are consumers, and no multiple of three.
+// partitions is the number of partitions of a topic: more than there are consumers,
+// and not a multiple of three.
 const partitions = 8
 
 func startBacking(t *testing.T, s setup, o options) backing {
 	t.Helper()
 	b := backing{servers: make(map[string]server)}
 	b.database = b.startDatabase(t, o.own)
-	if s.mode == "kafka" {
+	if s.mode == payments.Kafka {
 		nodes := max(o.nodes, 1)
 		b.brokers, b.topics = b.startBrokers(t, o.own, nodes), program.NewTopics()
 		b.createTopics(t, nodes)
@@ -86,7 +88,7 @@ func (b *backing) startBrokers(t *testing.T, own bool, nodes int) string {
 	return kafka.Brokers()
 }
 
-// createTopics makes the topics with so many copies.
+// createTopics creates the topics with a number of replicas.
 func (b *backing) createTopics(t *testing.T, copies int) {
 	t.Helper()
 	if r := runToEnd(t, nil, b.topics.CreateArgs(b.brokers, partitions, copies)...); r.Code != 0 {

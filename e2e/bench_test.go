@@ -15,9 +15,10 @@ import (
 	"time"
 
 	"github.com/payrelay/payrelay/e2e/program"
+	"github.com/payrelay/payrelay/internal/wait"
 )
 
-// benchReport is a report of app bench, as far as tests look at it.
+// benchReport is the part of a report of app bench that tests read.
 type benchReport struct {
 	Void []string
 	Runs []struct {
@@ -55,7 +56,7 @@ func readReport(t *testing.T, path string) benchReport {
 	return r
 }
 
-// TestBench: each mode is measured, and its database has what was accepted.
+// TestBench: each mode is measured, and its database has every accepted webhook.
 func TestBench(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "report.json")
 	r := runToEnd(t, nil, "bench", "--mode", "all,http+h2+unary", "--workload", "mix", "--rounds", "1", "--warm-up", "100ms",
@@ -76,13 +77,13 @@ func TestBench(t *testing.T) {
 			t.Errorf("%+v", run)
 		}
 		if wired := len(run.Wire) > 0; wired != (run.Mode != "direct") {
-			t.Errorf("%s has on its wire: %v", run.Mode, run.Wire)
+			t.Errorf("mode %s has bytes on its wire: %v", run.Mode, run.Wire)
 		}
 	}
 }
 
-// TestBenchSendsEventsOfProviders: ingest accepts what the events are embedded in,
-// and they are kept as they were sent.
+// TestBenchSendsEventsOfProviders: ingest accepts webhooks that embed events of
+// providers, and keeps the events as they were sent.
 func TestBenchSendsEventsOfProviders(t *testing.T) {
 	r := runToEnd(t, nil, "bench", "--mode", "direct,kafka", "--workload", "provider", "--rounds", "1", "--warm-up", "0s",
 		"--duration", "500ms", "--concurrency", "8")
@@ -93,8 +94,8 @@ func TestBenchSendsEventsOfProviders(t *testing.T) {
 	}
 }
 
-// TestBenchOnRealServers: what is sent by way of Apache Kafka to PostgreSQL is
-// counted as it is with the embedded parts, and the report says what those are.
+// TestBenchOnRealServers: webhooks that go through Apache Kafka to PostgreSQL are
+// counted as with the embedded servers, and the report names the servers.
 func TestBenchOnRealServers(t *testing.T) {
 	needLane(t, production)
 	var b backing
@@ -108,7 +109,7 @@ func TestBenchOnRealServers(t *testing.T) {
 		t.Fatalf("bench ended with %d\n%s%s", r.Code, r.Stdout, r.Stderr)
 	}
 	if heading := regexp.MustCompile(`database PostgreSQL \d+\.\d.*, broker Kafka at .* \(1 broker, metadata\.version \d+\)\n`); !heading.MatchString(r.Stdout) {
-		t.Errorf("the heading does not say %s:\n%s", heading, r.Stdout)
+		t.Errorf("the heading does not match %s:\n%s", heading, r.Stdout)
 	}
 	for i, want := range []string{"all database", "api broker database ingest"} {
 		run := readReport(t, path).Runs[i]
@@ -121,7 +122,7 @@ func TestBenchOnRealServers(t *testing.T) {
 	}
 }
 
-// underWay is a benchmark of one mode that lasts a while.
+// underWay is a benchmark of one mode that is running.
 type underWay struct {
 	*process
 	report string
@@ -131,26 +132,26 @@ func startBench(t *testing.T, more ...string) *underWay {
 	t.Helper()
 	report := filepath.Join(t.TempDir(), "report.json")
 	args := append([]string{"bench", "--mode", "protobuf", "--rounds", "1", "--json", report}, more...)
-	return &underWay{spawn(t, "bench", nil, args...), report} // its roles go with it
+	return &underWay{spawn(t, "bench", nil, args...), report} // its roles end with it
 }
 
-// await waits for its end and returns its exit code.
+// await waits for the end of the benchmark and returns its exit code.
 func (b *underWay) await(t *testing.T) int {
 	t.Helper()
 	select {
 	case <-b.Exited():
 	case <-time.After(2 * startWithin):
-		t.Fatal("the benchmark goes on")
+		t.Fatal("the benchmark did not end")
 	}
 	return b.ExitCode()
 }
 
-// child is the process of a role that the benchmark has started.
+// child returns the process ID of a role that the benchmark has started.
 func (b *underWay) child(t *testing.T, role string) int {
 	t.Helper()
 	pid, begin := 0, binary+"\x00serve\x00"+role+"\x00"
 	parent := fmt.Sprintf("PPid:\t%d\n", b.PID())
-	eventually(t, startWithin, "the benchmark starts "+role, func() bool {
+	wait.Until(t, startWithin, "the benchmark has started "+role, func() bool {
 		lines, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is well-formed
 		for _, path := range lines {
 			line, _ := os.ReadFile(path) // a process may be gone
@@ -164,19 +165,19 @@ func (b *underWay) child(t *testing.T, role string) int {
 	return pid
 }
 
-// awaitLoad waits until webhooks come in.
+// awaitLoad waits until webhooks arrive.
 func (b *underWay) awaitLoad(t *testing.T) {
 	t.Helper()
 	ingest := b.child(t, "ingest")
-	eventually(t, startWithin, "the ingest has connections", func() bool {
+	wait.Until(t, startWithin, "ingest has connections", func() bool {
 		sockets, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", ingest)) // the pattern is well-formed
 		return len(sockets) > 40
 	})
 }
 
-// TestBenchSaysThatARoleWasKilled: whoever kills a part of the benchmark gets no
-// figures from it, and none of its processes stays behind.
-func TestBenchSaysThatARoleWasKilled(t *testing.T) {
+// TestBenchReportsKilledRole: a benchmark of which a role was killed is void, and
+// leaves no process behind.
+func TestBenchReportsKilledRole(t *testing.T) {
 	for role, other := range map[string]string{"api": "ingest", "ingest": "api"} {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
@@ -187,27 +188,27 @@ func TestBenchSaysThatARoleWasKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			if code := b.await(t); code == 0 {
-				t.Error("the benchmark says that all is well")
+				t.Error("the benchmark ended with exit code 0")
 			}
 			for _, want := range []string{"VOID", "app serve " + role, "killed"} {
 				if !strings.Contains(b.output(t), want) {
-					t.Errorf("it does not say %q:\n%s", want, b.output(t))
+					t.Errorf("the output has no %q:\n%s", want, b.output(t))
 				}
 			}
 			if r := readReport(t, b.report); len(r.Void) == 0 {
-				t.Error("its JSON does not say that it is void")
+				t.Error("the JSON report is not void")
 			}
 			if err := syscall.Kill(left, 0); err != syscall.ESRCH {
-				t.Errorf("process %d was left behind: %v", left, err)
+				t.Errorf("process %d still runs: %v", left, err)
 			}
 		})
 	}
 }
 
-// TestBenchSeesAStall: an api that stands still for 20 ms of every second delays
-// 2% of what comes at a steady rate. At 200/s that is four webhooks a stall, of
-// which three wait for more than 5 ms: 12 of 1,000 at the least.
-func TestBenchSeesAStall(t *testing.T) {
+// TestBenchMeasuresStalls: an api process that is stopped for 20 ms of every second
+// delays 2% of the webhooks of a steady rate. At 200/s each stall delays four
+// webhooks, three of them by more than 5 ms: at least 12 of 1,000.
+func TestBenchMeasuresStalls(t *testing.T) {
 	b := startBench(t, "--warm-up", "0s", "--duration", "5s", "--rate", "200")
 	b.awaitLoad(t)
 	api, stalls := b.child(t, "api"), 0
@@ -216,10 +217,10 @@ func TestBenchSeesAStall(t *testing.T) {
 		case <-b.Exited():
 			ticker.Stop()
 			if code := b.await(t); code != 0 || stalls < 4 {
-				t.Fatalf("it ended with %d after %d stalls:\n%s", code, stalls, b.output(t))
+				t.Fatalf("the benchmark ended with %d after %d stalls:\n%s", code, stalls, b.output(t))
 			}
 			if p99 := readReport(t, b.report).Runs[0].Ack.P99; p99 < 5 {
-				t.Errorf("p99 is %.1f ms with %d stalls of 20 ms", p99, stalls)
+				t.Errorf("p99 = %.1f ms with %d stalls of 20 ms, want at least 5 ms", p99, stalls)
 			}
 			return
 		case <-ticker.C:
@@ -228,8 +229,8 @@ func TestBenchSeesAStall(t *testing.T) {
 	}
 }
 
-// stall keeps a process from doing anything for 20 ms. That it may have ended by
-// then, the benchmark's own end tells.
+// stall stops a process for 20 ms. Errors are ignored: if the process has ended, the
+// benchmark reports it.
 func stall(pid int) {
 	_ = syscall.Kill(pid, syscall.SIGSTOP)
 	<-time.After(20 * time.Millisecond)

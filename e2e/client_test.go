@@ -10,15 +10,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/payrelay/payrelay/internal/wait"
 )
 
-// answerWithin is the deadline of a request, above all of the program's own.
+// answerWithin is the deadline of a request, longer than any of the program's own.
 const answerWithin = 20 * time.Second
 
 // client keeps connections alive, as providers do.
 var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 10 * time.Second}}
 
-// reply is an answer, read to its end.
+// reply is an answer with its whole body.
 type reply struct {
 	status int
 	header http.Header
@@ -27,7 +29,7 @@ type reply struct {
 
 func (r reply) String() string { return fmt.Sprintf("%d %s", r.status, r.body) }
 
-// verdict is what the ingest says about a webhook, reason and all.
+// verdict returns the verdict about a webhook, with the reason if there is one.
 func (r reply) verdict() string {
 	var answer struct{ Verdict, Reason string }
 	if json.Unmarshal(r.body, &answer) != nil || answer.Reason == "" {
@@ -36,7 +38,8 @@ func (r reply) verdict() string {
 	return answer.Verdict + " " + answer.Reason
 }
 
-// code is that of an error in the shape that all errors have.
+// code returns the code of an error, or "" if the answer does not have the shape of
+// all errors.
 func (r reply) code() string {
 	var answer struct {
 		Error struct {
@@ -48,7 +51,7 @@ func (r reply) code() string {
 		return ""
 	}
 	if e := answer.Error; e.Message == "" || len(e.Message) > 256 || e.RequestID == "" {
-		return fmt.Sprintf("%s, but with message %q and request id %q", e.Code, e.Message, e.RequestID)
+		return fmt.Sprintf("%s with the message %q and the request ID %q", e.Code, e.Message, e.RequestID)
 	}
 	return answer.Error.Code
 }
@@ -67,7 +70,7 @@ func do(method, url, body string, headers ...string) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	defer func() { _ = resp.Body.Close() }() // it was read
+	defer func() { _ = resp.Body.Close() }() // the body was read
 	content, err := io.ReadAll(resp.Body)
 	return reply{resp.StatusCode, resp.Header, content}, err
 }
@@ -90,8 +93,8 @@ func mustPost(t *testing.T, url, body string, headers ...string) reply {
 // send posts a webhook.
 func (c *cluster) send(w webhook) (reply, error) { return post(c.url("ingest")+w.path, w.body) }
 
-// accept sends a webhook that must be accepted. Where the answer has a verdict it
-// must be this one.
+// accept sends a webhook that must be accepted, with this verdict if the mode
+// answers with one.
 func (c *cluster) accept(t *testing.T, w webhook, verdict string) {
 	t.Helper()
 	answer, err := c.send(w)
@@ -107,7 +110,7 @@ func (c *cluster) accept(t *testing.T, w webhook, verdict string) {
 	}
 }
 
-// The public API's items, as far as tests look at them.
+// The fields of the public API's items that tests read.
 type (
 	money struct {
 		MinorUnits int64  `json:"minor_units"`
@@ -142,7 +145,7 @@ type (
 	}
 )
 
-// read gets one item of the public API, or none if it is not there yet.
+// read returns an item of the public API, and whether there is one.
 func read[T any](t *testing.T, c *cluster, path string) (item T, found bool) {
 	t.Helper()
 	answer, err := get(c.url("api") + path)
@@ -161,7 +164,7 @@ func read[T any](t *testing.T, c *cluster, path string) (item T, found bool) {
 	return item, true
 }
 
-// list reads all pages of a listing, the oldest item first.
+// list returns the items of all pages of a listing, the oldest first.
 func list[T any](t *testing.T, c *cluster, path string, filter url.Values) []T {
 	t.Helper()
 	query := url.Values{"limit": {"200"}, "sort_asc": {"true"}}
@@ -183,14 +186,15 @@ func list[T any](t *testing.T, c *cluster, path string, filter url.Values) []T {
 	}
 }
 
-// history is the recorded events of an order itself, in the sequence of recording.
+// history returns the recorded events of an order, without those of its disputes, in
+// the order of recording.
 func (c *cluster) history(t *testing.T, orderID string) []eventItem {
 	t.Helper()
 	return list[eventItem](t, c, "/orders/events", url.Values{"order_ids": {orderID}})
 }
 
-// awaitHistory waits until an order has as many events as are wanted, each
-// written "event kind verdict" and its reason, in the sequence of recording.
+// awaitHistory waits until an order has as many events as wanted, and compares them
+// in the order of recording, each as "event kind verdict reason".
 func (c *cluster) awaitHistory(t *testing.T, path, orderID string, want ...string) {
 	t.Helper()
 	var got []string
@@ -199,7 +203,7 @@ func (c *cluster) awaitHistory(t *testing.T, path, orderID string, want ...strin
 			t.Errorf("order %s has the history %q, want %q", orderID, got, want)
 		}
 	}()
-	eventually(t, appliedWithin, fmt.Sprintf("order %s has %d events", orderID, len(want)), func() bool {
+	wait.Until(t, appliedWithin, fmt.Sprintf("order %s has %d events", orderID, len(want)), func() bool {
 		got = nil
 		for _, e := range list[eventItem](t, c, path, url.Values{"order_ids": {orderID}}) {
 			got = append(got, strings.Join(strings.Fields(e.EventID+" "+e.Kind+" "+e.Verdict+" "+e.Reason), " "))
@@ -208,5 +212,5 @@ func (c *cluster) awaitHistory(t *testing.T, path, orderID string, want ...strin
 	})
 }
 
-// appliedWithin is how long what was accepted may take to be visible.
+// appliedWithin is how soon an accepted webhook must be applied.
 const appliedWithin = 30 * time.Second

@@ -8,33 +8,33 @@ import (
 
 	"github.com/payrelay/payrelay/e2e/program"
 	"github.com/payrelay/payrelay/e2e/servers"
+	"github.com/payrelay/payrelay/internal/wait"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// setup is how the program is deployed: its mode, the engines that it stands on,
-// and how many processes it is.
-type setup struct{ mode, lane, layout string }
+// setup is one way to deploy the program.
+type setup struct {
+	mode payments.Mode
+	// lane is the servers that the program uses: embedded or production.
+	lane string
+	// layout is the number of processes: oneProcess, split or several.
+	layout string
+}
 
 const (
-	// embedded is SQLite and the embedded broker, production PostgreSQL and Apache
-	// Kafka.
-	embedded   = "embedded"
-	production = "production"
+	embedded   = "embedded"   // SQLite and the embedded broker
+	production = "production" // PostgreSQL and Apache Kafka
 
-	// oneProcess has all roles, split gives each role a process, and several gives
-	// it more than one, as far as the engines let it.
-	oneProcess = "all"
-	split      = "split"
-	several    = "several"
+	oneProcess = "all"     // every role in one process
+	split      = "split"   // a process for each role
+	several    = "several" // several processes for each role that allows it
 )
 
-var (
-	modes = []string{"kafka", "http", "protobuf", "grpc", "direct"}
-	lanes = []string{embedded, production}
-)
+var lanes = []string{embedded, production}
 
-// layouts are those of a mode: direct has no wire that could be split.
-func layouts(mode string) []string {
-	if mode == "direct" {
+// layouts returns the layouts of a mode: direct cannot be split.
+func layouts(mode payments.Mode) []string {
+	if mode == payments.Direct {
 		return []string{oneProcess}
 	}
 	return []string{oneProcess, split, several}
@@ -42,35 +42,36 @@ func layouts(mode string) []string {
 
 func isSplit(s setup) bool { return s.layout == split }
 
-// answersVerdict says that a webhook is answered with its verdict, and not only
-// with the promise of one.
-func (s setup) answersVerdict() bool { return s.mode != "kafka" }
+// answersVerdict reports whether webhooks are answered with their verdict, and not
+// only "queued".
+func (s setup) answersVerdict() bool { return s.mode != payments.Kafka }
 
-// members are the processes of the deployment, in the order in which they start.
-// The second of a role is called role-2, and so on.
+// members returns the names of the processes in the order of their start. The
+// second process of a role is called role-2, and so on.
 func (s setup) members() []string {
 	if s.layout == oneProcess {
 		return []string{"all"}
 	}
 	var names []string
-	if s.mode == "kafka" && s.lane == embedded {
+	if s.mode == payments.Kafka && s.lane == embedded {
 		names = append(names, "broker")
 	}
 	return slices.Concat(names, numbered("api", s.count("api")), numbered("ingest", s.count("ingest")))
 }
 
-// count is how many processes a role has. SQLite has one writer.
+// count returns the number of processes of a role. SQLite allows one writer.
 func (s setup) count(role string) int {
 	switch {
 	case s.layout != several, role == "api" && s.lane == embedded:
 		return 1
-	case role == "api" && s.mode == "kafka":
+	case role == "api" && s.mode == payments.Kafka:
 		return 3
 	default:
 		return 2
 	}
 }
 
+// numbered returns the names of n processes of a role.
 func numbered(role string, n int) []string {
 	names := []string{role}
 	for i := 2; i <= n; i++ {
@@ -79,7 +80,7 @@ func numbered(role string, n int) []string {
 	return names
 }
 
-// roleOf is the role of a member, and the rest of its name.
+// roleOf returns the role of a member, and the suffix of its name.
 func roleOf(member string) (role, suffix string) {
 	role, number, found := strings.Cut(member, "-")
 	if !found {
@@ -88,19 +89,18 @@ func roleOf(member string) (role, suffix string) {
 	return role, "-" + number
 }
 
-// inEvery runs a test as <mode>/<lane>/<layout> in each of the setups that are
-// wanted.
-func inEvery(t *testing.T, wanted func(setup) bool, test func(t *testing.T, s setup)) {
+// inEvery runs a test as <mode>/<lane>/<layout> in every setup that matches.
+func inEvery(t *testing.T, match func(setup) bool, test func(t *testing.T, s setup)) {
 	t.Parallel()
-	for _, mode := range modes {
-		t.Run(mode, func(t *testing.T) {
+	for _, mode := range payments.Modes {
+		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
 			for _, lane := range lanes {
 				t.Run(lane, func(t *testing.T) {
 					t.Parallel()
 					needLane(t, lane)
 					for _, layout := range layouts(mode) {
-						if s := (setup{mode, lane, layout}); wanted(s) {
+						if s := (setup{mode, lane, layout}); match(s) {
 							t.Run(layout, func(t *testing.T) {
 								t.Parallel()
 								test(t, s)
@@ -115,32 +115,32 @@ func inEvery(t *testing.T, wanted func(setup) bool, test func(t *testing.T, s se
 
 func everySetup(setup) bool { return true }
 
-// options are what a test changes about a deployment.
+// options are the changes of a test to a deployment.
 type options struct {
-	// wire is flags for every role but the broker; edge for the role that takes
-	// webhooks in.
+	// wire has flags for every role but the broker, edge for the ingest role.
 	wire, edge []string
 	env        []string
-	// own gives the deployment servers that the test may strike, where otherwise
-	// it shares them with others; nodes is of how many Kafka then has, if not one.
+	// own gives the deployment servers of its own, which the test may strike; nodes is
+	// the number of Kafka's nodes, if not 1.
 	own   bool
 	nodes int
 }
 
-// impatient makes the edge give up soon, for tests that make it wait in vain.
+// impatient makes ingest give up soon, for tests in which it waits in vain.
 var impatient = []string{"--api-timeout", "2s", "--ingest-timeout", "4s"}
 
-// cluster is a deployment: processes that know each other, and their data.
+// cluster is a deployment: processes that are connected, and their data.
 type cluster struct {
 	setup
 	options
 	backing
 	dir string
-	// addrs are the addresses of listeners; they outlive the processes.
+	// addrs has the addresses of listeners, which processes that restart use again.
 	addrs   map[string]string
 	running map[string]*process
 }
 
+// startCluster starts a deployment.
 func startCluster(t *testing.T, s setup, o options) *cluster {
 	t.Helper()
 	c := prepareCluster(t, s, o)
@@ -150,8 +150,7 @@ func startCluster(t *testing.T, s setup, o options) *cluster {
 	return c
 }
 
-// prepareCluster has all that a deployment needs, and nothing of it started but
-// the servers.
+// prepareCluster returns a deployment of which only the servers are started.
 func prepareCluster(t *testing.T, s setup, o options) *cluster {
 	t.Helper()
 	c := &cluster{setup: s, options: o, dir: t.TempDir(), addrs: make(map[string]string), running: make(map[string]*process)}
@@ -161,24 +160,23 @@ func prepareCluster(t *testing.T, s setup, o options) *cluster {
 	return c
 }
 
-// start runs a member, or runs it again: with the same data, at the same
-// addresses.
+// start starts a member, or starts it again with its data and at its addresses.
 func (c *cluster) start(t *testing.T, member string) {
 	t.Helper()
 	if server := c.servers[member]; server != nil {
 		check(t, server.Start())
 		return
 	}
-	p := launch(t, "serve "+member, c.env, c.args(member)...)
+	p := launch(t, "serve "+member, c.env, c.serve(member).Args()...)
 	c.running[member] = p
-	eventually(t, startWithin, member+" is ready by its readiness probe", func() bool {
+	wait.Until(t, startWithin, member+" is ready by its probe", func() bool {
 		_, ok := program.Probe(p.URL("admin") + "/readyz")
 		return ok
 	})
 }
 
-// struck is a member that is to be killed, or frozen for a while.
-func (c *cluster) struck(member string) strikable {
+// target returns a member to kill or freeze.
+func (c *cluster) target(member string) strikable {
 	if s := c.servers[member]; s != nil {
 		return s
 	}
@@ -187,7 +185,7 @@ func (c *cluster) struck(member string) strikable {
 
 func (c *cluster) kill(t *testing.T, member string) {
 	t.Helper()
-	check(t, c.struck(member).Kill())
+	check(t, c.target(member).Kill())
 }
 
 func (c *cluster) terminate(t *testing.T, member string) {
@@ -197,13 +195,13 @@ func (c *cluster) terminate(t *testing.T, member string) {
 
 func (c *cluster) freeze(t *testing.T, member string) {
 	t.Helper()
-	check(t, c.struck(member).Freeze())
+	check(t, c.target(member).Freeze())
 }
 
-// thaw lets a frozen member go on.
+// thaw lets a frozen member continue.
 func (c *cluster) thaw(t *testing.T, member string) {
 	t.Helper()
-	check(t, c.struck(member).Thaw())
+	check(t, c.target(member).Thaw())
 }
 
 // check ends the test on an error.
@@ -214,35 +212,39 @@ func check(t *testing.T, err error) {
 	}
 }
 
-func (c *cluster) args(member string) []string {
+// serve returns the command line of a member.
+func (c *cluster) serve(member string) program.Serve {
 	role, suffix := roleOf(member)
-	args := []string{"serve", role, "--log-format", "json", "--admin-addr", c.addr("admin of " + member)}
-	if role != "broker" {
-		args = append(args, "--mode", c.mode)
-		args = append(args, c.wire...)
-		args = append(args, c.kafkaArgs(member)...)
+	s := program.Serve{Role: role, Admin: c.addr("admin of " + member)}
+	if role == "broker" {
+		s.Broker, s.DataDir = c.addr("broker"), c.dir
+		return s
+	}
+	s.Mode, s.More = string(c.mode), c.wire
+	if c.mode == payments.Kafka && !(c.lane == embedded && role == "all") {
+		s.Brokers, s.Topics = c.addr("broker"), c.topics
+		if c.lane == production {
+			s.Brokers = c.brokers
+		}
+		if role != "ingest" {
+			s.InstanceID = member
+		}
 	}
 	if role != "ingest" {
-		args = append(args, c.dataArgs()...)
+		s.DataDir, s.DatabaseURL = c.dir, c.database
+		s.API, s.Internal = c.addr("api"+suffix), c.addr("internal"+suffix)
 	}
-	if role == "broker" {
-		return append(args, "--broker-addr", c.addr("broker"))
-	}
-	if role == "api" || role == "all" {
-		args = append(args, "--api-addr", c.addr("api"+suffix), "--internal-addr", c.addr("internal"+suffix))
-	}
-	if role == "ingest" || role == "all" {
-		args = append(args, "--ingest-addr", c.addr("ingest"+suffix))
-		args = append(args, c.edge...)
+	if role != "api" {
+		s.Ingest, s.More = c.addr("ingest"+suffix), slices.Concat(c.wire, c.edge)
 	}
 	if role == "ingest" {
-		args = append(args, "--api-url", "http://"+c.addr("internal"+c.partner(suffix)))
+		s.APIURL = "http://" + c.addr("internal"+c.partner(suffix))
 	}
-	return args
+	return s
 }
 
-// partner is the api process that an ingest process calls: where there are as many
-// of them, each has its own.
+// partner returns the suffix of the api process that an ingest process calls. Each
+// has its own, if there are several.
 func (c *cluster) partner(suffix string) string {
 	if c.count("api") < 2 {
 		return ""
@@ -250,7 +252,7 @@ func (c *cluster) partner(suffix string) string {
 	return suffix
 }
 
-// dataArgs say where the database is, to roles and to commands.
+// dataArgs returns the flags of the database for the commands of operators.
 func (c *cluster) dataArgs() []string {
 	args := []string{"--data-dir", c.dir}
 	if c.database != "" {
@@ -259,22 +261,7 @@ func (c *cluster) dataArgs() []string {
 	return args
 }
 
-// kafkaArgs say where the topics are, unless that is inside of the process.
-func (c *cluster) kafkaArgs(member string) []string {
-	role, _ := roleOf(member)
-	if c.mode != "kafka" || c.lane == embedded && role == "all" {
-		return nil
-	}
-	args := []string{"--kafka-brokers", c.addr("broker")}
-	if c.lane == production {
-		args = slices.Concat([]string{"--kafka-brokers", c.brokers}, c.topics.Flags())
-	}
-	if role != "ingest" {
-		args = append(args, "--kafka-instance-id", member)
-	}
-	return args
-}
-
+// addr returns the address of a listener, and chooses it at the first call.
 func (c *cluster) addr(listener string) string {
 	if c.addrs[listener] == "" {
 		c.addrs[listener] = servers.FreeAddr()
@@ -282,7 +269,7 @@ func (c *cluster) addr(listener string) string {
 	return c.addrs[listener]
 }
 
-// url is where a listener of that name is, by the words of one that runs.
+// url returns the URL that a running member has logged for a listener, or "".
 func (c *cluster) url(listener string) string {
 	for _, member := range c.members() {
 		p := c.running[member]
@@ -296,7 +283,7 @@ func (c *cluster) url(listener string) string {
 	return ""
 }
 
-// ingests are the addresses to which webhooks can be sent.
+// ingests returns the URLs to which webhooks can be sent.
 func (c *cluster) ingests() []string {
 	var urls []string
 	for _, member := range c.members() {

@@ -1,9 +1,9 @@
-// Package e2e runs the built program as its users do, as real processes with
-// real sockets and signals, and holds it to its promise: a webhook answered 2xx
-// is never lost and takes effect once, in every mode, through the death of any
-// process.
+// Package e2e tests the built program as its users run it: real processes with
+// real sockets and signals. It checks the promise that a webhook answered 2xx is
+// never lost and takes effect once, in every mode, whichever process is killed.
 //
-// It has tests only. They know the program by its command line, its answers and
-// its contract in gen, and nothing else of it. What has to hold in every mode is
-// named Test…/<mode>/<lane>/<layout>, where a lane is what the program stands on.
+// The package has only tests. They know the program by its command line, its
+// answers, its contract in gen and the list of its modes. A test that runs in every
+// mode is named Test…/<mode>/<lane>/<layout>, where the lane is the servers that
+// the program uses.
 package e2e

@@ -6,17 +6,19 @@ import (
 	"testing"
 
 	"github.com/payrelay/payrelay/e2e/program"
+	"github.com/payrelay/payrelay/internal/wait"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
-func ofGroups(s setup) bool {
-	return s.mode == "kafka" && s.lane == production && s.layout == several
+func hasConsumerGroup(s setup) bool {
+	return s.mode == payments.Kafka && s.lane == production && s.layout == several
 }
 
-// TestGroup: the api processes of a consumer group share the partitions. They
-// join, leave, die and are restarted one by one while two ingest processes take
-// webhooks in, and whoever is left applies all of it, in order.
+// TestGroup: the api processes of a consumer group share the partitions. They join,
+// leave, are killed and restarted in turn while two ingest processes accept
+// webhooks, and those that run apply all of them, in order.
 func TestGroup(t *testing.T) {
-	inEvery(t, ofGroups, func(t *testing.T, s setup) {
+	inEvery(t, hasConsumerGroup, func(t *testing.T, s setup) {
 		c := prepareCluster(t, s, options{edge: impatient})
 		for _, member := range []string{"api", "ingest", "ingest-2"} {
 			c.start(t, member)
@@ -32,8 +34,8 @@ func TestGroup(t *testing.T) {
 		}
 		step("join", c.start, "api-2", "api-3")
 		step("leave", c.terminate, "api-2")
-		step("die", c.kill, "api")
-		step("come back", c.start, "api", "api-2")
+		step("kill", c.kill, "api")
+		step("rejoin", c.start, "api", "api-2")
 		step("rolling restart", func(t *testing.T, member string) {
 			c.terminate(t, member)
 			l.awaitAcked(t, between/4)
@@ -45,13 +47,13 @@ func TestGroup(t *testing.T) {
 	})
 }
 
-// wantShared wants every api process to have partitions, and all of them to be
-// somebody's. A process has a line for each of its own among its metrics.
+// wantShared waits until every api process consumes some partitions, and all
+// partitions are consumed.
 func (c *cluster) wantShared(t *testing.T) {
 	t.Helper()
 	var counts map[string]int
 	defer func() { t.Logf("the partitions of each process are %v", counts) }()
-	eventually(t, appliedWithin, "the partitions are shared", func() bool {
+	wait.Until(t, appliedWithin, "all partitions are shared by all api processes", func() bool {
 		counts = make(map[string]int)
 		sum, none := 0, 0
 		for _, member := range numbered("api", c.count("api")) {
@@ -66,27 +68,28 @@ func (c *cluster) wantShared(t *testing.T) {
 	})
 }
 
-// partitionsOf is how many partitions the process consumes, by its metrics.
+// partitionsOf returns the number of partitions that a process consumes, by its
+// metrics.
 func partitionsOf(t *testing.T, p *process) int {
 	t.Helper()
 	answer, ok := program.Probe(p.URL("admin") + "/metrics")
 	if !ok {
-		t.Fatalf("no metrics: %s", answer)
+		t.Fatalf("GET /metrics: %s", answer)
 	}
 	return strings.Count(answer, "payrelay_consumer_partition_lag_records{")
 }
 
-// TestLeadersLost: each of three Kafka nodes dies in its turn while webhooks come
-// in. Some of the partitions are led by it, and another one takes them over.
+// TestLeadersLost: each of three Kafka nodes is killed in turn under load, and the
+// others take over the partitions that it led.
 func TestLeadersLost(t *testing.T) {
-	inEvery(t, ofGroups, func(t *testing.T, s setup) {
+	inEvery(t, hasConsumerGroup, func(t *testing.T, s setup) {
 		c := startCluster(t, s, options{edge: impatient, own: true, nodes: 3})
 		l := startLoad(t, c)
 		for _, node := range numbered("broker", 3) {
 			l.awaitAcked(t, between)
 			c.kill(t, node)
 			before := l.acked.Load()
-			l.awaitAcked(t, 2*between) // without the node: others lead
+			l.awaitAcked(t, 2*between) // the other nodes lead
 			l.awaitApplied(t, c)
 			c.start(t, node)
 			c.awaitReplicas(t)
@@ -97,16 +100,16 @@ func TestLeadersLost(t *testing.T) {
 	})
 }
 
-// awaitReplicas waits until every node has all that it should: two that lack some
-// at a time are more than three can do without.
+// awaitReplicas waits until all replicas are in sync: three nodes tolerate one that
+// is behind, not two.
 func (c *cluster) awaitReplicas(t *testing.T) {
 	t.Helper()
-	eventually(t, 3*appliedWithin, "the topics are whole again", func() bool {
+	wait.Until(t, 3*appliedWithin, "all replicas are in sync", func() bool {
 		return runToEnd(t, nil, append([]string{"topics", "check", "--kafka-brokers", c.brokers}, c.topics.Flags()...)...).Code == 0
 	})
 }
 
-// awaitApplied waits until all that was accepted before is recorded.
+// awaitApplied waits until every webhook that was accepted before is recorded.
 func (l *load) awaitApplied(t *testing.T, c *cluster) {
 	t.Helper()
 	l.mu.Lock()
@@ -115,7 +118,7 @@ func (l *load) awaitApplied(t *testing.T, c *cluster) {
 		missing[f.event] = f.prompt
 	}
 	l.mu.Unlock()
-	eventually(t, 2*appliedWithin, fmt.Sprintf("all of %d webhooks that were accepted are recorded", len(missing)), func() bool {
+	wait.Until(t, 2*appliedWithin, fmt.Sprintf("all accepted webhooks of %d are recorded", len(missing)), func() bool {
 		for _, path := range []string{"/orders/events", "/disputes/events"} {
 			for _, e := range list[eventItem](t, c, path, nil) {
 				delete(missing, e.EventID)

@@ -11,8 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/payrelay/payrelay/e2e/program"
 	"github.com/payrelay/payrelay/e2e/servers"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -30,27 +32,27 @@ const (
 	applyUpdate = "/" + service + "/ApplyUpdate"
 )
 
-// bearer shows the token.
+// bearer is the header with the token.
 var bearer = []string{"Authorization", "Bearer " + token}
 
-func callsAPI(s setup) bool { return isSplit(s) && s.mode != "kafka" }
+func callsAPI(s setup) bool { return isSplit(s) && s.mode != payments.Kafka }
 
-// TestInternal: the listener between the roles serves whoever has the token, in
-// every protocol that it promises, and the ingest role among them.
+// TestInternal: the internal listener serves clients that have the token, in every
+// protocol, and the ingest role.
 func TestInternal(t *testing.T) {
 	inEvery(t, callsAPI, func(t *testing.T, s setup) {
 		c := startCluster(t, s, options{env: []string{"INTERNAL_TOKEN=" + token}})
 		for name, test := range map[string]func(*testing.T, *cluster){
-			"webhook":     testWebhookWithToken,
-			"wrong token": testWrongToken,
-			"grpc":        testGRPC,
-			"grpc errors": testGRPCErrors,
-			"health":      testHealth,
-			"reflection":  testReflection,
-			"connect":     testConnect,
-			"rest":        testREST,
-			"bad input":   testInternalBadInput,
-			"elsewhere":   testInternalOnly,
+			"webhook":         testWebhookWithToken,
+			"wrong token":     testWrongToken,
+			"grpc":            testGRPC,
+			"grpc errors":     testGRPCErrors,
+			"health":          testHealth,
+			"reflection":      testReflection,
+			"connect":         testConnect,
+			"rest":            testREST,
+			"bad input":       testInternalBadInput,
+			"other listeners": testInternalOnly,
 		} {
 			t.Run(name, func(t *testing.T) { test(t, c) })
 		}
@@ -61,24 +63,24 @@ func testWebhookWithToken(t *testing.T, c *cluster) {
 	c.accept(t, orderWebhook("shown", "shown", "created", 0, `"1.00"`, "USD"), "applied")
 }
 
-// testWrongToken: an ingest role that is not let in promises nothing.
+// testWrongToken: an ingest process with another token accepts nothing.
 func testWrongToken(t *testing.T, c *cluster) {
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte(strings.ToUpper(token)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	stranger := launch(t, "ingest with another token", nil, "serve", "ingest", "--log-format", "json", "--mode", c.mode,
-		"--admin-addr", servers.FreeAddr(), "--ingest-addr", servers.FreeAddr(), "--api-url", c.url("internal"), "--internal-token-file", file)
+	other := launch(t, "ingest with another token", nil, program.Serve{Role: "ingest", Mode: string(c.mode), Admin: servers.FreeAddr(),
+		Ingest: servers.FreeAddr(), APIURL: c.url("internal"), More: []string{"--internal-token-file", file}}.Args()...)
 	w := orderWebhook("not shown", "not-shown", "created", 0, `"1.00"`, "USD")
-	if answer := mustPost(t, stranger.URL("ingest")+w.path, w.body); answer.status != http.StatusServiceUnavailable {
-		t.Errorf("a webhook is answered %s", answer)
+	if answer := mustPost(t, other.URL("ingest")+w.path, w.body); answer.status != http.StatusServiceUnavailable {
+		t.Errorf("a webhook is answered %s, want 503", answer)
 	}
 	if events := c.history(t, "not-shown"); len(events) != 0 {
-		t.Errorf("it was recorded: %+v", events)
+		t.Errorf("the webhook was recorded: %+v", events)
 	}
 }
 
-// dial is a plain gRPC client that knows nothing but the address.
+// dial returns a connection of a plain gRPC client.
 func dial(t *testing.T, c *cluster) *grpc.ClientConn {
 	t.Helper()
 	conn, err := grpc.NewClient(strings.TrimPrefix(c.url("internal"), "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -89,14 +91,14 @@ func dial(t *testing.T, c *cluster) *grpc.ClientConn {
 	return conn
 }
 
-// deadline is a context for one call, which shows the token.
+// deadline returns a context for one call, with the token.
 func deadline(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), answerWithin)
 	t.Cleanup(cancel)
 	return metadata.AppendToOutgoingContext(ctx, "authorization", bearer[1])
 }
 
-// update is one that can be applied.
+// update returns an update that can be applied.
 func update(event, order string) *payrelayv1.Update {
 	return &payrelayv1.Update{
 		Provider: "generic", EventId: event, OrderId: order, OccurredAt: timestamppb.New(day),
@@ -112,7 +114,7 @@ func testGRPC(t *testing.T, c *cluster) {
 			t.Fatal(err)
 		}
 		if got := answer.GetOutcome().GetVerdict(); got != want {
-			t.Errorf("the verdict is %v, want %v", got, want)
+			t.Errorf("verdict = %v, want %v", got, want)
 		}
 	}
 	newer := update("g2", "grpc")
@@ -128,7 +130,7 @@ func testGRPC(t *testing.T, c *cluster) {
 		{Verdict: payrelayv1.Verdict_VERDICT_APPLIED},
 	}}
 	if !proto.Equal(&answer, want) {
-		t.Errorf("the outcomes are %v, want %v", &answer, want)
+		t.Errorf("ApplyUpdates() = %v, want %v", &answer, want)
 	}
 	c.awaitHistory(t, "/orders/events", "grpc", "g1 created applied", "g3 created applied")
 }
@@ -156,22 +158,22 @@ func testGRPCErrors(t *testing.T, c *cluster) {
 		}
 	}
 	if events := c.history(t, "grpc-errors"); len(events) != 0 {
-		t.Errorf("recorded is %+v", events)
+		t.Errorf("recorded events = %+v, want none", events)
 	}
 }
 
-// testHealth asks without the token, as a load balancer does.
+// testHealth checks the health without the token, as a load balancer does.
 func testHealth(t *testing.T, c *cluster) {
 	client := healthv1.NewHealthClient(dial(t, c))
 	for _, name := range []string{"", service} {
 		answer, err := client.Check(metadata.NewOutgoingContext(deadline(t), nil), &healthv1.HealthCheckRequest{Service: name})
 		if err != nil || answer.GetStatus() != healthv1.HealthCheckResponse_SERVING {
-			t.Errorf("the health of %q is %v, %v", name, answer, err)
+			t.Errorf("Check(%q) = %v, %v, want SERVING", name, answer, err)
 		}
 	}
 }
 
-// testReflection: a client without the contract can learn it.
+// testReflection: a client can read the contract from the server.
 func testReflection(t *testing.T, c *cluster) {
 	stream, err := reflectionv1.NewServerReflectionClient(dial(t, c)).ServerReflectionInfo(deadline(t))
 	if err != nil {
@@ -193,17 +195,17 @@ func testReflection(t *testing.T, c *cluster) {
 		names = append(names, s.GetName())
 	}
 	if !slices.Contains(names, service) || !slices.Contains(names, "grpc.health.v1.Health") {
-		t.Errorf("the listed services are %q", names)
+		t.Errorf("ListServices() = %q, want %s and health", names, service)
 	}
 	described := ask(&reflectionv1.ServerReflectionRequest{
 		MessageRequest: &reflectionv1.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: service},
 	})
 	if len(described.GetFileDescriptorResponse().GetFileDescriptorProto()) == 0 {
-		t.Errorf("the service is described as %v", described)
+		t.Errorf("FileContainingSymbol(%s) = %v, want a descriptor", service, described)
 	}
 }
 
-// asJSON is an update as a person would type it.
+// asJSON returns an update as a person would write it.
 func asJSON(event, order, subject string) string {
 	return fmt.Sprintf(`{"provider":"generic","event_id":%q,"order_id":%q,"occurred_at":"2026-01-04T10:00:00Z",%s}`, event, order, subject)
 }
@@ -219,11 +221,11 @@ func testConnect(t *testing.T, c *cluster) {
 	for _, credentials := range [][]string{nil, {"Authorization", "Bearer " + strings.ToUpper(token)}, {"Authorization", "Bearer x"}} {
 		answer := mustPost(t, url, body, credentials...)
 		if answer.status != http.StatusUnauthorized || !strings.Contains(string(answer.body), `"unauthenticated"`) {
-			t.Errorf("with credentials %q it is answered %s", credentials, answer)
+			t.Errorf("with the credentials %q: answered %s, want 401", credentials, answer)
 		}
 	}
 	if answer := mustPost(t, url, body, bearer...); answer.status != http.StatusOK || !strings.Contains(string(answer.body), `"VERDICT_APPLIED"`) {
-		t.Errorf("it is answered %s", answer)
+		t.Errorf("answered %s, want 200 VERDICT_APPLIED", answer)
 	}
 	c.awaitHistory(t, "/orders/events", "connect", "c1 created applied")
 }
@@ -234,17 +236,17 @@ func testREST(t *testing.T, c *cluster) {
 		"/internal/updates/disputes": asJSON("r2", "rest", aDispute),
 	} {
 		if answer := mustPost(t, c.url("internal")+path, body); answer.status != http.StatusUnauthorized || answer.code() != "unauthenticated" {
-			t.Errorf("without the token %s is answered %s", path, answer)
+			t.Errorf("%s without the token: answered %s, want 401", path, answer)
 		}
 		if answer := mustPost(t, c.url("internal")+path, body, bearer...); answer.status != http.StatusOK || string(answer.body) != `{"verdict":"VERDICT_APPLIED"}` {
-			t.Errorf("%s is answered %s", path, answer)
+			t.Errorf("%s: answered %s, want 200 VERDICT_APPLIED", path, answer)
 		}
 	}
 	c.awaitHistory(t, "/orders/events", "rest", "r1 created applied")
 	c.awaitHistory(t, "/disputes/events", "rest", "r2 open applied")
 	bad := mustPost(t, c.url("internal")+"/internal/updates/orders", asJSON("r3", "", anOrder), bearer...)
 	if bad.status != http.StatusBadRequest || bad.code() != "field_required" {
-		t.Errorf("an order without id is answered %s", bad)
+		t.Errorf("an order without an ID: answered %s, want 400 field_required", bad)
 	}
 }
 
@@ -270,16 +272,16 @@ func testInternalBadInput(t *testing.T, c *cluster) {
 		}
 	}
 	if events := c.history(t, "internal-bad"); len(events) != 0 {
-		t.Errorf("recorded is %+v", events)
+		t.Errorf("recorded events = %+v, want none", events)
 	}
 }
 
-// testInternalOnly: what is internal is served nowhere else.
+// testInternalOnly: no other listener serves the internal paths.
 func testInternalOnly(t *testing.T, c *cluster) {
 	for _, listener := range []string{"ingest", "api", "admin"} {
 		for _, path := range []string{applyUpdate, "/internal/updates/orders"} {
 			if answer := mustPost(t, c.url(listener)+path, `{}`, bearer...); answer.status != http.StatusNotFound {
-				t.Errorf("the %s listener answers %s with %s", listener, path, answer)
+				t.Errorf("the %s listener answers %s with %s, want 404", listener, path, answer)
 			}
 		}
 	}

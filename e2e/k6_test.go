@@ -12,35 +12,38 @@ import (
 	"regexp"
 	"slices"
 	"testing"
+
+	"github.com/payrelay/payrelay/internal/wait"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// figures are what k6 and app bench both tell. The latency is from the sending of
-// a webhook to its answer, for that is what k6 counts.
+// figures are the figures that k6 and app bench both report. The latency is from
+// the sending of a webhook to its answer, as k6 measures it.
 type figures struct {
 	Accepted float64 `json:"accepted_per_second"`
 	P50      float64 `json:"p50_ms"`
 	P95      float64 `json:"p95_ms"`
 }
 
-// ratios are those of app bench to k6 by figure.
+// ratios returns each figure of app bench divided by that of k6.
 func (f figures) ratios(k6 figures) map[string]float64 {
 	return map[string]float64{"accepted": f.Accepted / k6.Accepted, "p50": f.P50 / k6.P50, "p95": f.P95 / k6.P95}
 }
 
-// agreement is how far apart the two may be.
+// agreement is the largest difference between the two that is allowed.
 const agreement = 0.15
 
-// TestK6Agrees sends webhooks by k6 and by app bench to one deployment, at the
-// same rate and the same time, so that whatever else the machine does befalls
-// both: then they have to measure the same. The median of the rounds' ratios
-// counts, for a stall of the machine may hit more of the one's webhooks than of
-// the other's. It needs a built k6, and is run by its Task target.
+// TestK6Agrees: k6 and app bench measure the same. Both send webhooks to one
+// deployment, at the same rate and the same time, so that other load on the machine
+// affects both. The medians of several rounds are compared, because a stall of the
+// machine may delay more webhooks of one than of the other. The test needs a built
+// k6: run it by its Task target.
 func TestK6Agrees(t *testing.T) {
 	k6 := os.Getenv("PAYRELAY_TEST_K6")
 	if k6 == "" {
-		t.Skip("PAYRELAY_TEST_K6 does not name k6: task k6-agrees does")
+		t.Skip("PAYRELAY_TEST_K6 is not set: run this test by task k6-agrees")
 	}
-	c := startCluster(t, setup{mode: "protobuf", layout: split}, options{})
+	c := startCluster(t, setup{mode: payments.Protobuf, layout: split}, options{})
 	all := make(map[string][]float64)
 	for range senderRounds {
 		byK6, byBench := sendAtOnce(t, c, k6)
@@ -54,25 +57,25 @@ func TestK6Agrees(t *testing.T) {
 		median := ratios[len(ratios)/2]
 		t.Logf("%s by app bench over that by k6: %.3f, the median of %.3f", name, median, ratios)
 		if math.Abs(median-1) > agreement {
-			t.Errorf("%s: app bench has %.2f times what k6 has", name, median)
+			t.Errorf("%s: app bench has %.2f times the value of k6, want a difference below %.0f%%", name, median, 100*agreement)
 		}
 	}
 }
 
-// sendAtOnce has app bench begin when the first webhooks of k6 come in: k6 takes
-// a second of all processors to start, which would count for app bench alone.
+// sendAtOnce starts app bench when the first webhooks of k6 arrive. The start of k6
+// uses all processors for a second, which would only affect app bench.
 func sendAtOnce(t *testing.T, c *cluster, k6 string) (byK6, byBench figures) {
 	t.Helper()
 	before := webhooksAt(t, c)
 	running := startK6(t, k6, c.url("ingest"))
-	eventually(t, startWithin, "k6 sends", func() bool { return webhooksAt(t, c) != before })
+	wait.Until(t, startWithin, "k6 sends webhooks", func() bool { return webhooksAt(t, c) != before })
 	byBench = runBench(t, c.url("ingest"))
 	return running.figures(t), byBench
 }
 
 var ingestRequests = regexp.MustCompile(`payrelay_http_requests_total\{code="200",listener="ingest"\} (\S+)`)
 
-// webhooksAt is how many were answered, as the metrics have it.
+// webhooksAt returns the number of webhooks answered so far, by the metrics.
 func webhooksAt(t *testing.T, c *cluster) string {
 	t.Helper()
 	metrics, err := get(c.running["ingest"].URL("admin") + "/metrics")
@@ -89,14 +92,14 @@ const (
 	senderRounds      = 7
 	senderConnections = "100"
 
-	// The rates are not quite the same. Otherwise one sender would come right behind
-	// the other all the time, and wait for its commit.
+	// The rates differ a little. With equal rates, one sender could always send just
+	// after the other, and wait for its commit.
 	k6Rate, benchRate = "200", "199"
-	// k6 begins before app bench and has to end after it.
+	// k6 begins before app bench and must end after it.
 	k6Duration, benchDuration = "6s", "5500ms"
 )
 
-// runningK6 is one that sends.
+// runningK6 is a k6 that is sending.
 type runningK6 struct {
 	command *exec.Cmd
 	out     bytes.Buffer
@@ -116,8 +119,8 @@ func startK6(t *testing.T, k6, ingest string) *runningK6 {
 	return r
 }
 
-// thresholdsBroken is how k6 exits when its own limits are; its figures are there
-// all the same.
+// thresholdsBroken is the exit code of k6 when one of its own limits is exceeded.
+// Its figures are valid then too.
 const thresholdsBroken = 99
 
 func (r *runningK6) figures(t *testing.T) (f figures) {

@@ -6,10 +6,11 @@ import (
 	"testing"
 )
 
-// between is how many webhooks are accepted before, between and after strikes.
+// between is the number of webhooks that are accepted before, between and after
+// strikes.
 const between = 200
 
-// TestKill: whatever is killed while webhooks come in, none that was answered
+// TestKill: whichever process is killed under load, no webhook that was answered
 // 2xx is lost, and none takes effect twice.
 func TestKill(t *testing.T) {
 	inEvery(t, everySetup, func(t *testing.T, s setup) {
@@ -17,16 +18,15 @@ func TestKill(t *testing.T) {
 	})
 }
 
-// TestTerminate: a clean stop under load takes seconds, succeeds, and loses
-// nothing either.
+// TestTerminate: a clean stop under load succeeds within seconds, and loses nothing.
 func TestTerminate(t *testing.T) {
 	inEvery(t, everySetup, func(t *testing.T, s setup) {
 		strikeUnderLoad(t, s, options{edge: impatient}, (*cluster).terminate)
 	})
 }
 
-// strikeUnderLoad strikes every process in its turn, those of one process twice,
-// and the servers that are its own, and starts it again.
+// strikeUnderLoad strikes each of the deployment's processes and own servers twice,
+// in turn, and starts it again.
 func strikeUnderLoad(t *testing.T, s setup, o options, strike func(*cluster, *testing.T, string)) {
 	c := startCluster(t, s, o)
 	l := startLoad(t, c)

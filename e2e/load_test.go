@@ -7,36 +7,38 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/payrelay/payrelay/internal/wait"
 )
 
 const (
 	senders = 8
-	// pace is how often each of them sends at most: often enough that webhooks are
-	// under way at any time.
+	// pace is the shortest time between two webhooks of a sender. It keeps webhooks in
+	// flight at any time.
 	pace = 5 * time.Millisecond
-	// paceInTrouble is how often when a webhook was not accepted.
+	// paceInTrouble is the same after a webhook that was not accepted.
 	paceInTrouble = 50 * time.Millisecond
-	// answerInTime is the deadline of an impatient edge and what a busy machine
-	// adds to it.
+	// answerInTime is the deadline of an impatient ingest, and an allowance for a busy
+	// machine.
 	answerInTime = 4*time.Second + 6*time.Second
 )
 
-// fact is a webhook of the load, and what it says.
+// fact is a webhook of the load, and its contents.
 type fact struct {
 	webhook
 	order, kind string
 	dispute     bool
 	minorUnits  int64
-	// prompt says that it was accepted at the first attempt, so before anything
-	// later about its order was sent.
+	// prompt reports whether the first attempt was accepted, and so before any later
+	// webhook about the order was sent.
 	prompt bool
 }
 
-// load is a provider: it sends webhooks, notes how each was answered, and sends
-// those that were not accepted again later. It never sends again what was
-// accepted, but for some of it at once, as a duplicate.
+// load is a provider: it sends webhooks, keeps the answers, and later sends again
+// those that were not accepted. Of those that were accepted, it sends some a second
+// time at once, as duplicates.
 type load struct {
-	// ingests take turns, so that what is said of one order comes in everywhere.
+	// ingests are used in turn, so that the webhooks of one order go to all of them.
 	ingests []string
 	turn    atomic.Int64
 	stop    chan struct{}
@@ -45,15 +47,16 @@ type load struct {
 	failed  atomic.Int64
 
 	mu sync.Mutex
-	// sent is all that was sent, each once, and what of an order or dispute was
-	// sent in the sequence of its times.
+	// sent has every webhook once. Those of an order or dispute are in the order of
+	// their times, in which they were sent.
 	sent     []fact
 	unacked  []fact
 	violated []string
 	slowest  time.Duration
 }
 
-// startLoad needs a cluster of its own, for it wants to know all that is stored.
+// startLoad starts a load on a cluster that nothing else sends to: the audit checks
+// everything that is stored.
 func startLoad(t *testing.T, c *cluster) *load {
 	l := &load{ingests: c.ingests(), stop: make(chan struct{})}
 	for sender := range senders {
@@ -63,7 +66,7 @@ func startLoad(t *testing.T, c *cluster) *load {
 	return l
 }
 
-// end stops the senders. It may be called again.
+// end stops the senders. It may be called more than once.
 func (l *load) end() {
 	select {
 	case <-l.stop:
@@ -73,7 +76,7 @@ func (l *load) end() {
 	l.senders.Wait()
 }
 
-// send tells one order's story after the other.
+// send sends the webhooks of one order after the other.
 func (l *load) send(sender int) {
 	ticker := time.NewTicker(pace)
 	defer ticker.Stop()
@@ -93,7 +96,8 @@ func (l *load) send(sender int) {
 	}
 }
 
-// story is the life of an order, and for every second one that of its dispute.
+// story returns the webhooks of an order and, for every second order, of its
+// dispute.
 func story(order string, n int) []fact {
 	final := []string{"success", "failed"}[n/2%2]
 	var facts []fact
@@ -110,7 +114,7 @@ func story(order string, n int) []fact {
 		fact{webhook: disputeWebhook(order+"-d2", order, "closed", 6, `,"meta":{"resolution":"won"}`), order: order, kind: "won", dispute: true, minorUnits: 10050})
 }
 
-// first sends what was never sent before, and tells whether it was accepted.
+// first sends a webhook for the first time, and reports whether it was accepted.
 func (l *load) first(f fact) bool {
 	l.mu.Lock()
 	l.sent = append(l.sent, f)
@@ -131,7 +135,7 @@ func (l *load) first(f fact) bool {
 	return true
 }
 
-// attempt sends a webhook and tells whether it was accepted.
+// attempt sends a webhook and reports whether it was accepted.
 func (l *load) attempt(f fact) bool {
 	begin := time.Now()
 	ingest := l.ingests[l.turn.Add(1)%int64(len(l.ingests))]
@@ -155,20 +159,20 @@ func (l *load) attempt(f fact) bool {
 	return false
 }
 
-// awaitAcked waits until so many more webhooks are accepted.
+// awaitAcked waits until a number of further webhooks are accepted.
 func (l *load) awaitAcked(t *testing.T, more int64) {
 	t.Helper()
 	want := l.acked.Load() + more
-	eventually(t, appliedWithin, fmt.Sprintf("%d more webhooks are accepted", more), func() bool { return l.acked.Load() >= want })
+	wait.Until(t, appliedWithin, fmt.Sprintf("%d more webhooks are accepted", more), func() bool { return l.acked.Load() >= want })
 }
 
-// finish ends the load and sends what was not accepted until it is.
+// finish ends the load, and sends the webhooks that were not accepted until all are.
 func (l *load) finish(t *testing.T) {
 	t.Helper()
 	l.end()
-	t.Logf("%d webhooks, %d accepted at once or as a duplicate, %d attempts failed, slowest answer %s",
+	t.Logf("%d webhooks, %d attempts accepted, %d failed, slowest answer %s",
 		len(l.sent), l.acked.Load(), l.failed.Load(), l.slowest.Round(time.Millisecond))
-	eventually(t, 2*appliedWithin, "all webhooks are accepted", func() bool {
+	wait.Until(t, 2*appliedWithin, "all webhooks are accepted", func() bool {
 		l.unacked = l.resend(l.unacked)
 		return len(l.unacked) == 0
 	})
@@ -177,7 +181,7 @@ func (l *load) finish(t *testing.T) {
 	}
 }
 
-// resend returns those that were not accepted again.
+// resend sends webhooks again and returns those that were not accepted.
 func (l *load) resend(facts []fact) []fact {
 	accepted := make([]bool, len(facts))
 	var wg sync.WaitGroup

@@ -8,14 +8,16 @@ import (
 
 	"github.com/payrelay/payrelay/e2e/program"
 	"github.com/payrelay/payrelay/e2e/servers"
+	"github.com/payrelay/payrelay/internal/wait"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// TestMove: a deployment on SQLite moves to PostgreSQL while its provider goes on
-// sending. Nothing is lost or has a second effect on the way, dead letters keep
-// their numbers, and nobody starts on the old database by accident.
+// TestMove: a deployment on SQLite moves to PostgreSQL while its provider keeps
+// sending. No webhook is lost or takes effect twice, dead letters keep their
+// numbers, and the program refuses to start on the old database.
 func TestMove(t *testing.T) {
 	moves := func(s setup) bool {
-		return s.lane == embedded && (s.mode == "kafka" && s.layout == oneProcess || s.mode == "http" && s.layout == split)
+		return s.lane == embedded && (s.mode == payments.Kafka && s.layout == oneProcess || s.mode == payments.HTTP && s.layout == split)
 	}
 	inEvery(t, moves, func(t *testing.T, s setup) {
 		servers.Need(t, servers.PostgresVariable)
@@ -24,7 +26,7 @@ func TestMove(t *testing.T) {
 		l.awaitAcked(t, between)
 		owner := s.members()[0]
 		c.accept(t, orderWebhook("order-0-0-0", "order-0-0", "failed", 9, `"1.00"`, "USD"), "dead_lettered conflict")
-		eventually(t, appliedWithin, "the conflict is a dead letter", func() bool { return strings.Contains(c.letters(t), "conflict") })
+		wait.Until(t, appliedWithin, "the conflict is a dead letter", func() bool { return strings.Contains(c.letters(t), "conflict") })
 		database := c.startDatabase(t, false)
 		target := []string{"DATABASE_URL=" + database}
 		if r := runToEnd(t, target, "migrate", "up"); r.Code != 0 {
@@ -39,7 +41,7 @@ func TestMove(t *testing.T) {
 		wantCopied(t, runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir))
 		c.database = database
 		if moved := c.letters(t); moved != letters {
-			t.Errorf("the dead letters are\n%s, want as before\n%s", moved, letters)
+			t.Errorf("dead letters after the copy:\n%s, want\n%s", moved, letters)
 		}
 		c.start(t, owner)
 		l.awaitAcked(t, between)
@@ -49,11 +51,11 @@ func TestMove(t *testing.T) {
 	})
 }
 
-// TestMoveKilledAtItsCommit: the copy is killed while the target commits it, which
-// waits for a standby that is away. Nobody goes on with the old database then, and
-// the same command finds out what is there.
+// TestMoveKilledAtItsCommit: the copy is killed while its commit waits for a standby
+// that is away. The program refuses to start on the old database then, and the same
+// command finds out whether the copy is complete.
 func TestMoveKilledAtItsCommit(t *testing.T) {
-	direct := func(s setup) bool { return s.lane == embedded && s.mode == "direct" }
+	direct := func(s setup) bool { return s.lane == embedded && s.mode == payments.Direct }
 	inEvery(t, direct, func(t *testing.T, s setup) {
 		c := startCluster(t, s, options{})
 		c.accept(t, orderWebhook("kept", "order-1", "created", 1, `"1.00"`, "USD"), "applied")
@@ -72,21 +74,21 @@ func TestMoveKilledAtItsCommit(t *testing.T) {
 		}
 		awaitStandby("nobody")
 		copying := spawn(t, "migrate copy", target, "migrate", "copy", "--data-dir", c.dir)
-		eventually(t, appliedWithin, "the commit waits for the standby", func() bool {
+		wait.Until(t, appliedWithin, "the commit waits for the standby", func() bool {
 			return execute("SELECT 1 / count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == nil
 		})
 		copying.kill(t)
 		wantRefusal(t, runToEnd(t, nil, anyPorts(c.dir, "--mode", "direct")...), "nobody knows", "app migrate copy", "delete")
 		wantRefusal(t, runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir), "it is not known", "lock timeout")
 		awaitStandby("")
-		eventually(t, appliedWithin, "the same command finds out", func() bool {
+		wait.Until(t, appliedWithin, "the same command completes the copy", func() bool {
 			return runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir).Code == 0
 		})
 		wantRefusal(t, runToEnd(t, nil, anyPorts(c.dir, "--mode", "direct")...), "was copied to")
 	})
 }
 
-// letters are the dead letters as a person sees them.
+// letters returns the list of dead letters that an operator sees.
 func (c *cluster) letters(t *testing.T) string {
 	t.Helper()
 	r := runToEnd(t, nil, append([]string{"deadletters", "list", "--settled"}, c.dataArgs()...)...)
@@ -96,7 +98,8 @@ func (c *cluster) letters(t *testing.T) string {
 	return r.Stdout
 }
 
-// wantCopied wants a table with the same numbers on both sides, and some.
+// wantCopied checks that the copy succeeded, with the same counts and digests on both
+// sides and no empty table but disputes.
 func wantCopied(t *testing.T, r program.Result) {
 	t.Helper()
 	lines := regexp.MustCompile(`(?m)^(\w+) +(\d+) +(\d+) +([0-9a-f]{16}) +([0-9a-f]{16})$`).FindAllStringSubmatch(r.Stdout, -1)
@@ -105,7 +108,7 @@ func wantCopied(t *testing.T, r program.Result) {
 	}
 	for _, l := range lines {
 		if l[2] != l[3] || l[4] != l[5] || l[1] != "disputes" && l[2] == "0" {
-			t.Errorf("not the same, or nothing: %s", l[0])
+			t.Errorf("the sides differ, or have no rows: %s", l[0])
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// startWithin is generous, for a busy machine and the race detector.
+	// startWithin is long enough for a busy machine and the race detector.
 	startWithin = 30 * time.Second
 	// stopWithin is the promise for a clean stop.
 	stopWithin = 15 * time.Second
@@ -26,8 +26,8 @@ type process struct {
 	outputFile, logFile string
 }
 
-// launch starts the program and waits until it says that it is ready. When the
-// test ends, the process is stopped, if it still runs, and its log is looked at.
+// launch starts the program and waits until it is ready. When the test ends, the
+// process is stopped, if it still runs, and its log is checked.
 func launch(t *testing.T, name string, env []string, args ...string) *process {
 	t.Helper()
 	p := spawn(t, name, env, args...)
@@ -36,8 +36,8 @@ func launch(t *testing.T, name string, env []string, args ...string) *process {
 	return p
 }
 
-// spawn is launch for a process that is to fail, or is none that serves: nothing is
-// waited for, and when the test ends it is only killed.
+// spawn starts a process that is expected to fail, or does not serve. It does not
+// wait, and when the test ends the process is killed.
 func spawn(t *testing.T, name string, env []string, args ...string) *process {
 	t.Helper()
 	dir := t.TempDir()
@@ -49,12 +49,12 @@ func spawn(t *testing.T, name string, env []string, args ...string) *process {
 	return p
 }
 
-// invocation runs the program in an empty directory.
+// invocation returns the options to run the program in an empty directory.
 func invocation(t *testing.T, name string, env []string, args ...string) program.Options {
 	return program.Options{Name: name, Binary: binary, Args: args, Env: env, Dir: t.TempDir()}
 }
 
-// runToEnd runs a command that has to end by itself.
+// runToEnd runs a command and waits for its end.
 func runToEnd(t *testing.T, env []string, args ...string) program.Result {
 	t.Helper()
 	r, err := program.Run(invocation(t, strings.Join(args, " "), env, args...), startWithin)
@@ -62,13 +62,13 @@ func runToEnd(t *testing.T, env []string, args ...string) program.Result {
 	return r
 }
 
-// kill is kill -9.
+// kill sends SIGKILL and waits for the end.
 func (p *process) kill(t *testing.T) {
 	t.Helper()
 	check(t, p.Kill())
 }
 
-// terminate asks for a clean stop and wants one.
+// terminate sends SIGTERM and requires a clean stop.
 func (p *process) terminate(t *testing.T) {
 	t.Helper()
 	begin := time.Now()
@@ -91,7 +91,7 @@ func (p *process) cleanUp(t *testing.T) {
 func (p *process) checkLog(t *testing.T) {
 	for line := range strings.Lines(p.log(t)) {
 		if !strings.HasSuffix(line, "\n") {
-			return // kill -9 cut it off
+			return // SIGKILL cut it off
 		}
 		if err := program.CheckLog(line, cardNumber); err != nil {
 			t.Errorf("%s logged %v", p.name, err)
@@ -100,10 +100,10 @@ func (p *process) checkLog(t *testing.T) {
 	}
 }
 
-// output is what the process has written to standard output so far.
+// output returns what the process has written to standard output so far.
 func (p *process) output(t *testing.T) string { return content(t, p.outputFile) }
 
-// log is all that the process, which is gone, has written to standard error.
+// log returns what the process has written to standard error so far.
 func (p *process) log(t *testing.T) string { return content(t, p.logFile) }
 
 func content(t *testing.T, file string) string {
@@ -113,11 +113,11 @@ func content(t *testing.T, file string) string {
 	return string(text)
 }
 
-// tail is the end of a text, as much as a failing test should show.
+// tail returns the end of a text that is too long for the log of a test.
 func tail(text string) string {
 	const most = 6 << 10
 	if len(text) <= most {
 		return text
 	}
-	return fmt.Sprintf("... %d bytes left out ...\n%s", len(text)-most, text[len(text)-most:])
+	return fmt.Sprintf("... %d bytes omitted ...\n%s", len(text)-most, text[len(text)-most:])
 }

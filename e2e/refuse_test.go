@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// exchange writes a request that no HTTP client would write and reads the answer.
+// exchange writes a raw request, which no HTTP client would write, and reads the
+// answer.
 func exchange(t *testing.T, url, request string) reply {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
@@ -19,19 +20,19 @@ func exchange(t *testing.T, url, request string) reply {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(answerWithin))   // reading tells whether it failed
-	go func() { _, _ = io.WriteString(conn, request) }() // the answer may come before its end
+	_ = conn.SetDeadline(time.Now().Add(answerWithin))   // reading fails if this did
+	go func() { _, _ = io.WriteString(conn, request) }() // the answer may come before the end of the request
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatalf("no answer to %.80q: %v", request, err)
 	}
-	// A server that refuses to read on resets the connection, after it has answered.
+	// A server that stops reading resets the connection after its answer.
 	body, _ := io.ReadAll(resp.Body)
 	return reply{resp.StatusCode, resp.Header, body}
 }
 
-// testBadRequests: what is wrong with a request before its body is read. An
-// empty code is for answers of net/http's own, in plain text.
+// testBadRequests: requests that are refused before their body is read. An empty
+// code stands for an answer of net/http itself, in plain text.
 func testBadRequests(t *testing.T, c *cluster) {
 	good := orderWebhook("bad-request", "bad-request", "created", 0, `"1.00"`, "USD").body
 	request := func(line, headers, body string) string {
@@ -74,7 +75,7 @@ func testBadRequests(t *testing.T, c *cluster) {
 	c.wantNothingBefore(t, "bad-request", "bad-request-end")
 }
 
-// testBadBodies: what can never be accepted is refused at once, for good.
+// testBadBodies: a body that can never be accepted is refused for good.
 func testBadBodies(t *testing.T, c *cluster) {
 	good := orderWebhook("bad-body", "bad-body", "created", 0, `"1.00"`, "USD").body
 	with := func(old, replacement string) string {
@@ -148,9 +149,9 @@ func testBadBodies(t *testing.T, c *cluster) {
 	c.wantNothingBefore(t, "bad-body", "bad-body-end")
 }
 
-// wantNothingBefore sends a good webhook about an order and wants it to be the
-// only one that is recorded of that order: in kafka mode a record of an earlier
-// one would have come before it. Good webhooks with odd members are among it.
+// wantNothingBefore sends a valid webhook, with unusual members, and checks that it
+// is the only recorded event of its order: in mode kafka a record of an earlier
+// webhook would have come before it.
 func (c *cluster) wantNothingBefore(t *testing.T, order, event string) {
 	t.Helper()
 	w := orderWebhook(event, order, "created", 0, `"1.00"`, "USD")

@@ -12,20 +12,21 @@ import (
 	"time"
 
 	"github.com/payrelay/payrelay/e2e/program"
+	"github.com/payrelay/payrelay/internal/wait"
 )
 
-// anyPorts makes every listener of serve all take a free port.
+// anyPorts returns the arguments of serve all with a free port for every listener.
 func anyPorts(dir string, more ...string) []string {
-	return append([]string{"serve", "all", "--log-format", "json", "--data-dir", dir, "--admin-addr", "127.0.0.1:0",
-		"--api-addr", "127.0.0.1:0", "--internal-addr", "127.0.0.1:0", "--ingest-addr", "127.0.0.1:0"}, more...)
+	const free = "127.0.0.1:0"
+	return program.Serve{Role: "all", DataDir: dir, Admin: free, API: free, Internal: free, Ingest: free, More: more}.Args()
 }
 
-// wantRefusal wants a start to fail with one sentence that says all of this. The
-// log may have told before how far the start had come.
-func wantRefusal(t *testing.T, r program.Result, says ...string) {
+// wantRefusal checks that a start failed with one sentence that contains these
+// texts. There may be lines of the log before it.
+func wantRefusal(t *testing.T, r program.Result, texts ...string) {
 	t.Helper()
 	if r.Code != 1 || r.Stdout != "" {
-		t.Errorf("exit code %d, stdout %q", r.Code, r.Stdout)
+		t.Errorf("exit code %d and stdout %q, want 1 and none", r.Code, r.Stdout)
 	}
 	var sentence string
 	for line := range strings.Lines(r.Stderr) {
@@ -34,17 +35,17 @@ func wantRefusal(t *testing.T, r program.Result, says ...string) {
 		}
 	}
 	if !strings.HasPrefix(sentence, "app: ") || strings.Count(sentence, "\n") != 1 {
-		t.Errorf("it is not one sentence: %s", sentence)
+		t.Errorf("the error is not one line: %s", sentence)
 	}
-	for _, part := range says {
-		if !strings.Contains(sentence, part) {
-			t.Errorf("%q does not say %q", sentence, part)
+	for _, text := range texts {
+		if !strings.Contains(sentence, text) {
+			t.Errorf("the error %q does not contain %q", sentence, text)
 		}
 	}
 }
 
-// TestFirstStart: serve all runs on an empty directory and free ports, is ready
-// soon, needs little, and prints commands that work.
+// TestFirstStart: serve all on an empty directory is ready soon, uses little memory,
+// and prints commands that work.
 func TestFirstStart(t *testing.T) {
 	t.Parallel()
 	begin := time.Now()
@@ -52,7 +53,7 @@ func TestFirstStart(t *testing.T) {
 	took := time.Since(begin)
 	t.Logf("ready after %s (race detector: %t)", took.Round(time.Millisecond), program.RaceDetector)
 	if took > 5*time.Second {
-		t.Errorf("ready after %s", took)
+		t.Errorf("ready after %s, want at most 5s", took)
 	}
 	checkIdleMemory(t, p)
 	checkSuggestion(t, p)
@@ -72,48 +73,48 @@ func checkIdleMemory(t *testing.T, p *process) {
 	kib, _ := strconv.Atoi(string(resident[1])) // these are digits
 	t.Logf("%d KiB of resident memory when idle (race detector: %t)", kib, program.RaceDetector)
 	if kib > 64<<10 && !program.RaceDetector {
-		t.Errorf("it needs more than 64 MiB")
+		t.Errorf("%d KiB of resident memory when idle, want at most 64 MiB", kib)
 	}
 }
 
-// checkSuggestion does what the program tells a newcomer to do.
+// checkSuggestion runs the commands that the program prints.
 func checkSuggestion(t *testing.T, p *process) {
 	t.Helper()
-	var said string
-	eventually(t, startWithin, "the suggestion is printed", func() bool {
-		said = p.output(t)
-		return strings.Contains(said, "/orders/order-1")
+	var printed string
+	wait.Until(t, startWithin, "the commands are printed", func() bool {
+		printed = p.output(t)
+		return strings.Contains(printed, "/orders/order-1")
 	})
 	for _, name := range []string{"admin", "internal", "api", "ingest"} {
 		url := p.URL(name)
-		if _, port, err := net.SplitHostPort(strings.TrimPrefix(url, "http://")); err != nil || port == "0" || !strings.Contains(said, url) {
-			t.Errorf("the address of %s is %q and was not printed", name, url)
+		if _, port, err := net.SplitHostPort(strings.TrimPrefix(url, "http://")); err != nil || port == "0" || !strings.Contains(printed, url) {
+			t.Errorf("the URL %q of the %s listener has no port, or is not printed", url, name)
 		}
 	}
-	create := regexp.MustCompile(`(?s)curl -i (\S+) -H '(\S+): (\S+)' -d '(.*?)'`).FindStringSubmatch(said)
-	read := regexp.MustCompile(`curl (http://\S+/orders/order-1)`).FindStringSubmatch(said)
+	create := regexp.MustCompile(`(?s)curl -i (\S+) -H '(\S+): (\S+)' -d '(.*?)'`).FindStringSubmatch(printed)
+	read := regexp.MustCompile(`curl (http://\S+/orders/order-1)`).FindStringSubmatch(printed)
 	if create == nil || read == nil {
-		t.Fatalf("no commands in %s", said)
+		t.Fatalf("no commands in %s", printed)
 	}
 	answer, err := do("POST", create[1], create[4], create[2], create[3])
 	if err != nil || answer.status != 202 {
-		t.Errorf("the first command is answered %s, %v", answer, err)
+		t.Errorf("the first command is answered %s, %v, want 202", answer, err)
 	}
-	eventually(t, appliedWithin, "the second command shows the order", func() bool {
+	wait.Until(t, appliedWithin, "the second command shows the order", func() bool {
 		answer, err := get(read[1])
 		return err == nil && answer.status == 200 && strings.Contains(string(answer.body), `"minor_units":10050`)
 	})
 }
 
-// TestOneProcessPerDirectory: two writers in one directory would each lose what
-// the other acknowledged.
+// TestOneProcessPerDirectory: a second process refuses a directory that is in use.
+// Each of two writers would lose what the other acknowledged.
 func TestOneProcessPerDirectory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first := launch(t, "serve all", nil, anyPorts(dir)...)
 	pid := fmt.Sprintf("process %d", first.PID())
 	wantRefusal(t, runToEnd(t, nil, anyPorts(dir)...), dir, pid)
-	samePort := strings.TrimPrefix(first.URL("admin"), "http://") // which is not what is wrong
+	samePort := strings.TrimPrefix(first.URL("admin"), "http://") // the error must not be about the port
 	wantRefusal(t, runToEnd(t, nil, anyPorts(dir, "--admin-addr", samePort)...), dir, pid)
 	wantRefusal(t, runToEnd(t, nil, anyPorts(t.TempDir(), "--database-url", "sqlite://"+dir+"/payrelay.db")...), dir, pid)
 	wantRefusal(t, runToEnd(t, nil, "serve", "api", "--mode", "http", "--data-dir", dir, "--admin-addr", "127.0.0.1:0",
@@ -136,8 +137,8 @@ func TestPortTaken(t *testing.T) {
 	}
 }
 
-// TestBadConfiguration: a bad value stops the start with a sentence that names
-// what is to be mended.
+// TestBadConfiguration: a bad value is refused before anything starts, by a sentence
+// that names the setting.
 func TestBadConfiguration(t *testing.T) {
 	t.Parallel()
 	ingest := []string{"serve", "ingest", "--admin-addr", "127.0.0.1:0", "--ingest-addr", "127.0.0.1:0"}
@@ -145,7 +146,7 @@ func TestBadConfiguration(t *testing.T) {
 	for name, c := range map[string]struct {
 		env  string
 		args []string
-		says string
+		want string
 	}{
 		"unknown flag":      {"", anyPorts("data", "--colour", "red"), "--colour"},
 		"unknown command":   {"", []string{"serve", "everything"}, "everything"},
@@ -186,12 +187,12 @@ func TestBadConfiguration(t *testing.T) {
 				env = []string{c.env}
 			}
 			r := runToEnd(t, env, c.args...)
-			wantRefusal(t, r, c.says)
+			wantRefusal(t, r, c.want)
 			if strings.Contains(r.Stderr, `{"time":`) {
-				t.Errorf("something was started before it was refused: %s", r.Stderr)
+				t.Errorf("the process logged before it refused to start: %s", r.Stderr)
 			}
 			if strings.Contains(r.Stderr, "hunter2") {
-				t.Errorf("%q repeats a secret", r.Stderr)
+				t.Errorf("the error %q contains a secret", r.Stderr)
 			}
 		})
 	}

@@ -15,20 +15,20 @@ const (
 	cardNumber = "4111111111111111"
 )
 
-// day is when everything happens.
+// day is the time of every webhook, apart from seconds.
 var day = time.Date(2026, 1, 4, 10, 0, 0, 0, time.UTC)
 
-// webhook is what a provider sends, as often as it has to.
+// webhook is a request of the provider.
 type webhook struct{ path, event, body string }
 
-// digest is the SHA-256 of the body in hex.
+// digest returns the SHA-256 of the body in hexadecimal.
 func (w webhook) digest() string {
 	sum := sha256.Sum256([]byte(w.body))
 	return hex.EncodeToString(sum[:])
 }
 
-// orderWebhook is about an order that was created on the day, after so many
-// seconds. amount is JSON, such as "100.50" in quotes or without.
+// orderWebhook returns a webhook about an order that was created at day, with an
+// update some seconds later. amount is JSON, such as 100.50 with or without quotes.
 func orderWebhook(event, order, status string, seconds int, amount, currency string) webhook {
 	body := fmt.Sprintf(`{"provider_event_id":%q,"order_id":%q,"user_id":"user-1","status":%q,"created_at":%q,"updated_at":%q,`+
 		`"meta":{"amount":%s,"currency":%q,"card":%q}}`,
@@ -36,7 +36,7 @@ func orderWebhook(event, order, status string, seconds int, amount, currency str
 	return webhook{ordersPath, event, body}
 }
 
-// disputeWebhook is about a dispute in the same way; more is further members.
+// disputeWebhook returns a webhook about a dispute; more has further members.
 func disputeWebhook(event, order, status string, seconds int, more string) webhook {
 	body := fmt.Sprintf(`{"provider_event_id":%q,"order_id":%q,"user_id":"user-1","status":%q,"reason":"fraud",`+
 		`"amount":100.50,"currency":"USD","occurred_at":%q,"card":%q%s}`,
@@ -44,12 +44,12 @@ func disputeWebhook(event, order, status string, seconds int, more string) webho
 	return webhook{disputesPath, event, body}
 }
 
-// after is a time as webhooks have it.
+// after returns the time some seconds after day in the format of webhooks.
 func after(seconds int) string {
 	return day.Add(time.Duration(seconds) * time.Second).Format(time.RFC3339)
 }
 
-// shown is a time as the public API shows it.
+// shown returns the same time in the format of the public API.
 func shown(seconds int) string {
 	return day.Add(time.Duration(seconds) * time.Second).Format("2006-01-02T15:04:05.000000Z")
 }

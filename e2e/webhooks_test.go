@@ -7,21 +7,22 @@ import (
 	"testing"
 
 	"github.com/payrelay/payrelay/e2e/program"
+	"github.com/payrelay/payrelay/internal/wait"
 )
 
-// TestWebhooks is the main job: what a provider sends can be read back, in every
-// mode and with either shape of the wire.
+// TestWebhooks: what a provider sends can be read by the public API, in every mode.
 func TestWebhooks(t *testing.T) {
 	inEvery(t, everySetup, func(t *testing.T, s setup) { runCases(t, startCluster(t, s, options{})) })
 }
 
+// TestWebhooksUnbatched: the same with a call or record for each webhook.
 func TestWebhooksUnbatched(t *testing.T) {
 	inEvery(t, everySetup, func(t *testing.T, s setup) {
 		runCases(t, startCluster(t, s, options{wire: []string{"--batch=false"}}))
 	})
 }
 
-// runCases runs everything that tests can do to one deployment side by side.
+// runCases runs the tests that can share a deployment.
 func runCases(t *testing.T, c *cluster) {
 	for name, test := range map[string]func(*testing.T, *cluster){
 		"order":          testOrder,
@@ -65,12 +66,12 @@ func testOrder(t *testing.T, c *cluster) {
 	wantItem(t, c, "/orders/order-1", orderItem{"order-1", "success", "user-1", money{9995, "USD"}, shown(0), shown(2)})
 	for i, e := range c.history(t, "order-1") {
 		if e.BodySHA256 != webhooks[i].digest() {
-			t.Errorf("event %s was recorded with another body than was sent", e.EventID)
+			t.Errorf("event %s is recorded with another body than was sent", e.EventID)
 		}
 	}
 }
 
-// wantItem compares what the public API shows under a path.
+// wantItem compares the item that the public API returns for a path.
 func wantItem[T comparable](t *testing.T, c *cluster, path string, want T) {
 	t.Helper()
 	if got, found := read[T](t, c, path); !found || got != want {
@@ -85,10 +86,10 @@ func testAmounts(t *testing.T, c *cluster) {
 	}{
 		{`"100.50"`, "USD", 10050},
 		{`100.5`, "USD", 10050},
-		{`0.29`, "EUR", 29}, // 28.999... as a float
+		{`0.29`, "EUR", 29}, // 28.999... as a float64
 		{`500`, "JPY", 500},
 		{`"1.234"`, "KWD", 1234},
-		{`9007199254740993`, "JPY", 9007199254740993}, // more than a float can count
+		{`9007199254740993`, "JPY", 9007199254740993}, // not a float64
 		{`0`, "USD", 0},
 	} {
 		id := fmt.Sprintf("amount-%d", i)
@@ -111,7 +112,7 @@ func testDispute(t *testing.T, c *cluster) {
 	c.awaitHistory(t, "/orders/events", "disputed", "d1 success applied")
 }
 
-// testTwoDisputes: a dispute has an id of its own, if the provider sends one.
+// testTwoDisputes: a dispute has the ID that the provider sends for it.
 func testTwoDisputes(t *testing.T, c *cluster) {
 	c.accept(t, disputeWebhook("t1", "twice", "opened", 1, `,"dispute_id":"dispute-a"`), "applied")
 	c.accept(t, disputeWebhook("t2", "twice", "opened", 2, `,"dispute_id":"dispute-b"`), "applied")
@@ -121,19 +122,19 @@ func testTwoDisputes(t *testing.T, c *cluster) {
 	wantItem(t, c, "/disputes/dispute-b", disputeItem{"dispute-b", "twice", "open", "fraud", money{10050, "USD"}, shown(2), shown(2), ""})
 }
 
-// testDisputeFirst: a dispute stands by itself until its order arrives.
+// testDisputeFirst: a dispute can arrive before its order.
 func testDisputeFirst(t *testing.T, c *cluster) {
 	c.accept(t, disputeWebhook("f1", "late-order", "opened", 5, ""), "applied")
 	c.awaitHistory(t, "/disputes/events", "late-order", "f1 open applied")
 	if order, found := read[orderItem](t, c, "/orders/late-order"); found {
-		t.Errorf("there is an order that nobody has told of: %+v", order)
+		t.Errorf("the order exists before its first webhook: %+v", order)
 	}
 	c.accept(t, orderWebhook("f2", "late-order", "success", 0, `"100.50"`, "USD"), "applied")
 	c.awaitHistory(t, "/orders/events", "late-order", "f2 success applied")
 	wantItem(t, c, "/disputes/late-order", disputeItem{"late-order", "late-order", "open", "fraud", money{10050, "USD"}, shown(5), shown(5), ""})
 }
 
-// testDuplicates sends one webhook fifty times at once.
+// testDuplicates: of fifty copies sent at once, one takes effect.
 func testDuplicates(t *testing.T, c *cluster) {
 	const copies = 50
 	w := orderWebhook("dup", "duplicated", "created", 0, `"100.50"`, "USD")
@@ -143,7 +144,7 @@ func testDuplicates(t *testing.T, c *cluster) {
 		wg.Go(func() {
 			answer, err := c.send(w)
 			if err != nil || answer.status/100 != 2 {
-				t.Errorf("a copy is answered %s, %v", answer, err)
+				t.Errorf("a copy is answered %s, %v, want 2xx", answer, err)
 			}
 			verdicts <- answer.verdict()
 		})
@@ -159,14 +160,14 @@ func testDuplicates(t *testing.T, c *cluster) {
 		want = map[string]int{"queued": copies}
 	}
 	if fmt.Sprint(count) != fmt.Sprint(want) {
-		t.Errorf("the verdicts are %v, want %v", count, want)
+		t.Errorf("verdicts = %v, want %v", count, want)
 	}
-	// When this one is recorded, so would be a second effect of those before it.
+	// Once this one is recorded, so would be a second effect of a copy.
 	c.accept(t, orderWebhook("after dup", "duplicated", "updated", 1, `"100.50"`, "USD"), "applied")
 	c.awaitHistory(t, "/orders/events", "duplicated", "dup created applied", "after dup updated applied")
 }
 
-// testOutOfOrder: what arrives late is recorded and does not turn time back.
+// testOutOfOrder: a late update is recorded and does not change a newer state.
 func testOutOfOrder(t *testing.T, c *cluster) {
 	c.accept(t, orderWebhook("late-3", "late", "success", 30, `"100.50"`, "USD"), "applied")
 	c.accept(t, orderWebhook("late-1", "late", "created", 10, `"100.50"`, "USD"), "stale")
@@ -175,8 +176,8 @@ func testOutOfOrder(t *testing.T, c *cluster) {
 	wantItem(t, c, "/orders/late", orderItem{"late", "success", "user-1", money{10050, "USD"}, shown(0), shown(30)})
 }
 
-// testContradiction: what a newer update says against a final state waits for an
-// operator.
+// testContradiction: a newer update that contradicts a final state becomes a dead
+// letter.
 func testContradiction(t *testing.T, c *cluster) {
 	c.accept(t, orderWebhook("final-1", "final", "failed", 0, `"100.50"`, "USD"), "applied")
 	c.accept(t, orderWebhook("final-2", "final", "success", 1, `"100.50"`, "USD"), "dead_lettered illegal_transition")
@@ -184,7 +185,7 @@ func testContradiction(t *testing.T, c *cluster) {
 	wantItem(t, c, "/orders/final", orderItem{"final", "failed", "user-1", money{10050, "USD"}, shown(0), shown(0)})
 }
 
-// testConflict: of two bodies under one event id, the first counts.
+// testConflict: of two bodies with one event ID, the first counts.
 func testConflict(t *testing.T, c *cluster) {
 	c.accept(t, orderWebhook("same", "conflicting", "created", 0, `"100.50"`, "USD"), "applied")
 	c.accept(t, orderWebhook("same", "conflicting", "success", 1, `"1.00"`, "USD"), "dead_lettered conflict")
@@ -197,12 +198,13 @@ func testUnknownStatus(t *testing.T, c *cluster) {
 	c.accept(t, disputeWebhook("melted", "unknown", "melted", 0, ""), "dead_lettered unknown_status")
 	for _, path := range []string{"/orders/unknown", "/disputes/unknown"} {
 		if answer, err := get(c.url("api") + path); err != nil || answer.status != 404 {
-			t.Errorf("%s is answered %s, %v", path, answer, err)
+			t.Errorf("%s is answered %s, %v, want 404", path, answer, err)
 		}
 	}
 }
 
-// testFuture: an update from the far future would be the newest for ever.
+// testFuture: an update from the far future is a dead letter. Applied, it would
+// remain the newest one.
 func testFuture(t *testing.T, c *cluster) {
 	const century = 100 * 365 * 24 * 3600
 	c.accept(t, orderWebhook("future-1", "future", "success", century, `"100.50"`, "USD"), "dead_lettered future_time")
@@ -216,19 +218,19 @@ func testCurrencyMismatch(t *testing.T, c *cluster) {
 	c.accept(t, disputeWebhook("dollars", "in-euros", "opened", 1, ""), "dead_lettered currency_mismatch")
 }
 
-// wantDeadLetters waits until all of these, each an event and a reason, are open
-// dead letters in what an operator is shown beside the running processes.
+// wantDeadLetters waits until the dead letters of these events, with these reasons,
+// are in the list that an operator sees while the processes run.
 func (c *cluster) wantDeadLetters(t *testing.T, want map[string]string) {
 	t.Helper()
 	var listed program.Result
 	defer func() {
 		if t.Failed() {
-			t.Logf("the dead letters are\n%s%s", listed.Stdout, listed.Stderr)
+			t.Logf("app deadletters list:\n%s%s", listed.Stdout, listed.Stderr)
 		}
 	}()
-	eventually(t, appliedWithin, fmt.Sprintf("%d dead letters are listed", len(want)), func() bool {
+	wait.Until(t, appliedWithin, fmt.Sprintf("%d dead letters are listed", len(want)), func() bool {
 		listed = runToEnd(t, nil, append([]string{"deadletters", "list"}, c.dataArgs()...)...)
-		return listed.Code != 0 || strings.Count(listed.Stdout, "\n") > len(want) // there is a headline
+		return listed.Code != 0 || strings.Count(listed.Stdout, "\n") > len(want) // the first line is the head
 	})
 	for event, reason := range want {
 		found := false
@@ -236,7 +238,7 @@ func (c *cluster) wantDeadLetters(t *testing.T, want map[string]string) {
 			found = found || strings.Contains(line, fmt.Sprintf("%q", event)) && strings.Contains(line, " "+reason+" ")
 		}
 		if !found {
-			t.Errorf("event %s is not listed as a dead letter, %s", event, reason)
+			t.Errorf("event %s is not in the list of dead letters with the reason %s", event, reason)
 		}
 	}
 }

@@ -1,5 +1,6 @@
-// Package program builds the program under test and runs it as its users do: as
-// child processes with real signals, for tests and for programs that are none.
+// Package program builds the program under test and runs it as its users do, as
+// child processes with command lines and signals. It serves the tests of e2e and the
+// command of the fault checker.
 package program
 
 import (
@@ -9,8 +10,8 @@ import (
 	"strings"
 )
 
-// Build compiles the program of this module to path, with the race detector if
-// whoever calls has it; flags are further ones of go build.
+// Build compiles the program of this module to path, with the race detector if the
+// caller is built with it. flags are further flags of go build.
 func Build(path string, flags ...string) error {
 	root, err := Root()
 	if err != nil {
@@ -27,11 +28,11 @@ func Build(path string, flags ...string) error {
 	return nil
 }
 
-// Root is the directory of the module that the working directory belongs to.
+// Root returns the directory of the module that contains the working directory.
 func Root() (string, error) {
 	out, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {
-		return "", fmt.Errorf("find the module's directory: %w", err)
+		return "", fmt.Errorf("find the directory of the module: %w", err)
 	}
 	return filepath.Dir(strings.TrimSpace(string(out))), nil
 }

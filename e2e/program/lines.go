@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// lines passes on what is written and hands over each complete line of it. Who
-// writes does not wait for the disk: a process whose log is held up would be, too.
+// lines copies what is written to another writer, and calls each for every complete
+// line. Write does not wait for the copy: a slow disk would otherwise hold up the
+// process that writes the log.
 type lines struct {
 	each func(string)
 	rest []byte
@@ -22,7 +23,7 @@ func newLines(to io.Writer, each func(string)) *lines {
 	l := &lines{each: each, more: make(chan struct{}, 1)}
 	l.written.Go(func() {
 		for range l.more {
-			// A log that cannot be written is missed by nobody but people.
+			// Only people read the copy.
 			_, _ = to.Write(l.take())
 		}
 	})
@@ -43,7 +44,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Unlock()
 	select {
 	case l.more <- struct{}{}:
-	default: // it will be seen
+	default: // there is an element already
 	}
 	l.rest = append(l.rest, p...)
 	for {
@@ -56,7 +57,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	}
 }
 
-// close waits until all is written. Nothing may be written later.
+// close waits until everything is copied. Nothing may be written after it.
 func (l *lines) close() {
 	close(l.more)
 	l.written.Wait()

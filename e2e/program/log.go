@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// CheckLog wants a line of a log to be one: no report of the race detector, no
-// panic, no library that prints on its own, no error of ours, and nothing of what
-// is secret.
+// CheckLog returns an error for a line of a log that is not JSON (a report of the
+// race detector, a panic, a library that prints), that has the level ERROR, or that
+// contains a secret. The error completes the sentence "the process logged ...".
 func CheckLog(line, secret string) error {
 	var entry struct{ Level string }
 	switch {
 	case json.Unmarshal([]byte(line), &entry) != nil:
-		return fmt.Errorf("what is no log line: %s", line)
+		return fmt.Errorf("a line that is not JSON: %s", line)
 	case entry.Level == "ERROR":
 		return fmt.Errorf("an error: %s", line)
 	case strings.Contains(line, secret):

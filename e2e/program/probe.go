@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// probes are answered at once or not at all.
+// probes uses a new connection for every request.
 var probes = &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
-// Probe asks an admin listener, by a URL such as http://127.0.0.1:9000/readyz; not
-// ok is any answer but 200, or why there is none.
+// Probe requests a URL of an admin listener, such as http://127.0.0.1:9000/readyz. It
+// returns the body and whether the status is 200, or the text of an error and false.
 func Probe(url string) (answer string, ok bool) {
 	resp, err := probes.Get(url)
 	if err != nil {

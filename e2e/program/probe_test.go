@@ -13,13 +13,13 @@ func TestProbe(t *testing.T) {
 		}
 	}))
 	if answer, ok := Probe(admin.URL + "/readyz"); !ok || answer != "" {
-		t.Errorf("answered %q, %t", answer, ok)
+		t.Errorf("Probe(/readyz) = %q, %t, want an empty body and true", answer, ok)
 	}
 	if answer, ok := Probe(admin.URL + "/else"); ok || answer != "no such path" {
-		t.Errorf("a refusal is answered %q, %t", answer, ok)
+		t.Errorf("Probe(/else) = %q, %t, want no such path and false", answer, ok)
 	}
 	admin.Close()
 	if answer, ok := Probe(admin.URL + "/readyz"); ok || answer == "" {
-		t.Errorf("nobody answers %q, %t", answer, ok)
+		t.Errorf("Probe(closed listener) = %q, %t, want an error and false", answer, ok)
 	}
 }

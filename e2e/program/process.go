@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Process is one run of the program that goes on beside whoever started it.
+// Process is one run of the program in the background.
 type Process struct {
 	name    string
 	command *exec.Cmd
@@ -26,14 +26,14 @@ type Process struct {
 	urls map[string]string
 }
 
-// Start runs the program without waiting for anything. What it writes to standard
-// output and error is appended to two files.
+// Start starts the program and does not wait until it is ready. Its standard output
+// and standard error are appended to two files.
 func Start(o Options, outputFile, logFile string) (*Process, error) {
 	output, err := openToAppend(outputFile)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", o.Name, err)
 	}
-	defer output.Close() // the process has its own
+	defer output.Close() // the process has its own copy
 	log, err := openToAppend(logFile)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", o.Name, err)
@@ -47,9 +47,9 @@ func Start(o Options, outputFile, logFile string) (*Process, error) {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", o.Name, err), log.Close())
 	}
 	go func() {
-		_ = p.command.Wait() // the exit code says it
+		_ = p.command.Wait() // see ExitCode
 		out.close()
-		_ = log.Close() // what is written was written
+		_ = log.Close() // only people read it
 		close(p.exited)
 	}()
 	return p, nil
@@ -59,7 +59,7 @@ func openToAppend(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 }
 
-// read learns from the log what listens where, and when all of it does.
+// read takes the URLs of listeners and the readiness from a line of the log.
 func (p *Process) read(line string) {
 	if p.line != nil {
 		p.line(line)
@@ -78,32 +78,33 @@ func (p *Process) read(line string) {
 	}
 }
 
-// AwaitReady waits until the process says in its log that it is ready.
+// AwaitReady waits until the process logs that it is ready.
 func (p *Process) AwaitReady(within time.Duration) error {
 	select {
 	case <-p.ready:
 		return nil
 	case <-p.exited:
-		return fmt.Errorf("%s ended while it started, with exit code %d", p.name, p.ExitCode())
+		return fmt.Errorf("%s ended before it was ready, with exit code %d", p.name, p.ExitCode())
 	case <-time.After(within):
 		return fmt.Errorf("%s was not ready within %s", p.name, within)
 	}
 }
 
-// URL is where the listener of that name is, by the process's own words.
+// URL returns the URL that the process has logged for a listener, or "".
 func (p *Process) URL(listener string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.urls[listener]
 }
 
-// PID is the process's number.
+// PID returns the process ID.
 func (p *Process) PID() int { return p.command.Process.Pid }
 
-// Exited is closed when the process is gone and its output is read.
+// Exited returns a channel that is closed when the process has ended and its output
+// is read.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
-// Gone says that the process has ended.
+// Gone reports whether the process has ended.
 func (p *Process) Gone() bool {
 	select {
 	case <-p.exited:
@@ -113,7 +114,8 @@ func (p *Process) Gone() bool {
 	}
 }
 
-// ExitCode is that of a process that is gone, -1 if a signal ended it.
+// ExitCode returns the exit code of a process that has ended, or -1 if it was ended
+// by a signal.
 func (p *Process) ExitCode() int { return p.command.ProcessState.ExitCode() }
 
 func (p *Process) signal(s syscall.Signal) error {
@@ -123,7 +125,7 @@ func (p *Process) signal(s syscall.Signal) error {
 	return nil
 }
 
-// Kill is kill -9.
+// Kill sends SIGKILL and waits for the end.
 func (p *Process) Kill() error {
 	if err := p.signal(syscall.SIGKILL); err != nil {
 		return err
@@ -132,7 +134,8 @@ func (p *Process) Kill() error {
 	return nil
 }
 
-// Terminate asks for a clean stop and wants one: in time and with exit code 0.
+// Terminate sends SIGTERM, and returns an error unless the process ends in time with
+// exit code 0.
 func (p *Process) Terminate(within time.Duration) error {
 	if err := p.signal(syscall.SIGTERM); err != nil {
 		return err
@@ -148,8 +151,8 @@ func (p *Process) Terminate(within time.Duration) error {
 	return nil
 }
 
-// Freeze stops the process where it is and waits until all of its threads stand
-// still, which on a busy machine takes longer than to send the signal.
+// Freeze sends SIGSTOP and waits until all threads of the process have stopped, which
+// takes a while on a busy machine.
 func (p *Process) Freeze() error {
 	if err := p.signal(syscall.SIGSTOP); err != nil {
 		return err
@@ -161,11 +164,11 @@ func (p *Process) Freeze() error {
 			continue
 		}
 		if err != nil || !status.Stopped() {
-			return fmt.Errorf("%s does not stand still: %v, %w", p.name, status, err)
+			return fmt.Errorf("%s did not stop on SIGSTOP: %v, %w", p.name, status, err)
 		}
 		return nil
 	}
 }
 
-// Thaw lets a frozen process go on.
+// Thaw sends SIGCONT.
 func (p *Process) Thaw() error { return p.signal(syscall.SIGCONT) }

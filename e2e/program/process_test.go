@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// script is a program that logs as payrelay does, and then waits.
+// script logs as payrelay does, and then waits for SIGTERM.
 const script = `trap 'exit 0' TERM
 echo '{"msg":"listening","name":"admin","url":"http://here"}' >&2
 printf '{"msg":' >&2
@@ -29,7 +29,7 @@ func run(t *testing.T, script string) (p *Process, log string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.Kill() }) // it has mostly ended
+	t.Cleanup(func() { _ = p.Kill() }) // usually it has ended
 	return p, log
 }
 
@@ -39,31 +39,31 @@ func TestReady(t *testing.T) {
 		t.Fatal(err)
 	}
 	if url := p.URL("admin"); url != "http://here" {
-		t.Errorf("the admin listener is at %q", url)
+		t.Errorf("URL(admin) = %q, want http://here", url)
 	}
 	if err := p.Terminate(patience); err != nil {
 		t.Error(err)
 	}
 	if text, err := os.ReadFile(log); err != nil || strings.Count(string(text), "\n") != 3 {
-		t.Errorf("the log is %q, %v", text, err)
+		t.Errorf("the log has %q, %v, want 3 lines", text, err)
 	}
 }
 
 func TestEnds(t *testing.T) {
 	p, _ := run(t, "exit 7")
 	if err := p.AwaitReady(patience); err == nil || !strings.Contains(err.Error(), "exit code 7") {
-		t.Errorf("a process that ended is ready: %v", err)
+		t.Errorf("AwaitReady() = %v, want exit code 7", err)
 	}
 	p, _ = run(t, "trap '' TERM\n"+strings.Replace(script, "trap 'exit 0' TERM", "", 1))
 	if err := p.AwaitReady(patience); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Terminate(50 * time.Millisecond); err == nil || !strings.Contains(err.Error(), "did not stop") {
-		t.Errorf("a process that does not stop: %v", err)
+		t.Errorf("Terminate() = %v, want a process that did not stop", err)
 	}
 }
 
-// TestFreeze: what is frozen does not even die of SIGTERM.
+// TestFreeze: SIGTERM does not end a frozen process until it is thawed.
 func TestFreeze(t *testing.T) {
 	p, _ := run(t, script)
 	if err := p.AwaitReady(patience); err != nil {
@@ -76,7 +76,7 @@ func TestFreeze(t *testing.T) {
 	go func() { stopped <- p.Terminate(patience) }()
 	select {
 	case <-p.Exited():
-		t.Error("it ended although it was frozen")
+		t.Error("the process ended although it was frozen")
 	case <-time.After(200 * time.Millisecond):
 	}
 	if err := p.Thaw(); err != nil {

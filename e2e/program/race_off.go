@@ -2,5 +2,6 @@
 
 package program
 
-// RaceDetector: see race_on.go.
+// RaceDetector reports whether this package, and so the program under test, is built
+// with the race detector.
 const RaceDetector = false

@@ -2,6 +2,6 @@
 
 package program
 
-// RaceDetector says that whoever imports this, and so the program under test, is
-// built with the race detector.
+// RaceDetector reports whether this package, and so the program under test, is built
+// with the race detector.
 const RaceDetector = true

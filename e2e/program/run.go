@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// Options say how the program is run.
+// Options are how the program is run.
 type Options struct {
-	// Name is for people, Binary the program, Args its arguments.
+	// Name is used in errors.
 	Name, Binary string
 	Args         []string
-	// Env is the environment, such as LOG_LEVEL=debug. There is no more of it than
-	// what every program needs, so that nobody's own settings decide anything.
+	// Env has variables such as LOG_LEVEL=debug. Beside these the program gets PATH and
+	// HOME only, so that settings of the user have no effect.
 	Env []string
-	// Dir is the working directory, and the home.
+	// Dir is the working directory, and the home directory.
 	Dir string
-	// Line, if set, gets every complete line that a [Process] logs.
+	// Line, if set, is called for every complete line that a [Process] logs.
 	Line func(line string)
 }
 
-// command is how the program is run. GORACE keeps the race detector from adding a
-// second to every stop.
+// command returns the command. GORACE keeps the race detector from adding a second to
+// every stop.
 func (o Options) command(ctx context.Context) *exec.Cmd {
 	command := exec.CommandContext(ctx, o.Binary, o.Args...)
 	command.Dir = o.Dir
@@ -32,13 +32,14 @@ func (o Options) command(ctx context.Context) *exec.Cmd {
 	return command
 }
 
-// Result is what a command that ends by itself said.
+// Result is the exit code and the output of a command.
 type Result struct {
 	Code           int
 	Stdout, Stderr string
 }
 
-// Run runs a command that has to end by itself in time, with whatever exit code.
+// Run runs a command to its end. It returns an error if the command cannot be started
+// or does not end in time, but none for its exit code.
 func Run(o Options, within time.Duration) (Result, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()

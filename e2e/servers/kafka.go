@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Kafka is a cluster of Apache Kafka nodes, each of them broker and controller.
+// Kafka is a cluster of nodes, each of which is broker and controller.
 type Kafka struct {
 	nodes []*Node
 }
@@ -19,28 +19,28 @@ type Kafka struct {
 type Node struct {
 	server
 	id, port, controller int
-	guarded              map[string]int // ports of the other listeners, by name
-	// java are further options of the Java machine.
+	secured              map[string]int // the ports of further listeners, by name
+	// java has further options of the JVM.
 	java []string
 }
 
-// Listener is one more way into each node, beside the one that everybody may use.
+// Listener is a further listener of each node, beside the one in plain text.
 type Listener struct {
-	// Name is in capitals, and Protocol one of Kafka's, such as SASL_SSL.
+	// Name is in capitals, and Protocol is one of Kafka's, such as SASL_SSL.
 	Name, Protocol string
-	// Settings are Kafka's, without the listener's name in front of them.
+	// Settings are properties of Kafka without the prefix listener.name.NAME.
 	Settings map[string]string
 }
 
-// StartKafka starts a cluster of so many nodes, with its data in dir, out of the
-// libraries of libs; see [KafkaLibs].
+// StartKafka starts a cluster with its data in dir. libs is the directory of Kafka's
+// libraries; see [KafkaLibs].
 func StartKafka(libs, dir string, nodes int, more ...Listener) (*Kafka, error) {
 	return startKafka(libs, dir, nodes, more)
 }
 
-// StartLastingKafka starts a lone node that compiles what it does often as well as
-// it can, as one in production has: what is measured against it is worth that.
-func StartLastingKafka(libs, dir string) (*Kafka, error) {
+// StartOptimizedKafka starts one node with the optimizing compiler of the JVM, as in
+// production, for benchmarks. It takes longer to start.
+func StartOptimizedKafka(libs, dir string) (*Kafka, error) {
 	return startKafka(libs, dir, 1, nil, "-XX:TieredStopAtLevel=4")
 }
 
@@ -51,9 +51,9 @@ func startKafka(libs, dir string, nodes int, more []Listener, options ...string)
 	}
 	k := new(Kafka)
 	for id := range nodes {
-		n := &Node{id: id + 1, port: freePort(), controller: freePort(), guarded: make(map[string]int), java: options}
+		n := &Node{id: id + 1, port: freePort(), controller: freePort(), secured: make(map[string]int), java: options}
 		for _, l := range more {
-			n.guarded[l.Name] = freePort()
+			n.secured[l.Name] = freePort()
 		}
 		k.nodes = append(k.nodes, n)
 	}
@@ -63,13 +63,13 @@ func startKafka(libs, dir string, nodes int, more []Listener, options ...string)
 		}
 	}
 	if err := k.start(); err != nil {
-		_ = k.Stop() // the start's error says what is wrong
+		_ = k.Stop() // the error of the start has the reason
 		return nil, err
 	}
 	return k, nil
 }
 
-// start starts all nodes at once, for alone none of them has a quorum.
+// start starts all nodes at once, because a single one has no quorum.
 func (k *Kafka) start() error {
 	failures := make(chan error, len(k.nodes))
 	for _, n := range k.nodes {
@@ -84,7 +84,7 @@ func (k *Kafka) start() error {
 	return first
 }
 
-// Brokers are the bootstrap servers, separated by commas.
+// Brokers returns the bootstrap servers, separated by commas.
 func (k *Kafka) Brokers() string {
 	addrs := make([]string, len(k.nodes))
 	for i, n := range k.nodes {
@@ -93,15 +93,15 @@ func (k *Kafka) Brokers() string {
 	return strings.Join(addrs, ",")
 }
 
-// Nodes are the cluster's, by ascending id from 1.
+// Nodes returns the nodes by ascending ID, from 1.
 func (k *Kafka) Nodes() []*Node { return k.nodes }
 
-// Stop ends all nodes.
+// Stop kills all nodes.
 func (k *Kafka) Stop() error {
 	var first error
 	for _, n := range k.nodes {
-		// A node that is stopped cleanly looks for one that takes over its
-		// partitions, and there is none.
+		// A clean stop of the last node waits for another one to take over its
+		// partitions.
 		if err := n.Kill(); err != nil && first == nil {
 			first = err
 		}
@@ -109,14 +109,14 @@ func (k *Kafka) Stop() error {
 	return first
 }
 
-// ID is the node's number in the cluster.
+// ID returns the ID of the node in the cluster.
 func (n *Node) ID() int { return n.id }
 
-// Addr is where clients reach the node.
+// Addr returns the address of the listener in plain text.
 func (n *Node) Addr() string { return address(n.port) }
 
-// GuardedAddr is where clients reach the node by one of its other listeners.
-func (n *Node) GuardedAddr(listener string) string { return address(n.guarded[listener]) }
+// ListenerAddr returns the address of one of the further listeners.
+func (n *Node) ListenerAddr(listener string) string { return address(n.secured[listener]) }
 
 // Start starts the node, again at the same address and with its data, and waits
 // until it takes connections.
@@ -124,10 +124,10 @@ func (n *Node) Start() error {
 	return n.launch(func() bool { return accepts(n.port) })
 }
 
-// Stop is a clean stop, for which the node hands its partitions over.
+// Stop stops the node cleanly, after it has handed over its partitions.
 func (n *Node) Stop() error { return n.stop(syscall.SIGTERM) }
 
-// prepare formats the node's storage.
+// prepare writes the configuration and formats the storage of the node.
 func (n *Node) prepare(java, libs, dir, properties string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("prepare Kafka: %w", err)
@@ -150,19 +150,20 @@ func (n *Node) prepare(java, libs, dir, properties string) error {
 	return nil
 }
 
-// javaOptions make nodes small and soon there, for tests run several of them
-// beside what they test: of the 5 s of processor time until a node serves, the
-// simple compiler and the classes as an image in memory leave 1.7 s.
+// javaOptions returns options for a small JVM that starts fast. The simple compiler and
+// the archive of classes reduce the processor time until a node serves from 5 s to
+// 1.7 s.
 func javaOptions(libs string) []string {
 	return []string{"-Xms64m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-		"-Xshare:auto", "-Xlog:cds=off", "-XX:SharedArchiveFile=" + imageOf(libs), "-cp", filepath.Join(libs, "*")}
+		"-Xshare:auto", "-Xlog:cds=off", "-XX:SharedArchiveFile=" + archiveOf(libs), "-cp", filepath.Join(libs, "*")}
 }
 
-// clusterID is one of the form that Kafka wants.
+// clusterID is a valid ID of a cluster.
 const clusterID = "cGF5cmVsYXktdGVzdC0wMA"
 
-// properties are Kafka's defaults, but for the internal topics, which are small
-// here, and for what makes a start wait. Topics are never created by accident.
+// properties returns the configuration of a node: the defaults of Kafka, but with small
+// internal topics and without delays of the start. Topics are not created
+// automatically.
 func (k *Kafka) properties(n *Node, more []Listener) string {
 	open, protocols, settings := n.listeners(more)
 	voters := make([]string, len(k.nodes))
@@ -170,8 +171,8 @@ func (k *Kafka) properties(n *Node, more []Listener) string {
 		voters[i] = fmt.Sprintf("%d@%s", other.id, address(other.controller))
 	}
 	copies := min(len(k.nodes), 3)
-	// A node that was killed may not come back before its session has ended. Only
-	// in a cluster is it of interest how long that takes by default.
+	// A node that was killed cannot join again before its session has expired. The
+	// default matters only in a cluster.
 	session := 9 * time.Second
 	if len(k.nodes) == 1 {
 		session = 2 * time.Second
@@ -199,12 +200,12 @@ func (k *Kafka) properties(n *Node, more []Listener) string {
 	}, "\n")
 }
 
-// listeners are the addresses for clients, what each speaks, and the settings of
-// those that not everybody may use.
+// listeners returns the listeners for clients, the protocol of each, and the settings
+// of the further ones.
 func (n *Node) listeners(more []Listener) (addresses, protocols, settings string) {
 	addresses, protocols = "PLAINTEXT://"+n.Addr(), "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"
 	for _, l := range more {
-		addresses += "," + l.Name + "://" + n.GuardedAddr(l.Name)
+		addresses += "," + l.Name + "://" + n.ListenerAddr(l.Name)
 		protocols += "," + l.Name + ":" + l.Protocol
 		for name, value := range l.Settings {
 			settings += fmt.Sprintf("listener.name.%s.%s=%s\n", strings.ToLower(l.Name), name, value)

@@ -10,62 +10,62 @@ import (
 	"time"
 )
 
-// KafkaVersion is the release that the tests run; kafka.xml names the same.
+// KafkaVersion is the release that the tests use. kafka.xml must have the same.
 const KafkaVersion = "4.1.0"
 
 //go:embed kafka.xml
 var kafkaPOM []byte
 
-// downloadWithin is for 45 MB from a slow mirror.
+// downloadWithin allows for 45 MB from a slow mirror.
 const downloadWithin = 10 * time.Minute
 
-// KafkaLibs is the directory of Kafka's libraries in the user's cache. The first
-// call has Maven fetch them, about 45 MB, and starts a node once to take the image
-// of its classes.
+// KafkaLibs returns the directory of Kafka's libraries in the cache of the user. The
+// first call fetches them with Maven, about 45 MB, and runs a node once to make an
+// archive of its classes.
 func KafkaLibs(ctx context.Context) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("find a place for Kafka: %w", err)
+		return "", fmt.Errorf("find the cache for Kafka: %w", err)
 	}
 	libs := filepath.Join(cache, "payrelay", "kafka-"+KafkaVersion)
-	if _, err := os.Stat(imageOf(libs)); err == nil {
+	if _, err := os.Stat(archiveOf(libs)); err == nil {
 		return libs, nil
 	}
 	if err := fetchKafka(ctx, libs); err != nil {
 		return "", err
 	}
-	if err := takeImage(libs); err != nil {
-		// Java takes an empty image for none, and nodes start slowly.
-		return libs, os.WriteFile(imageOf(libs), nil, 0o644)
+	if err := archiveClasses(libs); err != nil {
+		// The JVM ignores an empty archive, and nodes start slowly.
+		return libs, os.WriteFile(archiveOf(libs), nil, 0o644)
 	}
 	return libs, nil
 }
 
-// imageOf is the file that the classes of the libraries are mapped from.
-func imageOf(libs string) string { return libs + ".jsa" }
+// archiveOf returns the file of the archived classes of the libraries.
+func archiveOf(libs string) string { return libs + ".jsa" }
 
-// takeImage runs a node for a moment.
-func takeImage(libs string) error {
+// archiveClasses runs a node, which writes the archive when it stops.
+func archiveClasses(libs string) error {
 	dir, err := os.MkdirTemp("", "payrelay-kafka-")
 	if err != nil {
-		return fmt.Errorf("take the image of Kafka's classes: %w", err)
+		return fmt.Errorf("archive the classes of Kafka: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the temporary directory harms nobody
+	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the temporary directory does no harm
 	unfinished := filepath.Join(filepath.Dir(libs), filepath.Base(dir)+".jsa")
 	kafka, err := startKafka(libs, dir, 1, nil, "-XX:SharedArchiveFile=", "-XX:ArchiveClassesAtExit="+unfinished)
 	if err != nil {
-		return fmt.Errorf("take the image of Kafka's classes: %w", err)
+		return fmt.Errorf("archive the classes of Kafka: %w", err)
 	}
 	if err := kafka.nodes[0].Stop(); err != nil {
 		return err
 	}
-	if err := os.Rename(unfinished, imageOf(libs)); err != nil {
-		return fmt.Errorf("take the image of Kafka's classes: %w", err)
+	if err := os.Rename(unfinished, archiveOf(libs)); err != nil {
+		return fmt.Errorf("archive the classes of Kafka: %w", err)
 	}
 	return nil
 }
 
-// fetchKafka leaves all libraries or no directory, however it ends.
+// fetchKafka makes the directory with all libraries, or none if it fails.
 func fetchKafka(ctx context.Context, libs string) error {
 	maven, err := program("mvn", "", "install Maven (Debian's package maven), which fetches Kafka")
 	if err != nil {
@@ -81,7 +81,7 @@ func fetchKafka(ctx context.Context, libs string) error {
 	if err != nil {
 		return fmt.Errorf("fetch Kafka: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the cache harms nobody
+	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the cache does no harm
 	if err := os.WriteFile(filepath.Join(dir, "pom.xml"), kafkaPOM, 0o644); err != nil {
 		return fmt.Errorf("fetch Kafka: %w", err)
 	}

@@ -6,25 +6,24 @@ import (
 	"testing"
 )
 
-// The environment of the tests, which the command in the folder with sets.
+// The environment variables of the tests, which the command with sets.
 const (
-	// LanesVariable names the lanes that have to run. A test of the production
-	// lane fails where it cannot run if "production" is among them; otherwise it
-	// is skipped.
+	// LanesVariable lists lanes that must run. If it contains "production", a test of
+	// that lane fails if its servers are missing; otherwise the test is skipped.
 	LanesVariable = "PAYRELAY_TEST_LANES"
-	// PostgresVariable is the URL of a server on which databases may be created.
+	// PostgresVariable is the URL of a PostgreSQL server that tests create databases on.
 	PostgresVariable = "PAYRELAY_TEST_POSTGRES"
-	// KafkaVariable names brokers on which topics may be created, as host:port,…
+	// KafkaVariable is the brokers that tests create topics on, as host:port,host:port.
 	KafkaVariable = "PAYRELAY_TEST_KAFKA"
-	// KafkaLibsVariable is the directory of Kafka's libraries, for tests that kill
-	// a Kafka of their own.
+	// KafkaLibsVariable is the directory of Kafka's libraries, for tests that start a
+	// cluster of their own.
 	KafkaLibsVariable = "PAYRELAY_TEST_KAFKA_LIBS"
 )
 
 const production = "production"
 
-// Need returns the values of the variables for a test of the production lane. It
-// skips the test where one is not set, or fails it where that lane has to run.
+// Need returns the values of the variables for a test of the production lane. If one
+// is not set, Need skips the test, or fails it if that lane must run.
 func Need(tb testing.TB, variables ...string) []string {
 	tb.Helper()
 	values := make([]string, len(variables))
@@ -33,9 +32,9 @@ func Need(tb testing.TB, variables ...string) []string {
 		switch {
 		case values[i] != "":
 		case strings.Contains(os.Getenv(LanesVariable), production):
-			tb.Fatalf("%s asks for the lane %s, but %s is not set: run the tests by go run ./e2e/servers/with go test ./...", LanesVariable, production, name)
+			tb.Fatalf("%s contains %s, but %s is not set: run the tests by go run ./e2e/servers/with go test ./...", LanesVariable, production, name)
 		default:
-			tb.Skipf("%s is not set: to run this test on real servers, go run ./e2e/servers/with go test ./...", name)
+			tb.Skipf("%s is not set: run this test by go run ./e2e/servers/with go test ./...", name)
 		}
 	}
 	return values

@@ -18,17 +18,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Postgres is a PostgreSQL server with its default durability, on which every
-// local user is its superuser.
+// Postgres is a PostgreSQL server with the default durability. Every local user may
+// connect as superuser.
 type Postgres struct {
 	server
 	port int
 	dir  string
 }
 
-// StartPostgres creates a database cluster in dir, which must exist and be empty,
-// and starts a server on it. It does not run as root: started by root it runs as
-// the user postgres, who has to be able to reach dir.
+// StartPostgres creates a database cluster in dir, which must exist and be empty, and
+// starts a server on it. The server does not run as root: for root it runs as the
+// user postgres, who gets access to dir.
 func StartPostgres(dir string) (*Postgres, error) {
 	initdb, err := program("initdb", "/usr/lib/postgresql/*/bin/initdb", "install the PostgreSQL server (Debian's package postgresql), or put its initdb into PATH")
 	if err != nil {
@@ -38,7 +38,7 @@ func StartPostgres(dir string) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Debian's program in the path is a link into the directory of all of them.
+	// On Debian, PATH has a link to the program in the directory of the others.
 	if initdb, err = filepath.EvalSymlinks(initdb); err != nil {
 		return nil, fmt.Errorf("find PostgreSQL: %w", err)
 	}
@@ -54,8 +54,8 @@ func StartPostgres(dir string) (*Postgres, error) {
 	return p, p.Start()
 }
 
-// Start starts the server, again at the same address and with its data, and waits
-// until it takes queries.
+// Start starts the server again, at its address and with its data, and waits until it
+// takes queries.
 func (p *Postgres) Start() error { return p.launch(p.answers) }
 
 func (p *Postgres) answers() bool {
@@ -65,16 +65,16 @@ func (p *Postgres) answers() bool {
 	return err == nil && conn.Close(ctx) == nil
 }
 
-// Stop ends the server without waiting for its clients.
+// Stop stops the server without waiting for its clients.
 func (p *Postgres) Stop() error { return p.stop(syscall.SIGINT) }
 
-// URL is that of a database on the server, in which nothing is to be written.
+// URL returns the URL of the maintenance database, which tests do not write to.
 func (p *Postgres) URL() string {
 	return "postgres://payrelay@" + address(p.port) + "/postgres"
 }
 
-// CreateDatabase creates a database with a name of its own, on the server of a
-// URL, and returns its URL. drop removes it, with whoever is connected to it.
+// CreateDatabase creates a database with a new name on the server of a URL, and
+// returns its URL. drop ends its connections and removes it.
 func CreateDatabase(ctx context.Context, serverURL string) (databaseURL string, drop func() error, err error) {
 	u, err := url.Parse(serverURL)
 	if err != nil {
@@ -90,7 +90,7 @@ func CreateDatabase(ctx context.Context, serverURL string) (databaseURL string, 
 	}, nil
 }
 
-// Execute runs one statement on the database of a URL.
+// Execute runs one statement on the database with a URL.
 func Execute(ctx context.Context, databaseURL, statement string) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
@@ -102,7 +102,7 @@ func Execute(ctx context.Context, databaseURL, statement string) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// account is whom a server runs as; nil is whoever runs this.
+// account is the user that a server runs as. The zero value is the current user.
 type account struct{ *syscall.SysProcAttr }
 
 func (a account) command(dir, name string, args ...string) *exec.Cmd {
@@ -111,7 +111,7 @@ func (a account) command(dir, name string, args ...string) *exec.Cmd {
 	return command
 }
 
-// ordinaryUser is who may run PostgreSQL, and gives dir to them.
+// ordinaryUser returns a user other than root, and gives dir to that user.
 func ordinaryUser(dir string) (account, error) {
 	if os.Getuid() != 0 {
 		return account{}, nil
@@ -120,11 +120,11 @@ func ordinaryUser(dir string) (account, error) {
 	if err != nil {
 		return account{}, fmt.Errorf("PostgreSQL does not run as root: %w", err)
 	}
-	uid, _ := strconv.Atoi(found.Uid) // they are numbers on every system that has a root
+	uid, _ := strconv.Atoi(found.Uid) // IDs are numbers on Unix
 	gid, _ := strconv.Atoi(found.Gid)
 	for _, reachable := range []string{dir, filepath.Dir(dir)} {
 		if err := os.Chmod(reachable, 0o755); err != nil {
-			return account{}, fmt.Errorf("let PostgreSQL reach its directory: %w", err)
+			return account{}, fmt.Errorf("give PostgreSQL access to its directory: %w", err)
 		}
 	}
 	if err := os.Chown(dir, uid, gid); err != nil {

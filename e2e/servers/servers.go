@@ -1,9 +1,8 @@
-// Package servers runs the real PostgreSQL and the real Apache Kafka that the
-// tests of the production lane need, as child processes on loopback. They may be
-// killed, frozen and started again at the same address with the same data.
+// Package servers runs PostgreSQL and Apache Kafka for the tests of the production
+// lane, as child processes on loopback. A test may kill and freeze them, and start
+// them again at the same address with the same data.
 //
-// PostgreSQL is the one that is installed; Kafka is made of the artifacts that
-// its project publishes for Maven, and needs Java.
+// PostgreSQL must be installed. Kafka is fetched with Maven, and needs Java.
 package servers
 
 import (
@@ -25,15 +24,15 @@ import (
 )
 
 const (
-	// startWithin is generous: a busy machine, and logs to recover after a kill.
+	// startWithin allows for a busy machine, and for recovery after a kill.
 	startWithin = 90 * time.Second
 	// stopWithin is how long a clean stop may take before it becomes a kill.
 	stopWithin = 20 * time.Second
-	// poll is how often a server that starts is asked whether it is there.
+	// poll is the period in which a server that starts is tried.
 	poll = 50 * time.Millisecond
 )
 
-// server is one child process, which may be started again.
+// server is a child process that can be started again.
 type server struct {
 	name    string
 	command func() *exec.Cmd
@@ -43,13 +42,13 @@ type server struct {
 	exited  chan struct{}
 }
 
-// launch starts the process; answers says that it serves.
+// launch starts the process and waits until answers returns true.
 func (s *server) launch(answers func() bool) error {
 	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", s.name, err)
 	}
-	defer log.Close() // the child has its own
+	defer log.Close() // the child has its own copy
 	deadline := time.Now().Add(startWithin)
 	for time.Now().Before(deadline) {
 		if err := s.spawn(log); err != nil {
@@ -58,10 +57,10 @@ func (s *server) launch(answers func() bool) error {
 		if s.await(answers, deadline) {
 			return nil
 		}
-		// It ended: after a kill, what is left of it may still hold its data.
+		// It ended: after a kill, its children may still use its data for a moment.
 	}
 	_ = s.Kill()
-	return fmt.Errorf("%s does not serve after %s: %s", s.name, startWithin, tail(s.log))
+	return fmt.Errorf("%s did not serve within %s: %s", s.name, startWithin, tail(s.log))
 }
 
 func (s *server) spawn(log *os.File) error {
@@ -72,13 +71,14 @@ func (s *server) spawn(log *os.File) error {
 	}
 	s.running, s.exited = command, exited
 	go func() {
-		_ = command.Wait() // how it ended is in its log
+		_ = command.Wait() // its log has the reason
 		close(exited)
 	}()
 	return nil
 }
 
-// await waits until the server answers; false if it ends before, or too late.
+// await waits until the server answers. It returns false if the server ends first or
+// the time is up.
 func (s *server) await(answers func() bool, deadline time.Time) bool {
 	ticks := time.NewTicker(poll)
 	defer ticks.Stop()
@@ -96,7 +96,7 @@ func (s *server) await(answers func() bool, deadline time.Time) bool {
 	return false
 }
 
-// Kill is kill -9.
+// Kill sends SIGKILL and waits for the end.
 func (s *server) Kill() error {
 	if s.running == nil {
 		return nil
@@ -106,13 +106,13 @@ func (s *server) Kill() error {
 	return err
 }
 
-// Freeze stops the server where it is, with all its processes.
+// Freeze sends SIGSTOP to all processes of the server.
 func (s *server) Freeze() error { return s.signalAll(syscall.SIGSTOP) }
 
-// Thaw lets a frozen server go on.
+// Thaw sends SIGCONT to all processes of the server.
 func (s *server) Thaw() error { return s.signalAll(syscall.SIGCONT) }
 
-// signalAll begins with the parent: a stopped one makes no more children.
+// signalAll signals the parent first: once stopped, it starts no more children.
 func (s *server) signalAll(signal syscall.Signal) error {
 	if err := s.signal(s.pid(), signal); err != nil {
 		return err
@@ -133,8 +133,8 @@ func (s *server) signalAll(signal syscall.Signal) error {
 	return nil
 }
 
-// signal is no error when the process has ended: then its number may be somebody
-// else's by now, and nothing is sent.
+// signal sends nothing to a server that has ended, because another process may have
+// its ID by now.
 func (s *server) signal(pid int, signal syscall.Signal) error {
 	select {
 	case <-s.exited:
@@ -149,7 +149,7 @@ func (s *server) signal(pid int, signal syscall.Signal) error {
 
 func (s *server) pid() int { return s.running.Process.Pid }
 
-// stop asks for a clean end, and insists after a while.
+// stop sends the signal for a clean stop, and SIGKILL if that takes too long.
 func (s *server) stop(signal syscall.Signal) error {
 	if s.running == nil {
 		return nil
@@ -165,7 +165,7 @@ func (s *server) stop(signal syscall.Signal) error {
 	}
 }
 
-// tail is the end of a log, for the error of a start that failed.
+// tail returns the end of a log.
 func tail(file string) string {
 	const most = 2 << 10
 	text, err := os.ReadFile(file)
@@ -175,14 +175,14 @@ func tail(file string) string {
 	return string(text[max(len(text)-most, 0):])
 }
 
-// A port that a server comes back to must not go to anybody else meanwhile. The
-// system gives out ports from 32768 on, so these are below, and each belongs to the
-// process that has its lock: several test programs run at a time.
+// A port must stay free for a server that is down for a while. The system assigns
+// ports from 32768 on, so these are below, and each belongs to the process that
+// holds its lock: several test programs run at a time.
 const firstPort, lastPort = 10000, 19999
 
 var (
 	nextPort atomic.Int64
-	mine     sync.Map // port -> *flock.Flock, held until the process ends
+	locks    sync.Map // *flock.Flock by port, held until the process ends
 )
 
 func init() { nextPort.Store(rand.Int64N(lastPort - firstPort)) }
@@ -194,30 +194,30 @@ func freePort() int {
 			continue
 		}
 		if l, err := net.Listen("tcp", address(port)); err == nil {
-			_ = l.Close() // a listener without connections leaves nothing behind
+			_ = l.Close() // the port is free again at once
 			return port
 		}
 	}
 }
 
-// reserve takes a port for this process. The lock goes with the process, its empty
-// file stays.
+// reserve reports whether this process gets a port. The lock ends with the process,
+// and its empty file remains.
 func reserve(port int) bool {
 	dir := filepath.Join(os.TempDir(), "payrelay-test-ports")
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return true // then they are only unlikely to meet
+		return true // without locks, two processes rarely choose the same port
 	}
 	lock := flock.New(filepath.Join(dir, strconv.Itoa(port)))
 	taken, err := lock.TryLock()
 	if err != nil || !taken {
 		return false
 	}
-	mine.Store(port, lock)
+	locks.Store(port, lock)
 	return true
 }
 
-// FreeAddr is an address on loopback that nobody uses and that the system gives to
-// nobody else, for those who have to come back to theirs.
+// FreeAddr returns an address on loopback that no other process uses, for servers that
+// are started again at the same address.
 func FreeAddr() string { return address(freePort()) }
 
 func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
@@ -227,8 +227,8 @@ func accepts(port int) bool {
 	return err == nil && conn.Close() == nil
 }
 
-// program finds one in the path, or where a pattern says; an error says how to
-// get it.
+// program finds a program in PATH, or else by a pattern. remedy is the end of the error
+// if there is none.
 func program(name, pattern, remedy string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {
 		return path, nil

@@ -1,10 +1,10 @@
-// The command with runs another one, such as go test ./..., with a PostgreSQL
-// server and an Apache Kafka node beside it, and tells it where they are:
+// The command with starts a PostgreSQL server and an Apache Kafka node, and runs
+// another command with environment variables that have their addresses:
 //
 //	go run ./e2e/servers/with go test ./...
 //
-// Without a command it prints the variables for a shell and serves until it is
-// interrupted.
+// Without a command it prints the variables for a shell, and stops the servers when
+// it is interrupted.
 package main
 
 import (
@@ -37,7 +37,7 @@ func main() {
 func run(ctx context.Context, command []string) (err error) {
 	dir, err := os.MkdirTemp("", "payrelay-servers-")
 	if err != nil {
-		return fmt.Errorf("make a directory for the servers: %w", err)
+		return fmt.Errorf("create a directory for the servers: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	env, stop, err := start(ctx, dir)
@@ -55,10 +55,10 @@ func run(ctx context.Context, command []string) (err error) {
 	child := exec.Command(command[0], command[1:]...)
 	child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
 	child.Env = append(os.Environ(), env...)
-	return child.Run() // which an interrupt reaches as well
+	return child.Run() // an interrupt reaches the child too
 }
 
-// start starts both servers. stop is to be called after an error, too.
+// start starts both servers. stop must be called even after an error.
 func start(ctx context.Context, dir string) (env []string, stop func() error, err error) {
 	var started []func() error
 	stop = func() error {
@@ -70,7 +70,7 @@ func start(ctx context.Context, dir string) (env []string, stop func() error, er
 	}
 	postgresDir := filepath.Join(dir, "postgres")
 	if err := os.Mkdir(postgresDir, 0o755); err != nil {
-		return nil, stop, fmt.Errorf("make PostgreSQL's directory: %w", err)
+		return nil, stop, fmt.Errorf("create the directory of PostgreSQL: %w", err)
 	}
 	postgres, err := servers.StartPostgres(postgresDir)
 	if err != nil {
@@ -81,7 +81,7 @@ func start(ctx context.Context, dir string) (env []string, stop func() error, er
 	if err != nil {
 		return nil, stop, err
 	}
-	kafka, err := servers.StartLastingKafka(libs, filepath.Join(dir, "kafka"))
+	kafka, err := servers.StartOptimizedKafka(libs, filepath.Join(dir, "kafka"))
 	if err != nil {
 		return nil, stop, err
 	}

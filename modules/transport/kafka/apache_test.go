@@ -119,7 +119,7 @@ func TestApacheKafka(t *testing.T) {
 	kafka := startApacheKafka(t, 1, secure(ours))
 	addScramUser(t, kafka, "relay", testPassword)
 	cfg := newTopics(t, kafka)
-	group, guarded := cfg.Group, []string{kafka.Nodes()[0].GuardedAddr("SECURE")}
+	group, guarded := cfg.Group, []string{kafka.Nodes()[0].ListenerAddr("SECURE")}
 	cfg.TLSConfig = TLSConfig{TLS: true, CAFile: ours.file}
 	for _, mechanism := range mechanisms {
 		t.Run(mechanism, func(t *testing.T) {
