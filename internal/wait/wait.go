@@ -11,8 +11,8 @@ import (
 // poll is the period in which Until evaluates its condition.
 const poll = 10 * time.Millisecond
 
-// Until waits until the condition is true, and fails the test if that takes longer
-// than within. what completes the sentence "gave up waiting until ...".
+// Until waits until the condition is true, and ends the test if that takes longer
+// than within. what describes the condition in the failure.
 func Until(tb testing.TB, within time.Duration, what string, condition func() bool) {
 	tb.Helper()
 	ticker := time.NewTicker(poll)
@@ -21,7 +21,7 @@ func Until(tb testing.TB, within time.Duration, what string, condition func() bo
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			tb.Fatalf("gave up after %s waiting until %s", within, what)
+			tb.Fatalf("timed out after %s: %s", within, what)
 		}
 	}
 }

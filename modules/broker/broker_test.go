@@ -10,6 +10,8 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/payrelay/payrelay/internal/wait"
 )
 
 func TestRecordsAndOffsetsSurviveARestart(t *testing.T) {
@@ -20,7 +22,7 @@ func TestRecordsAndOffsetsSurviveARestart(t *testing.T) {
 	b.stop()
 
 	b = start(t, dir, "orders")
-	eventually(t, "the start trims the records that the group has committed", func() bool {
+	wait.Until(t, patience, "the start trims the records that the group has committed", func() bool {
 		return b.cluster.PartitionInfo("orders", 0).LogStartOffset == 8
 	})
 	wantValues(t, consume(t, b.Addr(), relayGroup, "orders", 12), 8)

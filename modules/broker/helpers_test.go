@@ -216,18 +216,3 @@ func wantOffsets(t *testing.T, addr, topic string, oldest, newest int64) {
 		}
 	}
 }
-
-// eventually polls until the condition holds.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("timed out after %s: %s", patience, what)
-		}
-	}
-}

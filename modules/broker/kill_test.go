@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/IBM/sarama"
+
+	"github.com/payrelay/payrelay/internal/wait"
 )
 
 // childDir is an environment variable that makes the test binary run a broker on that
@@ -114,7 +116,7 @@ func produceUntilKilled(t *testing.T, addr, prefix string, kill func()) []string
 			}
 		})
 	}
-	eventually(t, "enough records are acknowledged", func() bool { return count.Load() >= enough })
+	wait.Until(t, patience, "enough records are acknowledged", func() bool { return count.Load() >= enough })
 	kill()
 	wg.Wait()
 	return acked

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/IBM/sarama"
+
+	"github.com/payrelay/payrelay/internal/wait"
 )
 
 // cutLog removes the last third of the topic's log, cutting a record batch, as a power
@@ -46,7 +48,7 @@ func TestRecordsAfterALostTailReachAGroupThatWasAhead(t *testing.T) {
 		// may commit.
 		"stop under a member": func(t *testing.T, b running, dir string) string {
 			join(t, b.Addr(), relayGroup, "orders", true)
-			eventually(t, "the member has joined", func() bool {
+			wait.Until(t, patience, "the member has joined", func() bool {
 				g := b.cluster.GroupInfo(relayGroup)
 				return g != nil && g.State == "Stable" && len(g.Members) == 1
 			})

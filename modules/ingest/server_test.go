@@ -11,6 +11,7 @@ import (
 	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/internal/wait"
 )
 
 // blocking returns an Applier whose calls report that they began on entered, and
@@ -58,7 +59,7 @@ func TestStopAnswersWebhooksInFlight(t *testing.T) {
 	<-entered
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.stop() }()
-	eventually(t, "the listener is closed", func() bool {
+	wait.Until(t, 10*time.Second, "the listener is closed", func() bool {
 		conn, err := net.Dial("tcp", s.Addr())
 		if err == nil {
 			_ = conn.Close()
@@ -154,7 +155,7 @@ func TestOverloadIsRefusedImmediately(t *testing.T) {
 	if got := <-first; got.status != http.StatusOK {
 		t.Errorf("answer to the first webhook = %d %s, want 200", got.status, got.raw)
 	}
-	eventually(t, "another webhook is accepted", func() bool {
+	wait.Until(t, 10*time.Second, "another webhook is accepted", func() bool {
 		return post(t, s.http.Handler, ordersPath, order()).status == http.StatusOK
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/IBM/sarama"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/internal/wait"
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
@@ -137,8 +138,8 @@ func TestConsumerTakesWhatWasPublishedBefore(t *testing.T) {
 	publishAll(t, cfg, 0, 2000)
 	l := &ledger{}
 	consumer, _ := consume(t, cfg, l)
-	eventually(t, "all records", func() bool { return len(l.applied()) == 2000 })
-	eventually(t, "no lag", func() bool { return lagIs(consumer, 0) })
+	wait.Until(t, patience, "all records", func() bool { return len(l.applied()) == 2000 })
+	wait.Until(t, patience, "no lag", func() bool { return lagIs(consumer, 0) })
 	for i, id := range l.applied() {
 		if id != fmt.Sprintf("event-%d", i) {
 			t.Fatalf("record %d = %s", i, id)
@@ -160,7 +161,7 @@ func TestUnaryConsumerTakesOneRecordAtATime(t *testing.T) {
 	publishAll(t, cfg, 0, 20)
 	l := &ledger{}
 	consume(t, cfg, l)
-	eventually(t, "all records", func() bool { return len(l.applied()) == 20 })
+	wait.Until(t, patience, "all records", func() bool { return len(l.applied()) == 20 })
 	if len(l.batches) != 20 {
 		t.Errorf("20 records came in %d batches, want 20", len(l.batches))
 	}
@@ -174,7 +175,7 @@ func TestStoppingFinishesTheBatchInFlight(t *testing.T) {
 		publishAll(t, cfg, 0, 10)
 		l := &ledger{gate: make(chan struct{})}
 		consumer, r := consume(t, cfg, l)
-		eventually(t, "a batch in flight", func() bool { return l.tried() == 1 })
+		wait.Until(t, patience, "a batch in flight", func() bool { return l.tried() == 1 })
 		r.Cancel()
 		select {
 		case err := <-r.Done:
@@ -196,7 +197,7 @@ func TestStoppingFinishesTheBatchInFlight(t *testing.T) {
 		next := &ledger{}
 		publishAll(t, cfg, 10, 11)
 		consume(t, cfg, next)
-		eventually(t, "the last record", func() bool { return len(next.applied()) == 11-done })
+		wait.Until(t, patience, "the last record", func() bool { return len(next.applied()) == 11-done })
 		if first := next.applied()[0]; first != fmt.Sprintf("event-%d", done) {
 			t.Errorf("after %d applied records the next member starts with %s", done, first)
 		}
@@ -209,7 +210,7 @@ func TestConsumerWaitsForAFailingLedger(t *testing.T) {
 	publishRaw(t, cfg, []byte("garbage"))
 	l := &ledger{failing: true}
 	consumer, _ := consume(t, cfg, l)
-	eventually(t, "a few attempts", func() bool { return l.tried() >= 4 })
+	wait.Until(t, patience, "a few attempts", func() bool { return l.tried() >= 4 })
 	consumer.PartitionLags(func(topic string, partition int32, records int64) {
 		if want := map[string]int64{cfg.OrdersTopic: 6}[topic]; records != want || partition != 0 {
 			t.Errorf("lag of partition %d of %s = %d, want %d", partition, topic, records, want)
@@ -219,7 +220,7 @@ func TestConsumerWaitsForAFailingLedger(t *testing.T) {
 		t.Errorf("%d applied, %d dead letters, want none and a lag of 6", len(l.applied()), len(l.letters))
 	}
 	l.heal()
-	eventually(t, "the dead letter", func() bool {
+	wait.Until(t, patience, "the dead letter", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return len(l.letters) == 1
@@ -239,20 +240,20 @@ func TestStoppingWhileTheLedgerFails(t *testing.T) {
 	publishAll(t, cfg, 0, 5)
 	l := &ledger{failing: true}
 	_, r := consume(t, cfg, l)
-	eventually(t, "an attempt", func() bool { return l.tried() >= 1 })
+	wait.Until(t, patience, "an attempt", func() bool { return l.tried() >= 1 })
 	start := time.Now()
 	if err := r.Stop(); err != nil || time.Since(start) > 3*time.Second {
 		t.Errorf("Run = %v after %v", err, time.Since(start))
 	}
 	next := &ledger{}
 	consume(t, cfg, next)
-	eventually(t, "all records", func() bool { return len(next.applied()) == 5 })
+	wait.Until(t, patience, "all records", func() bool { return len(next.applied()) == 5 })
 }
 
 func TestStoppingAnIdleConsumerIsQuick(t *testing.T) {
 	_, cfg := startKafka(t)
 	consumer, r := consume(t, cfg, &ledger{})
-	eventually(t, "the consumer to join", consumer.Ready)
+	wait.Until(t, patience, "the consumer to join", consumer.Ready)
 	start := time.Now()
 	if err := r.Stop(); err != nil || time.Since(start) > 2*time.Second {
 		t.Errorf("Run = %v after %v", err, time.Since(start))
@@ -264,12 +265,12 @@ func TestConsumerOutlivesItsBroker(t *testing.T) {
 	l := &ledger{}
 	consumer, _ := consume(t, cfg, l)
 	publishAll(t, cfg, 0, 1)
-	eventually(t, "the first record", func() bool { return len(l.applied()) == 1 })
+	wait.Until(t, patience, "the first record", func() bool { return len(l.applied()) == 1 })
 	b.kill()
 	b.revive()
 	publishAll(t, cfg, 1, 2)
-	eventually(t, "a record after the restart", func() bool { return len(l.applied()) >= 2 })
-	eventually(t, "membership", consumer.Ready)
+	wait.Until(t, patience, "a record after the restart", func() bool { return len(l.applied()) >= 2 })
+	wait.Until(t, patience, "membership", consumer.Ready)
 }
 
 func TestRunWithACancelledContext(t *testing.T) {
@@ -395,7 +396,7 @@ func TestLagOfANewGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	consumer, _ := consume(t, cfg, &ledger{})
-	eventually(t, "no lag", func() bool { return lagIs(consumer, 0) })
+	wait.Until(t, patience, "no lag", func() bool { return lagIs(consumer, 0) })
 }
 
 // The lag of a partition that is not consumed is unknown.
@@ -431,16 +432,16 @@ func fencedMemberTakesOver(t *testing.T, cfg Config) {
 	cfg.InstanceID = "payrelay-0"
 	older, newer := &ledger{}, &ledger{}
 	first := watch(t, cfg, older)
-	eventually(t, "the older member to join", first.Ready)
+	wait.Until(t, patience, "the older member to join", first.Ready)
 	second := watch(t, cfg, newer)
-	eventually(t, "the older member to be fenced", func() bool { return second.Ready() && !first.Ready() })
+	wait.Until(t, patience, "the older member to be fenced", func() bool { return second.Ready() && !first.Ready() })
 	publishAll(t, cfg, 0, 10)
-	eventually(t, "all records at the newer member", func() bool { return len(newer.applied()) == 10 })
+	wait.Until(t, patience, "all records at the newer member", func() bool { return len(newer.applied()) == 10 })
 	if log := second.stop(t); strings.Contains(log, "ERROR") {
 		t.Errorf("the newer member logs %s", log)
 	}
 	publishAll(t, cfg, 10, 20)
-	eventually(t, "the older member to take over", func() bool { return first.Ready() && len(older.applied()) == 10 })
+	wait.Until(t, patience, "the older member to take over", func() bool { return first.Ready() && len(older.applied()) == 10 })
 	log := first.stop(t)
 	if strings.Count(log, "KAFKA_INSTANCE_ID") != 1 || strings.Contains(log, "cannot join") {
 		t.Errorf("the older member logs %s", log)
@@ -473,7 +474,7 @@ func TestFatalErrorEndsTheConsumer(t *testing.T) {
 	}
 	next := &ledger{}
 	consume(t, cfg, next)
-	eventually(t, "all records", func() bool { return len(next.applied()) == 5 })
+	wait.Until(t, patience, "all records", func() bool { return len(next.applied()) == 5 })
 }
 
 // An operator may fix the cause, or another connection may work, before the consumer

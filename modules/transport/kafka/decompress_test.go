@@ -8,6 +8,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/payrelay/payrelay/internal/wait"
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
@@ -23,7 +24,7 @@ func TestDecompressionIsBounded(t *testing.T) {
 	}
 	r := transporttest.Start(consumer.Run)
 	publishAll(t, cfg, 0, 1)
-	eventually(t, "the first record", func() bool { return len(l.applied()) == 1 })
+	wait.Until(t, patience, "the first record", func() bool { return len(l.applied()) == 1 })
 	publishBomb(t, cfg, 8<<20+1)
 	publishAll(t, cfg, 1, 2)
 	for range 2 {

@@ -9,8 +9,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/internal/wait"
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
+
+// patience is how long a test waits for a condition.
+const patience = 20 * time.Second
 
 // orderUpdate returns an update of order-1.
 func orderUpdate(eventID string) *payrelayv1.Update { return transporttest.Order("order-1", eventID) }
@@ -24,17 +28,6 @@ func code(err error) string {
 		return coded.Code()
 	}
 	return ""
-}
-
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out waiting for %s", what)
-		}
-	}
 }
 
 // must returns value, and panics on an error that a test does not expect.
@@ -85,7 +78,7 @@ func createTopics(t *testing.T, cfg Config, partitions int32, replicas int16, se
 			if err := admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: replicas, ConfigEntries: entries}, false); err != nil {
 				return err
 			}
-			eventually(t, "the leaders of "+name, func() bool {
+			wait.Until(t, patience, "the leaders of "+name, func() bool {
 				topic, err := DescribeTopic(admin, name)
 				return err == nil && len(topic.Partitions) == int(partitions) && len(topic.Leaderless()) == 0
 			})

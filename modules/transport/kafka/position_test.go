@@ -7,6 +7,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/payrelay/payrelay/internal/wait"
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
@@ -57,7 +58,7 @@ func TestExpiredRecordsAreLogged(t *testing.T) {
 	publishAll(t, cfg, 0, 10)
 	first := &ledger{}
 	w := watch(t, cfg, first)
-	eventually(t, "the first records", func() bool { return len(first.applied()) == 10 })
+	wait.Until(t, patience, "the first records", func() bool { return len(first.applied()) == 10 })
 	if log := w.stop(t); strings.Contains(log, "ERROR") {
 		t.Errorf("without an expired record the log is %s", log)
 	}
@@ -70,7 +71,7 @@ func TestExpiredRecordsAreLogged(t *testing.T) {
 	}
 	second := &ledger{}
 	w = watch(t, cfg, second)
-	eventually(t, "the records that are left", func() bool { return len(second.applied()) == 5 })
+	wait.Until(t, patience, "the records that are left", func() bool { return len(second.applied()) == 5 })
 	if expired := w.Expired(); expired != 5 {
 		t.Errorf("Expired() = %d, want 5", expired)
 	}
@@ -78,7 +79,7 @@ func TestExpiredRecordsAreLogged(t *testing.T) {
 		t.Errorf("the log is %s", log)
 	}
 	third := watch(t, cfg, &ledger{})
-	eventually(t, "the group", third.Ready)
+	wait.Until(t, patience, "the group", third.Ready)
 	if log := third.stop(t); strings.Contains(log, "ERROR") || third.Expired() != 0 {
 		t.Errorf("the expired records are logged again: %s", log)
 	}
@@ -89,20 +90,20 @@ func TestExpiredRecordsAreLogged(t *testing.T) {
 func TestALogThatLostItsEndIsAppliedAgain(t *testing.T) {
 	cfg := onePartition(t)
 	w := watch(t, cfg, &ledger{})
-	eventually(t, "the group", w.Ready)
+	wait.Until(t, patience, "the group", w.Ready)
 	w.stop(t)
 	publishAll(t, cfg, 0, 10)
 	commitOffset(t, cfg, 50)
 	first := &ledger{}
 	w = watch(t, cfg, first)
-	eventually(t, "all records", func() bool { return len(first.applied()) == 10 })
+	wait.Until(t, patience, "all records", func() bool { return len(first.applied()) == 10 })
 	if log := w.stop(t); strings.Count(log, "has lost its end") != 1 {
 		t.Errorf("the log is %s", log)
 	}
 	publishAll(t, cfg, 10, 60)
 	second := &ledger{}
 	w = watch(t, cfg, second)
-	eventually(t, "the records published meanwhile", func() bool { return len(second.applied()) == 50 })
+	wait.Until(t, patience, "the records published meanwhile", func() bool { return len(second.applied()) == 50 })
 	if log := w.stop(t); strings.Contains(log, "ERROR") {
 		t.Errorf("the log is %s", log)
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/internal/wait"
 	"github.com/payrelay/payrelay/modules/transport"
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
@@ -65,7 +66,7 @@ func TestFullProducerRefuses(t *testing.T) {
 	if _, err := client.Apply(t.Context(), one()); err != nil {
 		t.Errorf("Apply with room for one = %v", err)
 	}
-	eventually(t, "its room", func() bool { return free.TryAcquire(minInFlight) })
+	wait.Until(t, patience, "its room", func() bool { return free.TryAcquire(minInFlight) })
 	_, err = client.Apply(t.Context(), one())
 	if !errors.Is(err, errOverloaded) || !strings.Contains(err.Error(), "too many updates") {
 		t.Errorf("Apply without room = %v, want %v", err, errOverloaded)
@@ -77,7 +78,7 @@ func TestFullProducerRefuses(t *testing.T) {
 	defer cancel()
 	_, _ = client.Apply(ctx, one())
 	b.revive()
-	eventually(t, "room", func() bool {
+	wait.Until(t, patience, "room", func() bool {
 		all := free.TryAcquire(maxInFlight)
 		if all {
 			free.Release(maxInFlight)
@@ -158,7 +159,7 @@ func TestCloseWaitsForRecordsInFlight(t *testing.T) {
 		_, err := client.Apply(context.Background(), one())
 		published <- err
 	}()
-	eventually(t, "the record to be in flight", func() bool {
+	wait.Until(t, patience, "the record to be in flight", func() bool {
 		free := client.inFlight.TryAcquire(maxInFlight)
 		if free {
 			client.inFlight.Release(maxInFlight)

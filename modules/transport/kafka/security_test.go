@@ -23,6 +23,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/payrelay/payrelay/internal/wait"
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
@@ -125,7 +126,7 @@ func relays(t *testing.T, cfg Config) {
 	if _, err := client.Apply(ctx, one()); err != nil {
 		t.Fatalf("Apply: %v", err)
 	}
-	eventually(t, "the update", func() bool { return len(l.applied()) > 0 })
+	wait.Until(t, patience, "the update", func() bool { return len(l.applied()) > 0 })
 }
 
 // refusedAtOnce fails unless AwaitTopics returns a clear error at once, without the

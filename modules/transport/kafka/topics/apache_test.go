@@ -10,6 +10,7 @@ import (
 
 	"github.com/payrelay/payrelay/e2e/servers"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/internal/wait"
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
@@ -84,7 +85,7 @@ func relays(t *testing.T, cfg kafka.Config) {
 	c := new(counter)
 	consume(t, cfg, c)
 	publish(t, cfg, 1)
-	eventually(t, "the update", func() bool { return c.applied.Load() > 0 })
+	wait.Until(t, patience, "the update", func() bool { return c.applied.Load() > 0 })
 }
 
 // leaderless fails unless Check reports that one of three partitions has no leader, and
@@ -104,7 +105,7 @@ func leaderless(t *testing.T, cfg kafka.Config) {
 		}
 	}
 	consumer := consume(t, cfg, new(counter))
-	eventually(t, "the other partitions", func() bool {
+	wait.Until(t, patience, "the other partitions", func() bool {
 		var partitions int
 		consumer.PartitionLags(func(string, int32, int64) { partitions++ })
 		return consumer.Ready() && partitions == 4
@@ -147,7 +148,7 @@ func TestTopicsOfApacheKafka(t *testing.T) {
 	if err := cluster.Nodes()[2].Kill(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the lost replicas to be noticed", func() bool {
+	wait.Until(t, patience, "the lost replicas to be noticed", func() bool {
 		found := problems()
 		return len(found) == 2 && strings.Contains(found[0], "lacks replicas of the partitions [0 1 2")
 	})

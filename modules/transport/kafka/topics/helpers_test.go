@@ -13,6 +13,9 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
+// patience is how long a test waits for a condition.
+const patience = 20 * time.Second
+
 // startCluster starts a cluster in memory where clients can create topics, which they
 // cannot on the embedded broker.
 func startCluster(t *testing.T, brokers int, options ...kfake.Opt) kafka.ClusterConfig {
@@ -61,17 +64,6 @@ func publish(t *testing.T, cfg kafka.Config, n int) {
 		update := transporttest.Order("order-1", fmt.Sprintf("event-%d", i))
 		if _, err := producer.Apply(t.Context(), []*payrelayv1.Update{update}); err != nil {
 			t.Fatal(err)
-		}
-	}
-}
-
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }
