@@ -72,7 +72,7 @@ func TestMoveKilledAtItsCommit(t *testing.T) {
 			check(t, execute("ALTER SYSTEM SET synchronous_standby_names = '"+name+"'"))
 			check(t, execute("SELECT pg_reload_conf()"))
 		}
-		awaitStandby("nobody")
+		awaitStandby("missing")
 		copying := spawn(t, "migrate copy", target, "migrate", "copy", "--data-dir", c.dir)
 		wait.Until(t, appliedWithin, "the commit waits for the standby", func() bool {
 			return execute("SELECT 1 / count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == nil

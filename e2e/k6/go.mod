@@ -1,5 +1,5 @@
-// The k6 that runs the scripts here, apart from every other module: it needs
-// more than all of them together.
+// The k6 that runs the scripts here. It has a module of its own because it has more
+// dependencies than the rest of the project.
 module github.com/payrelay/payrelay/e2e/k6
 
 go 1.26.0

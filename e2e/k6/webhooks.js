@@ -1,22 +1,21 @@
-// The workloads of app bench, for those who use k6. A running deployment is
-// asked for by the environment:
+// The workloads of app bench, for k6. It sends to a running deployment, and is
+// configured by environment variables:
 //
-//   INGEST       URL of the ingest listener       http://127.0.0.1:3001
-//   WORKLOAD     orders, disputes, mix, hot        orders
-//                or provider
-//   BODY_BYTES   size of each body, but for        400
-//                provider, which has its own sizes
-//   CONNECTIONS  how many virtual users            64
-//   RATE         webhooks a second, answered or not; without it each user sends
-//                the next one when the last is answered
-//   DURATION     how long                          10s
-//   P99_MS       what the 99th percentile may be   250
+//   INGEST       URL of the ingest listener                http://127.0.0.1:3001
+//   WORKLOAD     orders, disputes, mix, hot or provider    orders
+//   BODY_BYTES   size of each body; the workload           400
+//                provider has its own sizes
+//   CONNECTIONS  number of virtual users                   64
+//   RATE         webhooks per second; without it each user sends the next webhook
+//                when the last one is answered
+//   DURATION     duration of the load                      10s
+//   P99_MS       largest 99th percentile in ms             250
 //   SUMMARY      file for the figures as JSON
 //
-// At a rate k6 counts an answer's latency from the moment when the webhook is
-// sent, and what found no user free as a dropped iteration; app bench counts it
-// from the moment when it was due. Under a stall they differ, and it is k6 that
-// is too kind. What k6 counts is "answer" in the JSON of app bench.
+// With RATE, k6 measures the latency from the sending of a webhook, and counts a
+// webhook for which no user was free as a dropped iteration. app bench measures the
+// latency from the time at which the webhook was due, so that a stall counts in full.
+// The latency of k6 is "answer" in the JSON of app bench.
 import http from 'k6/http';
 import exec from 'k6/execution';
 
@@ -44,7 +43,7 @@ export const options = {
 
 http.setResponseCallback(http.expectedStatuses(200, 202));
 
-// A fact is one thing that a provider tells of an order or its dispute.
+// A fact is the content of one webhook about an order or its dispute.
 const order = (status) => ({ status });
 const dispute = (status, resolution) => ({ status, resolution, dispute: true });
 
@@ -55,8 +54,8 @@ const mixed = {
   lives: [['success', 'won'], ['failed', 'lost']].map(([end, resolution]) => [
     order('created'), order('updated'), dispute('opened'), order('updated'), dispute('updated'), order('updated'),
     order(end), dispute('submitted'), dispute('closed', resolution)]),
-  // One of ten is a duplicate, and one order of five is told out of order.
-  telling: [0, 1, 2, 3, 4, 3, 5, 6, 7, 8],
+  // One webhook in ten is a duplicate, and one order in five is sent out of order.
+  sequence: [0, 1, 2, 3, 4, 3, 5, 6, 7, 8],
   shuffled: [0, 3, 2, 1, 4, 3, 6, 5, 7, 8],
 };
 
@@ -71,10 +70,9 @@ const workloads = {
   provider: mixed,
 };
 
-const { lives, telling = lives[0].map((_, place) => place), shuffled = telling } = workloads[workload];
+const { lives, sequence = lives[0].map((_, place) => place), shuffled = sequence } = workloads[workload];
 
-// The events of workload provider are those of app bench, by kind of provider and
-// subject.
+// The events of the workload provider are those of app bench, by family and subject.
 const families = ['intent', 'notification', 'resource'];
 const events = {};
 if (workload === 'provider') {
@@ -92,12 +90,12 @@ function eventOf(p) {
   return events[`${families[p.number % families.length]}-${subject}`];
 }
 
-// interleaved orders are told at once, more than there are users, so that no two
-// webhooks of one order are under way at the same time.
+// interleaved is the number of orders that are sent in turn: more than there are
+// users, so that no two webhooks of one order are in flight at the same time.
 const interleaved = 4096;
 const hotEvery = 10;
 
-// place says which fact of which order the n-th webhook tells.
+// place returns the order and the fact of the n-th webhook.
 function place(n) {
   if (workload === 'hot') {
     if (n % hotEvery === 0) return { number: -1, at: n / hotEvery, fact: order('updated') };
@@ -105,21 +103,22 @@ function place(n) {
   }
   const lane = n % interleaved;
   const step = Math.floor(n / interleaved) + lane;
-  const number = Math.floor(step / telling.length) * interleaved + lane;
-  const at = (number % 5 === 4 ? shuffled : telling)[step % telling.length];
+  const number = Math.floor(step / sequence.length) * interleaved + lane;
+  const at = (number % 5 === 4 ? shuffled : sequence)[step % sequence.length];
   return { number, at, fact: lives[number % 2][at] };
 }
 
-// setup names the run, so that runs can share a database.
+// setup returns a name for the run, so that runs can share a database.
 export function setup() {
   const start = Date.now() - 3600_000;
   return { run: start.toString(36), start };
 }
 
-// scatter spreads ids over the index as random ones do; no two are the same.
+// scatter returns IDs that are spread over an index like random ones, and unique.
 const scatter = (n) => (Math.imul(n, 0x9e3779b1) >>> 0).toString(16).padStart(8, '0') + n.toString(36);
 
-// time is a second after the one before it, or a millisecond for the hot order.
+// time returns the time of a fact: a second after the one before it, or a millisecond
+// for the hot order.
 const time = (start, p) => new Date(start + p.at * (p.number < 0 ? 1 : 1000)).toISOString();
 
 function body({ run, start }, p) {
@@ -140,7 +139,7 @@ function body({ run, start }, p) {
 const item = ',{"sku":"sku-0000","name":"A seat in row 00","quantity":2,"price":"10.05","vat":7}';
 const note = 'It comes as it was ordered, and it was ordered as it comes, in one piece and on one day, with all that belongs to it.';
 
-// pad closes a body after so many bytes.
+// pad completes a body of bodyBytes bytes.
 function pad(text) {
   const count = Math.floor((bodyBytes - text.length - 25) / item.length);
   if (count > 0) text += `,"items":[${item.repeat(count).slice(1)}]`;
