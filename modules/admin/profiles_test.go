@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 )
@@ -47,6 +48,24 @@ func TestProfilesOnLoopbackOnlyUnlessAllowed(t *testing.T) {
 			if rec := ask(s, path); rec.Code != http.StatusOK {
 				t.Errorf("%s: %s = %d, want 200 on any address", tc.ip, path, rec.Code)
 			}
+		}
+	}
+}
+
+func TestCommandLineHidesTheDatabaseURL(t *testing.T) {
+	args := os.Args
+	defer func() { os.Args = args }()
+	os.Args = []string{"app", "serve", "--database-url", "postgres://u:hunter2@h/db", "--database-url=host=h password=hunter2", "--mode", "http"}
+	rec := httptest.NewRecorder()
+	serveCommandLine(rec, nil)
+	if got, want := rec.Body.String(), "app\x00serve\x00--database-url\x00xxxxx\x00--database-url=xxxxx\x00--mode\x00http"; got != want {
+		t.Errorf("/debug/pprof/cmdline = %q, want %q", got, want)
+	}
+	listener := listensOn{addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 3003}}
+	s := newServer(Config{}, listener, slog.New(slog.DiscardHandler))
+	for _, path := range []string{"", "cmdline", "goroutine?debug=2", "heap?debug=1", "symbol"} {
+		if body := ask(s, "/debug/pprof/"+path).Body.String(); strings.Contains(body, "hunter2") {
+			t.Errorf("/debug/pprof/%s shows the password: %s", path, body)
 		}
 	}
 }

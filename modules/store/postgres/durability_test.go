@@ -47,3 +47,16 @@ func TestServersThatForgetAreRefused(t *testing.T) {
 	}
 	open(t, server.URL())
 }
+
+// Parameters of the URL reach the server as they do from psql.
+func TestParametersWithSpaces(t *testing.T) {
+	databaseURL := newDatabase(t)
+	for _, pool := range open(t, databaseURL+"?options=-c%20search_path%3Dpublic&application_name=a%20b%2Bc").Pools() {
+		for name, want := range map[string]string{"search_path": "public", "application_name": "a b+c", "synchronous_commit": "on"} {
+			var got string
+			if err := pool.QueryRow(t.Context(), "SHOW "+name).Scan(&got); err != nil || got != want {
+				t.Errorf("%s = %q, %v, want %q", name, got, err, want)
+			}
+		}
+	}
+}

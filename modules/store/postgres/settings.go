@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/payrelay/payrelay/modules/store"
 )
 
 // settings are parameters of a database URL. What an operator's URL says
@@ -65,30 +69,46 @@ func (s settings) with(others settings) settings {
 	return all
 }
 
-var errURL = errors.New("the database URL must be postgres://user:password@host:5432/name, with special characters of the password as %XX")
+var errURL = errors.New("the database URL must be postgres://user:password@host:5432/name, with special characters as %XX")
 
-// parse makes a pool's configuration. The parsers' own errors may quote a part of
-// the password, so they are not shown.
+// parse returns the configuration of a pool: the parameters of the URL, the
+// defaults that it does not have, and synchronous_commit=on in any case, because
+// what is answered with 2xx must be on disk. The parsers' own errors can quote a
+// part of the password, so they are not shown.
 func parse(databaseURL string, defaults settings) (*pgxpool.Config, error) {
-	u, err := url.Parse(databaseURL)
-	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+	_, ok := store.RedactURL(databaseURL)
+	if !ok || !strings.HasPrefix(databaseURL, "postgres://") && !strings.HasPrefix(databaseURL, "postgresql://") {
 		return nil, errURL
 	}
-	query := u.Query()
-	for name, value := range defaults {
-		if !query.Has(name) {
-			query.Set(name, value)
+	_, query, hasQuery := strings.Cut(databaseURL[strings.LastIndexByte(databaseURL, '@')+1:], "?")
+	given := make(map[string]bool)
+	for parameter := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(parameter, "=")
+		if name, err := url.PathUnescape(name); err == nil && parameterName.MatchString(name) {
+			given[name] = true
 		}
 	}
-	// Nobody's preference: what is answered with 2xx must be on disk.
-	query.Set("synchronous_commit", "on")
-	u.RawQuery = query.Encode()
-	cfg, err := pgxpool.ParseConfig(u.String())
+	added := []string{"synchronous_commit=on"} // the last of a name counts
+	for name, value := range defaults {
+		if !given[name] {
+			added = append(added, name+"="+value)
+		}
+	}
+	separator := "?"
+	if hasQuery {
+		separator = "&"
+	}
+	if query == "" && hasQuery || strings.HasSuffix(query, "&") {
+		separator = ""
+	}
+	cfg, err := pgxpool.ParseConfig(databaseURL + separator + strings.Join(added, "&"))
 	if err != nil {
-		return nil, fmt.Errorf("%w; one of its parameters has a value that is not possible, among %q", errURL, slices.Sorted(maps.Keys(u.Query())))
+		return nil, fmt.Errorf("%w; one of its parameters has a value that is not possible, among %q", errURL, slices.Sorted(maps.Keys(given)))
 	}
 	return cfg, nil
 }
+
+var parameterName = regexp.MustCompile(`^[a-z_.]+$`)
 
 // required are settings of the server and the values that are safe, with what a
 // person can do about any other.

@@ -2,22 +2,54 @@ package postgres
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/payrelay/payrelay/modules/store/storetest"
 )
 
 func TestURLsThatAreRefused(t *testing.T) {
-	for _, databaseURL := range []string{
-		"", "sqlite://x.db", "mysql://u:hunter2@h/db", "postgres://u:hun#ter2@h/db", "postgres://u:hun/ter2@h/db", "postgres://u:hun%ter2@h/db",
+	for _, databaseURL := range append(slices.Clone(storetest.UnclearDatabaseURLs),
+		"", "sqlite://x.db", "mysql://u:hunter2@h/db", "postgres://u:hun#ter2@127.0.0.1:1/db", "postgres://u:hun/ter2@h/db", "postgres://u:hun%ter2@h/db",
 		"postgres://u:hunter2@h:port/db", "postgres://u:hunter2@h/db?connect_timeout=soon", "postgres://h/db?password=hunter2&pool_max_conns=0",
-		"postgres://u:hunter2@h/db?sslmode=perhaps", "postgres://u:hunter2@h/db?target_session_attrs=hunter2",
+		"postgres://u:hunter2@h/db?sslmode=perhaps", "postgres://u:hunter2@h/db?target_session_attrs=hunter2", "postgres://h/db?hunter2",
+		"postgres:///db?host=127.0.0.1&port=1&password=hunter2&connect_timeout=1", "postgres://u:hunter2@%2Fnowhere/db",
+	) {
+		_, openErr := Open(t.Context(), databaseURL)
+		_, versionErr := Version(t.Context(), databaseURL)
+		for _, err := range []error{openErr, versionErr} {
+			if err == nil {
+				t.Errorf("%q is accepted, want an error", databaseURL)
+				continue
+			}
+			storetest.WantNoPassword(t, databaseURL, err.Error())
+		}
+	}
+}
+
+// A URL means what it means to psql.
+func TestSpecialCharactersInURLs(t *testing.T) {
+	for databaseURL, want := range map[string][3]string{
+		"postgres://u:a%20b@h/db?options=-c%20search_path%3Dpublic": {"a b", "-c search_path=public", "payrelay"},
+		"postgres://u@h/db?password=a%20b%2Bc":                      {"a b+c", "", "payrelay"},
+		"postgres://u@h/db?password=a+b":                            {"a+b", "", "payrelay"},
+		"postgres://u:a?&b@h/db&":                                   {"a?&b", "", "payrelay"},
+		"postgres://u:a+b#?c@h/db?":                                 {"a+b#?c", "", "payrelay"},
+		"postgres://u:p@h/db?application_name=my%20relay&":          {"p", "", "my relay"},
 	} {
-		_, err := Open(t.Context(), databaseURL)
-		if err == nil {
-			t.Errorf("%s is taken", databaseURL)
-		} else if strings.Contains(err.Error(), "hun") || strings.Contains(err.Error(), "ter2") {
-			t.Errorf("%s: the error tells the password: %v", databaseURL, err)
+		cfg, err := parse(databaseURL, ledgerSettings)
+		if err != nil {
+			t.Errorf("parse(%q): %v", databaseURL, err)
+			continue
+		}
+		params := cfg.ConnConfig.RuntimeParams
+		if got := [3]string{cfg.ConnConfig.Password, params["options"], params["application_name"]}; got != want {
+			t.Errorf("parse(%q) = password, options and application name %q, want %q", databaseURL, got, want)
+		}
+		if params["synchronous_commit"] != "on" || params["lock_timeout"] != "2000" || cfg.MaxConns != 12 {
+			t.Errorf("parse(%q) = %v and %d connections, want the defaults", databaseURL, params, cfg.MaxConns)
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"sync"
 
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store"
 )
 
 // maxReaders bounds how many queries of people run side by side.
@@ -54,13 +55,17 @@ func Open(ctx context.Context, databaseURL string) (*Store, error) {
 	return s, nil
 }
 
-// Path is the file of a URL that Open takes.
+// Path returns the path of the file that a URL for [Open] names.
 func Path(databaseURL string) (string, error) {
 	path, found := strings.CutPrefix(databaseURL, "sqlite://")
-	if !found || path == "" || strings.Contains(path, "?") {
-		return "", fmt.Errorf("database URL %q must be sqlite:// followed by the path of a file, without parameters", databaseURL)
+	if found && path != "" && !strings.Contains(path, "?") {
+		return path, nil
 	}
-	return path, nil
+	shown, ok := store.RedactURL(databaseURL)
+	if !ok {
+		return "", errors.New("the database URL must be sqlite:// followed by the path of a file, without parameters")
+	}
+	return "", fmt.Errorf("database URL %q must be sqlite:// followed by the path of a file, without parameters", shown)
 }
 
 func openFile(ctx context.Context, path string) (*Store, error) {
