@@ -8,25 +8,25 @@ import (
 	"io"
 	"path/filepath"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/payrelay/payrelay/modules/store"
 	"github.com/payrelay/payrelay/modules/store/postgres"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
+	"github.com/payrelay/payrelay/modules/store/transfer"
 )
 
-// copyConfig says from where a ledger is copied, and to where.
+// copyConfig names the databases of a copy.
 type copyConfig struct {
-	source dataConfig
-	target string
+	source dirConfig
+	from   string
+	target databaseURL
 }
 
 func (c *copyConfig) RegisterFlags(fs *flag.FlagSet) {
-	c.source.dirConfig.RegisterFlags(fs)
-	fs.StringVar(&c.source.databaseURL, "from", "", "copy the SQLite database of this URL, sqlite://path/to/file; by default payrelay.db in the data directory")
-	fs.StringVar(&c.target, "database-url", "", "copy into the database `DATABASE_URL`, postgres://user:password@host/name, which has to be migrated and empty")
+	c.source.RegisterFlags(fs)
+	fs.StringVar(&c.from, "from", "", "URL of the SQLite database to copy, sqlite://path/to/file; by default payrelay.db in the data directory")
+	c.target.register(fs, "URL of the database to copy into, postgres://user:password@host/name, which must be migrated and empty, in `DATABASE_URL`")
 }
 
 func newMigrateCopy() *cobra.Command {
@@ -46,87 +46,49 @@ func newMigrateCopy() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(command.OutOrStdout(), "everything is in %s\n\n", shownURL(cfg.target))
+		fmt.Fprintf(command.OutOrStdout(), "everything is in %s\n\n", shownURL(cfg.target.secret()))
 		return printCopied(command.OutOrStdout(), copied)
 	}
 	return command
 }
 
-// copyDatabase keeps every other process off the source, as one does that serves,
-// and afterwards too.
-func copyDatabase(ctx context.Context, cfg copyConfig, progress io.Writer) (copied []store.Comparison, err error) {
-	path, err := cfg.sourceFile()
+// copyDatabase locks the source's directory during the copy, as a process does that
+// serves; the note of the move keeps them off it afterwards.
+func copyDatabase(ctx context.Context, cfg copyConfig, progress io.Writer) (copied []transfer.Comparison, err error) {
+	if cfg.target.secret() == "" {
+		return nil, errors.New("database-url (DATABASE_URL) is empty: name the PostgreSQL database to copy into")
+	}
+	from := cfg.from
+	if from == "" {
+		from = cfg.source.fileURL()
+	}
+	path, err := sqlite.Path(from)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("from, the database to copy: %w", err)
+	}
+	if !exists(path) {
+		return nil, fmt.Errorf("there is no database %s: name its directory with --data-dir, or the file with --from", path)
 	}
 	unlock, err := lockDir(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	source, err := sqlite.Open(ctx, cfg.source.url())
+	source, err := sqlite.Open(ctx, from)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	target, err := postgres.Open(ctx, cfg.target)
+	target, err := postgres.Open(ctx, cfg.target.secret())
 	if err != nil {
 		return nil, fmt.Errorf("database-url (DATABASE_URL), the database to copy into: %w", err)
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	move := move{path, cfg.target}
-	copied, err = copyLedger(ctx, source, target, move, progress)
-	if err := move.explained(err); err != nil {
-		return nil, err
-	}
-	return copied, move.noteDone()
+	note := transfer.Note{Path: path, Target: shownURL(cfg.target.secret())}
+	return transfer.Move(ctx, source, target, note, transfer.PrintProgress(progress))
 }
 
-// sourceFile is the file to copy, which is there.
-func (c copyConfig) sourceFile() (string, error) {
-	if c.target == "" {
-		return "", errors.New("database-url (DATABASE_URL) is empty: name the PostgreSQL database to copy into")
-	}
-	path, err := sqlite.Path(c.source.url())
-	if err != nil {
-		return "", fmt.Errorf("from, the database to copy: %w", err)
-	}
-	if !exists(path) {
-		return "", fmt.Errorf("there is no database %s: name its directory with --data-dir, or the file with --from", path)
-	}
-	return path, nil
-}
-
-func copyLedger(ctx context.Context, source *sqlite.Store, target *postgres.Store, move move, progress io.Writer) ([]store.Comparison, error) {
-	snapshot, err := source.Freeze(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the database to copy: %w", err)
-	}
-	noted := false
-	copied, err := target.Fill(ctx, snapshot, tellRarely(progress), func() error {
-		noted = true
-		return move.noteBegun()
-	})
-	if err != nil && noted && !errors.Is(err, postgres.ErrUncertain) {
-		err = errors.Join(err, move.forget())
-	}
-	return copied, errors.Join(err, snapshot.Close())
-}
-
-// tellPeriod is how often a person is told how far a copy has come.
-const tellPeriod = 2 * time.Second
-
-func tellRarely(out io.Writer) func(string, *store.Tally) {
-	told := time.Now()
-	return func(step string, sofar *store.Tally) {
-		if now := time.Now(); now.Sub(told) >= tellPeriod {
-			told = now
-			fmt.Fprintf(out, "%s: %d rows %s\n", sofar.Table, sofar.Rows, step)
-		}
-	}
-}
-
-func printCopied(out io.Writer, copied []store.Comparison) error {
+func printCopied(out io.Writer, copied []transfer.Comparison) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "TABLE\tROWS IN SQLITE\tIN POSTGRESQL\tSHA-256 IN SQLITE\tIN POSTGRESQL")
 	for _, c := range copied {

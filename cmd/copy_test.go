@@ -4,10 +4,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
-	"github.com/payrelay/payrelay/modules/store"
+	"github.com/payrelay/payrelay/modules/store/transfer"
 )
 
 // fails wants a command line to fail with one sentence that says all of this.
@@ -47,29 +45,12 @@ func TestCopyIsRefusedBeforeAnythingIsTouched(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "DATABASE_URL") || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("error %v, want one that names DATABASE_URL and no password", err)
 	}
-	for _, suffix := range []string{movingSuffix, movedSuffix} {
+	for _, suffix := range []string{transfer.MovingSuffix, transfer.MovedSuffix} {
 		if exists(filepath.Join(dir, "payrelay.db") + suffix) {
 			t.Errorf("there is a note %s", suffix)
 		}
 	}
 	fails(t, []string{"migrate", "copy", "--data-dir", dir, "--database-url", "sqlite://other.db"}, "DATABASE_URL", "postgres://")
-}
-
-func TestProgressIsToldRarely(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var out strings.Builder
-		tell, tally := tellRarely(&out), store.NewTally("events")
-		for range 10 {
-			time.Sleep(tellPeriod / 4)
-			if err := tally.Add(nil); err != nil {
-				t.Fatal(err)
-			}
-			tell("copied", tally)
-		}
-		if want := "events: 4 rows copied\nevents: 8 rows copied\n"; out.String() != want {
-			t.Errorf("told %q, want %q", out.String(), want)
-		}
-	})
 }
 
 func TestShownURLsHaveNoPassword(t *testing.T) {

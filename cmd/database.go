@@ -12,6 +12,7 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/postgres"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
+	"github.com/payrelay/payrelay/modules/store/transfer"
 )
 
 // database is all that the commands ask of a store. Whatever passes the suite in
@@ -60,19 +61,19 @@ func openFile(ctx context.Context, url string) (database, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := refuseMoved(path); err != nil {
+	if err := transfer.CheckNotMoved(path); err != nil {
 		return nil, err
 	}
 	return opener(sqlite.Open)(ctx, url)
 }
 
-// engineOf tells which engine a URL names. The error does not repeat the URL,
-// which may hold a password.
+// engineOf returns the engine that a URL names. The error does not repeat any of
+// the URL, which can be a password in all of its parts.
 func engineOf(url string) (engine, error) {
 	scheme, _, _ := strings.Cut(url, "://")
 	e, known := engines[scheme]
 	if !known {
-		return engine{}, fmt.Errorf("database-url (DATABASE_URL) has the scheme %q: write it as sqlite://path/to/payrelay.db or postgres://user:password@host/database", scheme)
+		return engine{}, errors.New("database-url (DATABASE_URL) does not begin with sqlite:// or postgres://: write it as sqlite://path/to/payrelay.db or postgres://user:password@host/database")
 	}
 	return e, nil
 }

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/payrelay/payrelay/modules/store/storetest"
 )
 
 // execute runs a command line and returns what it printed.
@@ -46,5 +49,73 @@ func TestDatabaseURLNamesAKnownEngine(t *testing.T) {
 	_, err := execute(t, "migrate", "up", "--database-url", "oracle://scott:tiger@db")
 	if err == nil || !strings.Contains(err.Error(), "DATABASE_URL") || strings.Contains(err.Error(), "tiger") {
 		t.Errorf("error %v, want one that names DATABASE_URL and no password", err)
+	}
+}
+
+// No command shows a part of a database URL that it does not understand, nor the
+// password of one that it does.
+func TestDatabaseURLsAreNotQuoted(t *testing.T) {
+	t.Setenv("DATABASE_URL", "")
+	t.Chdir(t.TempDir())
+	dir, file := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "url")
+	if _, err := execute(t, "migrate", "up", "--data-dir", dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, databaseURL := range append(slices.Clone(storetest.UnclearDatabaseURLs), "hunter2", "postgres://u:hunter2@127.0.0.1:1/db", "postgres://127.0.0.1:1/db?password=hunter2") {
+		if err := os.WriteFile(file, []byte(databaseURL+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{
+			{"migrate", "up", "--database-url", databaseURL},
+			{"migrate", "status", "--database-url=" + databaseURL},
+			{"migrate", "copy", "--data-dir", dir, "--database-url", databaseURL},
+			{"migrate", "copy", "--database-url", "postgres://127.0.0.1:1/db", "--from", databaseURL},
+			{"deadletters", "list", "--database-url-file", file},
+			{"serve", "api", "--mode", "http", "--admin-addr", "127.0.0.1:0", "--database-url-file", file},
+			{"serve", "all", databaseURL},
+		} {
+			_, err := execute(t, args...)
+			if err == nil || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%q with %q: error %v, want one sentence", args, databaseURL, err)
+				continue
+			}
+			if args[len(args)-1] == "hunter2" && args[1] != "up" { // a path, or an argument
+				continue
+			}
+			storetest.WantNoPassword(t, databaseURL, strings.ReplaceAll(err.Error(), dir, "dir"))
+		}
+	}
+}
+
+func TestDatabaseURLFile(t *testing.T) {
+	t.Setenv("DATABASE_URL", "")
+	dir := t.TempDir()
+	database, file := filepath.Join(dir, "other.db"), filepath.Join(dir, "url")
+	if err := os.WriteFile(file, []byte("sqlite://"+database+"\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DATABASE_URL_FILE", file)
+	if _, err := execute(t, "migrate", "up"); err != nil || !exists(database) {
+		t.Errorf("migrate up = %v, want the database %s", err, database)
+	}
+	if _, err := execute(t, "deadletters", "list", "--database-url", "sqlite://"+database); err == nil || !strings.Contains(err.Error(), "leave one of the two out") {
+		t.Errorf("with a URL and a file: error %v, want one that says to leave one out", err)
+	}
+	for content, want := range map[string]string{"": "is empty", " \n": "is empty"} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := execute(t, "migrate", "up"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("with the file %q: error %v, want one that says %q", content, err, want)
+		}
+	}
+	t.Setenv("DATABASE_URL_FILE", filepath.Join(dir, "nowhere"))
+	if _, err := execute(t, "migrate", "up"); err == nil || !strings.Contains(err.Error(), "DATABASE_URL_FILE") {
+		t.Errorf("without the file: error %v, want one that names DATABASE_URL_FILE", err)
+	}
+	t.Setenv("DATABASE_URL_FILE", "")
+	t.Setenv("DATABASE_URL", "sqlite://"+database+"\n")
+	if _, err := execute(t, "deadletters", "list"); err != nil {
+		t.Errorf("DATABASE_URL with a newline at its end: %v", err)
 	}
 }

@@ -4,12 +4,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/gofrs/flock"
+
+	"github.com/payrelay/payrelay/modules/store"
 )
 
 // dirConfig says where on this machine the data is.
@@ -22,35 +23,59 @@ func (c *dirConfig) RegisterFlags(fs *flag.FlagSet) {
 // dataConfig says where the database is.
 type dataConfig struct {
 	dirConfig
-	databaseURL string
+	database databaseURL
 }
 
 func (c *dataConfig) RegisterFlags(fs *flag.FlagSet) {
 	c.dirConfig.RegisterFlags(fs)
-	fs.StringVar(&c.databaseURL, "database-url", "", "keep the data in the database `DATABASE_URL`, sqlite://path/to/file or postgres://user:password@host/name; by default payrelay.db in the data directory")
+	c.database.register(fs, "URL of the database, sqlite://path/to/file or postgres://user:password@host/name, in `DATABASE_URL`; by default the file payrelay.db in the data directory")
 }
 
-// url is the database's, the default filled in.
+// url returns the URL of the database, with the default filled in.
 func (c *dataConfig) url() string {
-	if c.databaseURL != "" {
-		return c.databaseURL
+	if url := c.database.secret(); url != "" {
+		return url
 	}
-	return "sqlite://" + filepath.Join(c.dir, "payrelay.db")
+	return c.fileURL()
 }
 
-// shown is the database for people to read.
+// shown returns the URL of the database for people to read.
 func (c *dataConfig) shown() string { return shownURL(c.url()) }
 
-// shownURL is a database's URL without a password, and without its parameters, of
-// which one can be the password too.
+// databaseURL is the URL of a database, with a password in it.
+type databaseURL struct{ given, fromFile string }
+
+func (u *databaseURL) register(fs *flag.FlagSet, usage string) {
+	fs.StringVar(&u.given, "database-url", "", usage)
+	fs.Func("database-url-file", "file with the URL of the database, instead of --database-url, in `DATABASE_URL_FILE`", func(path string) (err error) {
+		if strings.TrimSpace(u.given) != "" {
+			return errors.New("database-url (DATABASE_URL) is given as well: leave one of the two out")
+		}
+		u.fromFile, err = readSecret(path, "database-url-file", "DATABASE_URL", "write the URL into it")
+		return err
+	})
+}
+
+// secret returns the URL, or nothing if none is given.
+func (u *databaseURL) secret() string {
+	if u.fromFile != "" {
+		return u.fromFile
+	}
+	return strings.TrimSpace(u.given)
+}
+
+// shownURL returns the URL of a database without its password and parameters, for
+// people to read.
 func shownURL(databaseURL string) string {
-	u, err := url.Parse(databaseURL)
-	if err != nil {
+	shown, ok := store.RedactURL(databaseURL)
+	if !ok {
 		return "given by DATABASE_URL"
 	}
-	u.RawQuery = ""
-	return u.Redacted()
+	return shown
 }
+
+// fileURL returns the URL of the database in the data directory.
+func (c *dirConfig) fileURL() string { return "sqlite://" + filepath.Join(c.dir, "payrelay.db") }
 
 // Validate refuses a directory that would be the current one by accident.
 func (c dirConfig) Validate() error {

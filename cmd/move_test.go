@@ -1,21 +1,18 @@
 package cmd
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
-	"github.com/payrelay/payrelay/modules/store/postgres"
+	"github.com/payrelay/payrelay/modules/store/transfer"
 )
 
 // A database that has moved, or may have, is not used any more, nor replaced by an
 // empty one.
-func TestNobodyUsesADatabaseThatHasMoved(t *testing.T) {
+func TestMovedDatabaseIsRefused(t *testing.T) {
 	dir := t.TempDir()
-	m := move{filepath.Join(dir, "payrelay.db"), "postgres://payrelay:hunter2@host/name?password=hunter2"}
+	n := transfer.Note{Path: filepath.Join(dir, "payrelay.db"), Target: shownURL("postgres://payrelay:hunter2@host/name?password=hunter2")}
 	if _, err := execute(t, "migrate", "up", "--data-dir", dir); err != nil {
 		t.Fatal(err)
 	}
@@ -24,62 +21,32 @@ func TestNobodyUsesADatabaseThatHasMoved(t *testing.T) {
 		for _, command := range [][]string{
 			{"migrate", "up"}, {"serve", "api", "--mode", "http", "--api-addr", "127.0.0.1:0", "--internal-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"},
 		} {
-			fails(t, append(command, "--data-dir", dir), append(says, m.path, "postgres://payrelay:xxxxx@host/name\"")...)
+			fails(t, append(command, "--data-dir", dir), append(says, n.Path, "postgres://payrelay:xxxxx@host/name\"")...)
 		}
 	}
-	noted := func(note func() error) {
+	do := func(note func() error) {
 		t.Helper()
 		if err := note(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	noted(m.noteBegun)
-	refused("nobody knows", "run app migrate copy again", "delete "+m.path+movingSuffix)
-	noted(m.noteDone)
-	refused("was copied to", "DATABASE_URL", "delete "+m.path+movedSuffix)
+	do(n.Begin)
+	refused("it is not known whether everything is there", "run app migrate copy again", "delete "+n.Path+transfer.MovingSuffix)
+	do(n.Done)
+	refused("was copied to", "DATABASE_URL", "delete "+n.Path+transfer.MovedSuffix)
 	fails(t, []string{"deadletters", "list", "--data-dir", dir}, "was copied to")
-	noted(m.noteBegun) // another copy
-	refused("nobody knows")
-	noted(m.forget)
-	noted(m.forget)
+	do(n.Begin) // another copy
+	refused("it is not known whether everything is there")
+	do(n.Remove)
+	do(n.Remove)
 	refused("was copied to")
-	noted(func() error { return os.Remove(m.path) })
+	do(func() error { return os.Remove(n.Path) })
 	refused("was copied to")
-	if exists(m.path) {
+	if exists(n.Path) {
 		t.Error("there is an empty database")
 	}
-	noted(func() error { return os.Remove(m.path + movedSuffix) })
+	do(func() error { return os.Remove(n.Path + transfer.MovedSuffix) })
 	if _, err := execute(t, "migrate", "up", "--data-dir", dir); err != nil {
 		t.Errorf("without the note: %v", err)
 	}
-}
-
-// A note that was not written to its end is one.
-func TestAnEmptyNoteIsOne(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "payrelay.db")
-	if err := os.WriteFile(path+movingSuffix, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := refuseMoved(path); err == nil || !strings.Contains(err.Error(), "nobody knows") {
-		t.Errorf("error %v", err)
-	}
-}
-
-func TestWhatAFailedCopyMeans(t *testing.T) {
-	m := move{filepath.Join(t.TempDir(), "payrelay.db"), "postgres://host/name"}
-	says := func(err error, words string) {
-		t.Helper()
-		if got := m.explained(err); got == nil || !strings.HasPrefix(got.Error(), words) || !errors.Is(got, err) {
-			t.Errorf("it says %v, want %s", got, words)
-		}
-	}
-	if err := m.explained(nil); err != nil {
-		t.Error(err)
-	}
-	says(errors.New("no room"), "nothing was copied: ")
-	if err := m.noteBegun(); err != nil {
-		t.Fatal(err)
-	}
-	says(errors.New("lock timeout"), "it is not known yet whether an earlier copy is there: run the same command again")
-	says(fmt.Errorf("fill: %w", postgres.ErrUncertain), "it is not known whether everything was copied: run the same command again")
 }

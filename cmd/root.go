@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/payrelay/payrelay/modules/store"
 )
 
 // Main runs the command line of the process and returns its exit code.
@@ -55,8 +57,13 @@ func noArgs(command *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	if command.HasSubCommands() {
-		return fmt.Errorf("%s has no command %q: see %s --help", command.CommandPath(), args[0], command.CommandPath())
+	shown, ok := store.RedactURL(args[0])
+	switch {
+	case !ok: // it may be a part of a database URL, with a password
+		return fmt.Errorf("%s takes flags only: write the value of a flag as --flag=value, in quotation marks if it has spaces", command.CommandPath())
+	case command.HasSubCommands():
+		return fmt.Errorf("%s has no command %q: see %s --help", command.CommandPath(), shown, command.CommandPath())
+	default:
+		return fmt.Errorf("%s does not take %q: write the value of a flag as --flag=%s", command.CommandPath(), shown, shown)
 	}
-	return fmt.Errorf("%s does not take %q: write the value of a flag as --flag=%s", command.CommandPath(), args[0], args[0])
 }

@@ -78,7 +78,7 @@ func TestMoveKilledAtItsCommit(t *testing.T) {
 			return execute("SELECT 1 / count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == nil
 		})
 		copying.kill(t)
-		wantRefusal(t, runToEnd(t, nil, anyPorts(c.dir, "--mode", "direct")...), "nobody knows", "app migrate copy", "delete")
+		wantRefusal(t, runToEnd(t, nil, anyPorts(c.dir, "--mode", "direct")...), "it is not known", "app migrate copy", "delete")
 		wantRefusal(t, runToEnd(t, target, "migrate", "copy", "--data-dir", c.dir), "it is not known", "lock timeout")
 		awaitStandby("")
 		wait.Until(t, appliedWithin, "the same command completes the copy", func() bool {

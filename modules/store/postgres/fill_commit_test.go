@@ -11,6 +11,7 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/postgres"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
+	"github.com/payrelay/payrelay/modules/store/transfer"
 )
 
 // unconfirmed is a copy to a server that commits only when it has a standby, which
@@ -69,7 +70,7 @@ func TestACommitOfACopyThatIsNotHeardOf(t *testing.T) {
 	source := busySource(t)
 	serverURL, target, done := unconfirmed(t, t.Context(), source)
 	cutOthers(t, serverURL)
-	if err := <-done; !errors.Is(err, postgres.ErrUncertain) {
+	if err := <-done; !errors.Is(err, transfer.ErrUncertain) {
 		t.Errorf("cut off: %v, want ErrUncertain", err)
 	}
 	go func() { done <- fill(t.Context(), source, target, nothing) }()
@@ -98,13 +99,8 @@ func TestCopyOfWhatIsThere(t *testing.T) {
 // What the caller has to do before the commit, and cannot, aborts it.
 func TestACopyThatMayNotBeCommitted(t *testing.T) {
 	databaseURL, target := migrated(t)
-	snapshot, err := busySource(t).Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer snapshot.Close()
 	errFull := errors.New("disk full")
-	if _, err := target.Fill(t.Context(), snapshot, nothing, func() error { return errFull }); !errors.Is(err, errFull) || errors.Is(err, postgres.ErrUncertain) {
+	if _, err := transfer.Copy(t.Context(), busySource(t), target, nothing, func() error { return errFull }); !errors.Is(err, errFull) || errors.Is(err, transfer.ErrUncertain) {
 		t.Errorf("error %v, want that of the caller", err)
 	}
 	wantEmpty(t, databaseURL)
@@ -118,7 +114,7 @@ func TestACommitOfACopyThatIsRefused(t *testing.T) {
 	databaseURL, target := migrated(t)
 	execute(t, databaseURL, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused at the end'; END $$")
 	execute(t, databaseURL, "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()")
-	if err := fill(t.Context(), busySource(t), target, nothing); err == nil || errors.Is(err, postgres.ErrUncertain) {
+	if err := fill(t.Context(), busySource(t), target, nothing); err == nil || errors.Is(err, transfer.ErrUncertain) {
 		t.Errorf("error %v, want one that is not ErrUncertain", err)
 	}
 	wantEmpty(t, databaseURL)

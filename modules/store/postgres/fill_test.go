@@ -3,7 +3,6 @@ package postgres_test
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -12,10 +11,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/payrelay/payrelay/modules/payments"
-	"github.com/payrelay/payrelay/modules/store"
 	"github.com/payrelay/payrelay/modules/store/postgres"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
 	"github.com/payrelay/payrelay/modules/store/storetest"
+	"github.com/payrelay/payrelay/modules/store/transfer"
 )
 
 func TestCopiesOfSQLite(t *testing.T) {
@@ -74,15 +73,11 @@ func openFile(tb testing.TB, path string) *sqlite.Store {
 	return source
 }
 
-func nothing(string, *store.Tally) {}
+func nothing(string, *transfer.Tally) {}
 
-func fill(ctx context.Context, source *sqlite.Store, target *postgres.Store, note func(string, *store.Tally)) error {
-	snapshot, err := source.Freeze(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = target.Fill(ctx, snapshot, note, func() error { return nil })
-	return errors.Join(err, snapshot.Close())
+func fill(ctx context.Context, source *sqlite.Store, target *postgres.Store, progress transfer.Progress) error {
+	_, err := transfer.Copy(ctx, source, target, progress, func() error { return nil })
+	return err
 }
 
 // busySource has some thousand events of few orders.
@@ -107,7 +102,7 @@ func TestCopiesThatBreakOff(t *testing.T) {
 			t.Run(step+" "+table, func(t *testing.T) {
 				databaseURL, target := migrated(t)
 				breakOff := func(ctx context.Context, how func()) {
-					err := fill(ctx, source, target, func(was string, sofar *store.Tally) {
+					err := fill(ctx, source, target, func(was string, sofar *transfer.Tally) {
 						if was == step && sofar.Table == table && sofar.Rows == row {
 							how()
 						}
@@ -135,7 +130,7 @@ func cutOthers(t *testing.T, databaseURL string) {
 func wantEmpty(t *testing.T, databaseURL string) {
 	t.Helper()
 	withConnection(t, databaseURL, func(conn *pgx.Conn) error {
-		for _, table := range store.Tables {
+		for _, table := range transfer.Tables {
 			var rows int
 			if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&rows); err != nil {
 				return err
@@ -156,7 +151,7 @@ func TestCopyToAServerThatIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	source := busySource(t)
-	err := fill(t.Context(), source, target, func(step string, sofar *store.Tally) {
+	err := fill(t.Context(), source, target, func(step string, sofar *transfer.Tally) {
 		if step == "compared" && sofar.Table == "events" && sofar.Rows == 1000 {
 			if err := server.Kill(); err != nil {
 				t.Error(err)
@@ -244,7 +239,7 @@ func TestColumnsAreThoseOfSQLite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer snapshot.Close()
-	for _, table := range store.Tables {
+	for _, table := range transfer.Tables {
 		rows, err := snapshot.Table(t.Context(), table)
 		if err != nil {
 			t.Fatal(err)

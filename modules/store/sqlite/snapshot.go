@@ -6,17 +6,11 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/payrelay/payrelay/modules/store"
+	"github.com/payrelay/payrelay/modules/store/transfer"
 )
 
-// Snapshot is the database as it was when it was frozen.
-type Snapshot struct{ tx *sql.Tx }
-
-var _ store.Snapshot = (*Snapshot)(nil)
-
-// Freeze keeps everybody from writing, other processes too, until the snapshot is
-// closed or ctx ends.
-func (s *Store) Freeze(ctx context.Context) (*Snapshot, error) {
+// Freeze keeps all processes from writing until the snapshot is closed or ctx ends.
+func (s *Store) Freeze(ctx context.Context) (transfer.Snapshot, error) {
 	if _, err := s.use(ctx); err != nil {
 		return nil, err
 	}
@@ -24,19 +18,21 @@ func (s *Store) Freeze(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keep others from writing: %w", err)
 	}
-	return &Snapshot{tx}, nil
+	return snapshot{tx}, nil
 }
 
+// snapshot is a transaction that has the write lock and writes nothing.
+type snapshot struct{ tx *sql.Tx }
+
 // Close lets others write again.
-func (s *Snapshot) Close() error {
+func (s snapshot) Close() error {
 	if err := s.tx.Rollback(); err != nil && !errors.Is(err, sql.ErrTxDone) {
 		return fmt.Errorf("let others write again: %w", err)
 	}
 	return nil
 }
 
-// Table gives the rows of a table by ascending primary key.
-func (s *Snapshot) Table(ctx context.Context, name string) (store.Rows, error) {
+func (s snapshot) Table(ctx context.Context, name string) (transfer.Rows, error) {
 	rows, err := s.tx.QueryContext(ctx, "SELECT * FROM "+name+" ORDER BY 1")
 	if err != nil {
 		return nil, fmt.Errorf("read table %s: %w", name, err)
@@ -48,7 +44,8 @@ func (s *Snapshot) Table(ctx context.Context, name string) (store.Rows, error) {
 	return tableRows{rows, columns}, nil
 }
 
-// tableRows has its values as they are stored: all engines' common ones.
+// tableRows returns values as SQLite stores them, which are the types of
+// [transfer.Rows] already.
 type tableRows struct {
 	*sql.Rows
 	columns []string
@@ -56,7 +53,7 @@ type tableRows struct {
 
 func (r tableRows) Columns() []string { return r.columns }
 
-func (r tableRows) Close() { _ = r.Rows.Close() } // what went wrong is in Err
+func (r tableRows) Close() { _ = r.Rows.Close() } // Err has the error
 
 func (r tableRows) Values() ([]any, error) {
 	values, into := make([]any, len(r.columns)), make([]any, len(r.columns))

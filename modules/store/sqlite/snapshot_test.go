@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/payrelay/payrelay/modules/payments"
-	"github.com/payrelay/payrelay/modules/store"
+	"github.com/payrelay/payrelay/modules/store/transfer"
 )
 
 func TestNobodyWritesIntoASnapshot(t *testing.T) {
@@ -42,7 +42,7 @@ func TestSnapshotHasEveryValueAsItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer snapshot.Close()
-	for _, table := range store.Tables {
+	for _, table := range transfer.Tables {
 		rows, err := snapshot.Table(t.Context(), table)
 		if err != nil {
 			t.Fatal(err)

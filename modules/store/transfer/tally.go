@@ -1,36 +1,13 @@
-package store
+package transfer
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"hash"
 )
 
-// Tables are those of the ledger, each after the ones that its rows refer to. They
-// have the same columns in every engine, the first of which is the primary key.
-var Tables = []string{"orders", "disputes", "events", "dead_letters"}
-
-// Snapshot is a database as it is at one time.
-type Snapshot interface {
-	// Table gives the rows of a table by ascending primary key.
-	Table(ctx context.Context, name string) (Rows, error)
-}
-
-// Rows walks through a table and holds no more than a row of it.
-type Rows interface {
-	Columns() []string
-	Next() bool
-	// Values are those of the columns, in what every engine has: int64, string,
-	// []byte, or nil for NULL. A time is its microseconds since 1970 in UTC, a
-	// truth is 0 or 1, and no bytes are nil.
-	Values() ([]any, error)
-	Err() error
-	Close()
-}
-
-// Tally is what a table holds: how much, and the digest of every value of it.
+// Tally is the number of rows of a table and a digest of all their values.
 type Tally struct {
 	Table string
 	Rows  int64
@@ -39,10 +16,10 @@ type Tally struct {
 	buffer []byte
 }
 
-// NewTally is the tally of a table without rows.
+// NewTally returns the tally of a table without rows.
 func NewTally(table string) *Tally { return &Tally{Table: table, digest: sha256.New()} }
 
-// Add counts a row, by the values that [Rows] has of it.
+// Add counts a row, by the values that [Rows] returns for it.
 func (t *Tally) Add(values []any) error {
 	row := t.buffer[:0]
 	for _, value := range values {
@@ -65,13 +42,13 @@ func (t *Tally) Add(values []any) error {
 	return err
 }
 
-// Digest is the SHA-256 of the rows so far.
+// Digest returns the SHA-256 of the rows so far.
 func (t *Tally) Digest() [sha256.Size]byte { return [sha256.Size]byte(t.digest.Sum(nil)) }
 
 // Comparison is a table on both sides of a copy.
 type Comparison struct{ Source, Target *Tally }
 
-// Check says whether the two sides differ.
+// Check returns an error if the two sides differ.
 func (c Comparison) Check() error {
 	if c.Source.Rows == c.Target.Rows && c.Source.Digest() == c.Target.Digest() {
 		return nil

@@ -1,14 +1,10 @@
-package store_test
+package transfer
 
-import (
-	"testing"
+import "testing"
 
-	"github.com/payrelay/payrelay/modules/store"
-)
-
-func tally(t *testing.T, rows ...[]any) *store.Tally {
+func tallyOf(t *testing.T, rows ...[]any) *Tally {
 	t.Helper()
-	tally := store.NewTally("events")
+	tally := NewTally("events")
 	for _, row := range rows {
 		if err := tally.Add(row); err != nil {
 			t.Fatal(err)
@@ -17,8 +13,8 @@ func tally(t *testing.T, rows ...[]any) *store.Tally {
 	return tally
 }
 
-// No two different tables have one digest because of how values follow each other.
-func TestTalliesTellTablesApart(t *testing.T) {
+// No two different tables have the same digest, however their values are split.
+func TestDifferentTablesHaveDifferentDigests(t *testing.T) {
 	tables := [][][]any{
 		{}, {{nil}}, {{nil, nil}}, {{nil}, {nil, nil}}, {{int64(0)}}, {{int64(1)}}, {{int64(-1)}}, {{"", ""}}, {{"", nil}}, {{nil, ""}},
 		{{"a", "b"}}, {{"ab", ""}}, {{"", "ab"}}, {{"b", "a"}}, {{"ab"}}, {{[]byte("ab")}}, {{"n"}}, {{"b"}, {"a"}}, {{"a"}, {"b"}}, {{"a"}},
@@ -26,18 +22,18 @@ func TestTalliesTellTablesApart(t *testing.T) {
 	}
 	for i := range tables {
 		for j := range tables {
-			err := store.Comparison{Source: tally(t, tables[i]...), Target: tally(t, tables[j]...)}.Check()
+			err := Comparison{Source: tallyOf(t, tables[i]...), Target: tallyOf(t, tables[j]...)}.Check()
 			if (err == nil) != (i == j) {
-				t.Errorf("%q and %q: error %v", tables[i], tables[j], err)
+				t.Errorf("Check of %q and %q = %v", tables[i], tables[j], err)
 			}
 		}
 	}
 }
 
-func TestTalliesRefuseOtherValues(t *testing.T) {
+func TestTallyRefusesOtherTypes(t *testing.T) {
 	for _, value := range []any{true, 1, int32(1), 1.0} {
-		if err := store.NewTally("events").Add([]any{value}); err == nil {
-			t.Errorf("%T is taken", value)
+		if err := NewTally("events").Add([]any{value}); err == nil {
+			t.Errorf("Add(%T) = nil, want an error", value)
 		}
 	}
 }
