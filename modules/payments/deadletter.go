@@ -34,7 +34,9 @@ type DeadLetter struct {
 	ResolvedAt time.Time
 }
 
-// Settlement closes the dead letter with a key and digest, if it is open.
+// Settlement closes the dead letter with a key and digest, if it is open or an
+// operator has discarded it: its update is applied now, which the dead letter must
+// not contradict.
 type Settlement struct {
 	Key        Key
 	Digest     Digest

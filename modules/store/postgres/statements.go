@@ -61,7 +61,7 @@ SELECT (count(*) = @count)::first_writer FROM written`)
 var settleLetters = newStatement(wholeSettlement, `
 UPDATE dead_letters SET `+settlementState.assignments("given")+` FROM @rows
 WHERE dead_letters.provider = given.provider AND dead_letters.event_id = given.event_id AND dead_letters.digest = given.digest
-AND dead_letters.resolution = ''`)
+AND dead_letters.resolution IN ('', 'discarded')`)
 
 // Ids are given in the sequence of the batch, rows are written in that of their
 // key: two processes that read the same batch do not wait for each other. What an

@@ -96,6 +96,6 @@ func (p *statements) texts() []statementText {
 			order_id = excluded.order_id, dispute_id = excluded.dispute_id, payload = excluded.payload,
 			resolution = '', resolved_at = NULL WHERE resolution <> 'discarded'`},
 		{&p.settle, `UPDATE dead_letters SET resolution = ?, resolved_at = ?
-			WHERE provider = ? AND event_id = ? AND digest = ? AND resolution = ''`},
+			WHERE provider = ? AND event_id = ? AND digest = ? AND resolution IN ('', 'discarded')`},
 	}
 }

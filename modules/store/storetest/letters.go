@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
@@ -132,10 +133,43 @@ func discardedStaySo(t *testing.T, d *db) {
 		DeadLetters: []*payments.DeadLetter{&again, other},
 		Settled:     []payments.Settlement{settlement(letter(event(order("e3", 0, orderCreated), dead, conflict)), payments.Reapplied, noon)},
 	})
-	d.commit(&payments.Changes{Settled: []payments.Settlement{settlement(l, payments.Reapplied, after(9))}})
 	letters := d.letters()
 	if len(letters) != 2 || asText(letters[0]) != before || letters[1].Key != other.Key || len(d.events()) != 1 {
 		t.Errorf("%d dead letters, the first is\n%s, want it as before\n%s", len(letters), asText(letters[0]), before)
+	}
+}
+
+// settledAfterDiscard: the state is the fold of the history. An update that fits in
+// by now is applied although an operator had discarded it, so its dead letter must
+// not go on saying that it is discarded.
+func settledAfterDiscard(t *testing.T, d *db) {
+	discardAll := func() {
+		for _, l := range d.openLetters() {
+			d.check(d.Discard(t.Context(), l.ID, noon))
+		}
+		d.reopen()
+	}
+	d.apply(order("success5", 5, orderSuccess), order("failed3", 3, orderFailed))
+	discardAll()
+	wantOutcomes(t, d.apply(order("success2", 2, orderSuccess)), verdict(applied))
+	wantOutcomes(t, []*payrelayv1.Outcome{d.verdictOf("success5")}, verdict(applied))
+	if l := d.letters()[0]; l.Key.EventID != "success5" || l.Resolution != payments.Reapplied || time.Since(l.ResolvedAt) > time.Minute {
+		t.Errorf("the dead letter of the update that was applied is %+v, want it reapplied now", l)
+	}
+
+	// It is refused again, for another reason than the operator knew of.
+	wantOutcomes(t, d.apply(order("failed1", 1, orderFailed)), verdict(applied))
+	if l := d.letters()[0]; l.Key.EventID != "success5" || l.Resolution != "" {
+		t.Errorf("the dead letter of the update that is refused again is %+v, want it open", l)
+	}
+
+	id := d.deadLettered(order("replayed", 0, orderCreated, of("o2")), futureTime)
+	discardAll()
+	wantOutcomes(t, []*payrelayv1.Outcome{d.replay(id)}, verdict(applied))
+	l, err := d.DeadLetter(t.Context(), id)
+	d.check(err)
+	if l.Resolution != payments.Replayed || time.Since(l.ResolvedAt) > time.Minute {
+		t.Errorf("the dead letter of the update that was replayed is %+v, want it replayed now", l)
 	}
 }
 

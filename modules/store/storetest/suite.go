@@ -79,6 +79,7 @@ func Run(t *testing.T, create func(t *testing.T) Engine) {
 		{"DeadLettersAreSettledOnce", settledOnce},
 		{"SettledDeadLettersOpenAgain", openAgain},
 		{"DiscardedDeadLettersStaySo", discardedStaySo},
+		{"DiscardedDeadLettersAreSettledWhenApplied", settledAfterDiscard},
 		{"Discard", discard},
 		{"DeadLetterPages", letterPages},
 
