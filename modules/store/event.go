@@ -9,17 +9,17 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// EventSubject is what an event says about its order or dispute, as the columns
-// have it: those of both side by side.
+// EventSubject is what an event reports about its order or dispute, as the events
+// table has it: one set of columns for both.
 type EventSubject struct {
 	// DisputeID is empty for an order.
 	DisputeID, Status, ProviderStatus, Reason string
 	OrderCreatedAt, EvidenceDueAt             *timestamppb.Timestamp
-	// Amount has no currency where there is no amount.
+	// Amount has an empty currency if the event reports no amount.
 	Amount payments.Money
 }
 
-// SubjectOf is what an event says.
+// SubjectOf returns the subject of an event.
 func SubjectOf(e *payments.Event) EventSubject {
 	if d := e.Update.GetDispute(); d != nil {
 		return EventSubject{
@@ -34,7 +34,8 @@ func SubjectOf(e *payments.Event) EventSubject {
 	}
 }
 
-// Complete gives an event its key and, of what else was read, its update.
+// Complete sets the key and the update of an event that was read, from the columns
+// of its subject and the update's other fields.
 func (s EventSubject) Complete(e *payments.Event, u *payrelayv1.Update) error {
 	e.Key = payments.Key{Provider: u.GetProvider(), EventID: u.GetEventId()}
 	e.Update = u
@@ -70,8 +71,8 @@ func (s EventSubject) money() *payrelayv1.Money {
 	return &payrelayv1.Money{MinorUnits: s.Amount.MinorUnits, Currency: s.Amount.Currency}
 }
 
-// reported is a status as an event reports it. One that this release has no name
-// for is kept as its number, for the release that knows it.
+// reported returns the name of a status that an event reports. A status that this
+// release does not know is kept as its number, for the release that does.
 func reported[E ~int32](names payments.Names[E], status E) string {
 	name := names.Name(status)
 	if name == "" && status != 0 {
@@ -80,24 +81,25 @@ func reported[E ~int32](names payments.Names[E], status E) string {
 	return name
 }
 
-// parseReported is the inverse of reported, in any release.
+// parseReported is the inverse of reported, also for what another release wrote.
 func parseReported[E ~int32](names payments.Names[E], text string) (E, error) {
 	if status, known := names.Parse(text); known || text == "" {
 		return status, nil
 	}
 	number, err := strconv.ParseInt(text, 10, 32)
 	if err != nil {
-		return 0, fmt.Errorf("%q is not a status that this release knows", text)
+		return 0, fmt.Errorf("this release does not know the status %q", text)
 	}
 	return E(number), nil
 }
 
-// ParseName is the value of a name; none has no name. A name from a newer release
-// is an error: taken for none, an order would lose its status.
+// ParseName returns the value of a name, the unspecified value for an empty one. A
+// name that only a newer release knows is an error: read as unspecified, an order
+// would lose its status.
 func ParseName[E ~int32](names payments.Names[E], name string) (E, error) {
 	value, known := names.Parse(name)
 	if !known && name != "" {
-		return 0, fmt.Errorf("%q is not a name that this release knows", name)
+		return 0, fmt.Errorf("this release does not know the name %q", name)
 	}
 	return value, nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// Migration is one step of a database's schema.
+// Migration is one step of the schema of a database.
 type Migration struct {
 	Version int64
 	Name    string
@@ -21,10 +21,12 @@ type Migration struct {
 	AppliedAt time.Time
 }
 
-// Schema is that of a database, and the migrations that this release has for it.
+// Schema is the schema of a database with the migrations that this release has
+// for it.
 type Schema struct{ migrations *goose.Provider }
 
-// NewSchema reads the migrations in the folder migrations.
+// NewSchema returns the schema of a database, with the migrations in the folder
+// migrations of files.
 func NewSchema(dialect goose.Dialect, db *sql.DB, files fs.FS, options ...goose.ProviderOption) (Schema, error) {
 	folder, err := fs.Sub(files, "migrations")
 	if err != nil {
@@ -35,8 +37,8 @@ func NewSchema(dialect goose.Dialect, db *sql.DB, files fs.FS, options ...goose.
 	return Schema{migrations}, err
 }
 
-// Migrate brings the schema up to what this release needs. It refuses one that a
-// newer release has migrated.
+// Migrate applies the pending migrations. It is an error if a newer release has
+// migrated the database.
 func (s Schema) Migrate(ctx context.Context) error {
 	if _, err := s.pending(ctx); err != nil {
 		return err
@@ -45,7 +47,7 @@ func (s Schema) Migrate(ctx context.Context) error {
 	return err
 }
 
-// Migrations lists those that this release knows by ascending version.
+// Migrations returns the migrations of this release by ascending version.
 func (s Schema) Migrations(ctx context.Context) ([]Migration, error) {
 	status, err := s.migrations.Status(ctx)
 	if err != nil {
@@ -59,7 +61,7 @@ func (s Schema) Migrations(ctx context.Context) ([]Migration, error) {
 	return list, nil
 }
 
-// Check says whether the schema is the one that this release knows.
+// Check returns an error unless the schema is that of this release.
 func (s Schema) Check(ctx context.Context) error {
 	pending, err := s.pending(ctx)
 	if err == nil && pending {
@@ -68,8 +70,8 @@ func (s Schema) Check(ctx context.Context) error {
 	return err
 }
 
-// pending says whether migrations are; the error is that the schema is ahead of
-// this release.
+// pending reports whether migrations are pending. It is an error if the schema is
+// newer than this release.
 func (s Schema) pending(ctx context.Context) (bool, error) {
 	current, known, err := s.migrations.GetVersions(ctx)
 	if err != nil {

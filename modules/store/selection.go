@@ -10,19 +10,22 @@ import (
 
 // Dialect is what engines write differently in a query.
 type Dialect struct {
-	// Argument begins the place of an argument, and its number ends it: $1 or ?1.
+	// Argument is the first character of a placeholder, which is followed by the
+	// number of the argument: $ or ?.
 	Argument string
-	// Among says that a column has a value of the list at a place.
-	Among func(column, place string) string
-	// OfOrders says that an event is of one of the orders in the list at a place.
-	OfOrders func(place string) string
-	// List and Time are a list and a time as the driver takes them.
+	// Among returns the condition that a column has a value of the list in an
+	// argument.
+	Among func(column, argument string) string
+	// OfOrders returns the condition that an event is of one of the orders in an
+	// argument.
+	OfOrders func(argument string) string
+	// List and Time return a list and a time as the driver takes them.
 	List func([]string) any
 	Time func(time.Time) any
 }
 
-// Selection is a query of what people ask for. Its text is made of constants only;
-// whatever they say becomes an argument.
+// Selection is a query with its arguments. Its text consists of constants only;
+// every value that a caller gives is an argument.
 type Selection struct {
 	Args []any
 
@@ -32,7 +35,7 @@ type Selection struct {
 	limit       int
 }
 
-// String is the text of the query.
+// String returns the text of the query.
 func (s *Selection) String() string {
 	text := s.text + " WHERE " + strings.Join(s.where, " AND ")
 	if s.order != "" {
@@ -41,7 +44,7 @@ func (s *Selection) String() string {
 	return text
 }
 
-// Orders selects a page of orders: order_id and OrderColumns.
+// Orders selects a page of orders, and one order more: order_id and OrderColumns.
 func (d Dialect) Orders(q payments.OrderQuery) *Selection {
 	s := d.orders()
 	s.among("order_id", q.OrderIDs)
@@ -52,19 +55,20 @@ func (d Dialect) Orders(q payments.OrderQuery) *Selection {
 	return s
 }
 
-// Order selects the order of an id, with the same columns.
-func (d Dialect) Order(id string) *Selection {
+// order selects the order with an id, with the same columns.
+func (d Dialect) order(id string) *Selection {
 	s := d.orders()
 	s.and("order_id = " + s.arg(id))
 	return s
 }
 
-// orders selects those that are more than the owners of disputes.
+// orders selects the orders that had an update of their own. The others are only
+// owners of disputes.
 func (d Dialect) orders() *Selection {
 	return &Selection{dialect: d, text: "SELECT order_id, " + OrderColumns + " FROM orders", where: []string{"status <> ''"}}
 }
 
-// Disputes selects a page of disputes: DisputeColumns.
+// Disputes selects a page of disputes, and one dispute more: DisputeColumns.
 func (d Dialect) Disputes(q payments.DisputeQuery) *Selection {
 	s := d.disputes()
 	s.among("dispute_id", q.DisputeIDs)
@@ -76,19 +80,19 @@ func (d Dialect) Disputes(q payments.DisputeQuery) *Selection {
 	return s
 }
 
-// Dispute selects the dispute of an id, with the same columns.
-func (d Dialect) Dispute(id string) *Selection {
+// dispute selects the dispute with an id, with the same columns.
+func (d Dialect) dispute(id string) *Selection {
 	s := d.disputes()
 	s.and("dispute_id = " + s.arg(id))
 	return s
 }
 
-// disputes selects those of which any update counts.
+// disputes selects the disputes with an applied update.
 func (d Dialect) disputes() *Selection {
 	return &Selection{dialect: d, text: "SELECT " + DisputeColumns + " FROM disputes", where: []string{"status <> ''"}}
 }
 
-// Events selects a page of events: seq and EventColumns.
+// Events selects a page of events, and one event more: seq and EventColumns.
 func (d Dialect) Events(q payments.EventQuery) *Selection {
 	s := &Selection{dialect: d, text: "SELECT seq, " + EventColumns + " FROM events", where: []string{"dispute_id = ''"}}
 	if q.Disputes {
@@ -109,8 +113,8 @@ func (d Dialect) Events(q payments.EventQuery) *Selection {
 	return s
 }
 
-// DeadLetters selects dead letters: id and LetterColumns.
-func (d Dialect) DeadLetters(q payments.DeadLetterQuery) *Selection {
+// deadLetters selects a page of dead letters: id and LetterColumns.
+func (d Dialect) deadLetters(q payments.DeadLetterQuery) *Selection {
 	s := d.letters()
 	s.and("id > " + s.arg(q.AfterID))
 	s.among("reason", names(payments.DeadLetterReasons, q.Reasons))
@@ -121,8 +125,8 @@ func (d Dialect) DeadLetters(q payments.DeadLetterQuery) *Selection {
 	return s
 }
 
-// DeadLetter selects the dead letter of an id, with the same columns.
-func (d Dialect) DeadLetter(id int64) *Selection {
+// deadLetter selects the dead letter with an id, with the same columns.
+func (d Dialect) deadLetter(id int64) *Selection {
 	s := d.letters()
 	s.and("id = " + s.arg(id))
 	return s
@@ -132,7 +136,7 @@ func (d Dialect) letters() *Selection {
 	return &Selection{dialect: d, text: "SELECT id, " + LetterColumns + " FROM dead_letters"}
 }
 
-// arg is the place of one more argument.
+// arg adds an argument and returns its placeholder.
 func (s *Selection) arg(value any) string {
 	s.Args = append(s.Args, value)
 	return s.dialect.Argument + strconv.Itoa(len(s.Args))
@@ -140,7 +144,8 @@ func (s *Selection) arg(value any) string {
 
 func (s *Selection) and(condition string) { s.where = append(s.where, condition) }
 
-// among asks for one of the values; no values ask for nothing.
+// among adds the condition that a column has one of the values, unless there are
+// none.
 func (s *Selection) among(column string, values []string) {
 	if len(values) > 0 {
 		s.and(s.dialect.Among(column, s.arg(s.dialect.List(values))))
@@ -156,7 +161,8 @@ func (s *Selection) during(column string, from, to time.Time) {
 	}
 }
 
-// page goes on after a row, sorted by a time and then by an id.
+// page sorts by a time and then by an id, and continues after the row of the
+// previous page.
 func (s *Selection) page(at, id string, page payments.PageRequest) {
 	after, direction := directions(page)
 	if page.After != nil {
@@ -178,13 +184,4 @@ func names[E ~int32](names payments.Names[E], values []E) []string {
 		list[i] = names.Name(value)
 	}
 	return list
-}
-
-// PageOf is the page of what a selection of so many found: that is one more if
-// there is more.
-func PageOf[T any](found []T, limit int) payments.Page[T] {
-	if len(found) > limit {
-		return payments.Page[T]{Items: found[:limit], More: true}
-	}
-	return payments.Page[T]{Items: found}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,24 +14,24 @@ import (
 	"github.com/payrelay/payrelay/modules/store"
 )
 
-// Commit writes the changes in one transaction, or nothing: all statements go out
-// together and commit when the last one is done, unless one of them fails. When
-// ctx ends or the connection breaks before the answer is here, nobody knows.
+// Commit writes the changes in one transaction, or nothing. All statements are sent
+// together and committed with the last one, unless one of them fails. If ctx ends or
+// the connection breaks before the answer has arrived, the result is not known.
 func (s *Store) Commit(ctx context.Context, changes *payments.Changes) error {
 	if err := s.checkSchema(ctx); err != nil {
 		return err
 	}
-	if err := s.checkLeft(ctx); err != nil {
+	if err := s.checkAbandoned(ctx); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	if err := s.send(ctx, written(changes)); err != nil {
+	if err := s.send(ctx, batchOf(changes)); err != nil {
 		return fmt.Errorf("commit: %w", classified(err))
 	}
 	return nil
 }
 
-// send runs a batch as one transaction: none is begun, so the server makes one
-// of all that comes before it is asked to sync.
+// send runs a batch as one transaction. There is no BEGIN: the server makes one
+// transaction of everything that precedes the Sync message.
 func (s *Store) send(ctx context.Context, batch *pgx.Batch) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -42,24 +43,25 @@ func (s *Store) send(ctx context.Context, batch *pgx.Batch) error {
 	return err
 }
 
-// written is what a commit sends. The orders come first, in the sequence of their
-// ids: whoever changes an order or anything of it has to lock it there, so two
-// writers cannot wait for each other, and the later one finds that it lost before
-// it writes the rest.
-func written(changes *payments.Changes) *pgx.Batch {
+// batchOf returns the statements of a commit. The orders are the first, in the order
+// of their ids: every writer that changes an order, or something that belongs to it,
+// has to lock it there. So two writers cannot deadlock, and the later one finds out
+// that it has lost before it writes the rest.
+func batchOf(changes *payments.Changes) *pgx.Batch {
 	batch := new(pgx.Batch)
 	writeOrders.queue(batch, ordersOf(changes), len(changes.Aggregates))
 	disputes := disputesOf(changes)
 	writeDisputes.queue(batch, disputes, len(disputes))
-	insertEvents.queue(batch, rowsOf(changes.Events))
-	reviseEvents.queue(batch, rowsOf(changes.Revised), len(changes.Revised))
-	settleLetters.queue(batch, settledOf(changes))
+	insertEvents.queue(batch, eventsOf(changes.Events))
+	reviseEvents.queue(batch, eventsOf(changes.Revised), len(changes.Revised))
+	settleLetters.queue(batch, settlementsOf(changes))
 	putLetters.queue(batch, changes.DeadLetters)
 	return batch
 }
 
-// ordersOf are the rows of the aggregates, and of the orders of events that came
-// without one: events outside of every history, whose order may not be known.
+// ordersOf returns the rows of the aggregates, and those of the orders of events
+// without an aggregate: an event outside of every history, whose order may not exist
+// yet, has a row to refer to.
 func ordersOf(changes *payments.Changes) []orderRow {
 	rows := make(map[string]orderRow, len(changes.Aggregates))
 	for _, e := range changes.Events {
@@ -81,7 +83,7 @@ func disputesOf(changes *payments.Changes) []disputeRow {
 	return rows
 }
 
-func rowsOf(events []*payments.Event) []eventRow {
+func eventsOf(events []*payments.Event) []eventRow {
 	rows := make([]eventRow, len(events))
 	for i, e := range events {
 		rows[i] = eventRow{e, store.SubjectOf(e)}
@@ -89,7 +91,7 @@ func rowsOf(events []*payments.Event) []eventRow {
 	return rows
 }
 
-func settledOf(changes *payments.Changes) []settlementRow {
+func settlementsOf(changes *payments.Changes) []settlementRow {
 	rows := make([]settlementRow, len(changes.Settled))
 	for i := range changes.Settled {
 		rows[i] = &changes.Settled[i]
@@ -98,4 +100,25 @@ func settledOf(changes *payments.Changes) []settlementRow {
 		return cmp.Or(cmp.Compare(x.Key.Provider, y.Key.Provider), cmp.Compare(x.Key.EventID, y.Key.EventID), slices.Compare(x.Digest[:], y.Digest[:]))
 	})
 	return rows
+}
+
+// Discard settles a dead letter that does not matter. It does nothing if the dead
+// letter is discarded already. It is an error if it was settled otherwise, or if it
+// does not exist, which is payments.ErrNotFound.
+func (s *Store) Discard(ctx context.Context, id int64, at time.Time) error {
+	discarded := false
+	err := s.query(ctx, s.reader, discardLetter, []any{id, at}, func(store.Row) error {
+		discarded = true
+		return nil
+	})
+	if err == nil && !discarded {
+		var letter *payments.DeadLetter
+		if letter, err = s.DeadLetter(ctx, id); err == nil {
+			err = fmt.Errorf("it was settled before: %s", letter.Resolution)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("discard dead letter %d: %w", id, err)
+	}
+	return nil
 }

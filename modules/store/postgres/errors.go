@@ -3,6 +3,7 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -10,35 +11,33 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// wonRace is the constraint of the domain that counts of rows are cast to.
+// Classes of SQLSTATE codes.
+var (
+	// misconfiguredClasses are: access denied, no such database, no such schema,
+	// and a missing right, table or column.
+	misconfiguredClasses = []string{"28", "3D", "3F", "42"}
+	// unstorableClasses are: invalid value, violated constraint, exceeded limit.
+	unstorableClasses = []string{"22", "23", "54"}
+)
+
+// wonRace is the constraint of the domain first_writer.
 const wonRace = "another_writer_was_first"
 
-// The codes of PostgreSQL that say more than "not now".
+// SQLSTATE codes of errors that are not simply temporary.
 const (
 	uniqueViolation = "23505"
 	// cardinalityViolation is a row given twice in one statement: a dispute that
-	// two orders of a batch claim, of which one is too late.
+	// two orders of a batch claim, one of them too late.
 	cardinalityViolation = "21000"
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
 	lockNotAvailable     = "55P03"
-	// readOnly comes from a server that was the primary, and is not any more.
+	// readOnly comes from a server that is no longer the primary.
 	readOnly = "25006"
 )
 
-// leaveStandby lets go of all connections when a server has become read-only:
-// they would outlive a failover, and only a new one is made to the server that
-// can be written to.
-func (s *Store) leaveStandby(err error) {
-	var failed *pgconn.PgError
-	if errors.As(err, &failed) && failed.Code == readOnly {
-		s.ledger.Reset()
-		s.reader.Reset()
-	}
-}
-
-// classified gives an error of the server its meaning, by its code or by the two
-// characters that are its class.
+// classified wraps an error of the server with its class in package payments. The
+// first two characters of an SQLSTATE code are its class there.
 func classified(err error) error {
 	var unreachable *pgconn.ConnectError
 	if errors.As(err, &unreachable) {
@@ -55,25 +54,16 @@ func classified(err error) error {
 	switch {
 	case failed.ConstraintName == wonRace:
 		return payments.ErrRaced
-	case inClass(failed, "28", "3D", "3F", "42"):
+	case slices.Contains(misconfiguredClasses, failed.Code[:2]):
 		return fmt.Errorf("%w: %w", payments.ErrMisconfigured, err)
-	case inClass(failed, "22", "23", "54"):
+	case slices.Contains(unstorableClasses, failed.Code[:2]):
 		return fmt.Errorf("%w: %w", payments.ErrUnstorable, err)
 	default:
 		return err
 	}
 }
 
-func inClass(failed *pgconn.PgError, classes ...string) bool {
-	for _, class := range classes {
-		if failed.Code[:2] == class {
-			return true
-		}
-	}
-	return false
-}
-
-// oneLine is an error that says on a line of its own what each host said.
+// oneLine puts an error on one line, which otherwise has a line for each host.
 type oneLine struct{ error }
 
 func (e oneLine) Error() string { return strings.Join(strings.Fields(e.error.Error()), " ") }

@@ -18,13 +18,29 @@ import (
 //go:embed migrations
 var migrationFiles embed.FS
 
-// Migrate brings the tables up to what this release needs. Of several processes
-// that do so at once one migrates, and the others wait for it. It refuses a
-// database that a newer release has migrated.
+// A migration waits for the lock of a table only until its lock_timeout, because
+// later transactions queue behind it. It lets them pass, and tries again.
+const (
+	migrationTries = 30
+	migrationPause = time.Second
+)
+
+// Migrate applies the pending migrations. If several processes call it at the same
+// time, one of them migrates and the others wait. It is an error if a newer release
+// has migrated the database.
 func (s *Store) Migrate(ctx context.Context) error {
-	err := s.migrate(ctx)
-	for tries := 1; lockTimedOut(err) && tries < migrationTries && pause(ctx, migrationPause); tries++ {
-		err = s.migrate(ctx)
+	var err error
+	for range migrationTries {
+		err = s.withSchema(func(schema store.Schema) error { return schema.Migrate(ctx) })
+		var failed *pgconn.PgError
+		if !errors.As(err, &failed) || failed.Code != lockNotAvailable {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("migrate database: %w", classified(err))
+		case <-time.After(migrationPause):
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("migrate database: %w", classified(err))
@@ -32,33 +48,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 	return nil
 }
 
-// A migration waits for a table no longer than its lock_timeout, for all that come
-// after it wait behind it. Then it lets them go first, and tries again.
-const (
-	migrationTries = 30
-	migrationPause = time.Second
-)
-
-func (s *Store) migrate(ctx context.Context) error {
-	return s.withSchema(func(schema store.Schema) error { return schema.Migrate(ctx) })
-}
-
-func lockTimedOut(err error) bool {
-	var failed *pgconn.PgError
-	return errors.As(err, &failed) && failed.Code == lockNotAvailable
-}
-
-// pause says whether the time has passed, and ctx has not ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
-}
-
-// Migrations lists the migrations that this release knows by ascending version.
+// Migrations returns the migrations of this release by ascending version.
 func (s *Store) Migrations(ctx context.Context) (list []store.Migration, err error) {
 	err = s.withSchema(func(schema store.Schema) error {
 		list, err = schema.Migrations(ctx)
@@ -70,8 +60,8 @@ func (s *Store) Migrations(ctx context.Context) (list []store.Migration, err err
 	return list, nil
 }
 
-// checkSchema says whether the tables are those that this release knows. It asks
-// until they are.
+// checkSchema returns an error unless the tables are those of this release. Once they
+// are, it does not ask the server again.
 func (s *Store) checkSchema(ctx context.Context) error {
 	if s.schemaKnown.Load() {
 		return nil
@@ -83,15 +73,16 @@ func (s *Store) checkSchema(ctx context.Context) error {
 	return err
 }
 
-// The lock is tried every second rather than waited for: a session that waits
-// would hold up a migration that builds an index without blocking writers.
+// A process that does not migrate tries to get the lock every second. If its session
+// waited for the lock instead, it would delay a migration that builds an index
+// without blocking writers.
 const (
 	lockPeriod = 1   // seconds
 	lockTries  = 600 // ten minutes
 )
 
-// withSchema gives goose a connection of its own, for it wants one of
-// database/sql, and one that may take longer than the ledger's.
+// withSchema opens a connection of its own: goose needs one of database/sql, and its
+// statements may take longer than the ledger's.
 func (s *Store) withSchema(use func(store.Schema) error) error {
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockPeriod, lockTries))
 	if err != nil {

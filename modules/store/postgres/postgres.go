@@ -1,48 +1,52 @@
-// Package postgres keeps the ledger in a PostgreSQL database: the store for more
-// than one machine, with as many processes on it as there need be.
+// Package postgres keeps the ledger in a PostgreSQL database. It is the store for
+// more than one machine: any number of processes can share a database.
 //
-// A batch costs two round trips: one to read what it is judged against, and one
-// that writes all of it as a single transaction. Nothing is locked in between;
-// the write finds out when another process was first, and aborts.
+// A batch takes two round trips: one reads what it is judged against, and one writes
+// everything as a single transaction. Nothing is locked in between. The write
+// detects that another process was first, and aborts.
 package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store"
 )
 
-// callTimeout bounds a call of the database from this end, in case nobody is at
-// the other. The server's own bounds for a statement are shorter.
+// callTimeout bounds a call of the database, in case the server does not answer. The
+// server's own timeouts for a statement are shorter.
 const callTimeout = 15 * time.Second
 
-// Store is a payments.Store, and what the api role and the operators' commands
-// read. It is safe for concurrent use.
+// Store is a payments.Store on a database. It is safe for concurrent use.
 type Store struct {
-	// ledger is for the few statements of the ledger, and sees to it that they
-	// go by the indexes; reader is for what people ask, which must not keep
-	// connections from the ledger.
+	store.Reader
+
+	// ledger is for the statements of the ledger, and makes the server use the
+	// indexes. reader is for the queries of the API and of operators, which must
+	// not take connections from the ledger.
 	ledger, reader *pgxpool.Pool
 	migration      *pgx.ConnConfig
 	schemaKnown    atomic.Bool
-	// left counts what was left under way in the server, and mostLeft bounds it.
-	left     atomic.Int64
-	mostLeft int64
+	// abandoned counts the statements that were left running in the server.
+	abandoned    atomic.Int64
+	maxAbandoned int64
 }
 
 var _ payments.Store = (*Store)(nil)
 
-// Open connects to the database of a URL, postgres://user:password@host/name,
-// which may carry the parameters of libpq and of pgxpool. It refuses a server
-// that may lose what it has confirmed. The tables are [Store.Migrate]'s.
+// Open connects to the database of a URL, postgres://user:password@host/name, which
+// can have the parameters of libpq and of pgxpool. It is an error if the server may
+// lose what it has confirmed. [Store.Migrate] creates the tables.
 //
-// No error tells the password.
+// No error contains the password.
 func Open(ctx context.Context, databaseURL string) (*Store, error) {
 	ledger, err := parse(databaseURL, ledgerSettings)
 	if err != nil {
@@ -56,8 +60,11 @@ func Open(ctx context.Context, databaseURL string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{migration: migration.ConnConfig, mostLeft: int64(ledger.MaxConns)}
-	ledger.BeforeConnect = neverCancel(&s.left)
+	s := &Store{migration: migration.ConnConfig, maxAbandoned: int64(ledger.MaxConns)}
+	s.Reader = store.NewReader(dialect, func(ctx context.Context, text string, args []any, each func(store.Row) error) error {
+		return s.query(ctx, s.reader, text, args, each)
+	})
+	ledger.BeforeConnect = neverCancel(&s.abandoned)
 	if s.ledger, err = pgxpool.NewWithConfig(ctx, ledger); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
@@ -65,26 +72,22 @@ func Open(ctx context.Context, databaseURL string) (*Store, error) {
 		s.ledger.Close()
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	if err := s.checkServer(ctx); err != nil {
-		s.closePools()
+	if err := checkServer(ctx, s.ledger); err != nil {
+		_ = s.Close() // never fails
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	return s, nil
 }
 
-// Close waits for what is under way and closes the connections. To close again
-// is no error.
+// Close waits for running queries and commits, and closes the connections. A second
+// call does nothing.
 func (s *Store) Close() error {
-	s.closePools()
+	s.reader.Close()
+	s.ledger.Close()
 	return nil
 }
 
-func (s *Store) closePools() {
-	s.reader.Close()
-	s.ledger.Close()
-}
-
-// Ping says whether the database answers.
+// Ping returns an error unless the database answers.
 func (s *Store) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -92,4 +95,32 @@ func (s *Store) Ping(ctx context.Context) error {
 		return fmt.Errorf("reach database: %w", classified(err))
 	}
 	return nil
+}
+
+// leaveStandby closes all connections when the server has become read-only. They
+// would outlive a failover, while a new connection goes to the server that can be
+// written to.
+func (s *Store) leaveStandby(err error) {
+	var failed *pgconn.PgError
+	if errors.As(err, &failed) && failed.Code == readOnly {
+		s.ledger.Reset()
+		s.reader.Reset()
+	}
+}
+
+// Version returns the version of the server of a database, such as "17.2". The URL
+// is one for [Open]. No error contains the password.
+func Version(ctx context.Context, databaseURL string) (string, error) {
+	cfg, err := parse(databaseURL, readerSettings)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, cfg.ConnConfig)
+	if err != nil {
+		return "", fmt.Errorf("read the version of the database: %w", classified(err))
+	}
+	defer func() { _ = conn.Close(ctx) }() // the version has been read
+	return conn.PgConn().ParameterStatus("server_version"), nil
 }

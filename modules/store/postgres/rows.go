@@ -1,13 +1,123 @@
 package postgres
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
+
+// column is a column of a table, with the function that takes its value from a row
+// to write.
+type column[R any] struct {
+	name, sqlType string
+	value         func(R) any
+	// array returns the values of many rows.
+	array func([]R) any
+}
+
+func col[R, V any](name, sqlType string, value func(R) V) column[R] {
+	array := func(rows []R) any {
+		values := make(pgtype.FlatArray[V], len(rows))
+		for i, row := range rows {
+			values[i] = value(row)
+		}
+		return values
+	}
+	return column[R]{name, sqlType, func(row R) any { return value(row) }, array}
+}
+
+func text[R any](name string, value func(R) string) column[R]   { return col(name, "text", value) }
+func bigint[R any](name string, value func(R) int64) column[R]  { return col(name, "bigint", value) }
+func binary[R any](name string, value func(R) []byte) column[R] { return col(name, "bytea", value) }
+
+// instant is NULL for the zero time.
+func instant[R any](name string, value func(R) time.Time) column[R] {
+	return col(name, "timestamptz", func(row R) pgtype.Timestamptz {
+		t := value(row)
+		return pgtype.Timestamptz{Time: t, Valid: !t.IsZero()}
+	})
+}
+
+// timestamp is NULL for nil. PostgreSQL has microseconds.
+func timestamp[R any](name string, value func(R) *timestamppb.Timestamp) column[R] {
+	return col(name, "timestamptz", func(row R) pgtype.Timestamptz {
+		ts := value(row)
+		if ts == nil {
+			return pgtype.Timestamptz{}
+		}
+		return pgtype.Timestamptz{Time: ts.AsTime().Truncate(time.Microsecond), Valid: true}
+	})
+}
+
+// columns are the columns of a table that a statement writes or compares.
+type columns[R any] []column[R]
+
+func (c columns[R]) names() string {
+	return c.join(func(_ int, c column[R]) string { return c.name })
+}
+
+// assignments sets the columns to those of the same names in another row.
+func (c columns[R]) assignments(from string) string {
+	return c.join(func(_ int, c column[R]) string { return c.name + " = " + from + "." + c.name })
+}
+
+// arguments returns a placeholder for each column, with its type and a suffix.
+func (c columns[R]) arguments(suffix string) string {
+	return c.join(func(i int, c column[R]) string { return fmt.Sprintf("$%d::%s%s", i+1, c.sqlType, suffix) })
+}
+
+func (c columns[R]) join(item func(int, column[R]) string) string {
+	list := make([]string, len(c))
+	for i := range c {
+		list[i] = item(i, c[i])
+	}
+	return strings.Join(list, ", ")
+}
+
+// statement writes rows, whose values are its first arguments. Many rows are passed
+// as one array for each column, so that the statement is the same for any number of
+// them. A single row, for which a lone caller waits, is passed without arrays,
+// because PostgreSQL takes long to set up twenty of them.
+type statement[R any] struct {
+	columns   columns[R]
+	one, many string
+}
+
+// newStatement makes a statement of a text in which @rows is the table "given" and
+// @count one further argument.
+func newStatement[R any](c columns[R], text string) statement[R] {
+	text = strings.ReplaceAll(text, "@count", fmt.Sprintf("$%d::bigint", len(c)+1))
+	given := " AS given (" + c.names() + ")"
+	return statement[R]{
+		columns: c,
+		one:     strings.ReplaceAll(text, "@rows", "(VALUES ("+c.arguments("")+"))"+given),
+		many:    strings.ReplaceAll(text, "@rows", "unnest("+c.arguments("[]")+")"+given),
+	}
+}
+
+// queue adds the statement to a batch, unless there are no rows.
+func (s statement[R]) queue(batch *pgx.Batch, rows []R, more ...any) {
+	if len(rows) == 0 {
+		return
+	}
+	text, args := s.many, make([]any, len(s.columns), len(s.columns)+len(more))
+	for i, c := range s.columns {
+		if len(rows) == 1 {
+			text, args[i] = s.one, c.value(rows[0])
+		} else {
+			args[i] = c.array(rows)
+		}
+	}
+	batch.Queue(text, append(args, more...)...)
+}
 
 // orderRow is a row of orders as a commit writes it.
 type orderRow struct {
@@ -58,10 +168,10 @@ func head[R any](of func(R) payments.Position) columns[R] {
 	}
 }
 
-// eventRow is an event as its columns have it.
+// eventRow is a row of events as a commit writes it.
 type eventRow struct {
 	*payments.Event
-	says store.EventSubject
+	subject store.EventSubject
 }
 
 var eventKey = columns[eventRow]{
@@ -69,26 +179,27 @@ var eventKey = columns[eventRow]{
 	text("event_id", func(e eventRow) string { return e.Key.EventID }),
 }
 
+// eventFacts are the columns of an event that never change.
 var eventFacts = columns[eventRow]{
 	text("order_id", func(e eventRow) string { return e.Update.GetOrderId() }),
-	text("dispute_id", func(e eventRow) string { return e.says.DisputeID }),
+	text("dispute_id", func(e eventRow) string { return e.subject.DisputeID }),
 	text("user_id", func(e eventRow) string { return e.Update.GetUserId() }),
-	text("status", func(e eventRow) string { return e.says.Status }),
-	text("provider_status", func(e eventRow) string { return e.says.ProviderStatus }),
-	text("reason", func(e eventRow) string { return e.says.Reason }),
-	bigint("amount", func(e eventRow) int64 { return e.says.Amount.MinorUnits }),
-	text("currency", func(e eventRow) string { return e.says.Amount.Currency }),
-	stamp("occurred_at", func(e eventRow) *timestamppb.Timestamp { return e.Update.GetOccurredAt() }),
-	stamp("received_at", func(e eventRow) *timestamppb.Timestamp { return e.Update.GetReceivedAt() }),
-	stamp("order_created_at", func(e eventRow) *timestamppb.Timestamp { return e.says.OrderCreatedAt }),
-	stamp("evidence_due_at", func(e eventRow) *timestamppb.Timestamp { return e.says.EvidenceDueAt }),
+	text("status", func(e eventRow) string { return e.subject.Status }),
+	text("provider_status", func(e eventRow) string { return e.subject.ProviderStatus }),
+	text("reason", func(e eventRow) string { return e.subject.Reason }),
+	bigint("amount", func(e eventRow) int64 { return e.subject.Amount.MinorUnits }),
+	text("currency", func(e eventRow) string { return e.subject.Amount.Currency }),
+	timestamp("occurred_at", func(e eventRow) *timestamppb.Timestamp { return e.Update.GetOccurredAt() }),
+	timestamp("received_at", func(e eventRow) *timestamppb.Timestamp { return e.Update.GetReceivedAt() }),
+	timestamp("order_created_at", func(e eventRow) *timestamppb.Timestamp { return e.subject.OrderCreatedAt }),
+	timestamp("evidence_due_at", func(e eventRow) *timestamppb.Timestamp { return e.subject.EvidenceDueAt }),
 	instant("recorded_at", func(e eventRow) time.Time { return e.RecordedAt }),
 	bigint("schema_version", func(e eventRow) int64 { return int64(e.Update.GetSchemaVersion()) }),
 	binary("digest", func(e eventRow) []byte { return e.Digest[:] }),
 	binary("body", func(e eventRow) []byte { return e.Update.GetRawBody() }),
 }
 
-// eventVerdict is what can change about an event.
+// eventVerdict are the columns of an event that can change.
 var eventVerdict = columns[eventRow]{
 	text("verdict", func(e eventRow) string { return payments.Verdicts.Name(e.Verdict) }),
 	text("dead_letter_reason", func(e eventRow) string { return payments.DeadLetterReasons.Name(e.Reason) }),
@@ -103,7 +214,7 @@ var letterKey = columns[letterRow]{
 	binary("digest", func(l letterRow) []byte { return l.Digest[:] }),
 }
 
-// letterCase is what a dead letter says; when it was first put is created_at.
+// letterCase are the columns that change when a dead letter is opened again.
 var letterCase = columns[letterRow]{
 	text("reason", func(l letterRow) string { return payments.DeadLetterReasons.Name(l.Reason) }),
 	text("detail", func(l letterRow) string { return l.Detail }),

@@ -16,22 +16,22 @@ import (
 	"github.com/payrelay/payrelay/modules/store"
 )
 
-// settings are parameters of a database URL. What an operator's URL says
-// otherwise counts.
+// settings are parameters of a database URL. Those in an operator's URL override
+// them.
 type settings map[string]string
 
 var commonSettings = settings{
 	"application_name": "payrelay",
 	"connect_timeout":  "3", // seconds, for each host
-	// Of several hosts, the one that can be written to: after a failover too.
+	// Of several hosts, the one that can be written to, also after a failover.
 	"target_session_attrs": "read-write",
 
 	"pool_max_conn_lifetime":        "30m",
 	"pool_max_conn_lifetime_jitter": "3m",
 	"pool_health_check_period":      "15s",
 
-	// Milliseconds. No statement of this package takes that long on a database
-	// that is well.
+	// Milliseconds. On a healthy database no statement of this package takes that
+	// long.
 	"statement_timeout":                   "5000",
 	"lock_timeout":                        "2000",
 	"idle_in_transaction_session_timeout": "10000",
@@ -39,27 +39,27 @@ var commonSettings = settings{
 }
 
 var (
-	// The server keeps the plan of a prepared statement, and one that it made
-	// while the tables were empty reads all of a table: until statistics are
-	// gathered, which a busy day can put off for long. What people ask for is
+	// The server keeps the plan of a prepared statement. One that it made while the
+	// tables were empty reads a whole table, until statistics are gathered, which
+	// can take long on a busy day. So the queries of the API and of operators are
 	// planned each time.
 	readerSettings = commonSettings.with(settings{"pool_max_conns": "4", "plan_cache_mode": "force_custom_plan"})
 
-	// All statements of the ledger look rows up by an index, so they are planned
-	// once, and nothing else is left to choose.
+	// All statements of the ledger look rows up by an index. So they are planned
+	// once, without another choice.
 	ledgerSettings = commonSettings.with(settings{
 		"pool_max_conns":   "12",
 		"enable_seqscan":   "off",
 		"enable_hashjoin":  "off",
 		"enable_mergejoin": "off",
 		"plan_cache_mode":  "force_generic_plan",
-		"jit":              "off", // it takes a plan without a choice for an expensive one
+		"jit":              "off", // it considers a plan without another choice an expensive one
 	})
 
-	// A migration may take its time, and waits for those of other processes. What
-	// it waits for a table is what the ledger waits at most: all of that queues
-	// behind it. It is more than the second that the server takes to find out that
-	// autovacuum is in the way, and to end that.
+	// A migration may take long, and waits for those of other processes. It waits for
+	// the lock of a table no longer than the ledger does, whose statements queue
+	// behind it, but longer than the second after which the server cancels an
+	// autovacuum that is in the way.
 	migrationSettings = commonSettings.with(settings{"statement_timeout": "0", "lock_timeout": "2000"})
 )
 
@@ -110,8 +110,8 @@ func parse(databaseURL string, defaults settings) (*pgxpool.Config, error) {
 
 var parameterName = regexp.MustCompile(`^[a-z_.]+$`)
 
-// required are settings of the server and the values that are safe, with what a
-// person can do about any other.
+// required are settings of the server with the values that are safe, and what an
+// operator can do about another value.
 var required = []struct {
 	name, remedy string
 	safe         []string
@@ -122,12 +122,12 @@ var required = []struct {
 	{"server_encoding", "create the database with ENCODING 'UTF8'", []string{"UTF8"}},
 }
 
-// checkServer reads the settings back: a durability that was only asked for is
-// none.
-func (s *Store) checkServer(ctx context.Context) error {
+// checkServer reads the settings back, because a server or a pooler can ignore those
+// of the URL.
+func checkServer(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	rows, err := s.ledger.Query(ctx, "SELECT name, setting FROM pg_settings")
+	rows, err := pool.Query(ctx, "SELECT name, setting FROM pg_settings")
 	if err != nil {
 		return classified(err)
 	}
@@ -146,7 +146,7 @@ func (s *Store) checkServer(ctx context.Context) error {
 func checkSettings(actual map[string]string) error {
 	for _, r := range required {
 		if !slices.Contains(r.safe, actual[r.name]) {
-			return fmt.Errorf("the server's setting %s is %q, with which a payment could be lost: %s", r.name, actual[r.name], r.remedy)
+			return fmt.Errorf("the server's setting %s is %q, with which a payment can be lost: %s", r.name, actual[r.name], r.remedy)
 		}
 	}
 	return nil

@@ -7,9 +7,24 @@ import (
 	"github.com/payrelay/payrelay/modules/store"
 )
 
-// The statements of a commit. Where a row that is not written means that another
-// writer was first, the statement casts "as many as there have to be" to a domain
-// that has only the value true.
+// A commit detects that another writer was first by the rows that a statement did
+// not write. The statement then casts false to the domain first_writer, which has
+// only the value true, so that the transaction fails.
+const (
+	// versionUnchanged is the condition to update an order.
+	versionUnchanged = "orders.version = excluded.version - 1"
+	// everyOrderWritten ignores orders that are only noted, and does not count an
+	// order that was read before and is a new row now: it was lost in a failover to
+	// a server that lagged behind. A row that was updated here has this
+	// transaction as its xmax, a new one has none.
+	everyOrderWritten = "SELECT (count(*) = @count)::first_writer FROM written WHERE version = 1 OR (version > 1 AND NOT new)"
+	everyRowWritten   = "SELECT (count(*) = @count)::first_writer FROM written"
+	// sameOwner is the condition to update a dispute.
+	sameOwner = "disputes.order_id = excluded.order_id"
+	// notFinal is the condition to settle a dead letter. A discarded one can be
+	// settled: its update is applied in spite of that.
+	notFinal = "dead_letters.resolution IN ('', 'discarded')"
+)
 
 var (
 	wholeOrder      = slices.Concat(orderKey, orderState)
@@ -20,30 +35,26 @@ var (
 	wholeSettlement = slices.Concat(settlementKey, settlementState)
 )
 
-// Of the orders, those that are more than noted count. A row that is there already
-// is locked even if it is not updated. One of which a version was read must not be
-// a new row: it was there, but may not be after a failover to a server that lagged
-// behind. A row that was updated here has this transaction as its xmax, a new row
-// has none.
+// The conflict locks an existing row even if the row is not updated.
 var writeOrders = newStatement(wholeOrder, `
 WITH written AS (
 	INSERT INTO orders (`+wholeOrder.names()+`)
 	SELECT * FROM @rows
 	ON CONFLICT (order_id) DO UPDATE SET version = excluded.version, `+orderState.assignments("excluded")+`
-	WHERE orders.version = excluded.version - 1
+	WHERE `+versionUnchanged+`
 	RETURNING version, xmax = 0 AS new
 )
-SELECT (count(*) = @count)::first_writer FROM written WHERE version = 1 OR (version > 1 AND NOT new)`)
+`+everyOrderWritten)
 
 var writeDisputes = newStatement(wholeDispute, `
 WITH written AS (
 	INSERT INTO disputes (`+wholeDispute.names()+`)
 	SELECT * FROM @rows
 	ON CONFLICT (dispute_id) DO UPDATE SET `+disputeState.assignments("excluded")+`
-	WHERE disputes.order_id = excluded.order_id
+	WHERE `+sameOwner+`
 	RETURNING dispute_id
 )
-SELECT (count(*) = @count)::first_writer FROM written`)
+`+everyRowWritten)
 
 var insertEvents = newStatement(wholeEvent, `
 INSERT INTO events (`+wholeEvent.names()+`, order_ref)
@@ -55,17 +66,18 @@ WITH written AS (
 	WHERE events.event_id = given.event_id AND events.provider = given.provider
 	RETURNING seq
 )
-SELECT (count(*) = @count)::first_writer FROM written`)
+`+everyRowWritten)
 
-// One that is settled already, or that never was there, stays as it is.
+// A settlement of a dead letter that is settled already, or does not exist, does
+// nothing.
 var settleLetters = newStatement(wholeSettlement, `
 UPDATE dead_letters SET `+settlementState.assignments("given")+` FROM @rows
 WHERE dead_letters.provider = given.provider AND dead_letters.event_id = given.event_id AND dead_letters.digest = given.digest
-AND dead_letters.resolution IN ('', 'discarded')`)
+AND `+notFinal)
 
-// Ids are given in the sequence of the batch, rows are written in that of their
-// key: two processes that read the same batch do not wait for each other. What an
-// operator discarded is not asked about again.
+// Ids follow the order of the batch. Rows are written in the order of their keys, so
+// that two processes with the same batch do not deadlock. A dead letter that an
+// operator has discarded is not opened again.
 var putLetters = newStatement(wholeLetter, `
 INSERT INTO dead_letters (id, `+wholeLetter.names()+`, resolution)
 SELECT *, '' FROM (SELECT nextval('dead_letters_id_seq'), given.* FROM @rows) AS numbered
@@ -73,23 +85,25 @@ ORDER BY `+letterKey.names()+`
 ON CONFLICT (provider, event_id, digest) DO UPDATE SET `+letterCase.assignments("excluded")+`, resolution = '', resolved_at = NULL
 WHERE dead_letters.resolution <> 'discarded'`)
 
-// The statements of a load.
-var (
-	// selectRecorded may select more than was asked for: an event id of one
-	// provider with another provider.
-	selectRecorded = `SELECT provider, event_id, digest, in_history FROM events WHERE event_id = ANY($1::text[]) AND provider = ANY($2::text[])`
+// discardLetter keeps the time at which a dead letter was discarded first.
+const discardLetter = `UPDATE dead_letters SET resolution = 'discarded', resolved_at = coalesce(resolved_at, $2)
+	WHERE id = $1 AND resolution IN ('', 'discarded') RETURNING resolution`
 
-	// An order without a dispute has a row with none in it.
-	selectAggregates = `SELECT orders.order_id, version, ` + of("orders", store.OrderColumns, store.HeadColumns) + `, ` + of("disputes", store.DisputeColumns, store.HeadColumns) + `
-		FROM orders LEFT JOIN disputes ON disputes.order_id = orders.order_id
-		WHERE orders.order_id = ANY($1::text[]) AND version > 0`
+// selectRecorded is the lookup of idempotency keys. It can select more than these:
+// an event id of one provider with another provider.
+const selectRecorded = `SELECT provider, event_id, digest, in_history FROM events WHERE event_id = ANY($1::text[]) AND provider = ANY($2::text[])`
 
-	selectOwners = `SELECT dispute_id, order_id FROM disputes WHERE dispute_id = ANY($1::text[])`
+const selectOwners = `SELECT dispute_id, order_id FROM disputes WHERE dispute_id = ANY($1::text[])`
 
-	selectHistory = `SELECT ` + store.EventColumns + ` FROM events WHERE in_history AND ` + ofOrders("$1::text[]")
-)
+// selectAggregates selects a row for each dispute of an order, and one with NULLs for
+// an order without disputes.
+var selectAggregates = `SELECT orders.order_id, version, ` + of("orders", store.OrderColumns, store.HeadColumns) + `, ` + of("disputes", store.DisputeColumns, store.HeadColumns) + `
+	FROM orders LEFT JOIN disputes ON disputes.order_id = orders.order_id
+	WHERE orders.order_id = ANY($1::text[]) AND version > 0`
 
-// of names columns with their table.
+var selectHistory = `SELECT ` + store.EventColumns + ` FROM events WHERE in_history AND ` + ofOrders("$1::text[]")
+
+// of qualifies columns with the name of their table.
 func of(table string, columns ...string) string {
 	return table + "." + strings.ReplaceAll(strings.Join(columns, ", "), ", ", ", "+table+".")
 }

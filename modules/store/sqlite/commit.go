@@ -5,21 +5,34 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// Commit writes the changes in one transaction, or nothing. It waits for its
-// turn as long as ctx lasts; a transaction that has begun runs to its end, which
-// is a matter of milliseconds and leaves no doubt about what became of it.
+// Commit writes the changes in one transaction, or nothing. It waits for its turn
+// until ctx ends; a transaction that has begun is finished, which takes
+// milliseconds, so that its result is always known.
 func (s *Store) Commit(ctx context.Context, changes *payments.Changes) error {
 	use, err := s.use(ctx)
 	if err != nil {
 		return err
 	}
-	return s.transact(ctx, func(tx transaction) error {
-		return tx.write(use, changes)
-	})
+	return s.transact(ctx, func(tx transaction) error { return tx.write(use, changes) })
+}
+
+// Discard settles a dead letter that does not matter. It does nothing if the dead
+// letter is discarded already. It is an error if it was settled otherwise, or if it
+// does not exist, which is payments.ErrNotFound.
+func (s *Store) Discard(ctx context.Context, id int64, at time.Time) error {
+	_, err := s.use(ctx)
+	if err == nil {
+		err = s.transact(ctx, func(tx transaction) error { return tx.discard(id, at) })
+	}
+	if err != nil {
+		return fmt.Errorf("discard dead letter %d: %w", id, err)
+	}
+	return nil
 }
 
 func (s *Store) transact(ctx context.Context, do func(transaction) error) error {
@@ -42,14 +55,14 @@ func (s *Store) transact(ctx context.Context, do func(transaction) error) error 
 	return nil
 }
 
-// transaction runs prepared statements; its context never ends.
+// transaction runs statements with a context that does not end.
 type transaction struct {
 	ctx context.Context
 	tx  *sql.Tx
 }
 
-// write writes the aggregates first: they tell of most races, and events refer
-// to their orders.
+// write writes the aggregates first, because most races show there, and because
+// events refer to their orders.
 func (tx transaction) write(use *statements, changes *payments.Changes) error {
 	if err := tx.writeOrders(use, changes.Aggregates); err != nil {
 		return fmt.Errorf("write orders: %w", err)
@@ -76,7 +89,7 @@ func (tx transaction) writeOrders(use *statements, aggregates []*payments.Aggreg
 	insert, update := tx.with(use.insertOrder), tx.with(use.updateOrder)
 	var values []any
 	for _, a := range aggregates {
-		values = withHead(withOrder(values[:0], a.Order.State), a.Order.Head)
+		values = appendHead(appendOrder(values[:0], a.Order.State), a.Order.Head)
 		values = append(values, a.OrderID)
 		write := insert
 		if a.Version > 0 {
@@ -94,7 +107,7 @@ func (tx transaction) writeDisputes(use *statements, aggregates []*payments.Aggr
 	var values []any
 	for _, a := range aggregates {
 		for _, d := range a.Disputes {
-			values = withHead(withDispute(values[:0], d.State), d.Head)
+			values = appendHead(appendDispute(values[:0], d.State), d.Head)
 			if err := put.row(values...); err != nil {
 				return err
 			}
@@ -103,24 +116,9 @@ func (tx transaction) writeDisputes(use *statements, aggregates []*payments.Aggr
 	return nil
 }
 
+// writeEvents notes the orders of events that come without their order: an event
+// outside of every history, whose order may not exist yet, has a row to refer to.
 func (tx transaction) writeEvents(use *statements, changes *payments.Changes) error {
-	if err := tx.noteOrders(use, changes); err != nil {
-		return err
-	}
-	insert := tx.with(use.insertEvent)
-	var values []any
-	for _, e := range changes.Events {
-		values = withEvent(values[:0], e)
-		if err := insert.row(values...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// noteOrders makes rows for the orders of events that came without one: events
-// outside of every history, whose order may not be known yet.
-func (tx transaction) noteOrders(use *statements, changes *payments.Changes) error {
 	written := make(map[string]bool, len(changes.Aggregates))
 	for _, a := range changes.Aggregates {
 		written[a.OrderID] = true
@@ -131,6 +129,14 @@ func (tx transaction) noteOrders(use *statements, changes *payments.Changes) err
 			if _, err := note.exec(id); err != nil {
 				return err
 			}
+		}
+	}
+	insert := tx.with(use.insertEvent)
+	var values []any
+	for _, e := range changes.Events {
+		values = appendEvent(values[:0], e)
+		if err := insert.row(values...); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -148,7 +154,7 @@ func (tx transaction) reviseEvents(use *statements, events []*payments.Event) er
 }
 
 func (tx transaction) settle(use *statements, settled []payments.Settlement) error {
-	settle := tx.with(use.settle)
+	settle := tx.with(use.settleDeadLetter)
 	for _, s := range settled {
 		if _, err := settle.exec(string(s.Resolution), instant(s.At), s.Key.Provider, s.Key.EventID, s.Digest[:]); err != nil {
 			return err
@@ -158,18 +164,40 @@ func (tx transaction) settle(use *statements, settled []payments.Settlement) err
 }
 
 // writeDeadLetters opens dead letters, for the first time or again. One that an
-// operator has discarded stays as it is, however often the same comes again.
+// operator has discarded stays discarded.
 func (tx transaction) writeDeadLetters(use *statements, letters []*payments.DeadLetter) error {
 	put := tx.with(use.putDeadLetter)
 	for _, d := range letters {
-		if _, err := put.exec(withLetter(nil, d)...); err != nil {
+		if _, err := put.exec(appendLetter(nil, d)...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// with is a statement inside of the transaction.
+func (tx transaction) discard(id int64, at time.Time) error {
+	var resolution payments.Resolution
+	row := tx.tx.QueryRowContext(tx.ctx, "SELECT resolution FROM dead_letters WHERE id = ?", id)
+	err := row.Scan(&resolution)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return payments.ErrNotFound
+	case err != nil:
+		return err
+	}
+	switch resolution {
+	case payments.Discarded:
+		return nil
+	case "":
+		_, err := tx.tx.ExecContext(tx.ctx, "UPDATE dead_letters SET resolution = ?, resolved_at = ? WHERE id = ?",
+			string(payments.Discarded), instant(at), id)
+		return err
+	default:
+		return fmt.Errorf("it was settled before: %s", resolution)
+	}
+}
+
+// with returns a statement in the transaction.
 func (tx transaction) with(stmt *sql.Stmt) bound {
 	return bound{tx.ctx, tx.tx.StmtContext(tx.ctx, stmt)}
 }
@@ -179,8 +207,7 @@ type bound struct {
 	stmt *sql.Stmt
 }
 
-// row writes one row. That there is none to write, or one already where a new
-// one should go, means that another writer was first.
+// row writes one row. If no row is written, another writer was first.
 func (b bound) row(values ...any) error {
 	written, err := b.exec(values...)
 	if err == nil && written == 0 {
@@ -191,10 +218,8 @@ func (b bound) row(values ...any) error {
 
 func (b bound) exec(values ...any) (written int64, err error) {
 	result, err := b.stmt.ExecContext(b.ctx, values...)
-	switch {
-	case err == nil:
-		return result.RowsAffected()
-	default:
+	if err != nil {
 		return 0, classified(err)
 	}
+	return result.RowsAffected()
 }

@@ -9,8 +9,8 @@ import (
 	codes "modernc.org/sqlite/lib"
 )
 
-// classified gives an error of SQLite its meaning. A code has its class in the
-// lower byte.
+// classified wraps an error of SQLite with its class in package payments. The lower
+// byte of a code is its class.
 func classified(err error) error {
 	var failed *driver.Error
 	if !errors.As(err, &failed) {

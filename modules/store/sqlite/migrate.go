@@ -12,8 +12,8 @@ import (
 //go:embed migrations
 var migrationFiles embed.FS
 
-// Migrate brings the tables up to what this release needs. It refuses a database
-// that a newer release has migrated.
+// Migrate applies the pending migrations. It is an error if a newer release has
+// migrated the database.
 func (s *Store) Migrate(ctx context.Context) error {
 	schema, err := s.schema()
 	if err == nil {
@@ -25,7 +25,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 	return nil
 }
 
-// Migrations lists the migrations that this release knows by ascending version.
+// Migrations returns the migrations of this release by ascending version.
 func (s *Store) Migrations(ctx context.Context) (list []store.Migration, err error) {
 	schema, err := s.schema()
 	if err == nil {
@@ -37,7 +37,7 @@ func (s *Store) Migrations(ctx context.Context) (list []store.Migration, err err
 	return list, nil
 }
 
-// checkSchema says whether the tables are those that this release knows.
+// checkSchema returns an error unless the tables are those of this release.
 func (s *Store) checkSchema(ctx context.Context) error {
 	schema, err := s.schema()
 	if err != nil {

@@ -20,7 +20,7 @@ func plan(t *testing.T, s *Store, query string, args ...any) string {
 		t.Fatalf("%v: %s", err, query)
 	}
 	var steps []string
-	err = eachRow(rows, func(row scanner) error {
+	err = eachRow(rows, func(row store.Row) error {
 		var id, parent, unused int
 		var detail string
 		err := row.Scan(&id, &parent, &unused, &detail)

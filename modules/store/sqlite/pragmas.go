@@ -10,13 +10,13 @@ import (
 	_ "modernc.org/sqlite" // the driver
 )
 
-// pragma is a setting and the value that it reads back as.
+// pragma is a setting, with its value as SQLite returns it.
 type pragma struct{ name, value string }
 
 type pragmas []pragma
 
-// journalMode has a parameter of its own in the DSN, which is applied after all
-// others: the page size of a new file is fixed by the change to WAL.
+// journalMode has its own parameter in the DSN, which the driver applies last: after
+// the change to WAL the page size of a new file can no longer change.
 var journalMode = pragma{"journal_mode", "wal"}
 
 var commonPragmas = pragmas{
@@ -25,20 +25,20 @@ var commonPragmas = pragmas{
 	{"busy_timeout", "5000"},
 	{"foreign_keys", "1"},
 	{"trusted_schema", "0"},
-	// Larger than the defaults: it makes batches cheaper, by measurement.
+	// Larger than the defaults, which measurably makes batches cheaper.
 	{"page_size", "8192"},
 	{"wal_autocheckpoint", "8000"},
 }
 
 var (
-	// In 16 MiB of cache there is room for the inner pages of large indexes.
+	// The inner pages of large indexes fit into 16 MiB of cache.
 	writerPragmas = append(pragmas{{"query_only", "0"}, {"cache_size", "-16000"}}, commonPragmas...)
 	readerPragmas = append(pragmas{{"query_only", "1"}}, commonPragmas...)
 )
 
-// dsn makes every connection set the pragmas, and makes transactions take the
-// write lock at once: one that reads first and then writes would fail when
-// another was faster.
+// dsn returns the data source name of a file. Every connection sets the pragmas, and
+// transactions take the write lock when they begin: one that reads first and then
+// writes would fail if another one had written in between.
 func (p pragmas) dsn(path string) string {
 	query := url.Values{"_txlock": {"immediate"}}
 	for _, setting := range p {
@@ -52,8 +52,8 @@ func (p pragmas) dsn(path string) string {
 	return file.String()
 }
 
-// verify reads the settings back. SQLite ignores what it does not know or
-// cannot do, so a durability that was only asked for is none.
+// verify reads the settings back, because SQLite ignores those that it does not know
+// or cannot apply.
 func (p pragmas) verify(ctx context.Context, db *sql.DB) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {

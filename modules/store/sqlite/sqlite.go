@@ -1,10 +1,10 @@
-// Package sqlite keeps the ledger in one SQLite file: the store for one machine,
-// with nothing to install.
+// Package sqlite keeps the ledger in one SQLite file. It is the store for a single
+// machine, and needs no server.
 //
-// Commits are durable against power loss as far as the disk keeps its promises:
-// the journal is a write-ahead log with synchronous FULL, one fsync for each
-// commit. There is one writing connection, because SQLite has one writer at a
-// time anyway; the process that opens the file should be the only one that does.
+// A commit survives a power loss if the disk keeps its promises: the journal is a
+// write-ahead log with synchronous FULL, one fsync for each commit. SQLite has one
+// writer at a time, so there is one writing connection, and only one process should
+// open the file.
 package sqlite
 
 import (
@@ -19,19 +19,25 @@ import (
 
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store"
+	codes "modernc.org/sqlite/lib"
 )
 
-// maxReaders bounds how many queries of people run side by side.
+// Version is the version of the SQLite library, which is part of this program.
+const Version = codes.SQLITE_VERSION
+
+// maxReaders is the maximum number of connections for the queries of the API and of
+// operators.
 const maxReaders = 4
 
-// Store is a payments.Store, and what the api role and the operators' commands
-// read. It is safe for concurrent use.
+// Store is a payments.Store on one file. It is safe for concurrent use.
 type Store struct {
-	// writer is one connection. The ledger loads through it too: a connection
-	// keeps its page cache over its own commits, but drops all of it after
-	// somebody else's.
+	store.Reader
+
+	// writer is one connection. The ledger also loads through it: a connection
+	// keeps its page cache after its own commits, and drops all of it after those
+	// of another.
 	writer *sql.DB
-	// reader neither waits for the writer nor holds it up.
+	// reader neither waits for the writer nor delays it.
 	reader *sql.DB
 
 	mu       sync.Mutex
@@ -41,8 +47,8 @@ type Store struct {
 var _ payments.Store = (*Store)(nil)
 
 // Open opens the database of a URL, sqlite:///absolute/path or
-// sqlite://relative/path, and creates the file, for its owner only, if there is
-// none; its directory must exist. The tables are [Store.Migrate]'s.
+// sqlite://relative/path. It creates the file, for its owner only, if it does not
+// exist; the directory must exist. [Store.Migrate] creates the tables.
 func Open(ctx context.Context, databaseURL string) (*Store, error) {
 	path, err := Path(databaseURL)
 	if err != nil {
@@ -73,8 +79,8 @@ func openFile(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	// SQLite would create it readable for everybody, and gives its companions
-	// (-wal, -shm) the mode of the file.
+	// SQLite would make it readable for everybody. It gives the files beside it
+	// (-wal, -shm) the mode of this one.
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -83,6 +89,7 @@ func openFile(ctx context.Context, path string) (*Store, error) {
 		return nil, err
 	}
 	s := new(Store)
+	s.Reader = store.NewReader(dialect, s.query)
 	if s.writer, err = openPool(ctx, path, writerPragmas, 1); err != nil {
 		return nil, err
 	}
@@ -92,8 +99,8 @@ func openFile(ctx context.Context, path string) (*Store, error) {
 	return s, nil
 }
 
-// openPool opens connections that stay open: each of them has its pragmas set
-// and its cache warm.
+// openPool opens a pool whose connections stay open, to keep their pragmas and
+// caches.
 func openPool(ctx context.Context, path string, settings pragmas, size int) (*sql.DB, error) {
 	db, err := sql.Open("sqlite", settings.dsn(path))
 	if err != nil {
@@ -107,12 +114,12 @@ func openPool(ctx context.Context, path string, settings pragmas, size int) (*sq
 	return db, nil
 }
 
-// Close waits for what is under way and closes the file.
+// Close waits for running queries and commits, and closes the file.
 func (s *Store) Close() error {
 	return errors.Join(s.reader.Close(), s.writer.Close())
 }
 
-// Ping says whether the database can be read.
+// Ping returns an error unless the database can be read.
 func (s *Store) Ping(ctx context.Context) error {
 	var version int64
 	if err := s.reader.QueryRowContext(ctx, "PRAGMA schema_version").Scan(&version); err != nil {

@@ -3,13 +3,18 @@ package postgres_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/payrelay/payrelay/e2e/servers"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/postgres"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
@@ -153,9 +158,7 @@ func TestCopyToAServerThatIsKilled(t *testing.T) {
 	source := busySource(t)
 	err := fill(t.Context(), source, target, func(step string, sofar *transfer.Tally) {
 		if step == "compared" && sofar.Table == "events" && sofar.Rows == 1000 {
-			if err := server.Kill(); err != nil {
-				t.Error(err)
-			}
+			killWithSessions(t, server)
 		}
 	})
 	if err == nil {
@@ -167,6 +170,31 @@ func TestCopyToAServerThatIsKilled(t *testing.T) {
 	wantEmpty(t, server.URL())
 	if err := fill(t.Context(), source, target, nothing); err != nil {
 		t.Errorf("again: %v", err)
+	}
+}
+
+// killWithSessions kills a server and waits for the end of the processes of its
+// sessions, which can otherwise outlive it by a few statements.
+func killWithSessions(t *testing.T, server *servers.Postgres) {
+	t.Helper()
+	var sessions []int
+	withConnection(t, server.URL(), func(conn *pgx.Conn) error {
+		return conn.QueryRow(t.Context(), "SELECT array_agg(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()").Scan(&sessions)
+	})
+	if err := server.Kill(); err != nil {
+		t.Error(err)
+	}
+	for deadline := time.Now().Add(patience); ; {
+		alive := slices.ContainsFunc(sessions, func(pid int) bool {
+			_, err := os.Stat(fmt.Sprint("/proc/", pid))
+			return err == nil
+		})
+		if !alive {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the sessions %v outlive the server", sessions)
+		}
 	}
 }
 

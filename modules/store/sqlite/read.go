@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store"
 )
 
 // Load reads what a batch is judged against.
@@ -26,7 +28,7 @@ func (s *Store) Load(ctx context.Context, lookup payments.Lookup) (*payments.Sna
 	if err := use.readAggregates(ctx, lookup.OrderIDs, snapshot.Aggregates); err != nil {
 		return nil, err
 	}
-	if err := use.readDisputeOrders(ctx, lookup.DisputeIDs, snapshot.DisputeOrders); err != nil {
+	if err := use.readOwners(ctx, lookup.DisputeIDs, snapshot.DisputeOrders); err != nil {
 		return nil, fmt.Errorf("read orders of disputes: %w", err)
 	}
 	return snapshot, nil
@@ -38,9 +40,9 @@ func (st *statements) readRecorded(ctx context.Context, keys []payments.Key, int
 		byProvider[key.Provider] = append(byProvider[key.Provider], key.EventID)
 	}
 	for provider, eventIDs := range byProvider {
-		err := each(ctx, st.recorded, func(row scanner) error {
+		err := each(ctx, st.recorded, func(row store.Row) error {
 			key, recorded := payments.Key{Provider: provider}, payments.Recorded{}
-			if err := row.Scan(&key.EventID, intoDigest{&recorded.Digest}, &recorded.InHistory); err != nil {
+			if err := row.Scan(&key.EventID, store.DigestField(&recorded.Digest), &recorded.InHistory); err != nil {
 				return err
 			}
 			into[key] = recorded
@@ -53,16 +55,18 @@ func (st *statements) readRecorded(ctx context.Context, keys []payments.Key, int
 	return nil
 }
 
-// readAggregates reads the versions before the disputes. Should a commit come in
-// between, the disputes are too new for their version, and Commit finds the
-// race; the other way round nobody would.
+// readAggregates reads the versions of orders before their disputes. If a commit
+// comes in between, the disputes are newer than the version, and Commit detects the
+// race. The other way round it would go unnoticed.
 func (st *statements) readAggregates(ctx context.Context, orderIDs []string, into map[string]*payments.Aggregate) error {
 	var stored []string
-	err := each(ctx, st.loadOrders, func(row scanner) error {
-		a, err := scanAggregate(row)
-		if err != nil {
+	err := each(ctx, st.orders, func(row store.Row) error {
+		a := new(payments.Aggregate)
+		fields := slices.Concat([]any{&a.OrderID, &a.Version}, store.OrderFields(&a.Order.State), store.HeadFields(&a.Order.Head))
+		if err := row.Scan(fields...); err != nil {
 			return err
 		}
+		a.Order.State.ID = a.OrderID
 		into[a.OrderID] = a
 		stored = append(stored, a.OrderID)
 		return nil
@@ -73,9 +77,9 @@ func (st *statements) readAggregates(ctx context.Context, orderIDs []string, int
 	if len(stored) == 0 {
 		return nil
 	}
-	err = each(ctx, st.loadDisputes, func(row scanner) error {
+	err = each(ctx, st.disputes, func(row store.Row) error {
 		var d payments.Folded[payments.Dispute]
-		if err := row.Scan(append(disputeFields(&d.State), headFields(&d.Head)...)...); err != nil {
+		if err := row.Scan(append(store.DisputeFields(&d.State), store.HeadFields(&d.Head)...)...); err != nil {
 			return err
 		}
 		a := into[d.State.OrderID]
@@ -88,21 +92,11 @@ func (st *statements) readAggregates(ctx context.Context, orderIDs []string, int
 	return nil
 }
 
-func scanAggregate(row scanner) (*payments.Aggregate, error) {
-	a := new(payments.Aggregate)
-	fields := slices.Concat([]any{&a.OrderID, &a.Version}, orderFields(&a.Order.State), headFields(&a.Order.Head))
-	if err := row.Scan(fields...); err != nil {
-		return nil, err
-	}
-	a.Order.State.ID = a.OrderID
-	return a, nil
-}
-
-func (st *statements) readDisputeOrders(ctx context.Context, disputeIDs []string, into map[string]string) error {
+func (st *statements) readOwners(ctx context.Context, disputeIDs []string, into map[string]string) error {
 	if len(disputeIDs) == 0 {
 		return nil
 	}
-	return each(ctx, st.disputeOrders, func(row scanner) error {
+	return each(ctx, st.owners, func(row store.Row) error {
 		var disputeID, orderID string
 		if err := row.Scan(&disputeID, &orderID); err != nil {
 			return err
@@ -112,16 +106,16 @@ func (st *statements) readDisputeOrders(ctx context.Context, disputeIDs []string
 	}, list(disputeIDs))
 }
 
-// History reads the events that the state of the orders is folded from.
+// History reads the events from which the state of the orders is folded.
 func (s *Store) History(ctx context.Context, orderIDs []string) (map[string][]*payments.Event, error) {
 	use, err := s.use(ctx)
 	if err != nil {
 		return nil, err
 	}
 	history := make(map[string][]*payments.Event, len(orderIDs))
-	err = each(ctx, use.history, func(row scanner) error {
+	err = each(ctx, use.history, func(row store.Row) error {
 		e := new(payments.Event)
-		if err := scanEvent(row, e); err != nil {
+		if err := store.ScanEvent(row, e); err != nil {
 			return err
 		}
 		orderID := e.Update.GetOrderId()
@@ -134,8 +128,34 @@ func (s *Store) History(ctx context.Context, orderIDs []string) (map[string][]*p
 	return history, nil
 }
 
-// each runs a query and gives every row to scan.
-func each(ctx context.Context, query *sql.Stmt, scan func(scanner) error, args ...any) error {
+// dialect passes lists as JSON.
+var dialect = store.Dialect{
+	Argument: "?",
+	Among: func(column, argument string) string {
+		return column + " IN (SELECT value FROM json_each(" + argument + "))"
+	},
+	OfOrders: ofOrders,
+	List:     func(values []string) any { return list(values) },
+	Time:     func(at time.Time) any { return instant(at) },
+}
+
+func ofOrders(argument string) string {
+	return "order_ref IN (SELECT id FROM orders WHERE order_id IN (SELECT value FROM json_each(" + argument + ")))"
+}
+
+// query is the store.Query of this engine.
+func (s *Store) query(ctx context.Context, text string, args []any, each func(store.Row) error) error {
+	if _, err := s.use(ctx); err != nil {
+		return err
+	}
+	rows, err := s.reader.QueryContext(ctx, text, args...)
+	if err != nil {
+		return err
+	}
+	return eachRow(rows, each)
+}
+
+func each(ctx context.Context, query *sql.Stmt, scan func(store.Row) error, args ...any) error {
 	rows, err := query.QueryContext(ctx, args...)
 	if err != nil {
 		return err
@@ -143,7 +163,7 @@ func each(ctx context.Context, query *sql.Stmt, scan func(scanner) error, args .
 	return eachRow(rows, scan)
 }
 
-func eachRow(rows *sql.Rows, scan func(scanner) error) error {
+func eachRow(rows *sql.Rows, scan func(store.Row) error) error {
 	defer rows.Close()
 	for rows.Next() {
 		if err := scan(rows); err != nil {

@@ -1,0 +1,115 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+// Reader answers the queries of the API and of operators. Engines embed it.
+type Reader struct {
+	dialect Dialect
+	query   Query
+}
+
+// Query runs a query of an engine and calls each for every row of the result. It
+// returns the first error, including that of each.
+type Query func(ctx context.Context, text string, args []any, each func(Row) error) error
+
+// NewReader returns the Reader of an engine.
+func NewReader(dialect Dialect, query Query) Reader { return Reader{dialect, query} }
+
+// Orders reads one page of orders.
+func (r Reader) Orders(ctx context.Context, q payments.OrderQuery) (payments.Page[payments.Order], error) {
+	return readPage(ctx, r, r.dialect.Orders(q), q.Page, scanOrder)
+}
+
+// Order reads one order. The error is payments.ErrNotFound if it does not exist.
+func (r Reader) Order(ctx context.Context, id string) (payments.Order, error) {
+	order, err := readOne(ctx, r, r.dialect.order(id), scanOrder)
+	if err != nil {
+		return payments.Order{}, fmt.Errorf("read order %s: %w", id, err)
+	}
+	return order, nil
+}
+
+// Disputes reads one page of disputes.
+func (r Reader) Disputes(ctx context.Context, q payments.DisputeQuery) (payments.Page[payments.Dispute], error) {
+	return readPage(ctx, r, r.dialect.Disputes(q), q.Page, scanDispute)
+}
+
+// Dispute reads one dispute. The error is payments.ErrNotFound if it does not exist.
+func (r Reader) Dispute(ctx context.Context, id string) (payments.Dispute, error) {
+	dispute, err := readOne(ctx, r, r.dialect.dispute(id), scanDispute)
+	if err != nil {
+		return payments.Dispute{}, fmt.Errorf("read dispute %s: %w", id, err)
+	}
+	return dispute, nil
+}
+
+// Events reads one page of recorded events, in the order in which they reached the
+// database. Of two events that two processes write at the same time, the one with
+// the lower sequence may become visible later.
+func (r Reader) Events(ctx context.Context, q payments.EventQuery) (payments.Page[payments.RecordedEvent], error) {
+	return readPage(ctx, r, r.dialect.Events(q), q.Page, scanRecorded)
+}
+
+// DeadLetters reads one page of dead letters.
+func (r Reader) DeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]*payments.DeadLetter, error) {
+	letters, err := readAll(ctx, r, r.dialect.deadLetters(q), scanLetter)
+	if err != nil {
+		return nil, fmt.Errorf("read dead letters: %w", err)
+	}
+	return letters, nil
+}
+
+// DeadLetter reads one dead letter. The error is payments.ErrNotFound if it does
+// not exist.
+func (r Reader) DeadLetter(ctx context.Context, id int64) (*payments.DeadLetter, error) {
+	letter, err := readOne(ctx, r, r.dialect.deadLetter(id), scanLetter)
+	if err != nil {
+		return nil, fmt.Errorf("read dead letter: %w", err)
+	}
+	return letter, nil
+}
+
+// readPage reads what is selected, which is one item more than a page holds if
+// there are more.
+func readPage[T any](ctx context.Context, r Reader, s *Selection, page payments.PageRequest, scan func(Row) (T, error)) (payments.Page[T], error) {
+	items, err := readAll(ctx, r, s, scan)
+	switch {
+	case err != nil:
+		return payments.Page[T]{}, fmt.Errorf("read page: %w", err)
+	case len(items) > page.Limit:
+		return payments.Page[T]{Items: items[:page.Limit], More: true}, nil
+	default:
+		return payments.Page[T]{Items: items}, nil
+	}
+}
+
+// readOne reads the only row that is selected.
+func readOne[T any](ctx context.Context, r Reader, s *Selection, scan func(Row) (T, error)) (T, error) {
+	var none T
+	items, err := readAll(ctx, r, s, scan)
+	switch {
+	case err != nil:
+		return none, err
+	case len(items) == 0:
+		return none, payments.ErrNotFound
+	case len(items) > 1:
+		return none, errors.New("more than one row")
+	default:
+		return items[0], nil
+	}
+}
+
+func readAll[T any](ctx context.Context, r Reader, s *Selection, scan func(Row) (T, error)) (items []T, err error) {
+	err = r.query(ctx, s.String(), s.Args, func(row Row) error {
+		item, err := scan(row)
+		items = append(items, item)
+		return err
+	})
+	return items, err
+}
