@@ -43,8 +43,8 @@ func BenchmarkGrown(b *testing.B) {
 	})
 }
 
-// pastOf are statements that fill a database with so many events, three to an
-// order. Their ids come in no order.
+// pastOf returns statements that fill a database with a number of events, three to an
+// order, with scattered ids.
 func pastOf(events int) []string {
 	return []string{
 		"SET synchronous_commit = off",
@@ -64,14 +64,14 @@ func pastOf(events int) []string {
 	}
 }
 
-// BenchmarkBatcher compares group commit with one transaction for each update, by
-// the number of concurrent callers with one update each. They take turns, so that
-// a machine that is busy with something else slows all of them: one iteration is a
-// turn of each. A lone caller's turn is short, for the disk's time is most of its
-// own, and drifts. Run it with -benchtime=100x for that one, 6x for the others.
+// BenchmarkBatcher compares group commit with one transaction for each update, by the
+// number of concurrent callers with one update each. One iteration is a turn of each,
+// so that other load on the machine slows all of them. The turn of a lone caller is
+// short, because most of it is the disk's time, which drifts. Run it with
+// -benchtime=100x for that one and 6x for the others.
 func BenchmarkBatcher(b *testing.B) {
 	serverURL(b)
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as the program does, for both
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as in the program
 	for _, callers := range []int{1, 64, 256} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
 			turn := 256 * callers
@@ -104,7 +104,7 @@ func grouped(b *testing.B, shards, turn int) *contender {
 	return &contender{name: fmt.Sprintf("shards=%d", shards), to: batcher, turn: turn}
 }
 
-// contender takes turns of so many calls.
+// contender is one side of a comparison. A turn is a number of calls.
 type contender struct {
 	name   string
 	to     payments.Applier
@@ -148,10 +148,10 @@ func (c *contender) report(b *testing.B, control *contender) {
 	}
 }
 
-// rate is in calls per second.
+// rate returns the calls per second.
 func (c *contender) rate() float64 { return float64(len(c.latencies)) / c.took.Seconds() }
 
-// percentile is in milliseconds.
+// percentile returns a latency in milliseconds.
 func (c *contender) percentile(p int) float64 {
 	return float64(c.latencies[(len(c.latencies)-1)*p/100].Microseconds()) / 1000
 }

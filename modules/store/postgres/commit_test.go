@@ -10,7 +10,7 @@ import (
 )
 
 // After a failover to a server that lagged behind, an order that was read may not
-// be there. What was judged from it must not be taken for a new order.
+// exist. What was judged from it must not become a new order.
 func TestAnOrderThatIsGoneIsARace(t *testing.T) {
 	_, store := migrated(t)
 	a := &payments.Aggregate{OrderID: "o1", Version: 5}
@@ -18,23 +18,23 @@ func TestAnOrderThatIsGoneIsARace(t *testing.T) {
 	others := &payments.Aggregate{OrderID: "o2"}
 	for _, aggregates := range [][]*payments.Aggregate{{a}, {a, others}} {
 		if err := store.Commit(t.Context(), &payments.Changes{Aggregates: aggregates}); !errors.Is(err, payments.ErrRaced) {
-			t.Errorf("error %v, want ErrRaced", err)
+			t.Errorf("Commit = %v, want ErrRaced", err)
 		}
 	}
 	snapshot, err := store.Load(t.Context(), payments.Lookup{OrderIDs: []string{"o1", "o2"}})
 	if err != nil || len(snapshot.Aggregates) > 0 {
-		t.Errorf("%d orders (%v), want none", len(snapshot.Aggregates), err)
+		t.Errorf("got %d orders (%v), want none", len(snapshot.Aggregates), err)
 	}
 }
 
-// A value that the database cannot keep is an error of its own kind, and leaves
-// the connections as they were.
+// A value that the database cannot store has its own class of error, and the
+// connections still work.
 func TestUnstorableValues(t *testing.T) {
 	_, store := migrated(t)
 	letter := &payments.DeadLetter{Key: payments.Key{Provider: "p", EventID: "e"}, Detail: "a \x00 in a text", CreatedAt: storetest.TrafficStart}
 	for range 2 {
 		if err := store.Commit(t.Context(), &payments.Changes{DeadLetters: []*payments.DeadLetter{letter}}); !errors.Is(err, payments.ErrUnstorable) {
-			t.Errorf("error %v, want ErrUnstorable", err)
+			t.Errorf("Commit = %v, want ErrUnstorable", err)
 		}
 	}
 	letter.Detail = "a text"

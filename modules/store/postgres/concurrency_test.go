@@ -20,10 +20,10 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// busyOrders are few, so that everybody is at the same ones all the time.
+// busyOrders is small, so that writers compete for the same orders all the time.
 const busyOrders = 20
 
-// busyUpdate is one of many about few orders, a third of them about disputes.
+// busyUpdate returns one of many updates of few orders, a third of them of disputes.
 func busyUpdate(n int) *payrelayv1.Update {
 	at := timestamppb.New(storetest.TrafficStart.Add(time.Duration(n) * time.Second))
 	u := &payrelayv1.Update{
@@ -40,9 +40,9 @@ func busyUpdate(n int) *payrelayv1.Update {
 	return u
 }
 
-// Three processes with two ledgers each get the same updates, in batches, in
-// sequences of their own, while some of their events conflict: each update has
-// its effect once, and nobody waits for somebody who waits for him.
+// Three processes with two ledgers each get the same updates in batches, each in an
+// order of its own, some with conflicting bodies. Each update has its effect once, and
+// there is no deadlock.
 func TestProcessesOnTheSameOrders(t *testing.T) {
 	databaseURL, first := migrated(t)
 	const updates = 1500
@@ -65,12 +65,12 @@ func TestProcessesOnTheSameOrders(t *testing.T) {
 	writers.Wait()
 	wantEachOnce(t, databaseURL, first, updates)
 	if n := deadlocks.Load(); n > 0 {
-		t.Errorf("%d deadlocks, want none", n)
+		t.Errorf("got %d deadlocks, want none", n)
 	}
 }
 
-// applyBusy sends a batch until it is known to be recorded, with a second body for
-// some of its events. Who always loses against others may send again.
+// applyBusy sends a batch until it is recorded, with a second body for some of its
+// events. A ledger that loses too many races returns ErrRaced; then it sends again.
 func applyBusy(t *testing.T, store payments.Store, numbers []int) {
 	var batch []*payrelayv1.Update
 	for _, n := range numbers {
@@ -93,8 +93,8 @@ func applyBusy(t *testing.T, store payments.Store, numbers []int) {
 	}
 }
 
-// wantEachOnce wants every update in the history of its order, and every order in
-// the state of its newest event.
+// wantEachOnce checks that every update is in the history of its order, and that every
+// order has the state of its newest event.
 func wantEachOnce(t *testing.T, databaseURL string, store *postgres.Store, updates int) {
 	t.Helper()
 	var events, keys int
@@ -102,7 +102,7 @@ func wantEachOnce(t *testing.T, databaseURL string, store *postgres.Store, updat
 		return conn.QueryRow(t.Context(), "SELECT count(*), count(DISTINCT event_id) FROM events").Scan(&events, &keys)
 	})
 	if events != updates || keys != updates {
-		t.Errorf("%d events of %d keys, want %d", events, keys, updates)
+		t.Errorf("got %d events of %d keys, want %d", events, keys, updates)
 	}
 	for i := range busyOrders {
 		id := fmt.Sprintf("order-%d", i)
@@ -111,7 +111,7 @@ func wantEachOnce(t *testing.T, databaseURL string, store *postgres.Store, updat
 			t.Fatal(err)
 		}
 		if got, want := len(history[id]), (updates-i+busyOrders-1)/busyOrders; got != want {
-			t.Errorf("%d events in the history of %s, want %d", got, id, want)
+			t.Errorf("got %d events in the history of %s, want %d", got, id, want)
 		}
 		order, err := store.Order(t.Context(), id)
 		if err != nil {
@@ -123,7 +123,7 @@ func wantEachOnce(t *testing.T, databaseURL string, store *postgres.Store, updat
 	}
 }
 
-// lastOf is when the newest event of the order itself happened.
+// lastOf returns the time of the newest event of the order itself.
 func lastOf(history []*payments.Event) (last time.Time) {
 	for _, e := range history {
 		if at := e.Update.GetOccurredAt().AsTime(); !e.IsDispute() && at.After(last) {
@@ -133,7 +133,7 @@ func lastOf(history []*payments.Event) (last time.Time) {
 	return last
 }
 
-// watched counts the deadlocks that the server had to end.
+// watched counts the deadlocks that the server resolved.
 type watched struct {
 	payments.Store
 	deadlocks *atomic.Int64

@@ -13,10 +13,10 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// control is how the same is usually written: a transaction for each update, on a
-// pool of connections, with the order's row locked from the read to the commit.
-// It does not keep histories straight, count versions or keep dead letters: less
-// work than the ledger's.
+// control does the same in the usual way: a transaction for each update on a pool of
+// connections, with the row of the order locked from the read to the commit. It does
+// less than the ledger: it does not sort histories, count versions or keep dead
+// letters.
 type control struct{ pool *pgxpool.Pool }
 
 const (

@@ -14,8 +14,8 @@ import (
 	"github.com/payrelay/payrelay/modules/store/transfer"
 )
 
-// unconfirmed is a copy to a server that commits only when it has a standby, which
-// it has not.
+// unconfirmed starts a copy to a server whose commits wait for a standby that does not
+// exist.
 func unconfirmed(t *testing.T, ctx context.Context, source *sqlite.Store) (serverURL string, target *postgres.Store, done chan error) {
 	t.Helper()
 	serverURL = ownServer(t).URL()
@@ -30,7 +30,7 @@ func unconfirmed(t *testing.T, ctx context.Context, source *sqlite.Store) (serve
 	return serverURL, target, done
 }
 
-// awaitCommits waits until so many commits wait for a standby.
+// awaitCommits waits until want commits wait for a standby.
 func awaitCommits(t *testing.T, serverURL string, want int) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; {
@@ -39,7 +39,7 @@ func awaitCommits(t *testing.T, serverURL string, want int) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%d commits wait for a standby, want %d", got, want)
+			t.Fatalf("got %d commits that wait for a standby, want %d", got, want)
 		}
 	}
 }
@@ -52,8 +52,8 @@ func waitingCommits(t *testing.T, serverURL string) (waiting int) {
 	return waiting
 }
 
-// To interrupt a copy that is being committed neither cancels the commit nor says
-// that nothing was copied.
+// An interrupt during the commit of a copy neither cancels the commit nor makes it an
+// error.
 func TestACommitOfACopyIsNotInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	serverURL, _, done := unconfirmed(t, ctx, busySource(t))
@@ -64,24 +64,24 @@ func TestACommitOfACopyIsNotInterrupted(t *testing.T) {
 	}
 }
 
-// A copy of which nobody heard whether it was committed is told apart, and the
-// same copy finds out.
+// A copy whose commit is not confirmed has its own error, and the same copy, made
+// again, finds out.
 func TestACommitOfACopyThatIsNotHeardOf(t *testing.T) {
 	source := busySource(t)
 	serverURL, target, done := unconfirmed(t, t.Context(), source)
 	cutOthers(t, serverURL)
 	if err := <-done; !errors.Is(err, transfer.ErrUncertain) {
-		t.Errorf("cut off: %v, want ErrUncertain", err)
+		t.Errorf("Copy over a connection that breaks = %v, want ErrUncertain", err)
 	}
 	go func() { done <- fill(t.Context(), source, target, nothing) }()
 	awaitCommits(t, serverURL, 1)
 	configure(t, serverURL, "synchronous_standby_names", "")
 	if err := <-done; err != nil {
-		t.Errorf("again: %v", err)
+		t.Errorf("the same copy again: %v", err)
 	}
 }
 
-// What was copied is not copied again, and neither is it mixed with anything else.
+// What is there already is not copied again, and not mixed with anything else.
 func TestCopyOfWhatIsThere(t *testing.T) {
 	source := busySource(t)
 	_, target := migrated(t)
@@ -92,16 +92,16 @@ func TestCopyOfWhatIsThere(t *testing.T) {
 	}
 	applyBusy(t, target, []int{100_000})
 	if err := fill(t.Context(), source, target, nothing); err == nil {
-		t.Error("a database that went on is taken for the copy")
+		t.Error("a database that has changed since is accepted as the copy")
 	}
 }
 
-// What the caller has to do before the commit, and cannot, aborts it.
+// If the caller is not ready, the copy is not committed.
 func TestACopyThatMayNotBeCommitted(t *testing.T) {
 	databaseURL, target := migrated(t)
 	errFull := errors.New("disk full")
 	if _, err := transfer.Copy(t.Context(), busySource(t), target, nothing, func() error { return errFull }); !errors.Is(err, errFull) || errors.Is(err, transfer.ErrUncertain) {
-		t.Errorf("error %v, want that of the caller", err)
+		t.Errorf("Copy = %v, want the error of the caller", err)
 	}
 	wantEmpty(t, databaseURL)
 	if _, err := target.Order(t.Context(), "o1"); !errors.Is(err, payments.ErrNotFound) {
@@ -109,13 +109,13 @@ func TestACopyThatMayNotBeCommitted(t *testing.T) {
 	}
 }
 
-// A refusal at the commit is known to be one.
+// A commit that the server refuses is certain not to have happened.
 func TestACommitOfACopyThatIsRefused(t *testing.T) {
 	databaseURL, target := migrated(t)
 	execute(t, databaseURL, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused at the end'; END $$")
 	execute(t, databaseURL, "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()")
 	if err := fill(t.Context(), busySource(t), target, nothing); err == nil || errors.Is(err, transfer.ErrUncertain) {
-		t.Errorf("error %v, want one that is not ErrUncertain", err)
+		t.Errorf("Copy = %v, want an error other than ErrUncertain", err)
 	}
 	wantEmpty(t, databaseURL)
 }

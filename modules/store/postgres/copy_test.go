@@ -43,7 +43,7 @@ func (c copier) Copy(t *testing.T) {
 	}
 }
 
-// fileEngine is an SQLite database by its path.
+// fileEngine is an SQLite database, by the path of its file.
 type fileEngine struct{ path string }
 
 func (e fileEngine) Open(t *testing.T) storetest.Store { return openFile(t, e.path) }
@@ -85,7 +85,7 @@ func fill(ctx context.Context, source *sqlite.Store, target *postgres.Store, pro
 	return err
 }
 
-// busySource has some thousand events of few orders.
+// busySource returns a database with 2000 events of few orders.
 func busySource(t *testing.T) *sqlite.Store {
 	source := openFile(t, filepath.Join(t.TempDir(), "payrelay.db"))
 	for i := range 10 {
@@ -98,8 +98,8 @@ func busySource(t *testing.T) *sqlite.Store {
 	return source
 }
 
-// Wherever a copy breaks off, the target is as empty as before, and the copy can
-// be made again.
+// Wherever a copy breaks off, the target is empty as before, and the copy can be made
+// again.
 func TestCopiesThatBreakOff(t *testing.T) {
 	source := busySource(t)
 	for _, step := range []string{"copied", "compared"} {
@@ -113,7 +113,7 @@ func TestCopiesThatBreakOff(t *testing.T) {
 						}
 					})
 					if err == nil {
-						t.Error("no error")
+						t.Error("Copy succeeds, want an error")
 					}
 					wantEmpty(t, databaseURL)
 				}
@@ -121,7 +121,7 @@ func TestCopiesThatBreakOff(t *testing.T) {
 				ctx, interrupt := context.WithCancel(t.Context())
 				breakOff(ctx, interrupt)
 				if err := fill(t.Context(), source, target, nothing); err != nil {
-					t.Errorf("again: %v", err)
+					t.Errorf("the same copy again: %v", err)
 				}
 			})
 		}
@@ -141,7 +141,7 @@ func wantEmpty(t *testing.T, databaseURL string) {
 				return err
 			}
 			if rows > 0 {
-				t.Errorf("%d rows in %s, want none", rows, table)
+				t.Errorf("got %d rows in %s, want none", rows, table)
 			}
 		}
 		return nil
@@ -162,14 +162,14 @@ func TestCopyToAServerThatIsKilled(t *testing.T) {
 		}
 	})
 	if err == nil {
-		t.Error("no error")
+		t.Error("Copy succeeds, want an error")
 	}
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
 	wantEmpty(t, server.URL())
 	if err := fill(t.Context(), source, target, nothing); err != nil {
-		t.Errorf("again: %v", err)
+		t.Errorf("the same copy again: %v", err)
 	}
 }
 
@@ -198,7 +198,7 @@ func killWithSessions(t *testing.T, server *servers.Postgres) {
 	}
 }
 
-// What arrives otherwise than it was sent is noticed.
+// A row that arrives changed is detected.
 func TestACopyThatDiffersIsRefused(t *testing.T) {
 	source := busySource(t)
 	for name, spoil := range map[string]string{
@@ -213,7 +213,7 @@ func TestACopyThatDiffersIsRefused(t *testing.T) {
 			execute(t, databaseURL, "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.seq = 7 THEN "+spoil+" END IF; RETURN NEW; END $$")
 			execute(t, databaseURL, "CREATE TRIGGER spoil BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION spoil()")
 			if err := fill(t.Context(), source, target, nothing); err == nil || !strings.Contains(err.Error(), "table events differs") {
-				t.Errorf("error %v, want one that says that the events differ", err)
+				t.Errorf("Copy = %v, want an error that says that the events differ", err)
 			}
 			wantEmpty(t, databaseURL)
 		})
@@ -228,7 +228,7 @@ func TestCopiesThatAreRefused(t *testing.T) {
 		err := fill(t.Context(), source, target, nothing)
 		for _, word := range words {
 			if err == nil || !strings.Contains(err.Error(), word) {
-				t.Errorf("%s: error %v, want one that says %q", what, err, word)
+				t.Errorf("%s: Copy = %v, want an error that says %q", what, err, word)
 			}
 		}
 	}
@@ -259,7 +259,7 @@ func TestCopiesThatAreRefused(t *testing.T) {
 	refused("no tables", "app migrate up")
 }
 
-// Both engines have the same columns, whatever migrations there have been.
+// After all migrations both engines have the same columns.
 func TestColumnsAreThoseOfSQLite(t *testing.T) {
 	databaseURL, _ := migrated(t)
 	snapshot, err := openFile(t, filepath.Join(t.TempDir(), "payrelay.db")).Freeze(t.Context())

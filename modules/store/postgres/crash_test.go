@@ -16,8 +16,8 @@ import (
 	"github.com/payrelay/payrelay/modules/store/postgres"
 )
 
-// Connections are cut while commits are under way. What was confirmed stays, what
-// was not is sent again, and in the end all of it is there once.
+// Connections are cut during commits. What was confirmed stays, the rest is sent again,
+// and in the end everything is stored once.
 func TestConnectionsCutUnderLoad(t *testing.T) {
 	databaseURL, store := migrated(t)
 	load := startLoad(t, store)
@@ -30,7 +30,7 @@ func TestConnectionsCutUnderLoad(t *testing.T) {
 	wantConfirmedOnce(t, databaseURL, load)
 }
 
-// The server is killed outright, and comes back.
+// The server is killed and started again.
 func TestServerKilledUnderLoad(t *testing.T) {
 	server := ownServer(t)
 	store := open(t, server.URL())
@@ -50,8 +50,8 @@ func TestServerKilledUnderLoad(t *testing.T) {
 	wantConfirmedOnce(t, server.URL(), load)
 }
 
-// load is a handful of callers on a batcher, each of which sends an update until
-// it is confirmed and then the next.
+// load is a number of callers of a batcher, each of which sends an update until it is
+// confirmed, and then the next.
 type load struct {
 	t         *testing.T
 	stop      chan struct{}
@@ -86,8 +86,8 @@ func (l *load) send(to payments.Applier) {
 	}
 }
 
-// confirm sends one update until it is known to be recorded. While the server is
-// away it asks again at once, for a connection is refused at once.
+// confirm sends one update until it is recorded. While the server is down it sends
+// again immediately, because a connection is refused immediately.
 func (l *load) confirm(to payments.Applier, n int) {
 	batch := []*payrelayv1.Update{busyUpdate(n)}
 	for deadline := time.Now().Add(patience); ; {
@@ -104,14 +104,14 @@ func (l *load) confirm(to payments.Applier, n int) {
 	}
 }
 
-// awaitMore waits until so many more updates are confirmed.
+// awaitMore waits until n more updates are confirmed.
 func (l *load) awaitMore(n int64) {
 	l.t.Helper()
 	want := l.confirmed.Load() + n
 	deadline := time.Now().Add(patience)
 	for ticks := time.NewTicker(time.Millisecond); l.confirmed.Load() < want; <-ticks.C {
 		if time.Now().After(deadline) {
-			l.t.Fatalf("%d updates confirmed, want %d", l.confirmed.Load(), want)
+			l.t.Fatalf("got %d confirmed updates, want %d", l.confirmed.Load(), want)
 		}
 	}
 }
@@ -125,7 +125,7 @@ func (l *load) wantFailures() {
 	l.t.Helper()
 	l.t.Logf("%d updates confirmed, %d calls failed", l.confirmed.Load(), l.failed.Load())
 	if l.failed.Load() == 0 {
-		l.t.Error("no call failed: the test shows nothing")
+		l.t.Error("no call failed, want some")
 	}
 }
 
@@ -136,7 +136,7 @@ func wantConfirmedOnce(t *testing.T, databaseURL string, l *load) {
 		return conn.QueryRow(context.Background(), "SELECT count(*), (SELECT count(*) FROM dead_letters) FROM events").Scan(&events, &lettered)
 	})
 	if events != l.confirmed.Load() || lettered != 0 {
-		t.Errorf("%d events and %d dead letters, want %d and none", events, lettered, l.confirmed.Load())
+		t.Errorf("got %d events and %d dead letters, want %d and none", events, lettered, l.confirmed.Load())
 	}
 	withConnection(t, databaseURL, func(conn *pgx.Conn) error {
 		var orders, wrong int

@@ -9,8 +9,9 @@ import (
 	"github.com/payrelay/payrelay/modules/store/postgres"
 )
 
-// What an administrator set for a database or a user does not make commits lazy.
-func TestDefaultsDoNotMakeCommitsLazy(t *testing.T) {
+// Defaults that an administrator set for a database or a user do not make commits
+// asynchronous.
+func TestDefaultsDoNotMakeCommitsAsynchronous(t *testing.T) {
 	databaseURL, _ := migrated(t)
 	for _, whose := range []string{"DATABASE %I", "ROLE CURRENT_USER IN DATABASE %I"} {
 		execute(t, databaseURL, "DO $$ BEGIN EXECUTE format('ALTER "+whose+" SET synchronous_commit = off', current_database()); END $$")
@@ -18,7 +19,7 @@ func TestDefaultsDoNotMakeCommitsLazy(t *testing.T) {
 			var setting string
 			err := conn.QueryRow(t.Context(), "SHOW synchronous_commit").Scan(&setting)
 			if setting != "off" {
-				t.Errorf("%s: the default is %s, so the test shows nothing", whose, setting)
+				t.Errorf("%s: the default of synchronous_commit is %s, want off", whose, setting)
 			}
 			return err
 		})
@@ -31,7 +32,8 @@ func TestDefaultsDoNotMakeCommitsLazy(t *testing.T) {
 	}
 }
 
-// A server that may lose what it confirmed is refused by what it says itself.
+// A server that may lose what it has confirmed is refused, by the settings that it
+// reports.
 func TestServersThatForgetAreRefused(t *testing.T) {
 	server := ownServer(t)
 	for _, name := range []string{"fsync", "full_page_writes"} {
@@ -41,7 +43,7 @@ func TestServersThatForgetAreRefused(t *testing.T) {
 			_ = store.Close()
 		}
 		if err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s is off: error %v, want one that names it", name, err)
+			t.Errorf("%s is off: Open = %v, want an error that names it", name, err)
 		}
 		configure(t, server.URL(), name, "on")
 	}

@@ -22,17 +22,17 @@ func TestClasses(t *testing.T) {
 		got := classified(fmt.Errorf("commit: %w", cause))
 		for _, class := range []error{payments.ErrRaced, payments.ErrMisconfigured, payments.ErrUnstorable} {
 			if errors.Is(got, class) != (class == want) {
-				t.Errorf("%s is %v, want %v", code, got, want)
+				t.Errorf("classified(%s) = %v, want %v", code, got, want)
 			}
 		}
 		if !errors.Is(got, cause) {
-			t.Errorf("%s: %v hides its cause", code, got)
+			t.Errorf("classified(%s) = %v, want it to wrap its cause", code, got)
 		}
 	}
 	if got := classified(&pgconn.PgError{Code: "23514", ConstraintName: wonRace}); !errors.Is(got, payments.ErrRaced) {
-		t.Errorf("a lost race is %v", got)
+		t.Errorf("classified of a lost race = %v, want ErrRaced", got)
 	}
 	if classified(nil) != nil || classified(io.EOF) != io.EOF {
-		t.Error("what is not the server's error should stay as it is")
+		t.Error("classified changes an error that is not the server's")
 	}
 }

@@ -2,7 +2,7 @@ package postgres
 
 import "github.com/jackc/pgx/v5/pgxpool"
 
-// LedgerStatements are all statements of the ledger's way.
+// LedgerStatements are all statements of the ledger.
 var LedgerStatements = []string{
 	writeOrders.one, writeDisputes.one, insertEvents.one, reviseEvents.one, settleLetters.one, putLetters.one,
 	writeOrders.many, writeDisputes.many, insertEvents.many, reviseEvents.many, settleLetters.many, putLetters.many,
@@ -11,7 +11,7 @@ var LedgerStatements = []string{
 
 func (s *Store) LedgerPool() *pgxpool.Pool { return s.ledger }
 
-// Pools are all that write.
+// Pools returns all pools that write.
 func (s *Store) Pools() []*pgxpool.Pool { return []*pgxpool.Pool{s.ledger, s.reader} }
 
 var Dialect = dialect

@@ -11,9 +11,8 @@ import (
 	"github.com/payrelay/payrelay/modules/store/storetest"
 )
 
-// After a failover the old primary may live on as a standby, with our
-// connections to it. A write finds out, and the next one goes to the server that
-// can be written to.
+// After a failover the old primary may live on as a standby, with connections to it. A
+// write detects that, and the next one goes to the server that can be written to.
 func TestWritesFollowAFailover(t *testing.T) {
 	first, second := ownServer(t).URL(), ownServer(t).URL()
 	old, fresh := open(t, first), open(t, second)
@@ -39,17 +38,17 @@ func TestWritesFollowAFailover(t *testing.T) {
 			refused++
 		}
 		if n > 1000 {
-			t.Fatalf("%d of %d writes were refused, and none went to the other server", refused, n)
+			t.Fatalf("%d of %d writes were refused, want one to go to the other server", refused, n)
 		}
-		<-time.After(10 * time.Millisecond) // the server reads its settings in a moment
+		<-time.After(10 * time.Millisecond) // the server reads its settings soon
 	}
 	if refused != 1 {
-		t.Errorf("%d writes were refused, want the one that found out", refused)
+		t.Errorf("%d writes were refused, want only the first one", refused)
 	}
-	// Nobody reads from the old one either.
+	// Reads go to the new primary as well.
 	letters, err := store.DeadLetters(t.Context(), payments.DeadLetterQuery{Limit: 10})
 	if err != nil || len(letters) != 1 || letters[0].Key.EventID == "0" {
-		t.Errorf("read %v, %v: want what the new primary has", letters, err)
+		t.Errorf("DeadLetters = %v, %v, want those of the new primary", letters, err)
 	}
 }
 

@@ -34,8 +34,8 @@ func TestManyProcessesMigrateAtOnce(t *testing.T) {
 	migrating.Wait()
 }
 
-// A migration that meets a lock, such as that of VACUUM, lets those that came after it
-// have their turn, and tries again.
+// A migration that meets a lock, such as that of VACUUM, lets later transactions pass,
+// and tries again.
 func TestMigrationsWaitForOthers(t *testing.T) {
 	databaseURL, _ := migrated(t)
 	execute(t, databaseURL, "DELETE FROM goose_db_version WHERE version_id > 1")
@@ -70,7 +70,7 @@ func TestMigrationsAreListed(t *testing.T) {
 	store := open(t, newDatabase(t))
 	pending, err := store.Migrations(t.Context())
 	if err != nil || len(pending) == 0 || pending[0].Version != 1 || pending[0].Name != "00001_ledger" || !pending[0].AppliedAt.IsZero() {
-		t.Fatalf("before: %+v (%v)", pending, err)
+		t.Fatalf("Migrations before = %+v, %v, want all pending", pending, err)
 	}
 	for range 2 {
 		if err := store.Migrate(t.Context()); err != nil {
@@ -79,7 +79,7 @@ func TestMigrationsAreListed(t *testing.T) {
 	}
 	applied, err := store.Migrations(t.Context())
 	if err != nil || len(applied) != len(pending) || applied[0].AppliedAt.IsZero() {
-		t.Errorf("after: %+v (%v)", applied, err)
+		t.Errorf("Migrations after = %+v, %v, want all applied", applied, err)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestPendingMigrationsAreAnError(t *testing.T) {
 	store := open(t, newDatabase(t))
 	_, err := store.Load(t.Context(), payments.Lookup{})
 	if err == nil || !strings.Contains(err.Error(), "app migrate up") {
-		t.Errorf("error %v, want one that says what to do", err)
+		t.Errorf("Load = %v, want an error that says what to do", err)
 	}
 	if err := store.Ping(t.Context()); err != nil {
 		t.Error(err)
@@ -99,14 +99,14 @@ func TestANewerSchemaIsRefused(t *testing.T) {
 	execute(t, databaseURL, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)")
 	store := open(t, databaseURL)
 	if err := store.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "9999") {
-		t.Errorf("migrate: error %v, want one that names the version", err)
+		t.Errorf("Migrate = %v, want an error that names the version", err)
 	}
 	if _, err := store.Order(t.Context(), "o1"); err == nil || !strings.Contains(err.Error(), "9999") {
-		t.Errorf("read: error %v, want one that names the version", err)
+		t.Errorf("Order = %v, want an error that names the version", err)
 	}
 }
 
-// What only a person can mend can be told from what passes.
+// Errors that an operator has to fix can be told from temporary ones.
 func TestDeploymentFaults(t *testing.T) {
 	databaseURL, store := migrated(t)
 	u := parseURL(t, databaseURL)

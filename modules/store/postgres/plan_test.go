@@ -15,7 +15,7 @@ import (
 	"github.com/payrelay/payrelay/modules/store/storetest"
 )
 
-// plan is how the server means to run a prepared statement.
+// plan returns the plan of a prepared statement.
 func plan(t *testing.T, pool *pgxpool.Pool, statement string) string {
 	t.Helper()
 	conn, err := pool.Acquire(t.Context())
@@ -50,8 +50,8 @@ func plan(t *testing.T, pool *pgxpool.Pool, statement string) string {
 	return strings.Join(lines, "\n")
 }
 
-// readsWhole says whether a plan reads a whole table: by itself, or through an
-// index without a condition on it.
+// readsWhole reports whether a plan reads a whole table, directly or through an index
+// without a condition on it.
 func readsWhole(plan string) bool {
 	lines := strings.Split(plan, "\n")
 	return slices.ContainsFunc(lines, func(l string) bool {
@@ -60,22 +60,22 @@ func readsWhole(plan string) bool {
 		strings.Count(plan, "Index Scan")+strings.Count(plan, "Index Only Scan") > strings.Count(plan, "Index Cond:")
 }
 
-// The ledger's cost must not grow with what is stored, and its plans are made
-// when that may still be nothing.
-func TestLedgerStatementsGoByTheirIndexes(t *testing.T) {
+// The cost of the ledger must not grow with the database. Its plans are made when the
+// tables may still be empty.
+func TestLedgerStatementsUseTheirIndexes(t *testing.T) {
 	_, store := migrated(t)
 	for _, statement := range postgres.LedgerStatements {
 		if p := plan(t, store.LedgerPool(), statement); readsWhole(p) {
-			t.Errorf("%s\nruns as\n%s", statement, p)
+			t.Errorf("%s\nhas the plan\n%s, want no table read as a whole", statement, p)
 		} else if testing.Verbose() {
 			t.Logf("%s\n%s", statement, p)
 		}
 	}
 }
 
-// Pages can come out of an index in their order. An empty table has no need of
-// that, unless other ways are closed.
-func TestPagesGoByTheirIndexes(t *testing.T) {
+// Pages can be read from an index in their order. On an empty table the planner has no
+// reason to, unless other ways are disabled.
+func TestPagesUseTheirIndexes(t *testing.T) {
 	databaseURL, _ := migrated(t)
 	store := open(t, withParameters(t, databaseURL, url.Values{"enable_bitmapscan": {"off"}, "enable_sort": {"off"}}))
 	page := payments.PageRequest{Limit: 50, After: &payments.Cursor{At: storetest.TrafficStart, ID: "x", Sequence: 7}}
@@ -87,7 +87,7 @@ func TestPagesGoByTheirIndexes(t *testing.T) {
 		postgres.Dialect.Events(payments.EventQuery{Page: page, Disputes: true}).String():                                           "events_of_disputes",
 	} {
 		if p := plan(t, store.LedgerPool(), query); readsWhole(p) || !strings.Contains(p, "Scan Backward using "+index) || strings.Contains(p, "Sort") {
-			t.Errorf("%s\nruns as\n%s\nbut should use %s", query, p, index)
+			t.Errorf("%s\nhas the plan\n%s, want it to use %s", query, p, index)
 		}
 	}
 }

@@ -11,8 +11,7 @@ import (
 	"testing"
 )
 
-// A batch costs one round trip to read and one to write, whatever is in it and
-// however much.
+// A batch takes one round trip to read and one to write, whatever its content and size.
 func TestABatchTakesTwoRoundTrips(t *testing.T) {
 	databaseURL, _ := migrated(t)
 	between := startCounter(t, parseURL(t, databaseURL).Host)
@@ -34,13 +33,12 @@ func TestABatchTakesTwoRoundTrips(t *testing.T) {
 		before := between.waits.Load()
 		apply(size)
 		if got := between.waits.Load() - before; got != 2 {
-			t.Errorf("%d round trips for a batch of %d, want 2", got, size)
+			t.Errorf("got %d round trips for a batch of %d, want 2", got, size)
 		}
 	}
 }
 
-// counter stands between a client and a server, and counts how often the client
-// asks for an answer and waits.
+// counter is a proxy that counts how often the client asks for an answer and waits.
 type counter struct {
 	net.Listener
 	server string
@@ -92,9 +90,9 @@ func (c *counter) serve(client net.Conn) {
 	answering.Wait()
 }
 
-var errTooLong = errors.New("a message of that length is none")
+var errTooLong = errors.New("a message cannot have this length")
 
-// forward hands one message on: its type, if it has one, its length, its body.
+// forward forwards one message: its type, if it has one, its length and its body.
 func forward(from io.Reader, to io.Writer, kind byte) error {
 	var length [4]byte
 	if _, err := io.ReadFull(from, length[:]); err != nil {

@@ -12,13 +12,13 @@ import (
 	"github.com/payrelay/payrelay/modules/store/postgres"
 )
 
-// serverURL is that of a server on which the tests may create databases.
+// serverURL returns the URL of a server on which the tests may create databases.
 func serverURL(tb testing.TB) string {
 	tb.Helper()
 	return servers.Need(tb, servers.PostgresVariable)[0]
 }
 
-// newDatabase is the URL of an empty database that is dropped when the test ends.
+// newDatabase returns the URL of an empty database that is dropped when the test ends.
 func newDatabase(tb testing.TB) string {
 	tb.Helper()
 	databaseURL, drop, err := servers.CreateDatabase(tb.Context(), serverURL(tb))
@@ -33,7 +33,7 @@ func newDatabase(tb testing.TB) string {
 	return databaseURL
 }
 
-// ownServer is a server that the test may kill.
+// ownServer starts a server that the test may kill.
 func ownServer(tb testing.TB) *servers.Postgres {
 	tb.Helper()
 	serverURL(tb)
@@ -67,7 +67,7 @@ func parseURL(tb testing.TB, databaseURL string) *url.URL {
 	return u
 }
 
-// execute runs one statement on a connection of its own.
+// execute runs one statement on its own connection.
 func execute(tb testing.TB, databaseURL, statement string, args ...any) {
 	tb.Helper()
 	withConnection(tb, databaseURL, func(conn *pgx.Conn) error {
@@ -88,7 +88,7 @@ func withConnection(tb testing.TB, databaseURL string, use func(*pgx.Conn) error
 	}
 }
 
-// open is a handle, closed at the latest when the test ends.
+// open opens a store, which is closed when the test ends, if not before.
 func open(tb testing.TB, databaseURL string) *postgres.Store {
 	tb.Helper()
 	store, err := postgres.Open(tb.Context(), databaseURL)
@@ -103,7 +103,7 @@ func open(tb testing.TB, databaseURL string) *postgres.Store {
 	return store
 }
 
-// migrated is a new database with its tables.
+// migrated returns a new database with its tables.
 func migrated(tb testing.TB) (databaseURL string, store *postgres.Store) {
 	tb.Helper()
 	databaseURL = newDatabase(tb)

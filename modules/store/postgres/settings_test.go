@@ -54,14 +54,14 @@ func TestSpecialCharactersInURLs(t *testing.T) {
 	}
 }
 
-func TestConnectionErrorsTellNoPassword(t *testing.T) {
+func TestConnectionErrorsHaveNoPassword(t *testing.T) {
 	_, err := Open(t.Context(), "postgres://somebody:hunter2@127.0.0.1:1,127.0.0.1:2/nowhere?sslmode=disable")
 	if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "somebody") || strings.Contains(err.Error(), "\n") {
-		t.Errorf("error %v, want one line that names the user but not the password", err)
+		t.Errorf("Open = %v, want one line that names the user but not the password", err)
 	}
 }
 
-func TestSettingsOfTheURLCountMore(t *testing.T) {
+func TestParametersOfTheURLOverrideDefaults(t *testing.T) {
 	cfg, err := parse("postgres://u@h/db?statement_timeout=7&pool_max_conns=3&application_name=mine&synchronous_commit=off", ledgerSettings)
 	if err != nil {
 		t.Fatal(err)
@@ -72,11 +72,11 @@ func TestSettingsOfTheURLCountMore(t *testing.T) {
 		"synchronous_commit": "on", // but not this
 	} {
 		if got[name] != want {
-			t.Errorf("%s is %q, want %q", name, got[name], want)
+			t.Errorf("%s = %q, want %q", name, got[name], want)
 		}
 	}
 	if cfg.MaxConns != 3 || cfg.MaxConnLifetime != 30*time.Minute || cfg.ConnConfig.ConnectTimeout != 3*time.Second {
-		t.Errorf("at most %d connections for %v, %v to connect", cfg.MaxConns, cfg.MaxConnLifetime, cfg.ConnConfig.ConnectTimeout)
+		t.Errorf("got at most %d connections for %v and %v to connect, want 3 for 30m and 3s", cfg.MaxConns, cfg.MaxConnLifetime, cfg.ConnConfig.ConnectTimeout)
 	}
 }
 
@@ -91,7 +91,7 @@ func TestUnsafeServersAreRefused(t *testing.T) {
 		unsafe := maps.Clone(safe)
 		unsafe[name] = value
 		if err := checkSettings(unsafe); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s=%s: error %v, want one that names it", name, value, err)
+			t.Errorf("checkSettings with %s=%s = %v, want an error that names it", name, value, err)
 		}
 	}
 }

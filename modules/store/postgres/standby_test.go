@@ -16,9 +16,9 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// A commit that waits for a synchronous standby, which is away, is no commit yet,
-// however often the caller gives up and sends it again.
-func TestNothingCountsThatNoStandbyHas(t *testing.T) {
+// A commit that waits for a synchronous standby, which is away, is not confirmed, no
+// matter how often the caller gives up and sends it again.
+func TestCommitsWithoutAStandbyAreNotConfirmed(t *testing.T) {
 	server := ownServer(t)
 	store := open(t, withParameters(t, server.URL(), url.Values{"lock_timeout": {"100"}}))
 	if err := store.Migrate(t.Context()); err != nil {
@@ -30,14 +30,14 @@ func TestNothingCountsThatNoStandbyHas(t *testing.T) {
 	for again := 0; again < 3; {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		if outcomes, err := ledger.Apply(ctx, batch); err == nil {
-			t.Errorf("answered %v, but no standby has it", outcomes)
+			t.Errorf("Apply = %v without a standby, want an error", outcomes)
 		}
 		cancel()
 		switch { // a busy machine may not come as far as the commit in that time
 		case waitingCommits(t, server.URL()) > 0:
 			again++
 		case time.Now().After(deadline):
-			t.Fatal("no commit waits for the standby")
+			t.Fatal("no commit waits for the standby, want one")
 		}
 	}
 	configure(t, server.URL(), "synchronous_standby_names", "")
@@ -46,7 +46,7 @@ func TestNothingCountsThatNoStandbyHas(t *testing.T) {
 		outcomes, err := ledger.Apply(t.Context(), batch)
 		if err == nil {
 			if got := outcomes[0].GetVerdict(); got != payrelayv1.Verdict_VERDICT_DUPLICATE {
-				t.Errorf("in the end it is %v, want a duplicate of the first attempt", got)
+				t.Errorf("the verdict in the end = %v, want a duplicate of the first attempt", got)
 			}
 			return
 		}
@@ -56,9 +56,9 @@ func TestNothingCountsThatNoStandbyHas(t *testing.T) {
 	}
 }
 
-// However often commits that wait for a standby are given up and sent again, they
-// do not use up the server's connections.
-func TestCommitsThatAreGivenUpAreFew(t *testing.T) {
+// Commits that wait for a standby, are given up and sent again do not use up the
+// connections of the server.
+func TestAbandonedCommitsAreLimited(t *testing.T) {
 	server := ownServer(t)
 	const connections = 3
 	store := open(t, withParameters(t, server.URL(), url.Values{"pool_max_conns": {strconv.Itoa(connections)}}))
@@ -76,24 +76,24 @@ func TestCommitsThatAreGivenUpAreFew(t *testing.T) {
 		_, err := ledger.Apply(ctx, []*payrelayv1.Update{update})
 		return err
 	}
-	// The pool has a connection back 15 seconds after it was given up.
+	// The pool replaces a connection 15 seconds after the commit was given up.
 	var last error
 	number, deadline := 0, time.Now().Add(patience)
 	for last == nil || !strings.Contains(last.Error(), "synchronous standby") {
 		if last = apply(number, 500*time.Millisecond); last == nil {
-			t.Error("answered, but no standby has it")
+			t.Error("Apply succeeds without a standby, want an error")
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%d commits wait in the server, and the last error is %v, want one that names the standby", waitingCommits(t, server.URL()), last)
+			t.Fatalf("%d commits wait in the server, and the last error = %v, want one that names the standby", waitingCommits(t, server.URL()), last)
 		}
 		number++
 	}
 	if got := waitingCommits(t, server.URL()); got > connections {
-		t.Errorf("%d commits wait in the server, want no more than the pool has connections, %d", got, connections)
+		t.Errorf("got %d commits that wait in the server, want at most %d, the connections of the pool", got, connections)
 	}
 	for _, class := range []error{payments.ErrMisconfigured, payments.ErrUnstorable} {
 		if errors.Is(last, class) {
-			t.Errorf("%v is %v, want an error that passes", last, class)
+			t.Errorf("%v is %v, want a temporary error", last, class)
 		}
 	}
 	configure(t, server.URL(), "synchronous_standby_names", "")
@@ -108,7 +108,7 @@ func TestCommitsThatAreGivenUpAreFew(t *testing.T) {
 	}
 }
 
-// configure changes a setting of the whole server, and waits until it is in force.
+// configure changes a setting of the whole server, and waits until it has effect.
 func configure(t *testing.T, serverURL, name, value string) {
 	t.Helper()
 	execute(t, serverURL, "ALTER SYSTEM SET "+name+" = '"+value+"'")

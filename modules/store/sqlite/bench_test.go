@@ -32,8 +32,8 @@ func BenchmarkGrown(b *testing.B) {
 	})
 }
 
-// fillWithPast fills a database with so many events, three to an order. Their ids
-// come in no order.
+// fillWithPast fills a database with a number of events, three to an order, with
+// scattered ids.
 func fillWithPast(b *testing.B, path string, events int) {
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=synchronous(OFF)&_pragma=cache_size(-2000000)&_pragma=busy_timeout(5000)")
 	if err != nil {
@@ -59,8 +59,8 @@ func fillWithPast(b *testing.B, path string, events int) {
 	}
 }
 
-// BenchmarkBatcher compares group commit with one transaction for each call, by
-// the number of concurrent callers with one update each.
+// BenchmarkBatcher compares group commit with one transaction for each call, by the
+// number of concurrent callers with one update each.
 func BenchmarkBatcher(b *testing.B) {
 	for _, callers := range []int{1, 16, 64, 256} {
 		b.Run(fmt.Sprintf("callers=%d/ids=rising", callers), func(b *testing.B) { compare(b, callers, true) })
@@ -68,8 +68,7 @@ func BenchmarkBatcher(b *testing.B) {
 	}
 }
 
-// compare has the two take turns, so that a machine that is busy with something
-// else slows both.
+// compare has both take turns, so that other load on the machine slows both.
 func compare(b *testing.B, callers int, rising bool) {
 	ledger := &counting{to: payments.NewLedger(openMigrated(b))}
 	batcher := batch.New(ledger, batch.Config{
@@ -89,7 +88,7 @@ func compare(b *testing.B, callers int, rising bool) {
 	b.ReportMetric(float64(batched.calls)/float64(ledger.batches.Load()), "updates/batch")
 }
 
-// counting says how many batches came.
+// counting counts batches.
 type counting struct {
 	to      payments.Applier
 	batches atomic.Int64
@@ -100,7 +99,7 @@ func (c *counting) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*
 	return c.to.Apply(ctx, updates)
 }
 
-// contender takes turns of so many calls.
+// contender is one side of a comparison. A turn is a number of calls.
 type contender struct {
 	to     payments.Applier
 	turn   int64
@@ -125,5 +124,5 @@ func (c *contender) run(b *testing.B, callers int) {
 	c.calls += c.turn
 }
 
-// rate is in calls per second.
+// rate returns the calls per second.
 func (c *contender) rate() float64 { return float64(c.calls) / c.took.Seconds() }

@@ -14,10 +14,10 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// engine is a database by the path of its file.
+// engine is a database, by the path of its file.
 type engine struct{ path string }
 
-// Open migrates each time, as every process does that starts.
+// Open migrates each time, as every process does when it starts.
 func (e engine) Open(t *testing.T) storetest.Store {
 	t.Helper()
 	store := openAt(t, e.path)

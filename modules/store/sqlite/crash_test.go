@@ -16,8 +16,7 @@ import (
 )
 
 const (
-	// crashFile names the database, in the environment of the process that is
-	// to be killed.
+	// crashFile is the environment variable with the database of the process to kill.
 	crashFile  = "SQLITE_TEST_CRASH_FILE"
 	crashBatch = 16
 )
@@ -30,7 +29,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// writeUntilKilled commits batch after batch and says so after each.
+// writeUntilKilled commits batch after batch, and prints the number of stored events
+// after each.
 func writeUntilKilled(path string) error {
 	ctx := context.Background()
 	store, err := sqlite.Open(ctx, "sqlite://"+path)
@@ -42,7 +42,7 @@ func writeUntilKilled(path string) error {
 	}
 	ledger, events := payments.NewLedger(store), &storetest.Traffic{Rising: true}
 	stored := storedEvents(ctx, store)
-	for range stored { // go on after what is there
+	for range stored { // continue after the stored ones
 		events.Next()
 	}
 	for ; ; stored += crashBatch {
@@ -53,7 +53,7 @@ func writeUntilKilled(path string) error {
 	}
 }
 
-// storedEvents counts the events of orders, -1 for a failure.
+// storedEvents returns the number of events of orders, or -1 if they cannot be read.
 func storedEvents(ctx context.Context, store *sqlite.Store) int {
 	count, query := 0, payments.EventQuery{Page: payments.PageRequest{Ascending: true, Limit: payments.MaxPageSize}}
 	for {
@@ -69,7 +69,7 @@ func storedEvents(ctx context.Context, store *sqlite.Store) int {
 	}
 }
 
-// Whatever was answered is there after kill -9, and no batch is there in part.
+// After kill -9 every confirmed batch is stored, and no batch is stored in part.
 func TestCommitsSurviveKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "payrelay.db")
 	for round := range 5 {
@@ -77,14 +77,14 @@ func TestCommitsSurviveKill(t *testing.T) {
 		store := openAt(t, path)
 		stored := storedEvents(t.Context(), store)
 		if stored < answered || stored > answered+crashBatch {
-			t.Errorf("round %d: %d events stored, %d were answered", round, stored, answered)
+			t.Errorf("round %d: got %d stored events of %d confirmed ones", round, stored, answered)
 		}
 		if stored%crashBatch != 0 {
-			t.Errorf("round %d: %d events stored, which is a part of a batch", round, stored)
+			t.Errorf("round %d: got %d stored events, want whole batches", round, stored)
 		}
 		var verdict string
 		if err := raw(t, path).QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
-			t.Errorf("round %d: integrity check says %q, error %v", round, verdict, err)
+			t.Errorf("round %d: integrity check = %q, %v, want ok", round, verdict, err)
 		}
 		if err := store.Close(); err != nil {
 			t.Error(err)
@@ -92,12 +92,12 @@ func TestCommitsSurviveKill(t *testing.T) {
 	}
 }
 
-// killAfter starts a writer, kills it after so many answered batches, and says
-// how many events it had been answered for at last.
+// killAfter starts a writer, kills it after a number of confirmed batches, and returns
+// the number of events that were confirmed before it died.
 func killAfter(t *testing.T, path string, batches int) (answered int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel() // which kills it, too
+	defer cancel() // also kills it
 	writer := exec.CommandContext(ctx, os.Args[0])
 	writer.Env = append(os.Environ(), crashFile+"="+path)
 	writer.Stderr = os.Stderr
@@ -111,16 +111,16 @@ func killAfter(t *testing.T, path string, batches int) (answered int) {
 	lines := bufio.NewScanner(output)
 	for n := 1; lines.Scan(); n++ {
 		if _, err := fmt.Sscan(lines.Text(), &answered); err != nil {
-			t.Fatalf("the writer said %q", lines.Text())
+			t.Fatalf("the writer printed %q, want a number", lines.Text())
 		}
 		if n == batches {
 			if err := writer.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-		} // and read on, to what it said before it died
+		} // and read what it printed before it died
 	}
 	if err := writer.Wait(); err == nil || answered == 0 {
-		t.Fatalf("the writer ended by itself after %d events: %v", answered, err)
+		t.Fatalf("the writer ended with %[2]v after %[1]d events, want it killed", answered, err)
 	}
 	return answered
 }

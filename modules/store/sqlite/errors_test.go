@@ -10,7 +10,7 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// The classes of errors as SQLite itself makes them.
+// The errors are those that SQLite itself returns.
 func TestClasses(t *testing.T) {
 	db, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "test.db"))
 	if err != nil {
@@ -34,12 +34,12 @@ func TestClasses(t *testing.T) {
 	} {
 		_, cause := db.Exec(statement)
 		if cause == nil {
-			t.Errorf("%s succeeds", statement)
+			t.Errorf("%s succeeds, want an error", statement)
 		}
 		err := classified(cause)
 		for _, class := range classes {
 			if errors.Is(err, class) != (class == want) {
-				t.Errorf("%s is %v, want %v", statement, err, want)
+				t.Errorf("the error of %s = %v, want %v", statement, err, want)
 			}
 		}
 		if _, err := db.Exec("PRAGMA query_only = 0"); err != nil {
@@ -47,6 +47,6 @@ func TestClasses(t *testing.T) {
 		}
 	}
 	if classified(nil) != nil || classified(io.EOF) != io.EOF {
-		t.Error("what is not SQLite's error should stay as it is")
+		t.Error("classified changes an error that is not SQLite's")
 	}
 }

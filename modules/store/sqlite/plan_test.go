@@ -12,7 +12,7 @@ import (
 	"github.com/payrelay/payrelay/modules/store"
 )
 
-// plan is how SQLite means to run a query, one step in each line.
+// plan returns the plan of a query, with one step in each line.
 func plan(t *testing.T, s *Store, query string, args ...any) string {
 	t.Helper()
 	rows, err := s.reader.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
@@ -33,8 +33,8 @@ func plan(t *testing.T, s *Store, query string, args ...any) string {
 	return strings.Join(steps, "\n")
 }
 
-// scansTable says whether a plan walks through a whole table or index. A list of
-// arguments, and the rows of an INSERT, are walked through by their nature.
+// scansTable reports whether a plan scans a whole table or index. Lists of arguments,
+// and the rows of an INSERT, are always scanned.
 func scansTable(plan string) bool {
 	return slices.ContainsFunc(strings.Split(plan, "\n"), func(step string) bool {
 		return strings.HasPrefix(step, "SCAN ") && !strings.HasPrefix(step, "SCAN json_each")
@@ -54,19 +54,19 @@ func openForPlans(t *testing.T) *Store {
 	return s
 }
 
-// The ledger's cost must not grow with what is stored.
+// The cost of the ledger must not grow with the database.
 func TestLedgerStatementsScanNoTable(t *testing.T) {
 	s := openForPlans(t)
 	for _, statement := range new(statements).texts() {
 		args := make([]any, strings.Count(statement.text, "?")-strings.Count(statement.text, "?3"))
 		if strings.Contains(statement.text, "?3") {
-			args = append(args, nil) // a numbered one counts once, however often it is there
+			args = append(args, nil) // a numbered argument counts once
 		}
 		for i := range args {
 			args[i] = "[]"
 		}
 		if p := plan(t, s, statement.text, args...); scansTable(p) {
-			t.Errorf("%s\nruns as\n%s", statement.text, p)
+			t.Errorf("%s\nhas the plan\n%s, want no table scanned", statement.text, p)
 		}
 	}
 }
@@ -78,7 +78,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 	for _, query := range []struct {
 		selection *store.Selection
 		index     string
-		sorted    bool // whether rows come in the page's order, with none to sort
+		sorted    bool // whether the index has the order of the page
 	}{
 		{dialect.Orders(payments.OrderQuery{Page: page}), "orders_by_creation", true},
 		{dialect.Orders(payments.OrderQuery{Page: page, From: time.Now(), To: time.Now()}), "orders_by_creation", true},
@@ -94,7 +94,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 	} {
 		p := plan(t, s, query.selection.String(), query.selection.Args...)
 		if !strings.Contains(p, query.index) || scansTable(p) || query.sorted == strings.Contains(p, "TEMP B-TREE FOR ORDER BY") {
-			t.Errorf("%s\nruns as\n%s\nbut should use %s", query.selection, p, query.index)
+			t.Errorf("%s\nhas the plan\n%s, want it to use %s", query.selection, p, query.index)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/payrelay/payrelay/modules/store/transfer"
 )
 
-func TestNobodyWritesIntoASnapshot(t *testing.T) {
+func TestSnapshotKeepsOthersFromWriting(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "payrelay.db")
 	frozen := openAt(t, path)
 	if err := frozen.Migrate(t.Context()); err != nil {
@@ -20,7 +20,7 @@ func TestNobodyWritesIntoASnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := raw(t, path) // which does not wait
+	other := raw(t, path) // without a timeout for locks
 	_, err = other.Exec("DELETE FROM events")
 	wantError(t, err, "locked")
 	for range 2 {
@@ -31,7 +31,7 @@ func TestNobodyWritesIntoASnapshot(t *testing.T) {
 	execRaw(t, other, "DELETE FROM events")
 }
 
-func TestSnapshotHasEveryValueAsItIs(t *testing.T) {
+func TestSnapshotValues(t *testing.T) {
 	s, at := openMigrated(t), time.Unix(1, 2000).UTC()
 	letter := &payments.DeadLetter{Key: payments.Key{Provider: "p", EventID: "e"}, Payload: []byte{}, CreatedAt: at}
 	if err := s.Commit(t.Context(), &payments.Changes{DeadLetters: []*payments.DeadLetter{letter}}); err != nil {
@@ -51,7 +51,7 @@ func TestSnapshotHasEveryValueAsItIs(t *testing.T) {
 			got, err := rows.Values()
 			want := []any{int64(1), "p", "e", letter.Digest[:], "", "", "", "", nil, at.UnixMicro(), "", nil}
 			if err != nil || table != "dead_letters" || !slices.EqualFunc(got, want, equal) {
-				t.Errorf("%s has %v (%v), want %v", table, got, err, want)
+				t.Errorf("the row of %s = %v, %v, want %v", table, got, err, want)
 			}
 		}
 		if rows.Err() != nil {

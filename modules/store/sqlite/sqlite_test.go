@@ -25,7 +25,7 @@ func openMigrated(tb testing.TB) *sqlite.Store {
 	return store
 }
 
-// openAt opens the database of a file. It is closed when the test ends.
+// openAt opens the database in a file. It is closed when the test ends.
 func openAt(tb testing.TB, path string) *sqlite.Store {
 	tb.Helper()
 	store, err := sqlite.Open(context.Background(), "sqlite://"+path)
@@ -40,7 +40,7 @@ func openAt(tb testing.TB, path string) *sqlite.Store {
 	return store
 }
 
-// raw is a connection to the file that knows nothing of the store.
+// raw returns a connection to the file that does not go through the store.
 func raw(tb testing.TB, path string) *sql.DB {
 	tb.Helper()
 	db, err := sql.Open("sqlite", path)
@@ -62,12 +62,12 @@ func wantError(t *testing.T, err error, words ...string) {
 	t.Helper()
 	for _, word := range words {
 		if err == nil || !strings.Contains(err.Error(), word) {
-			t.Errorf("error %v, want one that says %q", err, word)
+			t.Errorf("error = %v, want one that says %q", err, word)
 		}
 	}
 }
 
-func TestOpenRefusesWhatIsNoDatabaseURL(t *testing.T) {
+func TestOpenRefusesOtherURLs(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, url := range []string{"", "sqlite://", "payrelay.db", "sqlite:payrelay.db", "postgres://host/db", "sqlite://payrelay.db?mode=memory"} {
 		store, err := sqlite.Open(t.Context(), url)
@@ -78,7 +78,7 @@ func TestOpenRefusesWhatIsNoDatabaseURL(t *testing.T) {
 		wantError(t, err, "sqlite:// followed by the path of a file, without parameters", shown)
 	}
 	if files, err := os.ReadDir("."); err != nil || len(files) != 0 {
-		t.Errorf("refusing left files %v, error %v", files, err)
+		t.Errorf("after refusals the files are %v (%v), want none", files, err)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestOpenNeedsADirectory(t *testing.T) {
 	wantError(t, err, "missing", "no such file or directory")
 }
 
-func TestPathIsTakenAsItIs(t *testing.T) {
+func TestPathsWithSpecialCharacters(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, path := range []string{"relative.db", "with space #1 100%41.db", ":memory:", "ünïcode.db"} {
 		store := openAt(t, path)
@@ -95,7 +95,7 @@ func TestPathIsTakenAsItIs(t *testing.T) {
 			t.Error(err)
 		}
 		if info, err := os.Stat(path); err != nil || info.Size() == 0 {
-			t.Errorf("the database is not in %s: %v", path, err)
+			t.Errorf("Stat(%s) = %v, want the database", path, err)
 		}
 	}
 }
@@ -128,7 +128,7 @@ func TestOpenRefusesOtherSettings(t *testing.T) {
 	}
 }
 
-func TestOpenRefusesWhatIsNoDatabase(t *testing.T) {
+func TestOpenRefusesOtherFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "payrelay.db")
 	if err := os.WriteFile(path, []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
 		t.Fatal(err)
@@ -143,10 +143,10 @@ func TestMigrate(t *testing.T) {
 		t.Helper()
 		list, err := store.Migrations(t.Context())
 		if err != nil || len(list) == 0 {
-			t.Fatalf("migrations %v, error %v", list, err)
+			t.Fatalf("Migrations = %v, %v, want some", list, err)
 		}
 		if first := list[0]; first.Version != 1 || first.Name != "00001_ledger" || first.AppliedAt.IsZero() != pending {
-			t.Errorf("first migration %+v, want pending %v", first, pending)
+			t.Errorf("the first migration is %+v, want pending = %v", first, pending)
 		}
 	}
 	wantPending(true)
@@ -154,7 +154,7 @@ func TestMigrate(t *testing.T) {
 	wantError(t, err, "app migrate up")
 	_, err = store.Order(t.Context(), "order-1")
 	wantError(t, err, "app migrate up")
-	for range 2 { // the second time there is nothing to do
+	for range 2 { // the second call has nothing to do
 		if err := store.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +182,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	wantError(t, store.Discard(t.Context(), 1, time.Now()), "version 999")
 }
 
-// An order's status that this release cannot read must not look like none.
+// A status that this release cannot read must not be read as none.
 func TestUnknownNamesAreErrors(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "payrelay.db")
 	store := openAt(t, path)
@@ -198,8 +198,8 @@ func TestUnknownNamesAreErrors(t *testing.T) {
 	wantError(t, err, "from_the_future")
 }
 
-// Queries of people must not hold up the ledger, nor wait for it.
-func TestReadersAndTheWriterDoNotWaitForEachOther(t *testing.T) {
+// Queries must not delay the ledger, nor wait for it.
+func TestQueriesAndWritesDoNotWaitForEachOther(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "payrelay.db")
 	store := openAt(t, path)
 	if err := store.Migrate(t.Context()); err != nil {
@@ -213,7 +213,7 @@ func TestReadersAndTheWriterDoNotWaitForEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := store.Order(t.Context(), "order-1"); !errors.Is(err, payments.ErrNotFound) {
-		t.Errorf("a query while somebody writes: error %v", err)
+		t.Errorf("Order during a write = %v, want ErrNotFound", err)
 	}
 	if err := writer.Rollback(); err != nil {
 		t.Fatal(err)
@@ -238,10 +238,10 @@ func TestWaitForTheWriterEndsWithTheContext(t *testing.T) {
 	for range 100 {
 		outcomes, err := payments.NewLedger(store).Apply(ctx, []*payrelayv1.Update{events.Next()})
 		if !errors.Is(err, context.Canceled) {
-			t.Fatalf("outcomes %v, error %v; want the context's", outcomes, err)
+			t.Fatalf("Apply = %v, %v, want context.Canceled", outcomes, err)
 		}
 	}
-	storetest.Apply(t, payments.NewLedger(store), events.Batch(1)) // the connection is as good as new
+	storetest.Apply(t, payments.NewLedger(store), events.Batch(1)) // the connection still works
 }
 
 func TestVersion(t *testing.T) {
@@ -252,6 +252,6 @@ func TestVersion(t *testing.T) {
 	defer db.Close()
 	var version string
 	if err := db.QueryRow("SELECT sqlite_version()").Scan(&version); err != nil || version != sqlite.Version {
-		t.Errorf("the library is %q, %v, want %q", version, err, sqlite.Version)
+		t.Errorf("sqlite_version() = %q, %v, want %q", version, err, sqlite.Version)
 	}
 }

@@ -1,15 +1,86 @@
 package storetest
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// BenchmarkLedger is the cost of an update by the size of its batch. create makes
-// an empty database.
+// Traffic generates updates for benchmarks: each order is created, updated and paid,
+// with a body of 400 bytes. It is safe for concurrent use.
+type Traffic struct {
+	sent atomic.Int64
+	// Rising makes ids ascend. Otherwise they are scattered, as those of providers are,
+	// and each belongs to another page of an index.
+	Rising bool
+}
+
+// interleaved is the number of orders in flight.
+const interleaved = 1000
+
+// TrafficStart is the time of the first event. Each following one is a microsecond
+// later.
+var TrafficStart = time.Date(2026, 1, 4, 10, 0, 0, 0, time.UTC)
+
+var trafficWalk = []payrelayv1.OrderStatus{orderCreated, orderUpdated, orderSuccess}
+
+// Next returns one more update.
+func (t *Traffic) Next() *payrelayv1.Update {
+	n := t.sent.Add(1) - 1
+	round, lane, steps := n/interleaved, n%interleaved, int64(len(trafficWalk))
+	order := t.id(round/steps*interleaved + lane)
+	at := timestamppb.New(TrafficStart.Add(time.Duration(n) * time.Microsecond))
+	body := bytes.Repeat([]byte("x"), 400)
+	copy(body, fmt.Sprint(n))
+	return &payrelayv1.Update{
+		SchemaVersion: 1, Provider: "generic", EventId: fmt.Sprintf("evt-%016x", t.id(n)), OrderId: fmt.Sprintf("order-%016x", order),
+		UserId: fmt.Sprintf("user-%016x", order), OccurredAt: at, ReceivedAt: at, RawBody: body,
+		Subject: &payrelayv1.Update_Order{Order: &payrelayv1.OrderSnapshot{
+			Status: trafficWalk[round%steps], CreatedAt: at, Amount: &payrelayv1.Money{MinorUnits: 10050, Currency: "USD"},
+		}},
+	}
+}
+
+func (t *Traffic) id(n int64) uint64 {
+	if t.Rising {
+		return uint64(n)
+	}
+	return uint64(n) * 0x9e3779b97f4a7c15 // a bijection, so ids are unique
+}
+
+// Batch returns size updates.
+func (t *Traffic) Batch(size int) []*payrelayv1.Update {
+	updates := make([]*payrelayv1.Update, size)
+	for i := range updates {
+		updates[i] = t.Next()
+	}
+	return updates
+}
+
+// Apply applies updates of a [Traffic]. Their verdict can only be applied, or stale if
+// concurrent callers overtook each other.
+func Apply(tb testing.TB, to payments.Applier, updates []*payrelayv1.Update) {
+	outcomes, err := to.Apply(context.Background(), updates)
+	if err != nil {
+		tb.Error(err)
+		return
+	}
+	for i, o := range outcomes {
+		if v := o.GetVerdict(); v != applied && v != stale {
+			tb.Errorf("Apply(%v) = %v, want applied or stale", updates[i], o)
+		}
+	}
+}
+
+// BenchmarkLedger measures the cost of an update by the size of its batch. create
+// returns an empty database.
 func BenchmarkLedger(b *testing.B, create func(testing.TB) payments.Store) {
 	for _, size := range []int{1, 16, 256, 1024} {
 		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) {
@@ -23,10 +94,10 @@ func BenchmarkLedger(b *testing.B, create func(testing.TB) payments.Store) {
 	}
 }
 
-// BenchmarkGrown compares the cost of an update in a database of a million events
-// with that in one of ten million; both take turns. create makes a database with so
-// many events of the past, three to an order. Run it with -benchtime=60x or so,
-// after which both are hardly larger; they take gigabytes, and minutes to fill.
+// BenchmarkGrown compares the cost of an update in a database with a million events and
+// in one with ten million, which take turns. create returns a database with that number
+// of past events, three to an order. Run it with about -benchtime=60x, so that the
+// databases hardly grow. They take gigabytes, and minutes to fill.
 func BenchmarkGrown(b *testing.B, create func(b *testing.B, events int) payments.Store) {
 	small := &grown{ledger: payments.NewLedger(create(b, 1_000_000))}
 	large := &grown{ledger: payments.NewLedger(create(b, 10_000_000))}
@@ -39,7 +110,7 @@ func BenchmarkGrown(b *testing.B, create func(b *testing.B, events int) payments
 	b.ReportMetric(large.cost()/small.cost(), "x-1M")
 }
 
-// grown is one of two databases.
+// grown is one of the two databases.
 type grown struct {
 	ledger  *payments.Ledger
 	events  Traffic
@@ -58,5 +129,5 @@ func (g *grown) turn(b *testing.B) {
 	g.applied += batches * size
 }
 
-// cost is in microseconds for an update.
+// cost returns the microseconds for an update.
 func (g *grown) cost() float64 { return float64(g.took.Microseconds()) / float64(g.applied) }

@@ -20,25 +20,25 @@ func keysAreForEver(t *testing.T, d *db) {
 	got := d.load(payments.Lookup{Keys: []payments.Key{first.Key, apart.Key, other}}).Recorded
 	if len(got) != 2 || got[first.Key] != (payments.Recorded{Digest: first.Digest, InHistory: true}) ||
 		got[apart.Key] != (payments.Recorded{Digest: apart.Digest}) {
-		t.Errorf("recorded keys are %+v", got)
+		t.Errorf("Load(...).Recorded = %+v, want the keys of e1, in the history, and of e2, outside of it", got)
 	}
 	for _, e := range []*payments.Event{
 		event(order("e1", 9, orderNone, of("o9"), body("another body")), dead, unknownStatus),
 		event(order("e2", 9, orderNone), dead, unknownStatus),
 	} {
 		if err := d.Commit(t.Context(), &payments.Changes{Events: []*payments.Event{e}}); !errors.Is(err, payments.ErrRaced) {
-			t.Errorf("a second event %v: error %v, want ErrRaced", e.Key, err)
+			t.Errorf("Commit of a second event %v = %v, want ErrRaced", e.Key, err)
 		}
 	}
-	// The key is the provider's: another one's event of that id is another event.
+	// The key includes the provider.
 	d.commit(&payments.Changes{Events: []*payments.Event{event(order("e1", 0, orderNone, from("other")), dead, unknownStatus)}})
 	if n := len(d.events()); n != 3 {
-		t.Errorf("%d events, want 3", n)
+		t.Errorf("got %d events, want 3", n)
 	}
 }
 
-// lostRaces tries to write every kind of thing at once on a state that is no
-// longer the stored one, in all ways that there are.
+// lostRaces commits changes of every kind that were made from a state which is no
+// longer the stored one, for each way in which that can happen.
 func lostRaces(t *testing.T, d *db) {
 	lookup := contested(d)
 	before := d.everything(lookup)
@@ -56,19 +56,19 @@ func lostRaces(t *testing.T, d *db) {
 			changes := allKinds()
 			spoil(changes)
 			if err := d.Commit(t.Context(), changes); !errors.Is(err, payments.ErrRaced) {
-				t.Errorf("error %v, want ErrRaced", err)
+				t.Errorf("Commit = %v, want ErrRaced", err)
 			}
 			wantLines(t, "after the lost race", d.everything(lookup), before)
 		})
 	}
-	d.commit(allKinds()) // unspoilt it does write, something of each kind
+	d.commit(allKinds()) // the test shows something only if these are written otherwise
 	if added := len(d.everything(lookup)) - len(before); added < 8 {
-		t.Errorf("the changes of this test add %d lines, so the test shows little", added)
+		t.Errorf("the changes of this test add %d lines, want at least 8", added)
 	}
 }
 
-// contested stores o1 and o3, the latter in its second version, with events, a
-// dispute each and a dead letter.
+// contested stores o1 and o3, each with events and a dispute. o3 has version 2 and a
+// dead letter.
 func contested(d *db) payments.Lookup {
 	refusedEvent := event(order("e3", 1, orderFailed, of("o3")), dead, illegal)
 	o1, o3 := stateOf("o1", orderCreated), stateOf("o3", orderSuccess)
@@ -93,8 +93,8 @@ func contested(d *db) payments.Lookup {
 	}
 }
 
-// allKinds are changes that fit what contested stored: an order and a dispute
-// new and changed, events new and revised, dead letters new and settled.
+// allKinds returns changes that fit what contested stored: a new and a changed order
+// and dispute, new and revised events, a new and a settled dead letter.
 func allKinds() *payments.Changes {
 	o1, o2, o3 := stateOf("o1", orderUpdated), stateOf("o2", orderCreated), stateOf("o3", orderFailed)
 	o1.Version, o3.Version = 1, 2
@@ -120,7 +120,8 @@ func disputesOf(orderID string, ids ...string) []payments.Folded[payments.Disput
 	return list
 }
 
-// sequenceOfABatch: people read events in the sequence in which they came.
+// sequenceOfABatch checks that events are listed in the order in which they were
+// written.
 func sequenceOfABatch(t *testing.T, d *db) {
 	var want []string
 	for batch := range 3 {
@@ -137,6 +138,6 @@ func sequenceOfABatch(t *testing.T, d *db) {
 		got = append(got, e.Key.EventID)
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("events are recorded as %v, want %v", got, want)
+		t.Errorf("got the events %v, want %v", got, want)
 	}
 }

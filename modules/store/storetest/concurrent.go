@@ -13,23 +13,24 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// twoHandles take turns with one order: each knows at once what the other did.
+// twoHandles checks that two handles, which take turns with one order, see each other's
+// commits at once.
 func twoHandles(t *testing.T, d *db) {
 	handles := []*db{d, {Engine: d.Engine, Store: d.Open(t), t: t}}
 	for i := range 6 {
 		mine, other := handles[i%2], handles[(i+1)%2]
 		wantOutcomes(t, mine.apply(order(fmt.Sprint("e", i), i, orderUpdated)), verdict(applied))
 		if got := other.order("o1"); got.UpdatedAt != after(i) {
-			t.Errorf("after update %d the other handle has %+v", i, got)
+			t.Errorf("after update %d the other handle reads %+v, want it updated at %v", i, got, after(i))
 		}
 		if a := other.aggregate("o1"); a.Version != int64(i+1) || len(other.events()) != i+1 || len(other.history("o1")["o1"]) != i+1 {
-			t.Errorf("after update %d the other handle loads %+v", i, a)
+			t.Errorf("after update %d the other handle loads %+v, want version %d and all events", i, a, i+1)
 		}
 	}
 }
 
-// concurrentLedgers has eight ledgers over two handles send the same orders'
-// updates, each twice and in any sequence, while somebody reads.
+// concurrentLedgers sends the updates of a few orders from eight ledgers over two
+// handles, each update twice and in any order, while another handle reads.
 func concurrentLedgers(t *testing.T, d *db) {
 	const ledgers = 8
 	rng := rand.New(rand.NewPCG(7, 7))
@@ -69,7 +70,7 @@ func concurrentLedgers(t *testing.T, d *db) {
 	wantTold(d, updates, 0)
 }
 
-// untilDone sends again after lost races only, as every caller does.
+// untilDone sends a batch again after a lost race, as every caller does.
 func untilDone(ctx context.Context, ledger *payments.Ledger, batch []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 	for {
 		outcomes, err := ledger.Apply(ctx, batch)
@@ -79,7 +80,8 @@ func untilDone(ctx context.Context, ledger *payments.Ledger, batch []*payrelayv1
 	}
 }
 
-// keepReading reads all events over and over: none fails, and none comes twice.
+// keepReading lists all events again and again: no call fails, and no event is listed
+// twice.
 func keepReading(t *testing.T, store Store) (stop func()) {
 	var reader sync.WaitGroup
 	done := make(chan struct{})
@@ -110,7 +112,7 @@ func keepReading(t *testing.T, store Store) (stop func()) {
 	return func() { close(done); reader.Wait() }
 }
 
-// tally counts how often an event was answered with anything but DUPLICATE.
+// tally counts by event the verdicts other than duplicate.
 type tally struct {
 	mu    sync.Mutex
 	times map[payments.Key]int

@@ -11,21 +11,20 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// Copier is a pair of databases, of which the second is empty.
+// Copier is a pair of databases, of which the target is empty.
 type Copier interface {
 	Source(t *testing.T) Engine
 	Target(t *testing.T) Engine
-	// Copy makes the target hold what the source does.
+	// Copy copies the source into the target.
 	Copy(t *testing.T)
 }
 
-// RunCopies proves that a copied database answers what the original does, and
-// that a ledger goes on with it as if nothing had happened. It calls create for
-// each test.
+// RunCopies checks that a copy answers as the original does, and that a ledger can
+// continue with it. It calls create for each test.
 func RunCopies(t *testing.T, create func(t *testing.T) Copier) {
 	for _, test := range []struct {
 		name  string
-		leave func(*testing.T, *db) // what another test leaves behind
+		leave func(*testing.T, *db) // fills the source: a test of the suite
 	}{
 		{"Nothing", func(*testing.T, *db) {}},
 		{"States", statesAreKeptExactly},
@@ -46,7 +45,7 @@ func RunCopies(t *testing.T, create func(t *testing.T) Copier) {
 	t.Run("TheLedgerGoesOn", func(t *testing.T) { ledgerGoesOn(t, create(t)) })
 }
 
-// copied fills the source, copies it, and wants the same answers from both.
+// copied fills the source, copies it, and checks that both give the same answers.
 func copied(t *testing.T, c Copier, leave func(source *db)) (target *db) {
 	t.Helper()
 	from, to := c.Source(t), c.Target(t)
@@ -61,12 +60,12 @@ func copied(t *testing.T, c Copier, leave func(source *db)) (target *db) {
 	target = &db{Engine: to, Store: to.Open(t), t: t}
 	wantLines(t, "the target", target.everything(lookup), want)
 	if !slices.EqualFunc(target.bodies(lookup), wantBodies, bytes.Equal) {
-		t.Error("the target's bodies are not the source's")
+		t.Error("the bodies of the target differ from those of the source")
 	}
 	return target
 }
 
-// all names whatever is stored.
+// all returns a lookup of everything that is stored.
 func (d *db) all() (lookup payments.Lookup) {
 	d.t.Helper()
 	for _, e := range d.events() {
@@ -96,8 +95,8 @@ func (d *db) bodies(lookup payments.Lookup) [][]byte {
 	return bodies
 }
 
-// ledgerGoesOn has something of each kind before the copy, and its continuation
-// after it.
+// ledgerGoesOn stores something of each kind before the copy and continues with it
+// afterwards.
 func ledgerGoesOn(t *testing.T, c Copier) {
 	first, refuted := order("e1", 1, orderCreated, amount(7, "EUR")), order("e9", 9, orderUpdated)
 	var future int64
@@ -106,7 +105,8 @@ func ledgerGoesOn(t *testing.T, c Copier) {
 		wantOutcomes(t, source.apply(refuted, order("e1", 1, orderFailed, body("another"))), refused(illegal), refused(conflict))
 		future = source.deadLettered(order("e5", 5, orderUpdated, user("u5")), futureTime)
 		source.check(source.Discard(t.Context(), source.letters()[1].ID, noon))
-		// More of each table than a ledger has attempts, should a number be taken.
+		// There are more rows in each table than a ledger makes attempts, should a
+		// number be taken already.
 		for i := range 100 {
 			source.apply(order(fmt.Sprint("odd", i), 0, orderNone, of(fmt.Sprint("odd", i)), word("new")))
 		}
@@ -116,28 +116,29 @@ func ledgerGoesOn(t *testing.T, c Copier) {
 	wantOutcomes(t, d.apply(first, refuted), verdict(duplicate), verdict(duplicate))
 	wantOutcomes(t, d.apply(order("e1", 1, orderFailed, body("another"))), refused(conflict))
 	if len(d.events()) != len(events) || asText(d.letters()[1]) != asText(letters[1]) {
-		t.Error("what was there has come again, and is there twice or open again")
+		t.Error("updates that were copied and are sent again are stored twice, or their dead letters are open again")
 	}
 	wantOutcomes(t, []*payrelayv1.Outcome{d.replay(future)}, verdict(applied))
 	if got := d.order("o1"); got.UserID != "u5" || got.Status != orderSuccess {
-		t.Errorf("after the replay of an old dead letter the order is %+v", got)
+		t.Errorf("after the replay of an old dead letter the order is %+v, want it successful and of user u5", got)
 	}
 	wantOutcomes(t, d.apply(order("e0", 0, orderCreated), dispute("c2", 3, disputeWon, disputeID("d1"))), verdict(applied), verdict(applied))
 	if got := d.order("o1"); got.CreatedAt != after(0) || d.dispute("d1").Status != disputeWon {
-		t.Errorf("after a late update the order is %+v, the dispute %+v", got, d.dispute("d1"))
+		t.Errorf("after a late update got the order %+v and the dispute %+v, want the creation at second 0 and a dispute won", got, d.dispute("d1"))
 	}
 	wantOutcomes(t, d.apply(order("new", 0, orderCreated, of("o2")), order("odd", 1, orderNone, of("o3"), word("new"))), verdict(applied), refused(unknownStatus))
 	wantNumberedAfter(d, events, letters)
 }
 
-// wantNumberedAfter wants what is new to have higher numbers than what was there.
+// wantNumberedAfter checks that what is new has higher numbers than what was there
+// before.
 func wantNumberedAfter(d *db, events []payments.RecordedEvent, letters []*payments.DeadLetter) {
 	d.t.Helper()
 	highest := slices.MaxFunc(events, func(a, b payments.RecordedEvent) int { return int(a.Sequence - b.Sequence) }).Sequence
 	for _, e := range d.events() {
 		isNew := !slices.ContainsFunc(events, func(old payments.RecordedEvent) bool { return old.Key == e.Key })
 		if isNew != (e.Sequence > highest) {
-			d.t.Errorf("event %v has the number %d, the highest before was %d", e.Key, e.Sequence, highest)
+			d.t.Errorf("event %v has the sequence %d, the highest before the copy was %d", e.Key, e.Sequence, highest)
 		}
 	}
 	last := d.letters()[len(letters):]

@@ -11,7 +11,7 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// db is a database with a handle on it, and reads and writes that must not fail.
+// db is a database with a handle on it. Its methods end the test if a call fails.
 type db struct {
 	Engine
 	Store
@@ -26,16 +26,15 @@ func (d *db) check(err error) {
 	}
 }
 
-// reopen closes the handle and opens another, as a process does that starts
-// again.
+// reopen closes the handle and opens another, as a process does that restarts.
 func (d *db) reopen() {
 	d.t.Helper()
 	d.check(d.Close())
 	d.Store = d.Open(d.t)
 }
 
-// apply is one batch through a ledger. Nothing of it stays in the memory of
-// ledgers, so each batch may have its own.
+// apply applies one batch with a new ledger, which is allowed because ledgers keep
+// nothing in memory.
 func (d *db) apply(updates ...*payrelayv1.Update) []*payrelayv1.Outcome {
 	d.t.Helper()
 	outcomes, err := payments.NewLedger(d.Store).Apply(d.t.Context(), updates)
@@ -62,7 +61,7 @@ func (d *db) load(lookup payments.Lookup) *payments.Snapshot {
 	return snapshot
 }
 
-// aggregate is a stored order with its disputes, sorted by id.
+// aggregate returns a stored order with its disputes, sorted by id.
 func (d *db) aggregate(orderID string) *payments.Aggregate {
 	d.t.Helper()
 	a := d.load(payments.Lookup{OrderIDs: []string{orderID}}).Aggregates[orderID]
@@ -96,10 +95,10 @@ func (d *db) history(orderIDs ...string) map[string][]*payments.Event {
 	return history
 }
 
-// whole is one page that holds all that is selected.
+// whole requests one page that is large enough for all items of the tests.
 var whole = payments.PageRequest{Ascending: true, Limit: payments.MaxPageSize}
 
-// events are all events, those of orders first, each kind in its sequence.
+// events returns all events, those of orders first, each kind by its sequence.
 func (d *db) events() []payments.RecordedEvent {
 	d.t.Helper()
 	var all []payments.RecordedEvent
@@ -117,7 +116,7 @@ func (d *db) events() []payments.RecordedEvent {
 	return all
 }
 
-// verdictOf is what an event is recorded with.
+// verdictOf returns the verdict with which an event is recorded.
 func (d *db) verdictOf(eventID string) *payrelayv1.Outcome {
 	d.t.Helper()
 	for _, e := range d.events() {
@@ -129,7 +128,7 @@ func (d *db) verdictOf(eventID string) *payrelayv1.Outcome {
 	return nil
 }
 
-// letters are all dead letters, settled ones too.
+// letters returns all dead letters, including settled ones.
 func (d *db) letters() []*payments.DeadLetter {
 	d.t.Helper()
 	var all []*payments.DeadLetter
@@ -149,12 +148,12 @@ func (d *db) openLetters() []*payments.DeadLetter {
 	return slices.DeleteFunc(d.letters(), func(l *payments.DeadLetter) bool { return l.Resolution != "" })
 }
 
-// theLetter is the only dead letter that there is.
+// theLetter returns the only dead letter.
 func (d *db) theLetter() *payments.DeadLetter {
 	d.t.Helper()
 	letters := d.letters()
 	if len(letters) != 1 {
-		d.t.Fatalf("%d dead letters, want 1", len(letters))
+		d.t.Fatalf("got %d dead letters, want 1", len(letters))
 	}
 	return letters[0]
 }
@@ -162,12 +161,12 @@ func (d *db) theLetter() *payments.DeadLetter {
 func (d *db) wantNotFound(err error, what string) {
 	d.t.Helper()
 	if !errors.Is(err, payments.ErrNotFound) {
-		d.t.Errorf("%s: error %v, want ErrNotFound", what, err)
+		d.t.Errorf("%s = %v, want ErrNotFound", what, err)
 	}
 }
 
-// everything is all that the store answers about a lookup's things and all that
-// it lists, a line for each row.
+// everything returns all that the store answers about a lookup and all that it lists, a
+// line for each row.
 func (d *db) everything(lookup payments.Lookup) []string {
 	d.t.Helper()
 	snapshot := d.load(lookup)
@@ -207,14 +206,14 @@ func texts[T any](items []T) []string {
 	return lines
 }
 
-// wantLines says which lines are missing and which are too many; none of either
-// means that their sequence is wrong.
+// wantLines reports the lines that are missing and those that are too many. If there
+// are neither, their order is wrong.
 func wantLines(t *testing.T, what string, got, want []string) {
 	t.Helper()
 	if slices.Equal(got, want) {
 		return
 	}
-	t.Errorf("%s: %d lines, want %d in their sequence", what, len(got), len(want))
+	t.Errorf("%s: got %d lines, want %d in this order", what, len(got), len(want))
 	for _, line := range want {
 		if !slices.Contains(got, line) {
 			t.Errorf("missing: %s", line)

@@ -16,8 +16,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// asRead is an event as it comes back: without its body, and with times in
-// microseconds. A dispute goes by an id of its own, whoever gave it.
+// asRead returns an event as a store returns it: without its body, with times in
+// microseconds, and with the dispute id that an absent one stands for.
 func asRead(e *payments.Event) *payments.Event {
 	read := *e
 	u := proto.CloneOf(e.Update)
@@ -35,8 +35,8 @@ func asRead(e *payments.Event) *payments.Event {
 	return &read
 }
 
-// eventsAreKeptExactly has every status with every verdict, with each field
-// there and absent.
+// eventsAreKeptExactly stores every status with every verdict, with each field set and
+// unset.
 func eventsAreKeptExactly(t *testing.T, d *db) {
 	want := map[string]*payments.Event{}
 	changes := new(payments.Changes)
@@ -52,7 +52,7 @@ func eventsAreKeptExactly(t *testing.T, d *db) {
 
 	read := d.events()
 	if len(read) != len(want) {
-		t.Errorf("%d events, want %d", len(read), len(want))
+		t.Errorf("got %d events, want %d", len(read), len(want))
 	}
 	for _, e := range read {
 		wantEvent(t, &e.Event, want[e.Key.EventID])
@@ -60,7 +60,7 @@ func eventsAreKeptExactly(t *testing.T, d *db) {
 	maps.DeleteFunc(want, func(_ string, e *payments.Event) bool { return !e.InHistory() })
 	history := d.history("o1")["o1"]
 	if len(history) != len(want) {
-		t.Errorf("%d events in the history, want %d", len(history), len(want))
+		t.Errorf("got %d events in the history, want %d", len(history), len(want))
 	}
 	for _, e := range history {
 		wantEvent(t, e, want[e.Key.EventID])
@@ -70,20 +70,20 @@ func eventsAreKeptExactly(t *testing.T, d *db) {
 func wantEvent(t *testing.T, got, want *payments.Event) {
 	t.Helper()
 	if want == nil {
-		t.Errorf("event %v should not be there", got.Key)
+		t.Errorf("got event %v, which was not stored", got.Key)
 		return
 	}
 	bare := *got
 	bare.Update = want.Update
 	if bare != *want || !proto.Equal(got.Update, want.Update) {
-		t.Errorf("read\n%s, want\n%s", eventLine(got), eventLine(want))
+		t.Errorf("got\n%s, want\n%s", eventLine(got), eventLine(want))
 	}
 	if keyOf(got.Update) != got.Key || got.Update.RawBody != nil {
-		t.Errorf("event %v has the update %v", got.Key, got.Update)
+		t.Errorf("event %v has the update %v, want one with that key and without a body", got.Key, got.Update)
 	}
 }
 
-// verdicts are all that an event can be recorded with.
+// verdicts are all outcomes that an event can be recorded with.
 var verdicts = func() []*payrelayv1.Outcome {
 	list := []*payrelayv1.Outcome{verdict(applied), verdict(stale)}
 	for _, number := range slices.Sorted(maps.Keys(payrelayv1.DeadLetterReason_name))[1:] {
@@ -92,8 +92,8 @@ var verdicts = func() []*payrelayv1.Outcome {
 	return list
 }()
 
-// variety are updates of order "o1" with an id for each: all statuses, two
-// that only a newer release has a name for, times of every kind.
+// variety returns updates of order "o1" with different ids: all statuses, some that
+// only a newer release knows, and times of every kind.
 func variety() []*payrelayv1.Update {
 	var list []*payrelayv1.Update
 	id := func() string { return fmt.Sprint("e", len(list)) }
@@ -132,12 +132,12 @@ func withDispute(i int) change {
 }
 
 func withTimes(u *payrelayv1.Update, i int) {
-	u.OccurredAt = timestamppb.New(cycled(i).Add(999)) // too fine to count
+	u.OccurredAt = timestamppb.New(cycled(i).Add(999)) // nanoseconds are not kept
 	u.ReceivedAt = maybe(i, 2)
 	u.SchemaVersion, u.UserId = uint32(i%2), []string{"", "u1"}[i%2]
 }
 
-// maybe is a time, or every so often none.
+// maybe returns a time, or nil for each i that often divides.
 func maybe(i, often int) *timestamppb.Timestamp {
 	if i%often == 0 {
 		return nil
@@ -153,7 +153,7 @@ func money(i int) *payrelayv1.Money {
 	return &payrelayv1.Money{MinorUnits: m.MinorUnits, Currency: m.Currency}
 }
 
-// stateOf is a new order, for tests to which its state does not matter.
+// stateOf returns a new order whose state does not matter.
 func stateOf(orderID string, status payrelayv1.OrderStatus) *payments.Aggregate {
 	a := &payments.Aggregate{OrderID: orderID}
 	a.Order.State = payments.Order{ID: orderID, Status: status, CreatedAt: noon, UpdatedAt: noon}
@@ -161,7 +161,7 @@ func stateOf(orderID string, status payrelayv1.OrderStatus) *payments.Aggregate 
 	return a
 }
 
-// bodiesAreKept also where they are no text, and where there is none.
+// bodiesAreKept checks bodies that are text, are not text, and are absent.
 func bodiesAreKept(t *testing.T, d *db) {
 	bodies := [][]byte{
 		nil, {}, {0}, []byte("{\"a\": \"\\u0000\"}\r\n"), []byte("\x00\xff\xfe'\"\\%"), bytes.Repeat([]byte{0, 1, 2, 0xff}, 1<<18),
@@ -183,6 +183,6 @@ func bodiesAreKept(t *testing.T, d *db) {
 		}
 	}
 	if got := d.Body(t, apart.Key); string(got) != "kept too" {
-		t.Errorf("the body of an event apart is %q", got)
+		t.Errorf("the body of an event outside of the history = %q, want %q", got, "kept too")
 	}
 }

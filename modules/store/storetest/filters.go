@@ -11,8 +11,8 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// The filters are tried alone and in every combination, with values of an item
-// that is there, of others and of none, and compared with what a loop selects.
+// The filters are tested alone and in every combination, with values of a stored item,
+// of other items and of none. The results are compared with those of a loop.
 
 func orderFilters(t *testing.T, d *db) {
 	s := fill(d)
@@ -85,7 +85,7 @@ func kindOf(e *payments.Event) string {
 
 func happenedAt(e *payments.Event) time.Time { return e.Update.GetOccurredAt().AsTime() }
 
-// tries go through all combinations of so many filters, a few times each.
+// tries iterates over all combinations of a number of filters, each a few times.
 type tries struct {
 	t       *testing.T
 	rng     *rand.Rand
@@ -103,21 +103,21 @@ func (s *tries) next() bool {
 	s.done++
 	all := 2 << s.filters
 	if s.done == all && s.hits < all/4 {
-		s.t.Errorf("%d of %d queries select something: they show too little", s.hits, all)
+		s.t.Errorf("%d of %d queries select something, want at least a quarter", s.hits, all)
 	}
 	return s.done < all
 }
 
-// uses says whether a filter is in the combination of this try.
+// uses reports whether a filter is part of the combination.
 func (s *tries) uses(filter int) bool { return s.done>>filter&1 == 1 }
 
-// page notes whether anything is to be selected.
+// page returns a request for pages, and counts the tries that select something.
 func (s *tries) page(want int) payments.PageRequest {
 	s.hits += min(want, 1)
 	return payments.PageRequest{Ascending: s.rng.IntN(2) == 0, Limit: pick(s.rng, []int{2, 7, payments.MaxPageSize})}
 }
 
-// from and to bound an item's time closely, or not so.
+// from and to return a bound near the time of an item, or none.
 func (s *tries) from(filter int, at time.Time) (none time.Time) {
 	if !s.uses(filter) {
 		return none
@@ -132,8 +132,8 @@ func (s *tries) to(filter int, at time.Time) (none time.Time) {
 	return at.Add(pick(s.rng, []time.Duration{0, time.Microsecond, time.Microsecond, 2 * time.Second}))
 }
 
-// values are distinct ones to filter by: that of the item most of the time, of
-// some others, and one that no item has.
+// values returns distinct values to filter by: mostly that of the item, some of other
+// items, and one that no item has.
 func values[T any, V comparable](s *tries, filter int, items []T, item T, value func(T) V, absent V) []V {
 	if !s.uses(filter) {
 		return nil
@@ -164,7 +164,8 @@ func between(from, at, to time.Time) bool {
 	return (from.IsZero() || !at.Before(from)) && (to.IsZero() || at.Before(to))
 }
 
-// literalFilters: whatever a filter says, it is a value, and here one of nothing.
+// literalFilters checks that the text of a filter is only ever a value, here one that
+// no item has.
 func literalFilters(t *testing.T, d *db) {
 	fill(d)
 	for _, text := range []string{
@@ -185,7 +186,7 @@ func literalFilters(t *testing.T, d *db) {
 	}
 }
 
-// longFilters have as many values as the API takes, in each filter at once.
+// longFilters use the maximum number of values in every filter at once.
 func longFilters(t *testing.T, d *db) {
 	s := fill(d)
 	ids := make([]string, payments.MaxPageSize)

@@ -11,8 +11,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// What the ledger makes of updates is proven on a model in payments; here each
-// of its ways through a store is gone once.
+// The rules of the ledger are tested in payments, with a model. Here each way of the
+// ledger through a store is taken once.
 
 func lifeOfAnOrder(t *testing.T, d *db) {
 	start := time.Now()
@@ -26,29 +26,29 @@ func lifeOfAnOrder(t *testing.T, d *db) {
 		ID: "o1", Status: orderSuccess, UserID: "u1", Amount: payments.Money{MinorUnits: 10050, Currency: "USD"}, CreatedAt: after(0), UpdatedAt: after(3),
 	}
 	if got := d.order("o1"); got != want {
-		t.Errorf("the order is %+v, want %+v", got, want)
+		t.Errorf("Order = %+v, want %+v", got, want)
 	}
 	wantDispute := payments.Dispute{
 		ID: "o1", OrderID: "o1", Status: disputeWon, Amount: payments.Money{MinorUnits: 5000, Currency: "USD"}, OpenedAt: after(2), UpdatedAt: after(4),
 	}
 	if got := d.dispute("o1"); got != wantDispute {
-		t.Errorf("the dispute is %+v, want %+v", got, wantDispute)
+		t.Errorf("Dispute = %+v, want %+v", got, wantDispute)
 	}
 	if a := d.aggregate("o1"); a.Version != 3 || a.Order.Head.EventID != "e4" || a.Disputes[0].Head.EventID != "e5" {
-		t.Errorf("stored are %+v, want version 3", a)
+		t.Errorf("loaded %+v, want version 3 with the heads e4 and e5", a)
 	}
 	for _, e := range d.events() {
 		if e.Verdict != applied || e.RecordedAt.Before(start.Truncate(time.Microsecond)) || e.RecordedAt.After(time.Now()) {
-			t.Errorf("event %v is recorded as %v at %v", e.Key, e.Verdict, e.RecordedAt)
+			t.Errorf("event %v is recorded as %v at %v, want applied during the test", e.Key, e.Verdict, e.RecordedAt)
 		}
 	}
 	if history := d.history("o1")["o1"]; len(history) != 5 {
-		t.Errorf("%d events in the history, want 5", len(history))
+		t.Errorf("got %d events in the history, want 5", len(history))
 	}
 }
 
-// duplicates are told in a batch, in another batch, by another process, and do
-// not change a thing.
+// duplicates are detected within a batch, in a later batch and after a restart, and
+// change nothing.
 func duplicates(t *testing.T, d *db) {
 	first, second := order("e1", 0, orderCreated), order("e2", 1, orderNone, word("new"), of("o2"))
 	wantOutcomes(t, d.apply(first, first, second), verdict(applied), verdict(duplicate), refused(unknownStatus))
@@ -61,13 +61,13 @@ func duplicates(t *testing.T, d *db) {
 	d.reopen()
 	wantOutcomes(t, d.apply(first, order("e3", 2, orderUpdated), second), verdict(duplicate), verdict(applied), verdict(duplicate))
 	if n := len(d.events()); n != 3 {
-		t.Errorf("%d events, want 3", n)
+		t.Errorf("got %d events, want 3", n)
 	}
-	// The same words from two providers are two events.
+	// The same event id from two providers is two events.
 	wantOutcomes(t, d.apply(order("e1", 0, orderCreated, from("other"))), verdict(stale))
 }
 
-// conflicts keep the first body and dead-letter each other one, once.
+// conflicts keep the first body, and make a dead letter of each other body, once.
 func conflicts(t *testing.T, d *db) {
 	first := order("e1", 0, orderCreated, body("first"))
 	second, third := order("e1", 0, orderFailed, body("second")), order("e1", 0, orderSuccess, of("o2"), body("third"))
@@ -77,49 +77,49 @@ func conflicts(t *testing.T, d *db) {
 	wantOutcomes(t, d.apply(third, second), refused(conflict), refused(conflict))
 	letters := d.openLetters()
 	if len(letters) != 2 || d.order("o1").Status != orderCreated || len(d.events()) != 1 {
-		t.Fatalf("%d dead letters and %d events, the order is %v", len(letters), len(d.events()), d.order("o1").Status)
+		t.Fatalf("got %d dead letters, %d events and the order status %v, want 2, 1 and created", len(letters), len(d.events()), d.order("o1").Status)
 	}
 	for i, want := range []*payrelayv1.Update{second, third} {
 		kept := new(payrelayv1.Update)
 		if err := proto.Unmarshal(letters[i].Payload, kept); err != nil || !proto.Equal(kept, want) {
-			t.Errorf("dead letter %d keeps %v (%v), want %v", i, kept, err, want)
+			t.Errorf("dead letter %d contains %v (%v), want %v", i, kept, err, want)
 		}
 	}
 	d.check(d.Discard(t.Context(), letters[0].ID, noon))
 	wantOutcomes(t, d.apply(second, third), refused(conflict), refused(conflict))
 	if open := d.openLetters(); len(open) != 1 || open[0].ID != letters[1].ID {
-		t.Errorf("after one was discarded and came again, %d are open, want the other one", len(open))
+		t.Errorf("after one was discarded and sent again, %d are open, want only the other one", len(open))
 	}
 	if got := d.Body(t, keyOf(first)); string(got) != "first" {
-		t.Errorf("the body of the event is %q", got)
+		t.Errorf("Body = %q, want %q", got, "first")
 	}
 }
 
-// lateUpdates change the state or do not; either way they are a part of it.
+// lateUpdates are part of the history, whether or not they change the state.
 func lateUpdates(t *testing.T, d *db) {
 	d.apply(order("e2", 2, orderCreated, user("u2")), order("e5", 5, orderUpdated, user("u5")))
 	wantOutcomes(t, d.apply(order("e4", 4, orderUpdated)), verdict(stale))
 	head := d.aggregate("o1").Order.Head
 	if got := d.order("o1"); got.UserID != "u5" || got.CreatedAt != after(2) || got.UpdatedAt != after(5) || head.EventID != "e5" {
-		t.Errorf("after a stale update: %+v, head %+v", got, head)
+		t.Errorf("after a stale update got %+v and the head %+v, want no change", got, head)
 	}
 	wantOutcomes(t, d.apply(order("e1", 1, orderCreated, amount(7, "EUR"))), verdict(applied))
 	if got := d.order("o1"); got.CreatedAt != after(1) || got.Amount != (payments.Money{MinorUnits: 7, Currency: "EUR"}) || got.UpdatedAt != after(5) {
-		t.Errorf("after a late update with an amount: %+v", got)
+		t.Errorf("after a late update with an amount got %+v, want its amount and time of creation", got)
 	}
 	wantOutcomes(t, d.apply(order("e3", 3, orderCreated), order("e6", 6, orderSuccess)), verdict(stale), verdict(applied))
 	if a := d.aggregate("o1"); a.Version != 4 || a.Order.Head.EventID != "e6" || len(d.history("o1")["o1"]) != 6 || len(d.letters()) != 0 {
-		t.Errorf("stored are %+v, and %d dead letters", a, len(d.letters()))
+		t.Errorf("got %+v and %d dead letters, want version 4 with 6 events and none", a, len(d.letters()))
 	}
-	// The same instant: the rank of the status decides, then the id.
+	// At the same instant the rank of the status decides, and then the event id.
 	wantOutcomes(t, d.apply(order("e7", 6, orderFailed), order("e0", 6, orderSuccess, user("u0"))), refused(illegal), verdict(applied))
 	if got := d.order("o1"); got.Status != orderSuccess || got.UserID != "u0" {
-		t.Errorf("after updates of the same instant: %+v", got)
+		t.Errorf("after updates of the same instant got %+v, want success and the user u0", got)
 	}
 }
 
-// refutedAndReapplied tells a story in which each later arrival happened before:
-// what counted stops counting, counts again, and stops again.
+// refutedAndReapplied applies updates each of which happened before the last one: the
+// newest is applied, refused, applied again and refused again.
 func refutedAndReapplied(t *testing.T, d *db) {
 	wantOutcomes(t, d.apply(order("success5", 5, orderSuccess)), verdict(applied))
 	var id int64
@@ -150,12 +150,12 @@ func refutedAndReapplied(t *testing.T, d *db) {
 		}
 	}
 	if bytes.Contains(d.letters()[0].Payload, []byte("generic success5")) || string(d.Body(t, d.letters()[0].Key)) != "generic success5" {
-		t.Error("the body is not with the event alone")
+		t.Error("the dead letter contains the body, or the event does not")
 	}
 }
 
-// disputeBeforeOrder: disputes in two currencies wait for their order, which
-// says which of them was right.
+// disputeBeforeOrder applies disputes in two currencies before their order, whose
+// currency decides.
 func disputeBeforeOrder(t *testing.T, d *db) {
 	got := d.apply(dispute("e2", 2, disputeOpen, disputeID("eur"), amount(5, "EUR")), dispute("e3", 3, disputeOpen, disputeID("usd"), amount(5, "USD")))
 	wantOutcomes(t, got, verdict(applied), verdict(applied))
@@ -165,7 +165,7 @@ func disputeBeforeOrder(t *testing.T, d *db) {
 	_, err := d.Dispute(t.Context(), "eur")
 	d.wantNotFound(err, "the dispute in euros")
 	if d.dispute("usd").Status != disputeOpen || d.order("o1").Status != orderSuccess {
-		t.Errorf("%+v and %+v, want both", d.dispute("usd"), d.order("o1"))
+		t.Errorf("got the dispute %+v and the order %+v, want open and success", d.dispute("usd"), d.order("o1"))
 	}
 	open := d.openLetters()
 	if len(open) != 2 || open[0].DisputeID != "eur" || open[0].OrderID != "o1" || open[0].Reason != currencyMismatch || open[1].Key.EventID != "e4" {
@@ -176,8 +176,8 @@ func disputeBeforeOrder(t *testing.T, d *db) {
 	}
 }
 
-// refusals are of updates that no history can have: each is recorded with its
-// reason, once, and sinks nobody else.
+// refusals are updates that no history can have. Each is recorded with its reason,
+// once, and the rest of the batch is applied.
 func refusals(t *testing.T, d *db) {
 	d.apply(dispute("owner", 0, disputeOpen, disputeID("d1")))
 	batch := []*payrelayv1.Update{
@@ -191,30 +191,30 @@ func refusals(t *testing.T, d *db) {
 		refused(unknownSchema), refused(undecodable), verdict(applied),
 	}
 	wantOutcomes(t, d.apply(batch...), outcomes...)
-	for i := range 5 { // each of these is an event, and would be a duplicate
+	for i := range 5 { // these are events by now
 		outcomes[i] = verdict(duplicate)
 	}
 	outcomes[7] = verdict(duplicate)
 	wantOutcomes(t, d.apply(batch...), outcomes...)
 
 	if d.order("o1").Status != orderSuccess || d.dispute("d1").OrderID != "o1" || len(d.events()) != 7 {
-		t.Errorf("the order is %+v, the dispute %+v, there are %d events", d.order("o1"), d.dispute("d1"), len(d.events()))
+		t.Errorf("got the order %+v, the dispute %+v and %d events, want success, the dispute of o1 and 7", d.order("o1"), d.dispute("d1"), len(d.events()))
 	}
 	open := d.openLetters()
 	if len(open) != 6 {
-		t.Fatalf("%d dead letters, want 6", len(open))
+		t.Fatalf("got %d dead letters, want 6", len(open))
 	}
 	reasons := map[string]payrelayv1.DeadLetterReason{
 		"e1": orderMismatch, "e2": futureTime, "e3": unknownStatus, "e4": unknownStatus, "e5": unknownSchema, "e6": undecodable,
 	}
 	for _, l := range open {
 		if reasons[l.Key.EventID] != l.Reason || l.Detail == "" || len(l.Payload) == 0 {
-			t.Errorf("dead letter %+v, want the reason %v", l, reasons[l.Key.EventID])
+			t.Errorf("got dead letter %+v, want the reason %v", l, reasons[l.Key.EventID])
 		}
 	}
 }
 
-// undecodableRecords are dead letters once, however often they are read.
+// undecodableRecords become one dead letter each, also when they are read again.
 func undecodableRecords(t *testing.T, d *db) {
 	for range 2 {
 		for offset := range int64(2) {
@@ -225,18 +225,18 @@ func undecodableRecords(t *testing.T, d *db) {
 	}
 	letters := d.openLetters()
 	if len(letters) != 2 || len(d.events()) != 0 {
-		t.Fatalf("%d dead letters and %d events, want 2 and none", len(letters), len(d.events()))
+		t.Fatalf("got %d dead letters and %d events, want 2 and none", len(letters), len(d.events()))
 	}
 	for i, l := range letters {
 		want := payments.Key{Provider: "webhooks.orders/3", EventID: fmt.Sprint(int64(1<<62) + int64(i))}
 		if l.Key != want || l.Reason != undecodable || string(l.Payload) != "\x00garbage\xff" || l.OrderID != "" {
-			t.Errorf("dead letter %+v, want the key %v", l, want)
+			t.Errorf("got dead letter %+v, want the key %v", l, want)
 		}
 	}
 	d.check(d.Discard(t.Context(), letters[0].ID, noon))
 	record := &payrelayv1.UndecodableRecord{Topic: "webhooks.orders", Partition: 3, Offset: 1 << 62, Value: []byte("\x00garbage\xff")}
 	d.check(payments.NewLedger(d.Store).DeadLetter(t.Context(), record))
 	if open := d.openLetters(); len(open) != 1 || open[0].ID != letters[1].ID {
-		t.Errorf("after one was discarded and read again, %d are open, want the other one", len(open))
+		t.Errorf("after one was discarded and read again, %d are open, want only the other one", len(open))
 	}
 }

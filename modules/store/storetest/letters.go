@@ -12,8 +12,8 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// lettersAreKeptExactly has every reason with every resolution, payloads that
-// are no text or not there, and ids that are not known.
+// lettersAreKeptExactly stores every reason with every resolution, payloads that are
+// not text or absent, and unknown ids.
 func lettersAreKeptExactly(t *testing.T, d *db) {
 	payloads := [][]byte{nil, {}, {0, 0xff, '\n', '\''}, []byte(strings.Repeat("\x00\x80", 1<<16))}
 	resolutions := []payments.Resolution{"", payments.Reapplied, payments.Replayed, payments.Discarded}
@@ -28,7 +28,7 @@ func lettersAreKeptExactly(t *testing.T, d *db) {
 			l.OrderID, l.DisputeID = "o1", []string{"", "d1"}[i%2]
 		}
 		if i == 0 {
-			l.Key = payments.Key{} // of an update whose key could not be kept
+			l.Key = payments.Key{} // that of an update whose key no store can keep
 		}
 		changes.DeadLetters = append(changes.DeadLetters, l)
 		kept := *l
@@ -44,7 +44,7 @@ func lettersAreKeptExactly(t *testing.T, d *db) {
 
 	got := d.letters()
 	if len(got) != len(want) {
-		t.Fatalf("%d dead letters, want %d", len(got), len(want))
+		t.Fatalf("got %d dead letters, want %d", len(got), len(want))
 	}
 	for i, l := range got {
 		one, err := d.DeadLetter(t.Context(), l.ID)
@@ -56,7 +56,7 @@ func lettersAreKeptExactly(t *testing.T, d *db) {
 	}
 }
 
-// asText holds no and an empty payload for the same.
+// asText makes no difference between an absent and an empty payload.
 func asText(l *payments.DeadLetter) string {
 	shown := *l
 	shown.Payload = nil
@@ -71,17 +71,17 @@ func lettersByKeyAndDigest(t *testing.T, d *db) {
 	d.commit(&payments.Changes{DeadLetters: []*payments.DeadLetter{base, &otherBody, &otherProvider, &otherEvent}})
 	before := d.letters()
 	if len(before) != 4 {
-		t.Fatalf("%d dead letters, want 4", len(before))
+		t.Fatalf("got %d dead letters, want 4", len(before))
 	}
 	again.Reason, again.Detail = futureTime, "another reason"
 	d.commit(&payments.Changes{DeadLetters: []*payments.DeadLetter{&again}})
 	letters := d.letters()
 	if len(letters) != 4 || letters[0].ID != before[0].ID || letters[0].Reason != futureTime || letters[0].Detail != again.Detail {
-		t.Errorf("the same again leads to %d dead letters, the first is %+v", len(letters), letters[0])
+		t.Errorf("after the same dead letter came again got %d, the first %+v, want 4 and the first with the new reason", len(letters), letters[0])
 	}
 	for i := range letters[1:] {
 		if asText(letters[1+i]) != asText(before[1+i]) {
-			t.Errorf("another dead letter became %+v", letters[1+i])
+			t.Errorf("another dead letter became %+v, want no change", letters[1+i])
 		}
 	}
 }
@@ -90,16 +90,16 @@ func settledOnce(t *testing.T, d *db) {
 	e := event(order("e1", 0, orderCreated), dead, illegal)
 	other := letter(event(order("e2", 0, orderCreated), dead, illegal))
 	d.commit(&payments.Changes{DeadLetters: []*payments.DeadLetter{letter(e), other}})
-	nobodys := settlement(other, payments.Reapplied, after(1))
-	nobodys.Digest[0]++
-	d.commit(&payments.Changes{Settled: []payments.Settlement{settlement(letter(e), payments.Reapplied, after(1)), nobodys}})
+	otherDigest := settlement(other, payments.Reapplied, after(1))
+	otherDigest.Digest[0]++
+	d.commit(&payments.Changes{Settled: []payments.Settlement{settlement(letter(e), payments.Reapplied, after(1)), otherDigest}})
 	d.commit(&payments.Changes{Settled: []payments.Settlement{settlement(letter(e), payments.Replayed, after(2))}})
 	letters := d.letters()
 	if l := letters[0]; l.Resolution != payments.Reapplied || !l.ResolvedAt.Equal(after(1)) {
-		t.Errorf("it is %q since %v, want reapplied since %v", l.Resolution, l.ResolvedAt, after(1))
+		t.Errorf("the resolution is %q at %v, want reapplied at %v", l.Resolution, l.ResolvedAt, after(1))
 	}
 	if letters[1].Resolution != "" || len(letters) != 2 {
-		t.Errorf("a settlement of another digest led to %s", asText(letters[1]))
+		t.Errorf("after a settlement of another digest got %s, want it open", asText(letters[1]))
 	}
 }
 
@@ -113,13 +113,13 @@ func openAgain(t *testing.T, d *db) {
 		d.commit(&payments.Changes{DeadLetters: []*payments.DeadLetter{l}})
 		got := d.letters()[i]
 		if got.ID != first.ID || got.Resolution != "" || !got.ResolvedAt.IsZero() || got.Reason != currencyMismatch || got.Detail != "refused again" {
-			t.Errorf("%s and refused again it is %+v, want it open for the new reason", how, got)
+			t.Errorf("after %s and another refusal got %+v, want it open for the new reason", how, got)
 		}
 	}
 }
 
-// discardedStaySo: the operator has decided, and a provider that sends the same
-// again, or a record that is read again, is not asked about twice.
+// discardedStaySo checks that the decision of an operator lasts when the provider sends
+// the same again, or a record is read again.
 func discardedStaySo(t *testing.T, d *db) {
 	l := letter(event(order("e1", 0, orderCreated), dead, conflict))
 	d.commit(&payments.Changes{DeadLetters: []*payments.DeadLetter{l}})
@@ -128,20 +128,20 @@ func discardedStaySo(t *testing.T, d *db) {
 
 	again, other := *l, letter(event(order("e2", 0, orderNone), dead, unknownStatus))
 	again.Reason, again.Detail, again.CreatedAt = futureTime, "again", after(9)
-	d.commit(&payments.Changes{ // which writes the rest of what comes with it
+	d.commit(&payments.Changes{ // the rest of the commit is written
 		Events:      []*payments.Event{event(order("e2", 0, orderNone), dead, unknownStatus)},
 		DeadLetters: []*payments.DeadLetter{&again, other},
 		Settled:     []payments.Settlement{settlement(letter(event(order("e3", 0, orderCreated), dead, conflict)), payments.Reapplied, noon)},
 	})
 	letters := d.letters()
 	if len(letters) != 2 || asText(letters[0]) != before || letters[1].Key != other.Key || len(d.events()) != 1 {
-		t.Errorf("%d dead letters, the first is\n%s, want it as before\n%s", len(letters), asText(letters[0]), before)
+		t.Errorf("got %d dead letters, the first\n%s, want 2, the first as before\n%s", len(letters), asText(letters[0]), before)
 	}
 }
 
-// settledAfterDiscard: the state is the fold of the history. An update that fits in
-// by now is applied although an operator had discarded it, so its dead letter must
-// not go on saying that it is discarded.
+// settledAfterDiscard checks that a dead letter does not contradict the state. The
+// state is the fold of the history: an update that fits in by now is applied although
+// an operator had discarded it.
 func settledAfterDiscard(t *testing.T, d *db) {
 	discardAll := func() {
 		for _, l := range d.openLetters() {
@@ -157,7 +157,7 @@ func settledAfterDiscard(t *testing.T, d *db) {
 		t.Errorf("the dead letter of the update that was applied is %+v, want it reapplied now", l)
 	}
 
-	// It is refused again, for another reason than the operator knew of.
+	// It is refused again, and the operator decides again.
 	wantOutcomes(t, d.apply(order("failed1", 1, orderFailed)), verdict(applied))
 	if l := d.letters()[0]; l.Key.EventID != "success5" || l.Resolution != "" {
 		t.Errorf("the dead letter of the update that is refused again is %+v, want it open", l)
@@ -187,19 +187,19 @@ func discard(t *testing.T, d *db) {
 	}
 	d.check(d.Discard(t.Context(), before[0].ID, after(6))) // it was discarded before that
 	if l := d.letters()[0]; l.Resolution != payments.Discarded || !l.ResolvedAt.Equal(after(5)) {
-		t.Errorf("it is %q since %v, want discarded since %v", l.Resolution, l.ResolvedAt, after(5))
+		t.Errorf("the resolution is %q at %v, want discarded at %v", l.Resolution, l.ResolvedAt, after(5))
 	}
 	err := d.Discard(t.Context(), before[1].ID, after(5))
 	if err == nil || errors.Is(err, payments.ErrNotFound) || !strings.Contains(err.Error(), string(payments.Reapplied)) {
-		t.Errorf("error %v, want one that says that it was reapplied", err)
+		t.Errorf("Discard = %v, want an error that says that it was reapplied", err)
 	}
 	d.wantNotFound(d.Discard(t.Context(), before[2].ID+1, after(5)), "Discard")
 	if l := d.letters(); asText(l[1]) != asText(before[1]) || asText(l[2]) != asText(before[2]) {
-		t.Errorf("others became %+v and %+v", l[1], l[2])
+		t.Errorf("other dead letters became %+v and %+v, want no change", l[1], l[2])
 	}
 }
 
-// letterPages reads the dead letters of each selection in pages of each size.
+// letterPages reads the dead letters of several selections in pages of several sizes.
 func letterPages(t *testing.T, d *db) {
 	reasons := []payrelayv1.DeadLetterReason{illegal, conflict, futureTime}
 	changes := new(payments.Changes)
@@ -224,7 +224,7 @@ func letterPages(t *testing.T, d *db) {
 		}
 		for _, q.Limit = range []int{1, 7, payments.MaxPageSize} {
 			if got := walkLetters(d, q); !slices.Equal(got, want) {
-				t.Errorf("%+v selects %v, want %v", q, got, want)
+				t.Errorf("DeadLetters(%+v) = %v, want %v", q, got, want)
 			}
 		}
 	}
@@ -239,7 +239,7 @@ func walkLetters(d *db, q payments.DeadLetterQuery) (ids []int64) {
 			ids = append(ids, l.ID)
 		}
 		if len(page) > q.Limit {
-			d.t.Errorf("%d dead letters on a page of %d", len(page), q.Limit)
+			d.t.Errorf("got %d dead letters on a page, want at most %d", len(page), q.Limit)
 		}
 		if len(page) < q.Limit {
 			return ids

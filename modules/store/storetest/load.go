@@ -21,10 +21,10 @@ func unknownThings(t *testing.T, d *db) {
 			t.Errorf("loaded %+v, want nothing", got)
 		}
 		if got := d.load(payments.Lookup{}); len(got.Recorded)+len(got.Aggregates)+len(got.DisputeOrders) != 0 {
-			t.Errorf("an empty lookup loads %+v", got)
+			t.Errorf("an empty lookup loads %+v, want nothing", got)
 		}
 		if got := d.history("?"); len(got["?"]) != 0 {
-			t.Errorf("the history of an unknown order is %v", got)
+			t.Errorf("the history of an unknown order is %v, want none", got)
 		}
 		_, err := d.Order(t.Context(), "?")
 		d.wantNotFound(err, "Order")
@@ -35,11 +35,11 @@ func unknownThings(t *testing.T, d *db) {
 			d.wantNotFound(err, "DeadLetter")
 		}
 	}
-	d.commit(new(payments.Changes)) // nothing to write is no error
+	d.commit(new(payments.Changes)) // an empty commit is no error
 }
 
-// aThousand of each kind are written and read in one call each: engines bound
-// how many values go into one.
+// aThousand rows of each kind are written and read in one call each, because engines
+// bound the number of values in one.
 func aThousand(t *testing.T, d *db) {
 	const n = 1000
 	changes, lookup := new(payments.Changes), payments.Lookup{}
@@ -94,13 +94,13 @@ func wantAThousand(t *testing.T, d *db, lookup payments.Lookup, changes *payment
 			t.Fatalf("the history of %s is %v, want %s", id, h, eventLine(e))
 		}
 		if got.DisputeOrders["d"+id] != id {
-			t.Fatalf("the dispute of %s is %q's", id, got.DisputeOrders["d"+id])
+			t.Fatalf("the order of dispute d%s is %q, want %[1]q", id, got.DisputeOrders["d"+id])
 		}
 	}
 }
 
-// shells are orders of which only disputes are known: there for the ledger, but
-// not for people.
+// shells are orders of which only disputes are known. The ledger sees them, queries do
+// not.
 func shells(t *testing.T, d *db) {
 	d.apply(dispute("e1", 0, disputeOpen, disputeID("d1")))
 	wantAbsentOrder(d, "o1")
@@ -109,13 +109,13 @@ func shells(t *testing.T, d *db) {
 		t.Errorf("loaded %+v, want an order with an id and a dispute", a)
 	}
 	if d.dispute("d1").OrderID != "o1" {
-		t.Errorf("dispute %+v", d.dispute("d1"))
+		t.Errorf("got the dispute %+v, want one of o1 that is open", d.dispute("d1"))
 	}
 
 	wantOutcomes(t, d.apply(order("e2", 1, orderCreated), dispute("e3", 2, disputeWon, disputeID("d1"))), verdict(applied), verdict(applied))
 	wantOutcomes(t, d.apply(order("e4", 3, orderSuccess)), verdict(applied)) // a commit without the dispute
 	if a := d.aggregate("o1"); a.Version != 3 || d.order("o1") != a.Order.State || len(a.Disputes) != 1 || a.Disputes[0].State.Status != disputeWon {
-		t.Errorf("then it is %+v", a)
+		t.Errorf("after updates of the order got %+v, want its state", a)
 	}
 }
 
@@ -131,7 +131,7 @@ func wantAbsentOrder(d *db, id string) {
 	}
 }
 
-// refusedDispute is a dispute with a history but no state.
+// refusedDispute is a dispute with a history but without a state.
 func refusedDispute(t *testing.T, d *db) {
 	got := d.apply(order("e1", 0, orderCreated, amount(1, "USD")), dispute("e2", 1, disputeOpen, disputeID("d1"), amount(1, "EUR")))
 	wantOutcomes(t, got, verdict(applied), refused(currencyMismatch))
@@ -150,18 +150,18 @@ func refusedDispute(t *testing.T, d *db) {
 		t.Errorf("loaded the disputes %+v, want %+v", a.Disputes, want)
 	}
 	if owner := d.load(payments.Lookup{DisputeIDs: []string{"d1"}}).DisputeOrders["d1"]; owner != "o1" {
-		t.Errorf("the dispute is %q's, want o1's", owner)
+		t.Errorf("the order of the dispute is %q, want o1", owner)
 	}
-	// Now that it is o1's, another order cannot have it, but o1 can go on with it.
+	// The dispute belongs to o1 now: o2 cannot have it, and o1 can continue with it.
 	got = d.apply(dispute("e3", 2, disputeOpen, of("o2"), disputeID("d1")), dispute("e4", 3, disputeOpen, disputeID("d1"), amount(1, "USD")))
 	wantOutcomes(t, got, refused(orderMismatch), verdict(applied))
 	if d.dispute("d1").Status != disputeOpen {
-		t.Errorf("dispute %+v", d.dispute("d1"))
+		t.Errorf("got the dispute %+v, want one of o1 that is open", d.dispute("d1"))
 	}
 }
 
-// refusedOrder has events, but none of them in its history: the order itself
-// does not exist until one counts.
+// refusedOrder has events, but none in its history. The order does not exist before an
+// update is applied.
 func refusedOrder(t *testing.T, d *db) {
 	for i := range 2 {
 		wantOutcomes(t, d.apply(order(fmt.Sprint("e", i), i, orderNone, word("new"))), refused(unknownStatus))
@@ -172,16 +172,16 @@ func refusedOrder(t *testing.T, d *db) {
 	}
 	page, err := d.Events(t.Context(), payments.EventQuery{OrderIDs: []string{"o1"}, Page: whole})
 	if err != nil || len(page.Items) != 2 {
-		t.Errorf("%d events of the order (%v), want 2", len(page.Items), err)
+		t.Errorf("got %d events of the order (%v), want 2", len(page.Items), err)
 	}
 	wantOutcomes(t, d.apply(order("e9", 9, orderCreated)), verdict(applied))
 	if a := d.aggregate("o1"); a.Version != 1 || d.order("o1") != a.Order.State {
-		t.Errorf("then it is %+v", a)
+		t.Errorf("after updates of the order got %+v, want its state", a)
 	}
 }
 
-// historyIsWhatIsFolded: the events of the order and of all its disputes, as far
-// as they are in the history; an event that is revised may move in and out.
+// historyIsWhatIsFolded checks that the history has the events of the order and of all
+// its disputes that are InHistory. A revised event can move in and out.
 func historyIsWhatIsFolded(t *testing.T, d *db) {
 	moving := event(order("moving", 4, orderUpdated), dead, futureTime)
 	a := stateOf("o1", orderCreated)
@@ -214,7 +214,7 @@ func historyIsWhatIsFolded(t *testing.T, d *db) {
 		wantOutcomes(t, []*payrelayv1.Outcome{d.verdictOf("moving")}, to.Outcome)
 		recorded := d.load(payments.Lookup{Keys: []payments.Key{moving.Key}}).Recorded[moving.Key]
 		if recorded != (payments.Recorded{Digest: moving.Digest, InHistory: moving.InHistory()}) {
-			t.Errorf("%v is recorded as %+v", moving, recorded)
+			t.Errorf("%v is recorded as %+v, want it as revised", moving, recorded)
 		}
 	}
 }
@@ -228,6 +228,6 @@ func wantHistory(d *db, want ...string) {
 	}
 	slices.Sort(got)
 	if !slices.Equal(got, want) || len(history["o2"]) != 1 || len(history["o3"]) != 0 {
-		d.t.Errorf("the history of o1 is %v, want %v; o2 has %d events, o3 %d", got, want, len(history["o2"]), len(history["o3"]))
+		d.t.Errorf("the history of o1 is %v, want %v; got %d events of o2 and %d of o3, want 1 and none", got, want, len(history["o2"]), len(history["o3"]))
 	}
 }

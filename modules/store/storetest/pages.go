@@ -12,11 +12,11 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// listing is one of the queries, with what is to come of it.
+// listing is a query with its expected result.
 type listing[T any] struct {
 	name string
 	read func(payments.PageRequest) (payments.Page[T], error)
-	// cursor and text are of an item; want is all that is selected, ascending.
+	// cursor and text describe an item. want lists all selected items, ascending.
 	cursor func(T) payments.Cursor
 	text   func(T) string
 	want   []string
@@ -64,7 +64,7 @@ func (d *db) eventListing(q payments.EventQuery, want []*payments.Event) listing
 	return l
 }
 
-// check reads all pages of a size in one direction.
+// check reads all pages of one size in one direction.
 func (l listing[T]) check(t *testing.T, page payments.PageRequest) {
 	t.Helper()
 	want := slices.Clone(l.want)
@@ -84,7 +84,7 @@ func (l listing[T]) check(t *testing.T, page payments.PageRequest) {
 		}
 		more = read.More
 		if full := len(read.Items) == page.Limit; len(read.Items) > page.Limit || more && !full || more != (len(got) < len(want)) {
-			t.Fatalf("%s: after %d of %d items in pages of %d, one has %d and says more=%v",
+			t.Fatalf("%s: after %d of %d items in pages of %d got a page of %d with More = %v",
 				l.name, len(got), len(want), page.Limit, len(read.Items), more)
 		}
 	}
@@ -100,8 +100,8 @@ func (l listing[T]) checkPages(t *testing.T) {
 	}
 }
 
-// pages reads everything in both directions: many items have the same time, and
-// the last page may be full.
+// pages reads everything in both directions. Many items have the same time, and the
+// last page may be full.
 func pages(t *testing.T, d *db) {
 	s := fill(d)
 	d.orderListing(payments.OrderQuery{}, s.orders).checkPages(t)
@@ -109,7 +109,7 @@ func pages(t *testing.T, d *db) {
 	d.eventListing(payments.EventQuery{}, s.events(false)).checkPages(t)
 	d.eventListing(payments.EventQuery{Disputes: true}, s.events(true)).checkPages(t)
 
-	// A page begins after a place, whether or not there is an item any more.
+	// A page begins after a position, whether or not there is still an item at it.
 	gone := payments.PageRequest{After: &payments.Cursor{At: after(1), ID: ""}, Ascending: true, Limit: 1}
 	page, err := d.Orders(t.Context(), payments.OrderQuery{Page: gone})
 	i := slices.IndexFunc(s.orders, func(o payments.Order) bool { return !o.CreatedAt.Before(after(1)) })
@@ -118,7 +118,7 @@ func pages(t *testing.T, d *db) {
 	}
 }
 
-// shelf is what fill stored, each list as its query sorts it.
+// shelf is what fill stored, each list sorted as its query does.
 type shelf struct {
 	orders   []payments.Order
 	disputes []payments.Dispute
@@ -129,12 +129,12 @@ func (s *shelf) events(ofDisputes bool) []*payments.Event {
 	return selected(s.recorded, func(e *payments.Event) bool { return e.IsDispute() == ofDisputes })
 }
 
-// fill stores orders at a few times only, some with disputes, events of both,
-// and things that no query may show.
+// fill stores orders with only a few different times, some with disputes, events of
+// both, and items that no query may list.
 func fill(d *db) *shelf {
 	s, changes := new(shelf), new(payments.Changes)
 	for i := range 60 {
-		// Ids sort by their bytes, in every language: "B" "a" "é".
+		// Ids are sorted by their bytes, in every locale: "B" "a" "é".
 		id := fmt.Sprintf("%s%02d", []string{"a", "B", "\u00e9", "_"}[i%4], i*37%60)
 		a := stateOf(id, payrelayv1.OrderStatus(1+i/3%4))
 		a.Order.State.CreatedAt, a.Order.State.UserID = after(i%5), shelfUser(i)
@@ -164,7 +164,7 @@ func (s *shelf) dispute(a *payments.Aggregate, i int, id string, j int) {
 	folded := disputesOf(a.OrderID, id)[0]
 	folded.State.Status, folded.State.UserID = payrelayv1.DisputeStatus((i+j)%8), shelfUser(i+j)
 	folded.State.OpenedAt = after(i % 4)
-	if folded.State.Status == disputeNone { // none of whose updates counted
+	if folded.State.Status == disputeNone { // without an applied update
 		folded.State = payments.Dispute{ID: id, OrderID: a.OrderID}
 	} else {
 		s.disputes = append(s.disputes, folded.State)
@@ -180,7 +180,7 @@ func (s *shelf) record(u *payrelayv1.Update, i int) {
 
 func shelfUser(i int) string { return []string{"", "u1", "u2", "u3"}[i/2%4] }
 
-// timeBounds asks for the time before, at and after that of items which are a
+// timeBounds tests bounds before, at and after the times of items that are a
 // microsecond apart.
 func timeBounds(t *testing.T, d *db) {
 	const items = 4

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// UnclearDatabaseURLs are texts that somebody could write for a database URL, in
-// which a password cannot be told from the rest with certainty. Each has pieces of
-// a password in it: see [WantNoPassword].
+// UnclearDatabaseURLs are texts that a user could give for a database URL and in which
+// a password cannot be told from the rest with certainty. Each contains pieces of a
+// password that [WantNoPassword] finds.
 var UnclearDatabaseURLs = []string{
 	"host=h user=u password=hunter2 dbname=db",
 	"password=hunter2",
@@ -36,8 +36,8 @@ var UnclearDatabaseURLs = []string{
 	"password=hunter2 postgres://h/db",
 }
 
-// WantNoPassword checks that a message has no piece of the passwords in
-// [UnclearDatabaseURLs] in it.
+// WantNoPassword checks that a message does not contain a piece of the passwords in
+// [UnclearDatabaseURLs].
 func WantNoPassword(t *testing.T, databaseURL, message string) {
 	t.Helper()
 	for _, piece := range []string{"hun", "ter2", "47", "11"} {

@@ -11,7 +11,8 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// oneWriterWins races for a version, a new order, a new event and a new dispute.
+// oneWriterWins checks that of several writers of the same version, new order, new
+// event or new dispute exactly one succeeds.
 func oneWriterWins(t *testing.T, d *db) {
 	d.commit(&payments.Changes{Aggregates: []*payments.Aggregate{stateOf("o1", orderCreated)}})
 	handles := []payments.Store{d.Store, d.Open(t)}
@@ -37,17 +38,17 @@ func oneWriterWins(t *testing.T, d *db) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if won := race(t, handles, changes); won != 1 {
-				t.Errorf("%d writers won, want 1", won)
+				t.Errorf("%d writers succeeded, want 1", won)
 			}
 		})
 	}
 	page, err := d.Orders(t.Context(), payments.OrderQuery{Page: whole})
-	if err != nil || len(page.Items) != 4 { // o1, o2 and the winners' of the other two
-		t.Errorf("%d orders (%v), want 4: a loser left one behind", len(page.Items), err)
+	if err != nil || len(page.Items) != 4 { // o1, o2, and one each of the winners for the event and the dispute
+		t.Errorf("got %d orders (%v), want 4 and none of a writer that lost", len(page.Items), err)
 	}
 }
 
-// race has eight writers commit at once, and tells how many did not lose.
+// race commits from eight writers at once and returns how many succeed.
 func race(t *testing.T, handles []payments.Store, changes func(writer int) *payments.Changes) int32 {
 	var writers sync.WaitGroup
 	var won atomic.Int32
@@ -57,7 +58,7 @@ func race(t *testing.T, handles []payments.Store, changes func(writer int) *paym
 			case err == nil:
 				won.Add(1)
 			case !errors.Is(err, payments.ErrRaced):
-				t.Errorf("error %v, want ErrRaced", err)
+				t.Errorf("Commit = %v, want ErrRaced", err)
 			}
 		})
 	}
@@ -65,9 +66,9 @@ func race(t *testing.T, handles []payments.Store, changes func(writer int) *paym
 	return won.Load()
 }
 
-// loadWhileWriting: Commit finds out that a version moved on after it was loaded.
-// What was loaded with it may be newer, then, but must not be older: nobody would
-// find that out.
+// loadWhileWriting checks that nothing that is loaded is older than the version loaded
+// with it. Commit detects a version that has moved on, so newer data does no harm, but
+// older data would go unnoticed.
 func loadWhileWriting(t *testing.T, d *db) {
 	const versions = 100
 	other := d.Open(t)
@@ -92,13 +93,13 @@ func loadWhileWriting(t *testing.T, d *db) {
 			continue // not written yet
 		}
 		if len(a.Disputes) != 1 || a.Order.State.Amount.MinorUnits < a.Version || a.Disputes[0].State.Amount.MinorUnits < a.Version {
-			t.Fatalf("loaded with version %d: %+v", a.Version, a)
+			t.Fatalf("loaded with version %d: %+v, want nothing older", a.Version, a)
 		}
 	}
 }
 
-// discardWhileWriting has two operators discard the same dead letters while a
-// ledger writes.
+// discardWhileWriting has two operators discard the same dead letters while a ledger
+// writes.
 func discardWhileWriting(t *testing.T, d *db) {
 	const letters = 20
 	changes := new(payments.Changes)
@@ -148,15 +149,15 @@ func endedContext(t *testing.T, d *db) {
 		"Discard":    func() error { return d.Discard(ended, id, noon) },
 	} {
 		if err := call(); !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: error %v, want the context's", name, err)
+			t.Errorf("%s = %v, want context.Canceled", name, err)
 		}
 	}
 	wantLines(t, "after calls in an ended context", d.everything(lookup), before)
-	d.commit(allKinds()) // the handle is as good as before
+	d.commit(allKinds()) // the handle still works
 }
 
-// cutShort ends the context while the commit is under way. Nobody knows then what
-// became of it, so the same is sent again: after that all of it is there, once.
+// cutShort ends the context during the commit, so that its result is not known. The
+// same commit is made again, and then everything is there once.
 func cutShort(t *testing.T, d *db) {
 	const commits = 30
 	for i := range commits {
@@ -174,14 +175,14 @@ func cutShort(t *testing.T, d *db) {
 		cutting.Wait()
 		switch second := d.Commit(t.Context(), changes); {
 		case first == nil && second == nil:
-			t.Errorf("commit %d was lost", i)
+			t.Errorf("commit %d succeeded twice, want ErrRaced the second time", i)
 		case second != nil && !errors.Is(second, payments.ErrRaced):
-			t.Errorf("commit %d, sent again: %v", i, second)
+			t.Errorf("commit %d, made again: %v", i, second)
 		}
 	}
 	page, err := d.Orders(t.Context(), payments.OrderQuery{Page: whole})
 	d.check(err)
 	if orders, events, letters := len(page.Items), len(d.events()), len(d.letters()); orders != commits || events != commits || letters != commits {
-		t.Errorf("%d orders, %d events and %d dead letters, want %d of each", orders, events, letters, commits)
+		t.Errorf("got %d orders, %d events and %d dead letters, want %d of each", orders, events, letters, commits)
 	}
 }

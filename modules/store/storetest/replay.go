@@ -11,14 +11,14 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// deadLettered records an update as a ledger would have that refused it for a
-// reason which is none any more.
+// deadLettered records an update as a ledger would that refused it, for a reason that
+// no longer applies.
 func (d *db) deadLettered(u *payrelayv1.Update, reason payrelayv1.DeadLetterReason) int64 {
 	d.t.Helper()
 	e := event(u, dead, reason)
 	l := letter(e)
 	bare := proto.CloneOf(u)
-	bare.RawBody = nil // it is with the event
+	bare.RawBody = nil // the event has it
 	l.Payload = marshal(d.t, bare)
 	d.commit(&payments.Changes{Events: []*payments.Event{e}, DeadLetters: []*payments.DeadLetter{l}})
 	letters := d.letters()
@@ -34,9 +34,9 @@ func marshal(t *testing.T, u *payrelayv1.Update) []byte {
 	return data
 }
 
-// replayFits replays what was refused because of its time or status, which its
-// history takes by now: as the newest, as a late one, and as one that changes
-// nothing. Then it is a part of the history, and its dead letter is settled.
+// replayFits replays updates that were refused for their time or status, and that fit
+// into the history now: as the newest, as a late one, and as one that changes nothing.
+// Each becomes part of the history, and its dead letter is settled.
 func replayFits(t *testing.T, d *db) {
 	d.apply(order("e2", 2, orderUpdated), order("e4", 4, orderUpdated))
 	for i, test := range []struct {
@@ -69,19 +69,19 @@ func replayFits(t *testing.T, d *db) {
 		wantOutcomes(t, d.apply(test.update), verdict(duplicate))
 	}
 	if got := d.order("o1"); got.CreatedAt != after(1) || got.UpdatedAt != after(5) || got.UserID != "u1" || d.dispute("d1").OrderID != "o1" {
-		t.Errorf("the order is %+v", got)
+		t.Errorf("got the order %+v, want it with what was replayed", got)
 	}
 }
 
 func wantHistoryOf(d *db, events int) {
 	d.t.Helper()
 	if got := len(d.history("o1")["o1"]); got != events {
-		d.t.Errorf("%d events in the history, want %d", got, events)
+		d.t.Errorf("got %d events in the history, want %d", got, events)
 	}
 }
 
-// replaySchema replays an update of a schema that was too new: it becomes an
-// event only now.
+// replaySchema replays an update of a schema that was too new. Only now it becomes an
+// event.
 func replaySchema(t *testing.T, d *db) {
 	u := order("e1", 0, orderCreated)
 	l := &payments.DeadLetter{
@@ -91,15 +91,15 @@ func replaySchema(t *testing.T, d *db) {
 	id := d.theLetter().ID
 	wantOutcomes(t, []*payrelayv1.Outcome{d.replay(id)}, verdict(applied))
 	if d.order("o1").Status != orderCreated || d.theLetter().Resolution != payments.Replayed || string(d.Body(t, keyOf(u))) != "generic e1" {
-		t.Errorf("the order is %+v, its dead letter %+v", d.order("o1"), d.theLetter())
+		t.Errorf("got the order %+v and the dead letter %+v, want created and replayed", d.order("o1"), d.theLetter())
 	}
 	wantOutcomes(t, []*payrelayv1.Outcome{d.replay(id)}, verdict(duplicate))
 	if got := d.load(payments.Lookup{Keys: []payments.Key{keyOf(u)}}).Recorded[keyOf(u)].Digest; got != digestOf(u) {
-		t.Errorf("its digest is %x, want that of its body", got)
+		t.Errorf("the digest is %x, want %x", got, digestOf(u))
 	}
 }
 
-// replayRefused replays what is refused as it was: that changes nothing.
+// replayRefused replays what is refused again, which changes nothing.
 func replayRefused(t *testing.T, d *db) {
 	d.apply(order("e1", 0, orderSuccess, amount(1, "USD")), dispute("owner", 0, disputeOpen, of("o2"), disputeID("d2")))
 	got := d.apply(
@@ -113,7 +113,7 @@ func replayRefused(t *testing.T, d *db) {
 	wantOutcomes(t, got, want...)
 	open := d.openLetters()
 	if len(open) != len(want) {
-		t.Fatalf("%d dead letters, want %d", len(open), len(want))
+		t.Fatalf("got %d dead letters, want %d", len(open), len(want))
 	}
 	before := d.shown()
 	for _, l := range open {
@@ -126,7 +126,7 @@ func replayRefused(t *testing.T, d *db) {
 	before = d.shown()
 	for _, l := range d.openLetters()[len(want):] {
 		if outcome, err := payments.NewLedger(d.Store).Replay(t.Context(), l.ID); err == nil {
-			t.Errorf("replayed %v: %v, want an error", l.Reason, outcome)
+			t.Errorf("Replay of a dead letter for %v = %v, want an error", l.Reason, outcome)
 		}
 	}
 	_, err := payments.NewLedger(d.Store).Replay(t.Context(), 1<<40)
@@ -134,8 +134,7 @@ func replayRefused(t *testing.T, d *db) {
 	wantLines(t, "after impossible replays", d.shown(), before)
 }
 
-// shown is everything but when a refused event was dead-lettered, which a
-// replay may renew.
+// shown returns everything but the time of dead letters, which a replay may renew.
 func (d *db) shown() []string {
 	lines := d.everything(payments.Lookup{OrderIDs: []string{"o1", "o2"}, DisputeIDs: []string{"o1", "d2"}})
 	var letters []string

@@ -12,8 +12,7 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// What goes in comes out, to the microsecond and the byte: the ledger compares
-// states with ==.
+// Values are kept to the microsecond and the byte: the ledger compares states with ==.
 
 var (
 	instants = []time.Time{
@@ -25,8 +24,8 @@ var (
 	}
 )
 
-// statesAreKeptExactly writes every status with every kind of time and amount,
-// new and then over another state.
+// statesAreKeptExactly writes every status with every kind of time and amount, as a new
+// order and over another state.
 func statesAreKeptExactly(t *testing.T, d *db) {
 	want := extremes()
 	d.commit(&payments.Changes{Aggregates: want})
@@ -46,20 +45,20 @@ func statesAreKeptExactly(t *testing.T, d *db) {
 	wantKept(d, want)
 }
 
-// wantKept checks what is stored after a restart, one version on.
+// wantKept checks what is stored after a restart, with the next version.
 func wantKept(d *db, want []*payments.Aggregate) {
 	d.t.Helper()
 	d.reopen()
 	for _, a := range want {
 		got := d.aggregate(a.OrderID)
 		if got.Version != a.Version+1 || got.Order != a.Order || !slices.Equal(got.Disputes, a.Disputes) {
-			d.t.Errorf("stored\n%+v, want with the next version\n%+v", got, a)
+			d.t.Errorf("loaded\n%+v, want with the next version\n%+v", got, a)
 		}
 		wantListed(d, a)
 	}
 }
 
-// wantListed checks what a query says about an order and its disputes.
+// wantListed checks what the queries return for an order and its disputes.
 func wantListed(d *db, a *payments.Aggregate) {
 	d.t.Helper()
 	state, err := d.Order(d.t.Context(), a.OrderID)
@@ -78,7 +77,7 @@ func wantListed(d *db, a *payments.Aggregate) {
 	}
 }
 
-// extremes are orders with two disputes each, sorted by id.
+// extremes returns orders with two disputes each, sorted by id.
 func extremes() []*payments.Aggregate {
 	var list []*payments.Aggregate
 	for i := range len(instants) * len(amounts) * len(payrelayv1.OrderStatus_name) {
@@ -94,7 +93,8 @@ func extremes() []*payments.Aggregate {
 	return list
 }
 
-// extremeOrder has nothing but its id where it has no status, as the fold has it.
+// extremeOrder returns an order that has only an id if it has no status, as the fold
+// leaves it.
 func extremeOrder(id string, i int) (f payments.Folded[payments.Order]) {
 	f.State.ID = id
 	f.State.Status = payrelayv1.OrderStatus(i % len(payrelayv1.OrderStatus_name))
@@ -126,8 +126,7 @@ func extremeDispute(orderID, id string, i int) (f payments.Folded[payments.Dispu
 
 func cycled(i int) time.Time { return instants[i%len(instants)] }
 
-// awkward are texts that an engine could cut, fold, pad, normalise or take for
-// syntax. Each is a valid id.
+// awkward are valid ids that an engine could truncate, fold, pad, normalise or parse.
 var awkward = []string{
 	"plain", "PLAIN", "Plain", "plain ", " plain", "plain  ", "pla\u00edn", "plai\u0301n", "\ufb01", "fi", "\u00df", "ss",
 	"100%", "100_", "%", "_", "o'clock", "''", `"quoted"`, `""`, `back\slash`, `\`, `\\`, `\'`, `\x41`, `\u0041`, "a;--", "/*", "NULL", "null",
@@ -136,7 +135,7 @@ var awkward = []string{
 	strings.Repeat("x", payments.MaxIDBytes), strings.Repeat("x", payments.MaxIDBytes-1) + "y", strings.Repeat("\u20ac", payments.MaxIDBytes/3),
 }
 
-// awkwardText has each of them as every kind of text.
+// awkwardText stores each of them in every column of text.
 func awkwardText(t *testing.T, d *db) {
 	changes := new(payments.Changes)
 	for _, text := range slices.Sorted(slices.Values(awkward)) {
@@ -160,7 +159,7 @@ func awkwardText(t *testing.T, d *db) {
 
 	for i, l := range d.letters() {
 		if want := *changes.DeadLetters[i]; l.Key != want.Key || l.Detail != want.Detail || l.OrderID != want.OrderID || l.DisputeID != want.DisputeID {
-			t.Errorf("dead letter %+v, want %+v", l, want)
+			t.Errorf("got dead letter %+v, want %+v", l, want)
 		}
 	}
 	for i, e := range changes.Events {
@@ -168,32 +167,32 @@ func awkwardText(t *testing.T, d *db) {
 	}
 }
 
-// wantToldApart asks for one text in every way, and wants what goes by it and
-// nothing else.
+// wantToldApart looks one text up in every way, and checks that it finds exactly what
+// was stored under it.
 func wantToldApart(d *db, e *payments.Event, a *payments.Aggregate) {
 	d.t.Helper()
 	id := []string{a.OrderID}
 	got := d.load(payments.Lookup{Keys: []payments.Key{e.Key}, OrderIDs: id, DisputeIDs: id})
 	if len(got.Recorded) != 1 || got.Recorded[e.Key].Digest != e.Digest || len(got.Aggregates) != 1 || len(got.DisputeOrders) != 1 || got.DisputeOrders[id[0]] != id[0] {
-		d.t.Errorf("%q loads %+v", id, got)
+		d.t.Errorf("%q loads %+v, want exactly what is stored under it", id, got)
 	}
 	if stored := d.aggregate(id[0]); stored.Order != a.Order || !slices.Equal(stored.Disputes, a.Disputes) {
-		d.t.Errorf("stored %+v, want %+v", stored, a)
+		d.t.Errorf("loaded %+v, want %+v", stored, a)
 	}
 	history := d.history(id...)[id[0]]
 	if len(history) != 1 || eventLine(history[0]) != eventLine(asRead(e)) {
-		d.t.Errorf("history %+v, want %v", history, e)
+		d.t.Errorf("got the history %+v, want %v", history, e)
 	}
 	orders, err := d.Orders(d.t.Context(), payments.OrderQuery{OrderIDs: id, UserIDs: id, Page: whole})
 	if err != nil || len(orders.Items) != 1 || orders.Items[0] != a.Order.State {
-		d.t.Errorf("orders %+v (%v), want %+v", orders, err, a.Order.State)
+		d.t.Errorf("Orders = %+v, %v, want %+v", orders, err, a.Order.State)
 	}
 	disputes, err := d.Disputes(d.t.Context(), payments.DisputeQuery{DisputeIDs: id, OrderIDs: id, UserIDs: id, Page: whole})
 	if err != nil || len(disputes.Items) != 1 || disputes.Items[0] != a.Disputes[0].State {
-		d.t.Errorf("disputes %+v (%v), want %+v", disputes, err, a.Disputes[0].State)
+		d.t.Errorf("Disputes = %+v, %v, want %+v", disputes, err, a.Disputes[0].State)
 	}
 	events, err := d.Events(d.t.Context(), payments.EventQuery{Disputes: true, OrderIDs: id, DisputeIDs: id, UserIDs: id, Page: whole})
 	if err != nil || len(events.Items) != 1 || events.Items[0].Key != e.Key {
-		d.t.Errorf("events %+v (%v), want %v", events, err, e.Key)
+		d.t.Errorf("Events = %+v, %v, want %v", events, err, e.Key)
 	}
 }

@@ -1,9 +1,21 @@
-// Package storetest is the conformance suite of the stores: what the ledger, the
-// api role and an operator rely on, whatever the engine. A new store writes an
-// [Engine] for its tests and calls [Run].
+// Package storetest is the conformance suite of the stores: what the ledger, the api
+// role and operators need from every engine. A new store implements [Engine] in its
+// tests and calls [Run]. The rules of an update are tested in package payments; here
+// it is tested that a store keeps the result exactly, completely and permanently.
 //
-// What an update does to an order is proven in payments; here it is proven that
-// a store keeps it, exactly, in one piece and for ever.
+// What each file tests:
+//
+//	states, events, letters   what is written is read exactly, to the byte
+//	load                      what Load and History return, and what they do not
+//	commit, races             a commit is written completely, once, or not at all
+//	concurrent                several handles and ledgers on one database
+//	pages, filters            the queries of the API and of operators
+//	ledger, replay, property  the ledger on a store, also with random updates
+//	copies                    a copy from another engine, by [RunCopies]
+//
+// The rest are helpers: db is a database under test, updates builds updates, bench
+// has [Traffic] and the benchmarks that every store runs, and passwords has texts for
+// tests that look for passwords in messages.
 package storetest
 
 import (
@@ -14,40 +26,42 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// Store is what an engine has to have: the ledger's side, and the queries and
-// decisions of people.
+// Store is what an engine implements: the store of the ledger, and the queries and
+// decisions of the API and of operators.
 type Store interface {
 	payments.Store
 
-	// Orders, Disputes and Events read one page of what a query selects, sorted
-	// by time and then by id in the order of its bytes, or by sequence.
+	// Orders, Disputes and Events read one page of what a query selects. Orders and
+	// disputes are sorted by time and then by the bytes of the id, events by
+	// sequence.
 	Orders(ctx context.Context, q payments.OrderQuery) (payments.Page[payments.Order], error)
 	Disputes(ctx context.Context, q payments.DisputeQuery) (payments.Page[payments.Dispute], error)
 	Events(ctx context.Context, q payments.EventQuery) (payments.Page[payments.RecordedEvent], error)
-	// Order and Dispute read one that a query could select, or payments.ErrNotFound.
+	// Order and Dispute read one that a query can select. Otherwise the error is
+	// payments.ErrNotFound.
 	Order(ctx context.Context, id string) (payments.Order, error)
 	Dispute(ctx context.Context, id string) (payments.Dispute, error)
 
 	DeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]*payments.DeadLetter, error)
-	// Discard settles an open dead letter. One that is discarded stays as it is;
-	// one that was settled otherwise, or that does not exist
-	// (payments.ErrNotFound), is an error.
+	// Discard settles an open dead letter. It does nothing if the dead letter is
+	// discarded already. It is an error if it was settled otherwise, or if it does
+	// not exist, which is payments.ErrNotFound.
 	Discard(ctx context.Context, id int64, at time.Time) error
 
-	// Close gives the handle back; to close it again is no error.
+	// Close releases the handle. A second call is no error.
 	Close() error
 }
 
-// Engine is one database: migrated, empty, and gone when the test ends.
+// Engine is one database that is migrated, empty, and removed when the test ends.
 type Engine interface {
-	// Open opens one more handle on it, as another process would. The handle is
-	// closed at the latest when the test ends.
+	// Open opens another handle on the database, as another process would. The
+	// handle is closed when the test ends, if not before.
 	Open(t *testing.T) Store
-	// Body reads the body of an event, which is kept but in no query's answer.
+	// Body reads the body of an event, which is stored but which no query returns.
 	Body(t *testing.T, key payments.Key) []byte
 }
 
-// Run proves a store. It calls create for each test.
+// Run tests a store. It calls create for each test.
 func Run(t *testing.T, create func(t *testing.T) Engine) {
 	for _, test := range []struct {
 		name string

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// Short names for the contract's long ones.
+// Short names for values of the contract.
 const (
 	orderNone    = payrelayv1.OrderStatus_ORDER_STATUS_UNSPECIFIED
 	orderCreated = payrelayv1.OrderStatus_ORDER_STATUS_CREATED
@@ -39,22 +39,22 @@ const (
 	undecodable      = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE
 )
 
-// noon is when the tests' history begins: long ago by every clock.
+// noon is the time at which the tests' history begins, in the past of every clock.
 var noon = time.Date(2024, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func after(second int) time.Time { return noon.Add(time.Duration(second) * time.Second) }
 
-// change is something about an update that a test wants different.
+// change changes an update.
 type change func(*payrelayv1.Update)
 
-// order is a well-formed update of order "o1", which happened so many seconds
-// after noon. Its body differs from every other event's.
+// order returns a valid update of order "o1" that happened this many seconds after
+// noon. Every event has its own body.
 func order(eventID string, second int, status payrelayv1.OrderStatus, changes ...change) *payrelayv1.Update {
 	subject := &payrelayv1.Update_Order{Order: &payrelayv1.OrderSnapshot{Status: status}}
 	return update(&payrelayv1.Update{EventId: eventID, Subject: subject}, second, changes)
 }
 
-// dispute is a well-formed update of the one dispute of order "o1".
+// dispute returns a valid update of the one dispute of order "o1".
 func dispute(eventID string, second int, status payrelayv1.DisputeStatus, changes ...change) *payrelayv1.Update {
 	subject := &payrelayv1.Update_Dispute{Dispute: &payrelayv1.DisputeSnapshot{Status: status}}
 	return update(&payrelayv1.Update{EventId: eventID, Subject: subject}, second, changes)
@@ -94,7 +94,7 @@ func amount(minor int64, currency string) change {
 	}
 }
 
-// word is the status of an order in a word that nobody here knows.
+// word sets the provider's status of an order, for one that is unknown.
 func word(status string) change {
 	return func(u *payrelayv1.Update) { u.GetOrder().ProviderStatus = status }
 }
@@ -103,10 +103,10 @@ func keyOf(u *payrelayv1.Update) payments.Key {
 	return payments.Key{Provider: u.GetProvider(), EventID: u.GetEventId()}
 }
 
-// digestOf is that of an update with a body.
+// digestOf returns the digest of an update with a body.
 func digestOf(u *payrelayv1.Update) payments.Digest { return sha256.Sum256(u.GetRawBody()) }
 
-// event is an update as the ledger would record it, for tests that write around
+// event returns an update as the ledger would record it, for tests that write around
 // the ledger.
 func event(u *payrelayv1.Update, verdict payrelayv1.Verdict, reason payrelayv1.DeadLetterReason) *payments.Event {
 	return &payments.Event{
@@ -114,7 +114,7 @@ func event(u *payrelayv1.Update, verdict payrelayv1.Verdict, reason payrelayv1.D
 	}
 }
 
-// letter is the dead letter of an event.
+// letter returns the dead letter of an event.
 func letter(e *payments.Event) *payments.DeadLetter {
 	return &payments.DeadLetter{
 		Key: e.Key, Digest: e.Digest, Reason: e.Reason, Detail: "why not",
@@ -135,11 +135,11 @@ func refused(r payrelayv1.DeadLetterReason) *payrelayv1.Outcome {
 func wantOutcomes(t *testing.T, got []*payrelayv1.Outcome, want ...*payrelayv1.Outcome) {
 	t.Helper()
 	if len(got) != len(want) {
-		t.Fatalf("%d outcomes, want %d", len(got), len(want))
+		t.Fatalf("got %d outcomes, want %d", len(got), len(want))
 	}
 	for i := range want {
 		if got[i].GetVerdict() != want[i].GetVerdict() || got[i].GetReason() != want[i].GetReason() {
-			t.Errorf("outcome %d is %v %v, want %v %v", i,
+			t.Errorf("outcome %d = %v %v, want %v %v", i,
 				got[i].GetVerdict(), got[i].GetReason(), want[i].GetVerdict(), want[i].GetReason())
 		}
 	}
