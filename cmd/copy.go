@@ -25,19 +25,19 @@ type copyConfig struct {
 
 func (c *copyConfig) RegisterFlags(fs *flag.FlagSet) {
 	c.source.RegisterFlags(fs)
-	fs.StringVar(&c.from, "from", "", "URL of the SQLite database to copy, sqlite://path/to/file; by default payrelay.db in the data directory")
-	c.target.register(fs, "URL of the database to copy into, postgres://user:password@host/name, which must be migrated and empty, in `DATABASE_URL`")
+	fs.StringVar(&c.from, "from", "", "URL of the SQLite database to copy, sqlite://path/to/file, by default payrelay.db in the data directory")
+	c.target.register(fs, "URL of the database to copy into, postgres://user:password@host/name, which must be migrated and empty: `DATABASE_URL`")
 }
 
 func newMigrateCopy() *cobra.Command {
 	var cfg copyConfig
 	command := &cobra.Command{
 		Use:   "copy",
-		Short: "Copy everything from SQLite into an empty PostgreSQL database, and compare",
+		Short: "Copy everything from SQLite to an empty PostgreSQL database, and compare",
 		Long: "Copies all orders, disputes, events and dead letters of an SQLite database that no process uses\n" +
 			"into an empty PostgreSQL database, as one transaction, and reads them back to compare.\n" +
-			"Run again, it tells whether they are there.\n" +
-			"The SQLite database keeps what it has, but no process starts on it any more.",
+			"If they are there already, it only compares.\n" +
+			"The SQLite database stays as it is, but no process starts with it any more.",
 		Args: noArgs,
 	}
 	register(command, &cfg)

@@ -8,18 +8,19 @@ import (
 	"github.com/payrelay/payrelay/modules/store/transfer"
 )
 
-// fails wants a command line to fail with one sentence that says all of this.
+// fails checks that a command line fails with one sentence that contains all of these
+// words.
 func fails(t *testing.T, args []string, says ...string) {
 	t.Helper()
 	_, err := execute(t, args...)
 	for _, words := range says {
 		if err == nil || !strings.Contains(err.Error(), words) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: error %v, want one sentence that says %q", args, err, words)
+			t.Errorf("%s = %v, want one sentence that says %q", args, err, words)
 		}
 	}
 }
 
-func TestCopyIsRefusedBeforeAnythingIsTouched(t *testing.T) {
+func TestRefusedCopyChangesNothing(t *testing.T) {
 	t.Setenv("DATABASE_URL", "")
 	dir := filepath.Join(t.TempDir(), "data")
 	fails(t, []string{"migrate", "copy", "--data-dir", dir}, "DATABASE_URL", "is empty")
@@ -43,11 +44,11 @@ func TestCopyIsRefusedBeforeAnythingIsTouched(t *testing.T) {
 	}
 	_, err = execute(t, "migrate", "copy", "--data-dir", dir)
 	if err == nil || !strings.Contains(err.Error(), "DATABASE_URL") || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("error %v, want one that names DATABASE_URL and no password", err)
+		t.Errorf("migrate copy = %v, want an error that names DATABASE_URL and no password", err)
 	}
 	for _, suffix := range []string{transfer.MovingSuffix, transfer.MovedSuffix} {
 		if exists(filepath.Join(dir, "payrelay.db") + suffix) {
-			t.Errorf("there is a note %s", suffix)
+			t.Errorf("there is a note %s, want none", suffix)
 		}
 	}
 	fails(t, []string{"migrate", "copy", "--data-dir", dir, "--database-url", "sqlite://other.db"}, "DATABASE_URL", "postgres://")
@@ -62,7 +63,7 @@ func TestShownURLsHaveNoPassword(t *testing.T) {
 		"sqlite://./data/payrelay.db":                            "sqlite://./data/payrelay.db",
 	} {
 		if got := shownURL(given); got != want {
-			t.Errorf("%s is shown as %s, want %s", given, got, want)
+			t.Errorf("shownURL(%q) = %q, want %q", given, got, want)
 		}
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/payrelay/payrelay/modules/store/transfer"
 )
 
-// database is all that the commands ask of a store. Whatever passes the suite in
-// modules/store/storetest can be one.
+// database is what the commands need of a store. Every store that passes the suite in
+// modules/store/storetest has it.
 type database interface {
 	payments.Store
 	api.Reader
@@ -26,17 +26,17 @@ type database interface {
 	Close() error
 }
 
-// engine is a kind of database, as far as the wiring has to know.
+// engine is a kind of database.
 type engine struct {
 	open func(ctx context.Context, url string) (database, error)
-	// shards is how many batches measured best to be committed side by side.
+	// shards is the number of batches to commit concurrently that measured best.
 	shards int
-	// file is where on this machine the data is, for an engine that only one
-	// process may use; nil for a server.
+	// file returns the path of the data, for an engine that keeps it in a file,
+	// which only one process may use. It is nil for a server.
 	file func(url string) (string, error)
 }
 
-// engines are found by the scheme of a URL.
+// engines are the engines by the scheme of a URL.
 var engines = map[string]engine{
 	"sqlite":     {open: openFile, shards: 1, file: sqlite.Path},
 	"postgres":   postgresEngine,
@@ -67,8 +67,8 @@ func openFile(ctx context.Context, url string) (database, error) {
 	return opener(sqlite.Open)(ctx, url)
 }
 
-// engineOf returns the engine that a URL names. The error does not repeat any of
-// the URL, which can be a password in all of its parts.
+// engineOf returns the engine that a URL names. The error does not quote the URL,
+// any part of which can be a password.
 func engineOf(url string) (engine, error) {
 	scheme, _, _ := strings.Cut(url, "://")
 	e, known := engines[scheme]
@@ -78,9 +78,18 @@ func engineOf(url string) (engine, error) {
 	return e, nil
 }
 
-// addDataLocks takes the directory of the database, where it is on this machine,
-// and, with an embedded broker, of its log. They are two locks, so that the
-// roles can be split over processes that share one data directory.
+// databaseFile returns the path of the database, or nothing if it is on a server.
+func databaseFile(url string) (string, error) {
+	e, err := engineOf(url)
+	if err != nil || e.file == nil {
+		return "", err
+	}
+	return e.file(url)
+}
+
+// addDataLocks locks the directory of the database, if it is a file, and that of the
+// log of an embedded broker. They are two locks, so that the roles can be separate
+// processes with the same data directory.
 func (p *process) addDataLocks(ctx context.Context, data dataConfig, withBroker bool) error {
 	path, err := databaseFile(data.url())
 	if err != nil {
@@ -97,18 +106,8 @@ func (p *process) addDataLocks(ctx context.Context, data dataConfig, withBroker 
 	return p.addLock(ctx, data.brokerDir())
 }
 
-// databaseFile is the file of the database; empty if it is on a server.
-func databaseFile(url string) (string, error) {
-	e, err := engineOf(url)
-	if err != nil || e.file == nil {
-		return "", err
-	}
-	return e.file(url)
-}
-
-// withDatabase opens an existing database for one command, beside a running
-// process if there is one: every change that a command makes is a transaction of
-// its own.
+// withDatabase opens an existing database for one command. A process may be running
+// on it: every change that a command makes is one transaction.
 func withDatabase(ctx context.Context, data dataConfig, use func(database) error) error {
 	path, err := databaseFile(data.url())
 	if err != nil {
@@ -120,20 +119,20 @@ func withDatabase(ctx context.Context, data dataConfig, use func(database) error
 	return withNewDatabase(ctx, data, use)
 }
 
-// withNewDatabase is withDatabase, and creates the database if there is none.
+// withNewDatabase is withDatabase for a database that need not exist.
 func withNewDatabase(ctx context.Context, data dataConfig, use func(database) error) error {
-	path, err := databaseFile(data.url())
-	if err != nil {
-		return err
-	}
-	if path != "" {
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return fmt.Errorf("make data directory: %w", err)
-		}
-	}
 	e, err := engineOf(data.url())
 	if err != nil {
 		return err
+	}
+	if e.file != nil {
+		path, err := e.file(data.url())
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return fmt.Errorf("make data directory: %w", err)
+		}
 	}
 	db, err := e.open(ctx, data.url())
 	if err != nil {

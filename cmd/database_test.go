@@ -22,12 +22,12 @@ func execute(t *testing.T, args ...string) (string, error) {
 	return out.String(), err
 }
 
-func TestOnlyMigrateUpMakesADatabase(t *testing.T) {
+func TestOnlyMigrateUpCreatesADatabase(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	for _, command := range [][]string{{"deadletters", "list"}, {"deadletters", "show", "1"}, {"migrate", "status"}} {
 		_, err := execute(t, append(command, "--data-dir", dir)...)
 		if err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "app migrate up") {
-			t.Errorf("%s: %v, want an error that names %s and the mend", command, err, dir)
+			t.Errorf("%s = %v, want an error that names %s and app migrate up", command, err, dir)
 		}
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
@@ -48,7 +48,7 @@ func TestOnlyMigrateUpMakesADatabase(t *testing.T) {
 func TestDatabaseURLNamesAKnownEngine(t *testing.T) {
 	_, err := execute(t, "migrate", "up", "--database-url", "oracle://scott:tiger@db")
 	if err == nil || !strings.Contains(err.Error(), "DATABASE_URL") || strings.Contains(err.Error(), "tiger") {
-		t.Errorf("error %v, want one that names DATABASE_URL and no password", err)
+		t.Errorf("migrate up = %v, want an error that names DATABASE_URL and no password", err)
 	}
 }
 
@@ -98,7 +98,7 @@ func TestDatabaseURLFile(t *testing.T) {
 	if _, err := execute(t, "migrate", "up"); err != nil || !exists(database) {
 		t.Errorf("migrate up = %v, want the database %s", err, database)
 	}
-	if _, err := execute(t, "deadletters", "list", "--database-url", "sqlite://"+database); err == nil || !strings.Contains(err.Error(), "leave one of the two out") {
+	if _, err := execute(t, "deadletters", "list", "--database-url", "sqlite://"+database); err == nil || !strings.Contains(err.Error(), "leave one of them out") {
 		t.Errorf("with a URL and a file: error %v, want one that says to leave one out", err)
 	}
 	for content, want := range map[string]string{"": "is empty", " \n": "is empty"} {

@@ -13,14 +13,14 @@ import (
 	"github.com/payrelay/payrelay/modules/store"
 )
 
-// dirConfig says where on this machine the data is.
+// dirConfig is the directory of the data on this machine.
 type dirConfig struct{ dir string }
 
 func (c *dirConfig) RegisterFlags(fs *flag.FlagSet) {
-	fs.StringVar(&c.dir, "data-dir", "./data", "keep what has to outlive the process in `DATA_DIR`")
+	fs.StringVar(&c.dir, "data-dir", "./data", "directory for the data that outlives the process: `DATA_DIR`")
 }
 
-// dataConfig says where the database is.
+// dataConfig is the database.
 type dataConfig struct {
 	dirConfig
 	database databaseURL
@@ -28,7 +28,7 @@ type dataConfig struct {
 
 func (c *dataConfig) RegisterFlags(fs *flag.FlagSet) {
 	c.dirConfig.RegisterFlags(fs)
-	c.database.register(fs, "URL of the database, sqlite://path/to/file or postgres://user:password@host/name, in `DATABASE_URL`; by default the file payrelay.db in the data directory")
+	c.database.register(fs, "URL of the database, sqlite://path/to/file or postgres://user:password@host/name, by default the file payrelay.db in the data directory: `DATABASE_URL`")
 }
 
 // url returns the URL of the database, with the default filled in.
@@ -47,9 +47,9 @@ type databaseURL struct{ given, fromFile string }
 
 func (u *databaseURL) register(fs *flag.FlagSet, usage string) {
 	fs.StringVar(&u.given, "database-url", "", usage)
-	fs.Func("database-url-file", "file with the URL of the database, instead of --database-url, in `DATABASE_URL_FILE`", func(path string) (err error) {
+	fs.Func("database-url-file", "file with the URL of the database, instead of --database-url: `DATABASE_URL_FILE`", func(path string) (err error) {
 		if strings.TrimSpace(u.given) != "" {
-			return errors.New("database-url (DATABASE_URL) is given as well: leave one of the two out")
+			return errors.New("database-url (DATABASE_URL) and database-url-file (DATABASE_URL_FILE) are both given: leave one of them out")
 		}
 		u.fromFile, err = readSecret(path, "database-url-file", "DATABASE_URL", "write the URL into it")
 		return err
@@ -77,7 +77,7 @@ func shownURL(databaseURL string) string {
 // fileURL returns the URL of the database in the data directory.
 func (c *dirConfig) fileURL() string { return "sqlite://" + filepath.Join(c.dir, "payrelay.db") }
 
-// Validate refuses a directory that would be the current one by accident.
+// Validate returns an error for an empty directory, which would be the current one.
 func (c dirConfig) Validate() error {
 	if c.dir == "" {
 		return errors.New("data-dir (DATA_DIR) is empty: name a directory, such as ./data")
@@ -85,9 +85,8 @@ func (c dirConfig) Validate() error {
 	return nil
 }
 
-// brokerDir is where the embedded broker keeps its log: a directory with a
-// lock of its own, so that the roles can be split over processes that share one
-// data directory.
+// brokerDir returns the directory of the embedded broker's log. It has a lock of its
+// own, so that the roles can be separate processes with the same data directory.
 func (c *dirConfig) brokerDir() string { return filepath.Join(c.dir, "broker") }
 
 func exists(path string) bool {
@@ -95,9 +94,9 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// lockDir makes the directory if need be and takes it for this process alone.
-// Two writers in one directory would each lose what the other acknowledged. The
-// operating system drops the lock with the process, however it ends.
+// lockDir makes the directory if necessary, and locks it for this process. Two writers
+// in one directory would lose what the other has acknowledged. The operating system
+// releases the lock when the process ends.
 func lockDir(dir string) (unlock func() error, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
@@ -112,8 +111,8 @@ func lockDir(dir string) (unlock func() error, err error) {
 		return nil, inUse(dir, path)
 	}
 	if err := os.WriteFile(path, fmt.Appendln(nil, os.Getpid()), 0o600); err != nil {
-		_ = lock.Unlock() // the write's error says what is wrong
-		return nil, fmt.Errorf("note the owner of data directory %s: %w", dir, err)
+		_ = lock.Unlock() // the error of the write is returned
+		return nil, fmt.Errorf("write the owner of data directory %s: %w", dir, err)
 	}
 	return lock.Unlock, nil
 }

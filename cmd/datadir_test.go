@@ -16,22 +16,22 @@ func TestLockDirKeepsOthersOut(t *testing.T) {
 	}
 	_, err = lockDir(dir)
 	if err == nil {
-		t.Fatal("the directory was locked twice")
+		t.Fatal("the directory was locked twice, want an error")
 	}
 	for _, want := range []string{dir, "process " + strconv.Itoa(os.Getpid()), "--data-dir"} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%q does not say %q", err, want)
+			t.Errorf("lockDir = %q, want an error that says %q", err, want)
 		}
 	}
 	if strings.Contains(err.Error(), "\n") {
-		t.Errorf("%q is more than one line", err)
+		t.Errorf("lockDir = %q, want an error of one line", err)
 	}
 	if err := unlock(); err != nil {
 		t.Fatal(err)
 	}
 	unlock, err = lockDir(dir)
 	if err != nil {
-		t.Fatalf("after unlock: %v", err)
+		t.Fatalf("lockDir after unlock: %v", err)
 	}
 	if err := unlock(); err != nil {
 		t.Fatal(err)

@@ -11,14 +11,14 @@ import (
 	"github.com/payrelay/payrelay/modules/store"
 )
 
-// migrator brings a database's schema up to date.
+// migrator migrates a database.
 type migrator interface {
 	Migrate(ctx context.Context) error
 	Migrations(ctx context.Context) ([]store.Migration, error)
 }
 
 func newMigrate() *cobra.Command {
-	migrate := &cobra.Command{Use: "migrate", Short: "Look after the schema of the database, and move to another one"}
+	migrate := &cobra.Command{Use: "migrate", Short: "Migrate the schema of the database, or copy it to another one"}
 	return group(migrate, newMigrateUp(), newMigrateStatus(), newMigrateCopy())
 }
 
@@ -26,7 +26,7 @@ func newMigrateUp() *cobra.Command {
 	var data dataConfig
 	command := &cobra.Command{
 		Use:   "up",
-		Short: "Bring the schema up to date; the serve commands do it too",
+		Short: "Apply the pending migrations; the serve commands do it too",
 		Args:  noArgs,
 	}
 	register(command, &data)
@@ -45,7 +45,7 @@ func newMigrateStatus() *cobra.Command {
 	var data dataConfig
 	command := &cobra.Command{
 		Use:   "status",
-		Short: "List the schema's migrations and when they were applied",
+		Short: "List the migrations and when they were applied",
 		Args:  noArgs,
 	}
 	register(command, &data)

@@ -43,7 +43,7 @@ func TestMovedDatabaseIsRefused(t *testing.T) {
 	do(func() error { return os.Remove(n.Path) })
 	refused("was copied to")
 	if exists(n.Path) {
-		t.Error("there is an empty database")
+		t.Error("there is an empty database, want none")
 	}
 	do(func() error { return os.Remove(n.Path + transfer.MovedSuffix) })
 	if _, err := execute(t, "migrate", "up", "--data-dir", dir); err != nil {

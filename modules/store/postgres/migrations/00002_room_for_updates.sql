@@ -1,5 +1,5 @@
--- An order is mostly changed soon after it was created. With room on its page the
--- new version goes beside the old one, and no index has to be told.
+-- An order mostly changes soon after it was created. If its page has room, the new
+-- version of the row is written there, and no index changes.
 
 -- +goose Up
 

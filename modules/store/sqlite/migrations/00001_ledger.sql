@@ -1,13 +1,13 @@
--- Times are microseconds since 1970, in UTC; NULL is "none" or "not known".
--- Amounts are minor units of their currency; without a currency there is none.
+-- Times are microseconds since 1970 in UTC, or NULL if there is none or it is not
+-- known. Amounts are in minor units of their currency; without a currency there is
+-- no amount.
 
 -- +goose Up
 
--- The state of each order. An order that is known only through its disputes has
--- no status; one that only events outside of every history name has version 0
--- too, and counts as not stored. The version counts the commits that changed the
--- order or any of its disputes; head_* is the place of the newest event of its
--- history.
+-- The state of each order. The status is empty for an order that is known only
+-- through its disputes. The version is the number of commits that changed the order
+-- or any of its disputes; it is 0, and the order counts as not stored, if all its
+-- events are outside of the history. head_* is the position of the newest event.
 CREATE TABLE orders (
     id            INTEGER PRIMARY KEY,
     order_id      TEXT    NOT NULL UNIQUE,
@@ -25,7 +25,7 @@ CREATE TABLE orders (
 
 CREATE INDEX orders_by_creation ON orders (created_at, order_id);
 
--- The state of each dispute. One whose updates were all refused has no status.
+-- The state of each dispute. The status is empty if all its updates were refused.
 CREATE TABLE disputes (
     dispute_id      TEXT    NOT NULL PRIMARY KEY,
     order_id        TEXT    NOT NULL REFERENCES orders (order_id),
@@ -45,14 +45,14 @@ CREATE TABLE disputes (
 CREATE INDEX disputes_by_order ON disputes (order_id);
 CREATE INDEX disputes_by_opening ON disputes (opened_at, dispute_id);
 
--- Every recorded update, for ever: its key is the idempotency key. dispute_id is
--- empty for an event of the order itself. in_history says that the state is
--- folded from it. The body comes last, so that reading the rest of a row does
--- not have to read through it.
+-- Every recorded update, permanently: its key is the idempotency key. dispute_id is
+-- empty for an event of the order itself. in_history is true if the state is folded
+-- from the event. The body is the last column, so that the others can be read
+-- without it.
 --
--- order_ref is the id of the order's row. It is what events are found by, because
--- the events of one time are mostly of orders of one time: an index by a number
--- that rises is written in a few places, one by order_id all over.
+-- order_ref is the id of the order's row, by which events are found. Events of the
+-- same time mostly belong to orders of the same time, so an index by this ascending
+-- number is written in a few places; one by order_id would be written everywhere.
 CREATE TABLE events (
     seq                INTEGER PRIMARY KEY,
     provider           TEXT    NOT NULL,
@@ -81,11 +81,11 @@ CREATE TABLE events (
 ) STRICT;
 
 CREATE INDEX events_by_order ON events (order_ref);
--- Disputes are rare, so these two cost next to nothing.
+-- Disputes are rare, so these two cost almost nothing.
 CREATE INDEX events_by_dispute ON events (dispute_id) WHERE dispute_id <> '';
 CREATE INDEX events_of_disputes ON events (seq) WHERE dispute_id <> '';
 
--- What waits for an operator. resolution is empty while it does.
+-- Dead letters. resolution is empty while one waits for an operator.
 CREATE TABLE dead_letters (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     provider    TEXT    NOT NULL,
