@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 
@@ -29,6 +31,9 @@ type listener struct{ name, url, what string }
 // started is stopped like anything else. introduce is called when all are
 // started. Being told to stop while starting is a clean stop.
 func runProcess(ctx context.Context, logs logConfig, garbage int, build func(context.Context, *process) error, introduce func(*process)) error {
+	// A server outlives its terminal and whatever reads its log. Without this, Go
+	// ends a process that writes to standard output or error after the reader left.
+	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
 	log, err := logs.logger(os.Stderr)
 	if err != nil {
 		return err
