@@ -45,9 +45,9 @@ func newDeadLettersList() *cobra.Command {
 		Args:  noArgs,
 	}
 	register(command, &data)
-	command.Flags().BoolVar(&query.Settled, "settled", false, "list the settled ones too")
-	command.Flags().IntVar(&query.Limit, "limit", 100, "list at most this many")
-	command.Flags().Int64Var(&query.AfterID, "after", 0, "go on after this id")
+	command.Flags().BoolVar(&query.Settled, "settled", false, "list settled dead letters too")
+	command.Flags().IntVar(&query.Limit, "limit", 100, "maximum number of dead letters to list")
+	command.Flags().Int64Var(&query.AfterID, "after", 0, "list the dead letters after this id")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if query.Limit < 1 {
 			return fmt.Errorf("--limit is %d: it must be at least 1", query.Limit)

@@ -15,8 +15,8 @@ type logConfig struct {
 }
 
 func (c *logConfig) RegisterFlags(fs *flag.FlagSet) {
-	fs.TextVar(&c.level, "log-level", slog.LevelInfo, "log from this level on, debug, info, warn or error: `LOG_LEVEL`")
-	fs.StringVar(&c.format, "log-format", "", "log as text or json, by default text on a terminal and json elsewhere: `LOG_FORMAT`")
+	fs.TextVar(&c.level, "log-level", slog.LevelInfo, "lowest level to log, one of debug, info, warn and error: `LOG_LEVEL`")
+	fs.StringVar(&c.format, "log-format", "", "format of the log, text or json; by default text on a terminal and json elsewhere: `LOG_FORMAT`")
 }
 
 // logger writes to stderr; stdout belongs to what a command answers.

@@ -45,8 +45,12 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
+		if explained := explainValue(err); explained != err {
+			return explained
+		}
 		return fmt.Errorf("%w: see %s --help", err, command.CommandPath())
 	})
+	showVariables(root)
 	root.AddCommand(newServe(), newTopics(), newBench(), newDeadLetters(), newMigrate(), newVersion(), newReference())
 	return root
 }

@@ -18,7 +18,7 @@ func newServe() *cobra.Command {
 // group makes parent a command that only holds others. Alone it shows its help;
 // cobra would do so, and succeed, for a misspelt subcommand as well.
 func group(parent *cobra.Command, commands ...*cobra.Command) *cobra.Command {
-	parent.Args = noArgs
+	parent.Args, parent.DisableFlagsInUseLine = noArgs, true
 	parent.RunE = func(command *cobra.Command, _ []string) error { return command.Help() }
 	parent.AddCommand(commands...)
 	return parent

@@ -17,8 +17,8 @@ type Config struct {
 // RegisterFlags declares the flags on fs. The default address is the caller's,
 // for two commands that run on one machine each need their own.
 func (c *Config) RegisterFlags(fs *flag.FlagSet, addr string) {
-	fs.StringVar(&c.Addr, "admin-addr", addr, "serve health, metrics and profiles on `ADMIN_ADDR`")
-	fs.BoolVar(&c.Pprof, "admin-pprof", false, "serve profiles on an address that is not loopback too: `ADMIN_PPROF`")
+	fs.StringVar(&c.Addr, "admin-addr", addr, "address of the health checks, metrics and profiles, as host:port: `ADMIN_ADDR`")
+	fs.BoolVar(&c.Pprof, "admin-pprof", false, "serve profiles even if the admin address is not loopback: `ADMIN_PPROF`")
 }
 
 // Validate tells how to mend an address that cannot be listened on.

@@ -25,8 +25,8 @@ type Config struct {
 
 // RegisterFlags declares the flags of the api role.
 func (c *Config) RegisterFlags(fs *flag.FlagSet) {
-	fs.StringVar(&c.Addr, "api-addr", "127.0.0.1:3000", "serve the public API on `API_ADDR`")
-	fs.StringVar(&c.InternalAddr, "internal-addr", "127.0.0.1:3002", "take updates from the ingest role on `INTERNAL_ADDR`")
+	fs.StringVar(&c.Addr, "api-addr", "127.0.0.1:3000", "address of the public API, as host:port: `API_ADDR`")
+	fs.StringVar(&c.InternalAddr, "internal-addr", "127.0.0.1:3002", "address for updates from the ingest role, as host:port: `INTERNAL_ADDR`")
 }
 
 // Validate checks the addresses and the token. An internal address that other

@@ -16,10 +16,9 @@ type Config struct {
 
 // RegisterFlags declares the flags. addr is the default address.
 func (c *Config) RegisterFlags(fs *flag.FlagSet, addr string) {
-	fs.StringVar(&c.Addr, "broker-addr", addr,
-		"loopback host:port of the embedded broker (`BROKER_ADDR`)")
+	fs.StringVar(&c.Addr, "broker-addr", addr, "loopback address of the embedded broker, as host:port: `BROKER_ADDR`")
 	fs.BoolVar(&c.SyncWrites, "broker-sync-writes", true,
-		"flush each record to the disk before acknowledging it (`BROKER_SYNC_WRITES`); if false, a power failure loses the newest records")
+		"flush records to disk before acknowledging them, so that a power failure loses none: `BROKER_SYNC_WRITES`")
 }
 
 // Validate returns an error for an address that other machines can reach.

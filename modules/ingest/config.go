@@ -31,11 +31,11 @@ type Config struct {
 
 // RegisterFlags declares the flags and their defaults on fs.
 func (c *Config) RegisterFlags(fs *flag.FlagSet) {
-	fs.StringVar(&c.Addr, "ingest-addr", "127.0.0.1:3001", "listen for webhooks on `INGEST_ADDR`")
-	fs.Int64Var(&c.MaxBody, "ingest-max-body", 256<<10, "refuse a webhook of more than `INGEST_MAX_BODY` bytes")
-	fs.IntVar(&c.MaxConnections, "ingest-max-connections", 10000, "keep at most `INGEST_MAX_CONNECTIONS` connections of providers open")
-	fs.IntVar(&c.MaxInFlight, "ingest-max-in-flight", 4096, "work on at most `INGEST_MAX_IN_FLIGHT` webhooks at once, answer 503 to more")
-	fs.DurationVar(&c.Timeout, "ingest-timeout", 12*time.Second, "answer every webhook within `INGEST_TIMEOUT`")
+	fs.StringVar(&c.Addr, "ingest-addr", "127.0.0.1:3001", "address for webhooks, as host:port: `INGEST_ADDR`")
+	fs.Int64Var(&c.MaxBody, "ingest-max-body", 256<<10, "maximum size of a webhook's body, in bytes: `INGEST_MAX_BODY`")
+	fs.IntVar(&c.MaxConnections, "ingest-max-connections", 10000, "maximum number of open connections from providers: `INGEST_MAX_CONNECTIONS`")
+	fs.IntVar(&c.MaxInFlight, "ingest-max-in-flight", 4096, "maximum number of webhooks in flight; more are answered 503: `INGEST_MAX_IN_FLIGHT`")
+	fs.DurationVar(&c.Timeout, "ingest-timeout", 12*time.Second, "deadline for answering one webhook: `INGEST_TIMEOUT`")
 }
 
 // Validate checks the settings. The error tells the operator how to fix one.
