@@ -74,6 +74,9 @@ func (p *process) addAdmin(ctx context.Context, cfg admin.Config) error {
 		return err
 	}
 	p.admin = server
+	b := thisBuild()
+	server.AddGauges("payrelay_build_info", "The build of this process. The value is always 1.", []string{"version", "revision", "goversion"},
+		func(show func(float64, ...string)) { show(1, b.version, b.revision, b.goVersion) })
 	p.crew.start(ctx, "admin listener", server.Run)
 	p.listens("admin", "http://"+server.Addr(), "/livez /readyz /metrics /debug/pprof")
 	return nil

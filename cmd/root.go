@@ -7,10 +7,13 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -71,3 +74,56 @@ func noArgs(command *cobra.Command, args []string) error {
 		return fmt.Errorf("%s does not take %q: write the value of a flag as --flag=%s", command.CommandPath(), shown, shown)
 	}
 }
+
+// version is set by the release build. Without it, the build information that Go
+// records names the version.
+var version string
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version, the commit and the Go release of this build",
+		Args:  noArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(command.OutOrStdout(), "payrelay", thisBuild())
+			return err
+		},
+	}
+}
+
+// build identifies the program that runs.
+type build struct{ version, revision, time, goVersion string }
+
+func thisBuild() build {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{GoVersion: runtime.Version()}
+	}
+	return newBuild(version, info)
+}
+
+// newBuild returns the build of a release version, or of a plain go build or go
+// install if there is none. The revision of a changed work tree ends in "+dirty".
+func newBuild(release string, info *debug.BuildInfo) build {
+	b := build{version: cmp.Or(release, info.Main.Version, "(devel)"), revision: "unknown", goVersion: info.GoVersion}
+	dirty := ""
+	for _, setting := range info.Settings {
+		switch {
+		case setting.Key == "vcs.revision":
+			b.revision = setting.Value
+		case setting.Key == "vcs.time":
+			b.time = " of " + setting.Value
+		case setting.Key == "vcs.modified" && setting.Value == "true":
+			dirty = "+dirty"
+		}
+	}
+	b.revision += dirty
+	return b
+}
+
+func (b build) String() string {
+	return fmt.Sprintf("%s, commit %s%s, %s", b.version, b.revision, b.time, b.goVersion)
+}
+
+// versionText returns the version alone.
+func versionText() string { return thisBuild().version }
