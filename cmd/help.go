@@ -105,7 +105,7 @@ api has at least 32 bytes and is in `+"`INTERNAL_TOKEN`"+`; the password for Kaf
 The serve commands also honour Go's own variables. `+"`GOGC`"+` defaults to %d (ingest: %d), and
 `+"`GOMEMLIMIT`"+` to 90%% of the memory of the container. The memory limit is soft: as the process
 comes near it, garbage is collected more often.
-`, garbagePercent, ingestGarbagePercent)
+`, gcPercent, ingestGCPercent)
 	describeCommand(&b, root)
 	_, err := io.WriteString(out, b.String())
 	return err

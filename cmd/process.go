@@ -3,11 +3,13 @@ package cmd
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -15,59 +17,57 @@ import (
 	"github.com/payrelay/payrelay/modules/admin"
 )
 
-// process is what a serve command runs, and what it tells the user about it.
+// process is a running serve command: its parts, and what it shows of them.
 type process struct {
+	supervisor
 	log   *slog.Logger
 	admin *admin.Server
-	crew  *crew
-	// serving is what listens where, in the order of starting.
-	serving []listener
+	// listeners is in the order of starting.
+	listeners []listener
 }
 
 type listener struct{ name, url, what string }
 
-// runProcess builds a process and runs it until ctx ends or a part fails. build
-// starts the parts, each as soon as it is built; when it fails, what it had
-// started is stopped like anything else. introduce is called when all are
-// started. Being told to stop while starting is a clean stop.
-func runProcess(ctx context.Context, logs logConfig, garbage int, build func(context.Context, *process) error, introduce func(*process)) error {
-	// A server outlives its terminal and whatever reads its log. Without this, Go
+// runProcess runs a process until ctx ends or a part fails. build starts the
+// parts, each as soon as it is built; if build fails, the parts that it started
+// are stopped. introduce is called when all parts are started. A ctx that ends
+// during the start leads to a clean stop.
+func runProcess(ctx context.Context, logs logConfig, gcPercent int, build func(context.Context, *process) error, introduce func(*process)) error {
+	// A server outlives its terminal and the reader of its log. Without this, Go
 	// ends a process that writes to standard output or error after the reader left.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
 	log, err := logs.logger(os.Stderr)
 	if err != nil {
 		return err
 	}
-	relaxGarbageCollection(garbage)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	limitMemory(memlimit.FromCgroup, log)
-	p := &process{log: log, crew: newCrew()}
+	p := &process{log: log, supervisor: newSupervisor()}
 	if err := build(ctx, p); err != nil {
 		if ctx.Err() != nil {
 			err = nil
 		}
-		return errors.Join(err, p.crew.stop())
+		return errors.Join(err, p.stop())
 	}
-	p.announce()
+	for _, l := range p.listeners {
+		log.Info("listening", "name", l.name, "url", l.url)
+	}
+	p.admin.SetReady(true)
+	log.Info("ready", "version", versionText())
 	introduce(p)
-	if failed := p.crew.wait(ctx); failed != "" {
+	if failed := p.wait(ctx); failed != "" {
 		log.Warn("stopping because a part failed", "part", failed)
 	} else {
 		log.Info("stopping")
 	}
 	p.admin.SetReady(false)
-	return p.crew.stop()
+	return p.stop()
 }
 
-func (p *process) announce() {
-	for _, l := range p.serving {
-		p.log.Info("listening", "name", l.name, "url", l.url)
-	}
-	p.admin.SetReady(true)
-	p.log.Info("ready", "version", versionText())
-}
-
-// addAdmin adds the admin listener. It comes right after the locks, so that it
-// outlives everything that it tells about.
+// addAdmin adds the admin listener. It is started right after the locks, so that
+// it outlives every part that it reports on.
 func (p *process) addAdmin(ctx context.Context, cfg admin.Config) error {
 	server, err := admin.New(cfg, p.log)
 	if err != nil {
@@ -77,13 +77,13 @@ func (p *process) addAdmin(ctx context.Context, cfg admin.Config) error {
 	b := thisBuild()
 	server.AddGauges("payrelay_build_info", "The build of this process. The value is always 1.", []string{"version", "revision", "goversion"},
 		func(show func(float64, ...string)) { show(1, b.version, b.revision, b.goVersion) })
-	p.crew.start(ctx, "admin listener", server.Run)
+	p.start(ctx, "admin listener", server.Run)
 	p.listens("admin", "http://"+server.Addr(), "/livez /readyz /metrics /debug/pprof")
 	return nil
 }
 
-// addLock takes a directory for this process alone. Locks come first, so that
-// a second process on the same data is told so, and not about its ports.
+// addLock takes a directory for this process alone. Locks come first, so that a
+// second process on the same data fails for that, and not for its ports.
 func (p *process) addLock(ctx context.Context, dir string) error {
 	unlock, err := lockDir(dir)
 	if err != nil {
@@ -93,33 +93,93 @@ func (p *process) addLock(ctx context.Context, dir string) error {
 	return nil
 }
 
-// closeLater adds a part that has nothing to do but to be closed.
+// closeLater adds a part that only has to be closed.
 func (p *process) closeLater(ctx context.Context, name string, closeIt func() error) {
-	p.crew.start(ctx, name, func(ctx context.Context) error {
+	p.start(ctx, name, func(ctx context.Context) error {
 		<-ctx.Done()
 		return closeIt()
 	})
 }
 
 func (p *process) listens(name, url, what string) {
-	p.serving = append(p.serving, listener{name, url, what})
+	p.listeners = append(p.listeners, listener{name, url, what})
 }
 
-// introduce tells a person what listens where.
+// introduce prints the listeners for the user.
 func (p *process) introduce(out io.Writer, headline string) {
 	fmt.Fprintf(out, "\n%s\n\n", headline)
-	for _, l := range p.serving {
+	for _, l := range p.listeners {
 		fmt.Fprintf(out, "  %-9s %-24s %s\n", l.name, l.url, l.what)
 	}
 	fmt.Fprintln(out)
 }
 
-// url is where the listener of that name is.
+// url returns the URL of the listener of that name, which must exist.
 func (p *process) url(name string) string {
-	for _, l := range p.serving {
+	for _, l := range p.listeners {
 		if l.name == name {
 			return l.url
 		}
 	}
-	panic("no listener is called " + name)
+	panic("there is no listener " + name)
+}
+
+// The values of GOGC, unless the operator sets it: how much the heap grows, in
+// percent of the live heap, before it is collected. Mostly little is live, a few
+// MiB, and each webhook leaves some 10 KiB of garbage: at Go's default of 100, a
+// busy process spends a third of its processor time on collections.
+//
+// Webhooks that wait for Kafka or for calls make more of the heap of ingest live,
+// so 400 would exceed the 64 MiB that it should need at its highest rate.
+const (
+	gcPercent       = 400
+	ingestGCPercent = 150
+)
+
+// limitMemory makes collections more frequent when the process comes near 90% of
+// the memory of its container or cgroup: in an outage 64 MiB of records can wait
+// in a queue, and five times that exceeds many a container. A GOMEMLIMIT that the
+// operator sets is kept.
+func limitMemory(ofContainer memlimit.Provider, log *slog.Logger) {
+	_, err := memlimit.Set(memlimit.WithProvider(ofContainer))
+	if err != nil && !errors.Is(err, memlimit.ErrNoCgroup) && !errors.Is(err, memlimit.ErrCgroupsNotSupported) {
+		log.Warn("the memory limit of the container cannot be read: set GOMEMLIMIT", "error", err)
+	}
+}
+
+// logConfig selects what is logged, and in which format.
+type logConfig struct {
+	level  slog.Level
+	format string
+}
+
+func (c *logConfig) RegisterFlags(fs *flag.FlagSet) {
+	fs.TextVar(&c.level, "log-level", slog.LevelInfo, "lowest level to log, one of debug, info, warn and error: `LOG_LEVEL`")
+	fs.StringVar(&c.format, "log-format", "", "format of the log, text or json; by default text on a terminal and json elsewhere: `LOG_FORMAT`")
+}
+
+// logger returns a logger to out, which is standard error: standard output is for
+// the results of commands.
+func (c *logConfig) logger(out *os.File) (*slog.Logger, error) {
+	format := c.format
+	if format == "" {
+		format = defaultFormat(out)
+	}
+	options := &slog.HandlerOptions{Level: c.level}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(out, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(out, options)), nil
+	default:
+		return nil, fmt.Errorf("log-format (LOG_FORMAT) is %q: choose text or json", format)
+	}
+}
+
+// defaultFormat returns text for a terminal and json for everything else.
+func defaultFormat(out *os.File) string {
+	if info, err := out.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		return "text"
+	}
+	return "json"
 }

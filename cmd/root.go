@@ -1,9 +1,9 @@
-// Package cmd is the command line, and the only place where things are wired:
-// it alone knows every module, and no module knows it.
+// Package cmd is the command line, and the only place where the modules are
+// connected: it knows every module, and no module knows it.
 //
-// Each command builds its parts in the order of the data's way back, from the
-// store to the webhook listener, and hands them to run, which starts them in
-// that order and stops them in reverse.
+// A serve command builds the parts of its process from the database towards the
+// webhook listener, each before the parts that use it. A supervisor stops them in
+// reverse order.
 package cmd
 
 import (
@@ -23,7 +23,7 @@ import (
 
 // Main runs the command line of the process and returns its exit code.
 //
-// The first SIGINT or SIGTERM asks for a clean stop; a second one ends the
+// The first SIGINT or SIGTERM stops the command cleanly, a second one ends the
 // process at once.
 func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -40,9 +40,9 @@ func Main() int {
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "app",
-		Short: "payrelay takes payment webhooks in and applies each exactly once",
-		Long: "payrelay takes payment webhooks in, relays them over the transport of your choice,\n" +
-			"and applies each exactly once in effect to orders and disputes.",
+		Short: "payrelay receives payment webhooks and applies each exactly once",
+		Long: "payrelay receives payment webhooks, relays them over the transport of your choice,\n" +
+			"and applies each to orders and disputes: delivered twice, it changes data once.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -58,8 +58,18 @@ func newRoot() *cobra.Command {
 	return root
 }
 
-// noArgs is for commands that have flags only. What stands alone is most often
-// the value of a switch, as in "--batch false".
+// group makes parent a command that only holds others. Without a subcommand it
+// shows its help. Cobra alone would do so for a misspelt subcommand too, and
+// report success.
+func group(parent *cobra.Command, commands ...*cobra.Command) *cobra.Command {
+	parent.Args, parent.DisableFlagsInUseLine = noArgs, true
+	parent.RunE = func(command *cobra.Command, _ []string) error { return command.Help() }
+	parent.AddCommand(commands...)
+	return parent
+}
+
+// noArgs is for commands that have flags only. An argument is most often the
+// value of a switch, as in "--batch false".
 func noArgs(command *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

@@ -17,7 +17,7 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
-// allConfig is every role's configuration, with one place for what they share.
+// allConfig configures every role. What two roles share is there once.
 type allConfig struct {
 	log      logConfig
 	admin    admin.Config
@@ -36,10 +36,10 @@ func newServeAll() *cobra.Command {
 	var cfg allConfig
 	command := &cobra.Command{
 		Use:   "all",
-		Short: "Run every role in one process, with an embedded broker and SQLite unless told otherwise",
+		Short: "Run all roles in one process, by default with an embedded broker and SQLite",
 		Args:  noArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return serveAll(command.Context(), cfg, command.OutOrStdout())
+			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
 	register(command, &cfg.wire, &cfg.ingest, &cfg.api, withDefault{&cfg.admin, "127.0.0.1:3003"}, &cfg.data,
@@ -47,13 +47,7 @@ func newServeAll() *cobra.Command {
 	return command
 }
 
-// errOneCopy is for who wants what only a cluster has.
-var errOneCopy = errors.New("kafka-min-copies (KAFKA_MIN_COPIES) is more than 1, and the embedded broker keeps one copy: name a Kafka cluster with --kafka-brokers")
-
-// errEmbeddedIsOpen is for settings that meant another Kafka.
-var errEmbeddedIsOpen = errors.New("the settings whose names begin with kafka-tls or kafka-sasl (KAFKA_TLS, KAFKA_SASL) are for a Kafka cluster, and the embedded broker is on loopback without either: name the cluster with --kafka-brokers (KAFKA_BROKERS), or leave them out")
-
-func serveAll(ctx context.Context, cfg allConfig, out io.Writer) error {
+func (cfg allConfig) serve(ctx context.Context, out io.Writer) error {
 	var err error
 	if cfg.api.InternalToken, err = cfg.token.token(); err != nil {
 		return err
@@ -67,18 +61,23 @@ func serveAll(ctx context.Context, cfg allConfig, out io.Writer) error {
 	if err := cfg.checkKafka(); err != nil {
 		return err
 	}
-	return runProcess(ctx, cfg.log, garbagePercent, cfg.build, func(p *process) {
+	return runProcess(ctx, cfg.log, gcPercent, cfg.build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay is ready: every role in one process, mode %s, database %s", cfg.wire.Mode, cfg.data.shown()))
-		p.suggest(out)
+		fmt.Fprintf(out, suggestion, p.url("ingest"), p.url("api"))
 	})
 }
 
-// embedded says that the process is its own Kafka.
+// embedded reports whether the process uses its own broker.
 func (cfg allConfig) embedded() bool {
 	return cfg.wire.Mode == payments.Kafka && len(cfg.kafka.Brokers) == 0
 }
 
-// checkKafka refuses a Kafka that cannot be what it is configured to be.
+var (
+	errOneCopy        = errors.New("kafka-min-copies (KAFKA_MIN_COPIES) is more than 1, but the embedded broker keeps one copy: name a Kafka cluster with --kafka-brokers")
+	errEmbeddedIsOpen = errors.New("the settings whose names begin with kafka-tls or kafka-sasl (KAFKA_TLS, KAFKA_SASL) are for a Kafka cluster, but the embedded broker is on loopback without either: name the cluster with --kafka-brokers (KAFKA_BROKERS), or leave them out")
+)
+
+// checkKafka refuses Kafka settings that cannot work.
 func (cfg allConfig) checkKafka() error {
 	switch {
 	case cfg.embedded() && cfg.kafka.MinCopies > 1:
@@ -96,6 +95,8 @@ func (cfg allConfig) checkKafka() error {
 
 func (cfg allConfig) build(ctx context.Context, p *process) error {
 	embedded := cfg.embedded()
+	// Webhooks in the log of the embedded broker were answered 2xx by an earlier
+	// process, which ran in mode kafka: they are applied in every mode.
 	backlog := !embedded && exists(cfg.data.brokerDir())
 	if err := p.addDataLocks(ctx, cfg.data, embedded || backlog); err != nil {
 		return err
@@ -113,34 +114,28 @@ func (cfg allConfig) build(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	role, err := p.addAPI(ctx, apiConfig{cfg.data, cfg.api, cfg.wire, cfg.kafka})
+	role, err := apiConfig{cfg.data, cfg.api, cfg.wire, cfg.kafka}.add(ctx, p)
 	if err != nil {
 		return err
 	}
 	if backlog {
-		if err := p.addBacklog(ctx, cfg, role); err != nil {
+		p.log.Info("applying the backlog of the embedded broker too", "dir", cfg.data.brokerDir())
+		backlogged := cfg.kafka
+		backlogged.InstanceID = onlyInstance
+		if backlogged.ClusterConfig, err = p.addBroker(ctx, cfg.broker, cfg.data.dirConfig, cfg.kafka.TopicConfig); err != nil {
+			return err
+		}
+		if err := role.addConsumer(ctx, p, "backlog", backlogged); err != nil {
 			return err
 		}
 	}
 	rpc := transport.RPCConfig{URL: p.url("internal"), Token: cfg.api.InternalToken}
-	return p.addIngest(ctx, ingestConfig{cfg.ingest, cfg.wire, cfg.retry, rpc, cfg.kafka}, role.grouped)
+	return ingestConfig{cfg.ingest, cfg.wire, cfg.retry, rpc, cfg.kafka}.add(ctx, p, role.grouped)
 }
 
-// addBacklog applies what the embedded broker accepted before this process was
-// told to use another wire: it was answered 2xx.
-func (p *process) addBacklog(ctx context.Context, cfg allConfig, role *apiRole) error {
-	p.log.Info("the embedded broker's log from an earlier start is applied too", "dir", cfg.data.brokerDir())
-	cluster, err := p.addBroker(ctx, cfg.broker, cfg.data.dirConfig, cfg.kafka.TopicConfig)
-	if err != nil {
-		return err
-	}
-	cfg.kafka.ClusterConfig, cfg.kafka.InstanceID = cluster, onlyInstance
-	return p.addConsumer(ctx, "backlog", cfg.kafka, role)
-}
-
-// suggest shows the whole way of a webhook in two commands.
-func (p *process) suggest(out io.Writer) {
-	fmt.Fprintf(out, `Try it:
+// suggestion sends a webhook and reads its order. The verbs are the URLs of the
+// ingest and the api listener.
+const suggestion = `Try it:
 
   curl -i %s/webhooks/payments/orders -H 'Content-Type: application/json' -d '{
     "provider_event_id": "evt-1", "order_id": "order-1", "user_id": "user-1", "status": "created",
@@ -149,5 +144,4 @@ func (p *process) suggest(out io.Writer) {
 
   curl %s/orders/order-1
 
-`, p.url("ingest"), p.url("api"))
-}
+`

@@ -2,25 +2,35 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"math"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/api"
+	"github.com/payrelay/payrelay/modules/batch"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
+// apiConfig configures the api role.
+type apiConfig struct {
+	data  dataConfig
+	api   api.Config
+	wire  transport.Config
+	kafka kafka.Config
+}
+
 type serveAPIConfig struct {
+	apiConfig
 	log      logConfig
 	admin    admin.Config
-	data     dataConfig
-	api      api.Config
-	wire     transport.Config
-	kafka    kafka.Config
 	token    tokenConfig
 	password passwordConfig
 }
@@ -29,17 +39,17 @@ func newServeAPI() *cobra.Command {
 	var cfg serveAPIConfig
 	command := &cobra.Command{
 		Use:   "api",
-		Short: "Run the role that owns the data: it applies updates and answers queries",
+		Short: "Run the api role, which applies updates to the database and answers queries",
 		Args:  noArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return serveAPI(command.Context(), cfg, command.OutOrStdout())
+			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
 	register(command, &cfg.wire, &cfg.api, withDefault{&cfg.admin, "127.0.0.1:3003"}, &cfg.data, &cfg.kafka, &cfg.token, &cfg.password, &cfg.log)
 	return command
 }
 
-func serveAPI(ctx context.Context, cfg serveAPIConfig, out io.Writer) error {
+func (cfg serveAPIConfig) serve(ctx context.Context, out io.Writer) error {
 	var err error
 	if cfg.kafka.Password, err = cfg.password.password(); err != nil {
 		return err
@@ -53,23 +63,134 @@ func serveAPI(ctx context.Context, cfg serveAPIConfig, out io.Writer) error {
 	if err := validate(cfg.data, cfg.api); err != nil {
 		return err
 	}
-	return runProcess(ctx, cfg.log, garbagePercent, cfg.build, func(p *process) {
+	build := func(ctx context.Context, p *process) error {
+		if err := p.addDataLocks(ctx, cfg.data, false); err != nil {
+			return err
+		}
+		if err := p.addAdmin(ctx, cfg.admin); err != nil {
+			return err
+		}
+		if cfg.wire.Mode == payments.Kafka {
+			if err := p.awaitTopics(ctx, cfg.kafka); err != nil {
+				return err
+			}
+		}
+		_, err := cfg.add(ctx, p)
+		return err
+	}
+	return runProcess(ctx, cfg.log, gcPercent, build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay api is ready: mode %s, database %s", cfg.wire.Mode, cfg.data.shown()))
 	})
 }
 
-func (cfg serveAPIConfig) build(ctx context.Context, p *process) error {
-	if err := p.addDataLocks(ctx, cfg.data, false); err != nil {
+// apiRole is the api role as the other parts of the same process use it.
+type apiRole struct {
+	ledger  *payments.Ledger // applies each batch as it comes
+	grouped payments.Applier // the ledger behind group commit
+}
+
+// add adds the api role to a process: database, group commit, the internal and
+// the public listener and, in mode kafka, the consumer.
+func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
+	engine, err := engineOf(cfg.data.url())
+	if err != nil {
+		return nil, err
+	}
+	store, err := engine.open(ctx, cfg.data.url())
+	if err != nil {
+		return nil, err
+	}
+	p.closeLater(ctx, "database", store.Close)
+	p.admin.AddCheck("database", store.Ping)
+	if err := store.Migrate(ctx); err != nil {
+		return nil, err
+	}
+	role := &apiRole{ledger: payments.NewLedger(store)}
+	batcher := batch.New(p.admin.Instrument("ledger", p.admin.Age(role.ledger)), applyBatch(engine))
+	p.closeLater(ctx, "group commit", func() error { batcher.Close(); return nil })
+	role.grouped = batcher
+
+	internal, err := api.NewInternal(cfg.api, api.NewRelay(p.admin.Instrument("api", batcher), p.log), p.log)
+	if err != nil {
+		return nil, err
+	}
+	p.start(ctx, "internal listener", internal.Run)
+	p.listens("internal", "http://"+internal.Addr(), "RelayService (Connect, gRPC), /internal/updates/orders, /internal/updates/disputes")
+	public, err := api.NewPublic(cfg.api, store, p.log)
+	if err != nil {
+		return nil, err
+	}
+	p.start(ctx, "api listener", public.Run)
+	p.listens("api", "http://"+public.Addr(), "/orders /orders/events /disputes /disputes/events")
+
+	if cfg.wire.Mode != payments.Kafka {
+		return role, nil
+	}
+	cfg.kafka.Unary = !cfg.wire.Batch
+	if cfg.kafka.InstanceID == "" && engine.file != nil {
+		cfg.kafka.InstanceID = onlyInstance
+	}
+	return role, role.addConsumer(ctx, p, "consumer", cfg.kafka)
+}
+
+// applyBatch configures group commit at the api role. The queue is bounded: an
+// update that waits longer than its caller does is applied for no one.
+func applyBatch(e engine) batch.Config {
+	return batch.Config{
+		Shards:          e.shards,
+		MaxBatch:        512,
+		MaxWaitingBytes: 64 << 20,
+		Timeout:         30 * time.Second,
+	}
+}
+
+// onlyInstance is the static member of the only api process that a database in a
+// file, or an embedded broker, can have. With it, the process gets its partitions
+// back at once after a restart.
+const onlyInstance = "payrelay-api"
+
+// misconfiguredAfter is how long a database may refuse this process before the
+// process ends. The refusal may be temporary: a right can be granted at any time,
+// and after a change of the password, the open connections still work.
+const misconfiguredAfter = 30 * time.Second
+
+// errNotJoined is normal for a moment after a start and during a rebalance.
+var errNotJoined = errors.New("the consumer is not a member of its group")
+
+// addConsumer adds the consumer of mode kafka. A process can have two, each with
+// its own name. The batches of a partition need no group commit, so they go
+// straight to the ledger.
+func (r *apiRole) addConsumer(ctx context.Context, p *process, name string, cfg kafka.Config) error {
+	cfg.Fatal, cfg.FatalAfter = func(err error) bool { return errors.Is(err, payments.ErrMisconfigured) }, misconfiguredAfter
+	consumer, err := kafka.NewConsumer(cfg, p.admin.Instrument(name, p.admin.Age(r.ledger)), r.ledger, p.log)
+	if err != nil {
 		return err
 	}
-	if err := p.addAdmin(ctx, cfg.admin); err != nil {
-		return err
-	}
-	if cfg.wire.Mode == payments.Kafka {
-		if err := p.awaitTopics(ctx, cfg.kafka); err != nil {
-			return err
+	p.admin.AddCheck(name, func(context.Context) error {
+		if !consumer.Ready() {
+			return errNotJoined
 		}
-	}
-	_, err := p.addAPI(ctx, apiConfig{cfg.data, cfg.api, cfg.wire, cfg.kafka})
-	return err
+		return nil
+	})
+	p.admin.AddGauge("payrelay_"+name+"_lag_records", "Records published to this process's partitions and not yet applied, NaN if unknown.",
+		func() float64 {
+			if records, known := consumer.Lag(); known {
+				return float64(records)
+			}
+			return math.NaN()
+		})
+	p.admin.AddGauge("payrelay_"+name+"_expired_records", "Records that retention deleted before this process could apply them, since its start.",
+		func() float64 { return float64(consumer.Expired()) })
+	p.admin.AddGauges("payrelay_"+name+"_partition_lag_records", "Records published to one of this process's partitions and not yet applied.",
+		[]string{"topic", "partition"}, func(show func(float64, ...string)) {
+			consumer.PartitionLags(func(topic string, partition int32, records int64) {
+				value := float64(records)
+				if records == kafka.UnknownOffset {
+					value = math.NaN()
+				}
+				show(value, topic, strconv.Itoa(int(partition)))
+			})
+		})
+	p.start(ctx, name, consumer.Run)
+	return nil
 }

@@ -4,24 +4,33 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/payrelay/payrelay/modules/admin"
+	"github.com/payrelay/payrelay/modules/batch"
 	"github.com/payrelay/payrelay/modules/ingest"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
+// ingestConfig configures the ingest role.
+type ingestConfig struct {
+	ingest ingest.Config
+	wire   transport.Config
+	retry  transport.RetryConfig
+	rpc    transport.RPCConfig
+	kafka  kafka.Config
+}
+
 type serveIngestConfig struct {
+	ingestConfig
 	log      logConfig
 	admin    admin.Config
-	ingest   ingest.Config
-	wire     transport.Config
-	retry    transport.RetryConfig
-	rpc      transport.RPCConfig
-	kafka    kafka.Config
 	token    tokenConfig
 	password passwordConfig
 }
@@ -30,17 +39,17 @@ func newServeIngest() *cobra.Command {
 	var cfg serveIngestConfig
 	command := &cobra.Command{
 		Use:   "ingest",
-		Short: "Run the role at the edge: it takes webhooks in and relays them",
+		Short: "Run the ingest role, which receives webhooks and relays them to the api role",
 		Args:  noArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return serveIngest(command.Context(), cfg, command.OutOrStdout())
+			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
 	register(command, &cfg.wire, &cfg.ingest, withDefault{&cfg.admin, "127.0.0.1:3004"}, &cfg.rpc, &cfg.retry, &cfg.kafka, &cfg.token, &cfg.password, &cfg.log)
 	return command
 }
 
-func serveIngest(ctx context.Context, cfg serveIngestConfig, out io.Writer) error {
+func (cfg serveIngestConfig) serve(ctx context.Context, out io.Writer) error {
 	var err error
 	if cfg.kafka.Password, err = cfg.password.password(); err != nil {
 		return err
@@ -54,19 +63,85 @@ func serveIngest(ctx context.Context, cfg serveIngestConfig, out io.Writer) erro
 	if err := validate(cfg.ingest, cfg.retry); err != nil {
 		return err
 	}
-	return runProcess(ctx, cfg.log, ingestGarbagePercent, cfg.build, func(p *process) {
+	build := func(ctx context.Context, p *process) error {
+		if err := p.addAdmin(ctx, cfg.admin); err != nil {
+			return err
+		}
+		if cfg.wire.Mode == payments.Kafka {
+			if err := p.awaitTopics(ctx, cfg.kafka); err != nil {
+				return err
+			}
+		}
+		return cfg.add(ctx, p, nil)
+	}
+	return runProcess(ctx, cfg.log, ingestGCPercent, build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay ingest is ready: mode %s", cfg.wire.Mode))
 	})
 }
 
-func (cfg serveIngestConfig) build(ctx context.Context, p *process) error {
-	if err := p.addAdmin(ctx, cfg.admin); err != nil {
+// lanes is the number of calls to the api role that are in flight at once when
+// webhooks share calls: 2 measured best at 16, 64 and 256 concurrent webhooks.
+const lanes = 2
+
+// laneBatch groups webhooks into calls as group commit groups updates into
+// transactions. The deadline of a call is that of the wire; Timeout only guards
+// against a wire that ignores it.
+func laneBatch(timeout time.Duration) batch.Config {
+	return batch.Config{
+		Shards:          lanes,
+		MaxBatch:        512,
+		MaxWaitingBytes: 32 << 20,
+		Timeout:         timeout + time.Second,
+		Divide:          transport.Divides,
+	}
+}
+
+// add adds the ingest role to a process: the wire of the mode, its resilience,
+// and the listener for webhooks. In mode direct the updates go to direct.
+func (cfg ingestConfig) add(ctx context.Context, p *process, direct payments.Applier) error {
+	wire, err := cfg.addWire(ctx, p, direct)
+	if err != nil {
 		return err
 	}
-	if cfg.wire.Mode == payments.Kafka {
-		if err := p.awaitTopics(ctx, cfg.kafka); err != nil {
-			return err
-		}
+	if cfg.wire.Batch && cfg.wire.Mode.RPC() {
+		batcher := batch.New(wire, laneBatch(cfg.retry.Timeout))
+		p.closeLater(ctx, "lanes", func() error { batcher.Close(); return nil })
+		wire = batcher
 	}
-	return p.addIngest(ctx, ingestConfig{cfg.ingest, cfg.wire, cfg.retry, cfg.rpc, cfg.kafka}, nil)
+	cfg.ingest.Wrap = func(next http.Handler) http.Handler { return p.admin.HTTP("ingest", next) }
+	server, err := ingest.New(cfg.ingest, p.admin.Instrument("ingest", wire), p.log)
+	if err != nil {
+		return err
+	}
+	p.start(ctx, "ingest listener", server.Run)
+	p.listens("ingest", "http://"+server.Addr(), "POST "+strings.Join(ingest.Paths(), ", "))
+	return nil
+}
+
+// addWire adds the client of the mode and returns it with deadline, retries and
+// circuit breaker. The process is not ready while the circuit is open, so that a
+// load balancer can prefer a process whose wire works.
+func (cfg ingestConfig) addWire(ctx context.Context, p *process, direct payments.Applier) (payments.Applier, error) {
+	var client interface {
+		payments.Applier
+		Close() error
+	}
+	var err error
+	switch cfg.wire.Mode {
+	case payments.Direct:
+		return transport.Deadline(transport.NewDirect(direct), cfg.retry.Timeout), nil
+	case payments.Kafka:
+		cfg.kafka.Unary = !cfg.wire.Batch
+		client, err = kafka.NewProducer(cfg.kafka)
+	default:
+		cfg.rpc.Unary = !cfg.wire.Batch
+		client, err = transport.NewRPC(cfg.wire.Mode, cfg.rpc)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.closeLater(ctx, "client", client.Close)
+	circuit := transport.Resilient(client, cfg.retry, p.log)
+	p.admin.AddCheck("wire", circuit.Check)
+	return circuit, nil
 }

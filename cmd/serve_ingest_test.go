@@ -19,10 +19,10 @@ func TestEveryModeHasAWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{log: transporttest.Quiet(), admin: server, crew: newCrew()}
-	p.crew.start(t.Context(), "admin listener", server.Run)
+	p := &process{log: transporttest.Quiet(), admin: server, supervisor: newSupervisor()}
+	p.start(t.Context(), "admin listener", server.Run)
 	defer func() {
-		if err := p.crew.stop(); err != nil {
+		if err := p.stop(); err != nil {
 			t.Errorf("stop: %v", err)
 		}
 	}()
@@ -36,7 +36,7 @@ func TestEveryModeHasAWire(t *testing.T) {
 	}
 	for _, mode := range append([]payments.Mode{"unknown"}, payments.Modes...) {
 		cfg.wire.Mode = mode
-		wire, err := p.addWire(t.Context(), cfg, direct)
+		wire, err := cfg.addWire(t.Context(), p, direct)
 		if known := mode != "unknown"; known != (err == nil) || known != (wire != nil) {
 			t.Errorf("addWire of mode %s = %v, %v", mode, wire, err)
 		}

@@ -30,18 +30,18 @@ func (j *journal) part(name string, result error) func(context.Context) error {
 	}
 }
 
-func TestCrewStopsInReverse(t *testing.T) {
+func TestSupervisorStopsInReverse(t *testing.T) {
 	var j journal
-	c := newCrew()
+	s := newSupervisor()
 	for _, name := range []string{"store", "api", "ingest"} {
-		c.start(t.Context(), name, j.part(name, nil))
+		s.start(t.Context(), name, j.part(name, nil))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if failed := c.wait(ctx); failed != "" {
+	if failed := s.wait(ctx); failed != "" {
 		t.Errorf("%s failed", failed)
 	}
-	if err := c.stop(); err != nil {
+	if err := s.stop(); err != nil {
 		t.Errorf("stop = %v", err)
 	}
 	if want := []string{"ingest", "api", "store"}; !slices.Equal(j.lines, want) {
@@ -50,12 +50,12 @@ func TestCrewStopsInReverse(t *testing.T) {
 }
 
 // The end of the context that a part was started with is not yet its own.
-func TestCrewOutlivesTheSignal(t *testing.T) {
+func TestSupervisorOutlivesTheSignal(t *testing.T) {
 	var j journal
 	ctx, cancel := context.WithCancel(t.Context())
-	c := newCrew()
+	s := newSupervisor()
 	released := make(chan struct{})
-	c.start(ctx, "store", func(own context.Context) error {
+	s.start(ctx, "store", func(own context.Context) error {
 		<-ctx.Done()
 		if own.Err() != nil {
 			t.Error("the part was told to stop before its turn")
@@ -65,23 +65,23 @@ func TestCrewOutlivesTheSignal(t *testing.T) {
 	})
 	cancel()
 	<-released
-	if err := c.stop(); err != nil {
+	if err := s.stop(); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestCrewTellsWhichPartFailed(t *testing.T) {
+func TestSupervisorTellsWhichPartFailed(t *testing.T) {
 	for name, result := range map[string]error{"it fails": errors.New("disk on fire"), "it ends by itself": nil} {
 		t.Run(name, func(t *testing.T) {
 			var j journal
-			c := newCrew()
-			c.start(t.Context(), "store", j.part("store", nil))
-			c.start(t.Context(), "broker", func(context.Context) error { return result })
-			c.start(t.Context(), "ingest", j.part("ingest", nil))
-			if failed := c.wait(t.Context()); failed != "broker" {
+			s := newSupervisor()
+			s.start(t.Context(), "store", j.part("store", nil))
+			s.start(t.Context(), "broker", func(context.Context) error { return result })
+			s.start(t.Context(), "ingest", j.part("ingest", nil))
+			if failed := s.wait(t.Context()); failed != "broker" {
 				t.Errorf("wait = %q, want broker", failed)
 			}
-			err := c.stop()
+			err := s.stop()
 			if err == nil || !strings.Contains(err.Error(), "broker") || (result != nil && !errors.Is(err, result)) {
 				t.Errorf("stop = %v, want what failed in the broker", err)
 			}
@@ -92,13 +92,13 @@ func TestCrewTellsWhichPartFailed(t *testing.T) {
 	}
 }
 
-func TestCrewReportsAllThatFailsWhileStopping(t *testing.T) {
+func TestSupervisorReportsAllThatFailsWhileStopping(t *testing.T) {
 	var j journal
-	c := newCrew()
+	s := newSupervisor()
 	one, two := errors.New("one"), errors.New("two")
-	c.start(t.Context(), "a", j.part("a", one))
-	c.start(t.Context(), "b", j.part("b", two))
-	if err := c.stop(); !errors.Is(err, one) || !errors.Is(err, two) {
+	s.start(t.Context(), "a", j.part("a", one))
+	s.start(t.Context(), "b", j.part("b", two))
+	if err := s.stop(); !errors.Is(err, one) || !errors.Is(err, two) {
 		t.Errorf("stop = %v, want both failures", err)
 	}
 }
