@@ -20,7 +20,7 @@ func TestConfigDefaultsAndEnvironmentNames(t *testing.T) {
 	}
 	for name, env := range map[string]string{"admin-addr": "ADMIN_ADDR", "admin-pprof": "ADMIN_PPROF"} {
 		if got, _ := flag.UnquoteUsage(fs.Lookup(name)); got != env {
-			t.Errorf("-%s is %q in the environment, want %q", name, got, env)
+			t.Errorf("the variable of -%s is %q, want %q", name, got, env)
 		}
 	}
 }
@@ -40,7 +40,7 @@ func TestConfigValidate(t *testing.T) {
 			t.Errorf("Validate(%q) = %v, want ok = %v", addr, err, ok)
 		}
 		if err != nil && !strings.Contains(err.Error(), "ADMIN_ADDR") {
-			t.Errorf("Validate(%q) = %q does not name what to mend", addr, err)
+			t.Errorf("Validate(%q) = %q does not name the variable", addr, err)
 		}
 	}
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// Instrument counts what passes through next under the name stage: updates by
-// verdict, batches without an outcome, batch sizes and latency. It changes
-// neither the updates nor the answer.
+// Instrument returns an Applier that calls next and counts under the name stage:
+// updates by verdict, errors, batch sizes and latency. It changes neither the
+// updates nor the result.
 func (s *Server) Instrument(stage string, next payments.Applier) payments.Applier {
 	m := s.metrics
 	i := &instrumented{
@@ -25,7 +25,7 @@ func (s *Server) Instrument(stage string, next payments.Applier) payments.Applie
 		batchSize: m.batchSize.WithLabelValues(stage),
 		duration:  m.applyDuration.WithLabelValues(stage),
 	}
-	// Looked up once here, and thus shown as 0 before the first one occurs.
+	// Looking up each counter now shows it as 0 before its verdict first occurs.
 	for v := range i.verdicts {
 		i.verdicts[v] = m.updates.WithLabelValues(stage, cmp.Or(payments.Verdicts.Name(payrelayv1.Verdict(v)), "unspecified"))
 	}
@@ -55,8 +55,8 @@ func (i *instrumented) Apply(ctx context.Context, updates []*payrelayv1.Update) 
 	return outcomes, nil
 }
 
-// verdict counts one that this release does not know, from a newer peer, as
-// unspecified.
+// verdict returns the counter of a verdict. A verdict that only a newer release
+// knows is counted as unspecified.
 func (i *instrumented) verdict(v payrelayv1.Verdict) prometheus.Counter {
 	if v < 0 || int(v) >= len(i.verdicts) {
 		v = payrelayv1.Verdict_VERDICT_UNSPECIFIED
@@ -64,9 +64,10 @@ func (i *instrumented) verdict(v payrelayv1.Verdict) prometheus.Counter {
 	return i.verdicts[v]
 }
 
-// Age measures how old updates are, since the ingest role received them, when
-// next has committed them: in a mode that answers before, what the answer's
-// latency does not tell. It is for the stage that commits.
+// Age returns an Applier that calls next and measures the time from the receipt of
+// each update at the ingest role to its commit. Only the stage that commits needs
+// it: in a mode that answers earlier, the latency of the answers does not include
+// that time.
 func (s *Server) Age(next payments.Applier) payments.Applier { return &aged{next, s.metrics.age} }
 
 type aged struct {
@@ -81,15 +82,16 @@ func (a *aged) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payr
 	}
 	now := time.Now()
 	for _, update := range updates {
-		if update.GetReceivedAt() != nil { // a caller that is no ingest may not say
+		if update.GetReceivedAt() != nil { // set by the ingest role only
 			a.age.Observe(now.Sub(update.GetReceivedAt().AsTime()).Seconds())
 		}
 	}
 	return outcomes, nil
 }
 
-// HTTP counts what next answers under the name listener: status codes, latency,
-// requests in flight. A request that ends in a panic is not counted as answered.
+// HTTP returns a handler that calls next and counts under the name listener:
+// status codes, latency and requests in flight. A request that ends in a panic is
+// not counted as answered.
 func (s *Server) HTTP(listener string, next http.Handler) http.Handler {
 	m, label := s.metrics, prometheus.Labels{"listener": listener}
 	next = promhttp.InstrumentHandlerCounter(m.httpRequests.MustCurryWith(label), next)

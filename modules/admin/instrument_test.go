@@ -17,16 +17,11 @@ import (
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/admin"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
-type applier func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error)
-
-func (a applier) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
-	return a(ctx, updates)
-}
-
-// answer is an Applier that gives the verdicts, whatever it is asked.
-func answer(verdicts ...payrelayv1.Verdict) applier {
+// answer returns an Applier that returns these verdicts for every batch.
+func answer(verdicts ...payrelayv1.Verdict) payments.ApplierFunc {
 	outcomes := make([]*payrelayv1.Outcome, len(verdicts))
 	for i, v := range verdicts {
 		outcomes[i] = &payrelayv1.Outcome{Verdict: v}
@@ -38,7 +33,7 @@ func scrape(t *testing.T, s *admin.Server) map[string]string {
 	t.Helper()
 	status, body := get(t, s, "/metrics")
 	if status != http.StatusOK {
-		t.Fatalf("/metrics = %d %s", status, body)
+		t.Fatalf("/metrics = %d %s, want 200", status, body)
 	}
 	samples := map[string]string{}
 	for line := range strings.Lines(body) {
@@ -93,6 +88,8 @@ func TestInstrumentCountsByVerdict(t *testing.T) {
 	})
 }
 
+// TestInstrumentKnowsEveryVerdict fails when a verdict of the contract has no label
+// of its own.
 func TestInstrumentKnowsEveryVerdict(t *testing.T) {
 	s := serve(t)
 	want := map[string]string{}
@@ -107,9 +104,9 @@ func TestInstrumentKnowsEveryVerdict(t *testing.T) {
 	expectSamples(t, s, want)
 }
 
-func TestInstrumentCountsAStrangeVerdictAsUnspecified(t *testing.T) {
+func TestInstrumentCountsAnUnknownVerdictAsUnspecified(t *testing.T) {
 	s := serve(t)
-	stage := s.Instrument("wire", applier(func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	stage := s.Instrument("wire", payments.ApplierFunc(func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		return []*payrelayv1.Outcome{{Verdict: 99}, {Verdict: -1}, nil}, nil
 	}))
 	if _, err := stage.Apply(t.Context(), nil); err != nil {
@@ -127,9 +124,9 @@ func TestInstrumentChangesNothing(t *testing.T) {
 	)
 	for _, wantErr := range []error{nil, unknown} {
 		s := serve(t)
-		stage := s.Instrument("wire", applier(func(ctx context.Context, got []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+		stage := s.Instrument("wire", payments.ApplierFunc(func(ctx context.Context, got []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 			if ctx.Value(key{}) != "kept" || &got[0] != &updates[0] {
-				t.Error("the next stage did not get what was sent")
+				t.Error("the next stage got another context or other updates than Apply")
 			}
 			return outcomes, wantErr
 		}))
@@ -138,7 +135,7 @@ func TestInstrumentChangesNothing(t *testing.T) {
 			t.Errorf("Apply = %v, %v, want %v, %v", got, err, outcomes, wantErr)
 		}
 		errorCount, stale := "0", "1"
-		if wantErr != nil { // the outcomes of an unknown batch count for nothing
+		if wantErr != nil { // outcomes beside an error do not count
 			errorCount, stale = "1", "0"
 		}
 		expectSamples(t, s, map[string]string{
@@ -149,14 +146,14 @@ func TestInstrumentChangesNothing(t *testing.T) {
 	}
 }
 
-func TestAgeIsMeasuredWhenAllIsCommitted(t *testing.T) {
+func TestAgeIsMeasuredAfterTheCommit(t *testing.T) {
 	s := serve(t)
 	received := func(ago time.Duration) *payrelayv1.Update {
 		return &payrelayv1.Update{ReceivedAt: timestamppb.New(time.Now().Add(-ago))}
 	}
 	updates := []*payrelayv1.Update{received(0), received(40 * time.Second), {}}
 	var failed error
-	stage := s.Age(applier(func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) { return nil, failed }))
+	stage := s.Age(payments.ApplierFunc(func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) { return nil, failed }))
 	for _, failed = range []error{errors.New("not known"), nil} {
 		if _, err := stage.Apply(t.Context(), updates); err != failed {
 			t.Fatal(err)
@@ -189,7 +186,7 @@ func TestInstrumentAllocatesNothing(t *testing.T) {
 	stage := serve(t).Instrument("batcher", answer(payrelayv1.Verdict_VERDICT_APPLIED))
 	updates := make([]*payrelayv1.Update, 1)
 	if n := testing.AllocsPerRun(100, func() { _, _ = stage.Apply(t.Context(), updates) }); n != 0 {
-		t.Errorf("a batch costs %v allocations, want 0", n)
+		t.Errorf("Apply made %v allocations, want 0", n)
 	}
 }
 
@@ -255,16 +252,16 @@ func TestHTTPShowsRequestsInFlight(t *testing.T) {
 	expectSamples(t, s, map[string]string{`payrelay_http_requests_in_flight{listener="api"}`: "0"})
 }
 
-// gRPC streams and http.ResponseController need more of a response than its
-// three methods.
+// TestHTTPKeepsFlushAndDeadlines checks that the handler passes on what gRPC
+// streams and http.ResponseController need beyond http.ResponseWriter.
 func TestHTTPKeepsFlushAndDeadlines(t *testing.T) {
 	s := serve(t)
 	server := httptest.NewServer(s.HTTP("internal", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if _, ok := w.(http.Flusher); !ok {
-			t.Error("the response cannot be flushed")
+			t.Error("the response is no http.Flusher")
 		}
 		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
-			t.Errorf("the response cannot be controlled: %v", err)
+			t.Errorf("EnableFullDuplex = %v, want nil", err)
 		}
 	})))
 	defer server.Close()

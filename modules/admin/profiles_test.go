@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// listensOn is a listener that claims an address, so that no test has to open
-// one that others can reach.
+// listensOn is a listener that reports an address of the test's choice, so that no
+// test opens one that other machines can reach.
 type listensOn struct {
 	net.Listener
 	addr net.Addr
@@ -41,7 +41,7 @@ func TestProfilesOnLoopbackOnlyUnlessAllowed(t *testing.T) {
 				t.Errorf("%s, allowed %v: /debug/pprof/%s = %d, want %d", tc.ip, tc.allowed, path, rec.Code, tc.status)
 			}
 			if rec.Code == http.StatusForbidden && !strings.Contains(rec.Body.String(), "--admin-pprof") {
-				t.Errorf("%s: /debug/pprof/%s = %q does not say how to mend it", tc.ip, path, rec.Body)
+				t.Errorf("%s: /debug/pprof/%s = %q does not name the flag", tc.ip, path, rec.Body)
 			}
 		}
 		for _, path := range []string{"/livez", "/metrics"} {

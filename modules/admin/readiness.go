@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// checkTimeout is how long one readiness check may take; probes commonly give
-// up after a second or two.
+// checkTimeout limits one readiness check, since probes commonly give up after a
+// second or two.
 const checkTimeout = time.Second
 
 var (
@@ -19,7 +19,7 @@ var (
 	errNoAnswer   = errors.New("no answer within " + checkTimeout.String())
 )
 
-// readiness is ready when it was told so and every check passes.
+// readiness is ready after SetReady(true), while every check passes.
 type readiness struct {
 	ready atomic.Bool
 
@@ -27,26 +27,26 @@ type readiness struct {
 	checks []*check
 }
 
-// SetReady says whether the process takes work: true at the end of its start,
+// SetReady sets whether the process accepts work: true at the end of its start,
 // false as the first step of its stop.
 func (s *Server) SetReady(ready bool) { s.readiness.ready.Store(ready) }
 
-// AddCheck makes readiness depend on check, which is called for each probe with
-// a context that ends after a second. A check that outstays it counts as failed
-// and is not called again before it has returned.
+// AddCheck makes readiness depend on run, which is called for each probe with a
+// context that ends after a second. A check that takes longer fails, and is not
+// called again before it returns.
 func (s *Server) AddCheck(name string, run func(context.Context) error) {
 	s.readiness.mu.Lock()
 	defer s.readiness.mu.Unlock()
 	s.readiness.checks = append(s.readiness.checks, &check{name: name, run: run, busy: make(chan struct{}, 1)})
 }
 
-// failure is one line of the answer of /readyz.
+// failure is a failed check in the answer of /readyz.
 type failure struct {
 	Check  string `json:"check"`
 	Reason string `json:"reason"`
 }
 
-// serve answers 200 {"ready":true}, or 503 with what fails.
+// serve answers 200 {"ready":true}, or 503 with the checks that fail.
 func (r *readiness) serve(w http.ResponseWriter, req *http.Request) {
 	failing := r.failing(req.Context())
 	if len(failing) == 0 {
@@ -56,8 +56,8 @@ func (r *readiness) serve(w http.ResponseWriter, req *http.Request) {
 	writeJSON(w, http.StatusServiceUnavailable, map[string]any{"ready": false, "failing": failing})
 }
 
-// failing runs all checks at once and lists those that fail in the order in
-// which they were added.
+// failing runs all checks concurrently and returns those that fail, in the order
+// in which they were added.
 func (r *readiness) failing(ctx context.Context) []failure {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -66,13 +66,13 @@ func (r *readiness) failing(ctx context.Context) []failure {
 		failing = append(failing, failure{"serving", errNotServing.Error()})
 	}
 	r.mu.Lock()
-	checks := r.checks // only ever appended to
+	checks := r.checks // is only appended to
 	r.mu.Unlock()
 
 	results := make([]error, len(checks))
 	var wg sync.WaitGroup
 	for i, c := range checks {
-		wg.Go(func() { results[i] = c.ask(ctx) })
+		wg.Go(func() { results[i] = c.do(ctx) })
 	}
 	wg.Wait()
 	for i, err := range results {
@@ -83,16 +83,16 @@ func (r *readiness) failing(ctx context.Context) []failure {
 	return failing
 }
 
-// check is one named condition of readiness. busy holds a token while run is
-// under way: a check that ignores its context costs one goroutine, however
-// often it is asked.
+// check is a named condition of readiness. busy holds a token while run is called,
+// so that a check that ignores its context costs one goroutine and not one for
+// each probe.
 type check struct {
 	name string
 	run  func(context.Context) error
 	busy chan struct{}
 }
 
-func (c *check) ask(ctx context.Context) error {
+func (c *check) do(ctx context.Context) error {
 	select {
 	case c.busy <- struct{}{}:
 	case <-ctx.Done():
@@ -114,5 +114,5 @@ func (c *check) ask(ctx context.Context) error {
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // fails only when the client is gone
+	_ = json.NewEncoder(w).Encode(body) // fails only if the client has gone
 }

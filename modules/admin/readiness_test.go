@@ -20,8 +20,8 @@ func fail(reason string) func(context.Context) error {
 	return func(context.Context) error { return errors.New(reason) }
 }
 
-// probe asks /readyz's handler without a network, so that it can run on
-// synctest's clock.
+// probe calls the handler of /readyz without a network, so that it can run on the
+// clock of synctest.
 func probe(t *testing.T, s *Server) (status int, failing []failure) {
 	t.Helper()
 	rec := httptest.NewRecorder()
@@ -53,7 +53,7 @@ func expect(t *testing.T, s *Server, want ...failure) {
 
 var notServing = failure{"serving", errNotServing.Error()}
 
-func TestReadyOnlyWhenToldSo(t *testing.T) {
+func TestReadyOnlyAfterSetReady(t *testing.T) {
 	s := &Server{}
 	expect(t, s, notServing)
 	s.SetReady(true)
@@ -62,7 +62,7 @@ func TestReadyOnlyWhenToldSo(t *testing.T) {
 	expect(t, s, notServing)
 }
 
-func TestReadinessListsWhatFailsInOrder(t *testing.T) {
+func TestReadinessListsFailuresInOrder(t *testing.T) {
 	s := &Server{}
 	s.AddCheck("store", fail("no such host"))
 	s.AddCheck("relay", pass)
@@ -72,19 +72,19 @@ func TestReadinessListsWhatFailsInOrder(t *testing.T) {
 	expect(t, s, failure{"store", "no such host"}, failure{"kafka", "no broker"})
 }
 
-func TestReadinessComesBack(t *testing.T) {
+func TestReadinessRecovers(t *testing.T) {
 	s := &Server{}
 	s.SetReady(true)
 	var broken atomic.Bool
 	s.AddCheck("store", func(context.Context) error {
 		if broken.Load() {
-			return errors.New("gone")
+			return errors.New("no connection")
 		}
 		return nil
 	})
 	expect(t, s)
 	broken.Store(true)
-	expect(t, s, failure{"store", "gone"})
+	expect(t, s, failure{"store", "no connection"})
 	broken.Store(false)
 	expect(t, s)
 }
@@ -122,7 +122,7 @@ func TestCheckThatIgnoresItsContextCostsOneGoroutine(t *testing.T) {
 			expect(t, s, failure{"stuck", errNoAnswer.Error()})
 		}
 		if n := calls.Load(); n != 1 {
-			t.Errorf("the stuck check was called %d times, want once", n)
+			t.Errorf("the stuck check was called %d times, want 1", n)
 		}
 		close(release)
 		synctest.Wait()
@@ -130,7 +130,7 @@ func TestCheckThatIgnoresItsContextCostsOneGoroutine(t *testing.T) {
 	})
 }
 
-func TestProbesAtOnceAgree(t *testing.T) {
+func TestConcurrentProbesAgree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &Server{}
 		s.SetReady(true)

@@ -1,5 +1,6 @@
-// Package admin is the operator's window into a running process: is it alive,
-// is it ready, what does it count, where does it spend its time.
+// Package admin serves what operators ask a running process: liveness, readiness,
+// metrics and profiles. Everything about the admin listener belongs here; what the
+// metrics and checks measure belongs to the modules that they are about.
 package admin
 
 import (
@@ -13,12 +14,12 @@ import (
 	"time"
 )
 
-// stopTimeout bounds the wait for requests that are still being answered when
-// the process stops: nobody's scrape is worth a hanging shutdown.
+// stopTimeout limits how long a stop waits for requests in flight. A scrape is not
+// worth a slow stop.
 const stopTimeout = 2 * time.Second
 
-// Server is the admin listener and what it reports. Its methods may be called
-// concurrently.
+// Server is the admin listener with the metrics and checks that it reports. Its
+// methods may be called concurrently.
 type Server struct {
 	log       *slog.Logger
 	listener  net.Listener
@@ -27,8 +28,8 @@ type Server struct {
 	http      *http.Server
 }
 
-// New opens the listener, so that a port that is taken fails the start. The
-// process counts as not ready until SetReady(true).
+// New opens the listener, so that an address in use fails the start. The process
+// is not ready until SetReady(true).
 func New(cfg Config, log *slog.Logger) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -46,7 +47,7 @@ func newServer(cfg Config, listener net.Listener, log *slog.Logger) *Server {
 		Handler:           s.routes(cfg.Pprof || isLoopback(listener.Addr())),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      20 * time.Second, // pprof extends it by the seconds that a profile takes
+		WriteTimeout:      20 * time.Second, // pprof adds the duration of a profile
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
@@ -54,14 +55,14 @@ func newServer(cfg Config, listener net.Listener, log *slog.Logger) *Server {
 	return s
 }
 
-// Addr is the address listened on, with its real port.
+// Addr returns the address of the listener, with its actual port.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// Run serves until ctx is cancelled and the requests under way are answered.
-// It must be called once, also to release the listener of a start that failed:
-// then with a cancelled context.
+// Run serves until ctx is cancelled and the requests in flight are answered. It
+// must be called exactly once: after a start that failed, with a cancelled context,
+// to close the listener.
 func (s *Server) Run(ctx context.Context) error {
-	// Long answers, a 30 s profile for one, end early when ctx does.
+	// A long answer, such as a 30 s profile, ends early when ctx does.
 	s.http.BaseContext = func(net.Listener) context.Context { return ctx }
 	served := make(chan error, 1)
 	go func() { served <- s.http.Serve(s.listener) }()
@@ -82,7 +83,7 @@ func (s *Server) stop() {
 	defer cancel()
 	if s.http.Shutdown(ctx) != nil {
 		s.log.Warn("admin requests were cut off", "after", stopTimeout)
-		_ = s.http.Close() // the process is leaving; what could fail here is already lost
+		_ = s.http.Close() // the requests are lost in any case
 	}
 }
 
@@ -105,16 +106,16 @@ func (s *Server) routes(profiles bool) http.Handler {
 	return mux
 }
 
-// refuseProfiles answers for an address that others can reach: profiles show
-// the command line and memory, and taking one slows the process.
+// refuseProfiles answers requests for profiles on an address that other machines
+// can reach: profiles show memory and the command line, and slow the process.
 func refuseProfiles(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusForbidden, map[string]any{"error": map[string]string{
 		"code":    "profiles_off",
-		"message": "profiles are served on a loopback address only; start with --admin-pprof to serve them here",
+		"message": "profiles are served on a loopback address only: set --admin-pprof to serve them here too",
 	}})
 }
 
-// isLoopback judges the address that was opened, not the name it was asked by.
+// isLoopback reports whether addr, the address of the open listener, is loopback.
 func isLoopback(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()

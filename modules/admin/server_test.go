@@ -13,7 +13,7 @@ import (
 	"github.com/payrelay/payrelay/modules/admin"
 )
 
-// patience is far beyond what any of this takes: a test that waits so long fails.
+// patience is far longer than anything here takes. A test that waits this long fails.
 const patience = 10 * time.Second
 
 func open(t *testing.T, cfg admin.Config) *admin.Server {
@@ -25,8 +25,8 @@ func open(t *testing.T, cfg admin.Config) *admin.Server {
 	return s
 }
 
-// start runs s and returns a function that stops it, once, and reports what Run
-// returned.
+// start runs s and returns a function that stops it and returns the result of Run.
+// It is to be called once at most.
 func start(t *testing.T, s *admin.Server) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -83,18 +83,18 @@ func TestLiveBeforeReady(t *testing.T) {
 	if status, body := get(t, s, "/livez"); status != http.StatusOK {
 		t.Errorf("/livez = %d %s, want 200", status, body)
 	}
-	if status, _ := get(t, s, "/nowhere"); status != http.StatusNotFound {
-		t.Errorf("/nowhere = %d, want 404", status)
+	if status, _ := get(t, s, "/nothing"); status != http.StatusNotFound {
+		t.Errorf("/nothing = %d, want 404", status)
 	}
 }
 
-func TestNewRefusesABadAndATakenAddress(t *testing.T) {
+func TestNewRefusesABadAddressAndOneInUse(t *testing.T) {
 	taken := open(t, admin.Config{Addr: "127.0.0.1:0"})
 	start(t, taken)
 	for _, addr := range []string{"3003", taken.Addr()} {
 		_, err := admin.New(admin.Config{Addr: addr}, slog.New(slog.DiscardHandler))
 		if err == nil || !strings.Contains(err.Error(), "ADMIN_ADDR") {
-			t.Errorf("New at %q = %v, want an error that names ADMIN_ADDR", addr, err)
+			t.Errorf("New(%q) = %v, want an error that names ADMIN_ADDR", addr, err)
 		}
 	}
 }
@@ -112,16 +112,16 @@ func TestRunReleasesThePort(t *testing.T) {
 
 func TestReadyOverHTTP(t *testing.T) {
 	s := serve(t)
-	var asked atomic.Int32
-	s.AddCheck("store", func(context.Context) error { asked.Add(1); return nil })
+	var called atomic.Int32
+	s.AddCheck("store", func(context.Context) error { called.Add(1); return nil })
 	for ready, want := range map[bool]int{false: http.StatusServiceUnavailable, true: http.StatusOK} {
 		s.SetReady(ready)
 		if status, body := get(t, s, "/readyz"); status != want {
 			t.Errorf("/readyz = %d %s when ready = %v, want %d", status, body, ready, want)
 		}
 	}
-	if n := asked.Load(); n != 2 {
-		t.Errorf("the check was asked %d times by 2 probes", n)
+	if n := called.Load(); n != 2 {
+		t.Errorf("2 probes called the check %d times, want 2", n)
 	}
 }
 
@@ -144,13 +144,13 @@ func TestStopEndsALongProfile(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("the profile did not start")
+			t.Fatalf("the profile did not start within %s", patience)
 		}
 	}
 	if err := stop(); err != nil {
 		t.Errorf("Run = %v, want nil", err)
 	}
 	if err := <-answered; err != nil {
-		t.Errorf("the profile was cut off: %v", err)
+		t.Errorf("the profile ended with %v, want nil", err)
 	}
 }

@@ -15,6 +15,6 @@ func TestGauges(t *testing.T) {
 		}
 	})
 	expectSamples(t, s, map[string]string{"one": "7", `several{partition="0",topic="orders"}`: "3", `several{partition="1",topic="orders"}`: "0"})
-	values = nil // what is not shown any more is gone
+	values = nil // a value that is no longer shown disappears
 	expectSamples(t, s, map[string]string{"one": "7", `several{partition="0",topic="orders"}`: "", `several{partition="1",topic="orders"}`: ""})
 }
