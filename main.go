@@ -1,5 +1,6 @@
-// Command app is payrelay: it takes payment webhooks in, carries them over the
-// transport of the operator's choice and applies each exactly once in effect.
+// Command app is payrelay. It receives payment webhooks, relays them over the
+// transport of the operator's choice and applies each to orders and disputes:
+// delivered twice, it changes data once.
 package main
 
 import (

@@ -17,7 +17,7 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// deadLetterStore is what the commands need beside the ledger's store.
+// deadLetterStore is what these commands need beyond payments.Store.
 type deadLetterStore interface {
 	DeadLetters(ctx context.Context, query payments.DeadLetterQuery) ([]*payments.DeadLetter, error)
 	Discard(ctx context.Context, id int64, at time.Time) error
@@ -26,14 +26,14 @@ type deadLetterStore interface {
 func newDeadLetters() *cobra.Command {
 	deadLetters := &cobra.Command{
 		Use:   "deadletters",
-		Short: "See and settle what was taken in but could not be applied",
-		Long: "A dead letter is an update that was taken in and recorded, but cannot be applied.\n" +
-			"These commands work on the database itself, beside a running process or without one.",
+		Short: "List, show and settle updates that were accepted but could not be applied",
+		Long: "A dead letter is an update that was accepted and recorded, but could not be applied.\n" +
+			"These commands work on the database directly, whether or not a process runs on it.",
 	}
 	return group(deadLetters, newDeadLettersList(),
-		newDeadLetter("show ID", "Show one dead letter with all that is known about it", showDeadLetter),
-		newDeadLetter("replay ID", "Judge a dead letter again, now that its reason may have gone", replayDeadLetter),
-		newDeadLetter("discard ID", "Settle a dead letter that does not matter", discardDeadLetter))
+		newDeadLetter("show ID", "Show one dead letter in full", showDeadLetter),
+		newDeadLetter("replay ID", "Try to apply a dead letter again", replayDeadLetter),
+		newDeadLetter("discard ID", "Settle a dead letter without applying it", discardDeadLetter))
 }
 
 func newDeadLettersList() *cobra.Command {
@@ -41,13 +41,13 @@ func newDeadLettersList() *cobra.Command {
 	var query payments.DeadLetterQuery
 	command := &cobra.Command{
 		Use:   "list",
-		Short: "List the open dead letters, the oldest first",
+		Short: "List the open dead letters, oldest first",
 		Args:  noArgs,
 	}
 	register(command, &data)
 	command.Flags().BoolVar(&query.Settled, "settled", false, "list settled dead letters too")
 	command.Flags().IntVar(&query.Limit, "limit", 100, "maximum number of dead letters to list")
-	command.Flags().Int64Var(&query.AfterID, "after", 0, "list the dead letters after this id")
+	command.Flags().Int64Var(&query.AfterID, "after", 0, "list the dead letters after this ID")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if query.Limit < 1 {
 			return fmt.Errorf("--limit is %d: it must be at least 1", query.Limit)
@@ -77,12 +77,12 @@ func printDeadLetters(out io.Writer, letters []*payments.DeadLetter) error {
 	return table.Flush()
 }
 
-// newDeadLetter is a command about one dead letter.
+// newDeadLetter returns a command that acts on one dead letter.
 func newDeadLetter(use, short string, act func(context.Context, database, int64, io.Writer) error) *cobra.Command {
 	var data dataConfig
 	command := &cobra.Command{Use: use, Short: short, Args: func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {
-			return errors.New("name one dead letter by its id: app deadletters list has it")
+			return errors.New("name one dead letter by its ID: app deadletters list shows it")
 		}
 		return nil
 	}}
@@ -90,7 +90,7 @@ func newDeadLetter(use, short string, act func(context.Context, database, int64,
 	command.RunE = func(command *cobra.Command, args []string) error {
 		id, err := strconv.ParseInt(args[0], 10, 64)
 		if err != nil || id < 1 {
-			return fmt.Errorf("%q is no id of a dead letter: take a number from app deadletters list", args[0])
+			return fmt.Errorf("%q is not the ID of a dead letter: use a number that app deadletters list shows", args[0])
 		}
 		return withDatabase(command.Context(), data, func(db database) error {
 			return act(command.Context(), db, id, command.OutOrStdout())
@@ -123,17 +123,17 @@ func showDeadLetter(ctx context.Context, db database, id int64, out io.Writer) e
 	return table.Flush()
 }
 
-// describePayload shows an update without the webhook's body, which may hold
-// what does not belong on a screen.
+// describePayload returns an update as JSON, without the body of the webhook, which
+// may contain personal data.
 func describePayload(d *payments.DeadLetter) string {
 	u := new(payrelayv1.Update)
 	if err := proto.Unmarshal(d.Payload, u); err != nil {
-		return fmt.Sprintf("%d bytes that are no update", len(d.Payload))
+		return fmt.Sprintf("%d bytes that do not decode as an update", len(d.Payload))
 	}
 	u.RawBody = nil
 	text, err := protojson.Marshal(u)
 	if err != nil {
-		return fmt.Sprintf("%d bytes that are no update", len(d.Payload))
+		return fmt.Sprintf("%d bytes that do not decode as an update", len(d.Payload))
 	}
 	return string(text)
 }

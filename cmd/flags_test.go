@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"bytes"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,18 +25,6 @@ func parse(t *testing.T, args []string, environment map[string]string) (transpor
 	}
 	lookup := func(name string) (string, bool) { v, ok := environment[name]; return v, ok }
 	return wire, retry, readEnvironment(command.Flags(), lookup)
-}
-
-// run executes a command line and returns what it prints.
-func run(t *testing.T, args ...string) (output string, err error) {
-	t.Helper()
-	var out bytes.Buffer
-	root := newRoot()
-	root.SetArgs(args)
-	root.SetOut(&out)
-	root.SetErr(&out)
-	err = root.ExecuteContext(t.Context())
-	return out.String(), err
 }
 
 func TestFlagsBeatEnvironmentBeatsDefaults(t *testing.T) {
@@ -67,12 +54,12 @@ func TestBadValueIsOneSentence(t *testing.T) {
 		{"batch", "WEBHOOK_BATCH", "yes", `batch (WEBHOOK_BATCH) is "yes": write true or false`},
 		{"log-level", "LOG_LEVEL", "loud", `log-level (LOG_LEVEL) is "loud": choose one of debug, info, warn, error`},
 	} {
-		if _, err := run(t, "serve", "all", "--"+c.flag+"="+c.value); err == nil || err.Error() != c.want {
+		if _, err := execute(t, "serve", "all", "--"+c.flag+"="+c.value); err == nil || err.Error() != c.want {
 			t.Errorf("--%s=%s: %v, want %s", c.flag, c.value, err, c.want)
 		}
 		t.Run(c.variable, func(t *testing.T) {
 			t.Setenv(c.variable, c.value)
-			if _, err := run(t, "serve", "all"); err == nil || err.Error() != c.want {
+			if _, err := execute(t, "serve", "all"); err == nil || err.Error() != c.want {
 				t.Errorf("%s=%s: %v, want %s", c.variable, c.value, err, c.want)
 			}
 		})
@@ -85,7 +72,7 @@ func TestValuesComplete(t *testing.T) {
 		"--log-level":  "debug\ninfo\nwarn\nerror\n",
 		"--log-format": "text\njson\n",
 	} {
-		if got, err := run(t, "__complete", "serve", "all", flag, ""); err != nil || !strings.HasPrefix(got, want+":4\n") {
+		if got, err := execute(t, "__complete", "serve", "all", flag, ""); err != nil || !strings.HasPrefix(got, want+":4\n") {
 			t.Errorf("the completion of %s is %q, %v, want %q", flag, got, err, want)
 		}
 	}
@@ -101,7 +88,8 @@ func everyCommand(do func(*cobra.Command)) {
 	}
 }
 
-// Every flag of the serve commands can be set by a variable of its own.
+// TestEveryServeFlagHasItsVariable checks that every flag of a serve command has a
+// variable, and no two flags the same one.
 func TestEveryServeFlagHasItsVariable(t *testing.T) {
 	for _, command := range newServe().Commands() {
 		seen := map[string]string{}
@@ -111,7 +99,7 @@ func TestEveryServeFlagHasItsVariable(t *testing.T) {
 			}
 			name := environmentName(f)
 			if name == "" || seen[name] != "" {
-				t.Errorf("%s --%s has the variable %q, and so has %q", command.Name(), f.Name, name, seen[name])
+				t.Errorf("app serve %s: the variable of --%s is %q, and --%s has it too", command.Name(), f.Name, name, seen[name])
 			}
 			seen[name] = f.Name
 		})

@@ -41,7 +41,7 @@ func TestReferenceNamesFlagVariableAndDefault(t *testing.T) {
 }
 
 func TestHelpNamesTypeVariableAndDefault(t *testing.T) {
-	help, err := run(t, "serve", "ingest", "--help")
+	help, err := execute(t, "serve", "ingest", "--help")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestHelpNamesTypeVariableAndDefault(t *testing.T) {
 // their variables, and all of its subcommands.
 func TestHelpIsComplete(t *testing.T) {
 	everyCommand(func(command *cobra.Command) {
-		help, err := run(t, append(strings.Fields(command.CommandPath())[1:], "--help")...)
+		help, err := execute(t, append(strings.Fields(command.CommandPath())[1:], "--help")...)
 		if err != nil {
 			t.Fatal(err)
 		}

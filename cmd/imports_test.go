@@ -12,7 +12,7 @@ import (
 
 const modulePath = "github.com/payrelay/payrelay"
 
-// homes are the only places that may import a library.
+// homes maps a library to the only directories that may import it.
 var homes = map[string][]string{
 	"github.com/IBM/sarama":         {"modules/transport/kafka"},
 	"github.com/xdg-go/":            {"modules/transport/kafka"},
@@ -30,7 +30,7 @@ var homes = map[string][]string{
 	"github.com/sony/gobreaker":     {"modules/transport"},
 	"github.com/cenkalti/backoff":   {"modules/transport"},
 	"github.com/go-json-experiment": {"modules/ingest"},
-	// Links that can be disturbed are for tests only.
+	// Faulty network links are for tests only.
 	"github.com/Shopify/toxiproxy": {"e2e/chaos"},
 	"github.com/rs/zerolog":        {"e2e/chaos"},
 }
@@ -42,19 +42,20 @@ type goPackage struct {
 	XTestImports []string
 }
 
-// place is a package's folder within the project, or empty for others' packages.
+// place returns the directory of a package of this module, or nothing for the
+// packages of others.
 func place(importPath string) string {
 	if importPath == modulePath {
 		return "."
 	}
-	folder, ours := strings.CutPrefix(importPath, modulePath+"/")
-	if !ours {
+	folder, found := strings.CutPrefix(importPath, modulePath+"/")
+	if !found {
 		return ""
 	}
 	return folder
 }
 
-// module is the name of the module that a folder belongs to, if it does.
+// module returns the name of the module that a directory belongs to, or nothing.
 func module(folder string) string {
 	rest, ok := strings.CutPrefix(folder, "modules/")
 	if !ok {
@@ -64,7 +65,8 @@ func module(folder string) string {
 	return name
 }
 
-// violation says why a package in a folder may not import another, or nothing.
+// violation returns why a package in a directory may not import another one, or
+// nothing if it may.
 func violation(folder, imported string) string {
 	target := place(imported)
 	switch {
@@ -72,7 +74,7 @@ func violation(folder, imported string) string {
 		return libraryViolation(folder, imported)
 	case target == "cmd":
 		if folder != "." {
-			return "nobody imports cmd but main"
+			return "only main imports cmd"
 		}
 	case folder == "." || folder == "cmd" || strings.HasPrefix(target, "gen/"):
 	case strings.HasPrefix(folder, "gen/"):
@@ -120,7 +122,8 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
-// The rules themselves, on imports that must not be and on some that may.
+// TestImportRules checks the rules on imports that they forbid and on some that
+// they allow.
 func TestImportRules(t *testing.T) {
 	for _, c := range []struct {
 		folder, imported string
@@ -157,7 +160,7 @@ func TestImportRules(t *testing.T) {
 		{"modules/api", modulePath + "/internal/wait", false},
 	} {
 		if why := violation(c.folder, c.imported); (why == "") != c.allowed {
-			t.Errorf("%s imports %s: %q, want allowed = %v", c.folder, c.imported, why, c.allowed)
+			t.Errorf("violation(%s, %s) = %q, want allowed = %v", c.folder, c.imported, why, c.allowed)
 		}
 	}
 }
@@ -180,7 +183,7 @@ func listPackages(t *testing.T) []goPackage {
 		packages = append(packages, p)
 	}
 	if len(packages) < 5 {
-		t.Fatalf("go list found %d packages only", len(packages))
+		t.Fatalf("go list found %d packages, want at least 5", len(packages))
 	}
 	return packages
 }

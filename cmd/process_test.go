@@ -12,7 +12,7 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-func TestMemoryIsThatOfTheContainer(t *testing.T) {
+func TestMemoryLimitIsThatOfTheContainer(t *testing.T) {
 	before := debug.SetMemoryLimit(-1)
 	t.Cleanup(func() { debug.SetMemoryLimit(before) })
 	failing := func(err error) memlimit.Provider { return func() (uint64, error) { return 0, err } }
@@ -27,7 +27,7 @@ func TestMemoryIsThatOfTheContainer(t *testing.T) {
 		"no container":      {failing(memlimit.ErrNoCgroup), "", math.MaxInt64, false},
 		"no cgroups":        {failing(memlimit.ErrCgroupsNotSupported), "", math.MaxInt64, false},
 		"not readable":      {failing(errors.New("permission denied")), "", math.MaxInt64, true},
-		"an own GOMEMLIMIT": {memlimit.Limit(1000 << 20), "100MiB", math.MaxInt64, false},
+		"GOMEMLIMIT is set": {memlimit.Limit(1000 << 20), "100MiB", math.MaxInt64, false},
 	} {
 		debug.SetMemoryLimit(math.MaxInt64)
 		t.Setenv("AUTOMEMLIMIT", "0.9")
@@ -40,10 +40,10 @@ func TestMemoryIsThatOfTheContainer(t *testing.T) {
 		var log strings.Builder
 		limitMemory(test.container, slog.New(slog.NewTextHandler(&log, nil)))
 		if got := debug.SetMemoryLimit(-1); got != test.want {
-			t.Errorf("%s: the limit is %d, want %d", name, got, test.want)
+			t.Errorf("%s: memory limit = %d, want %d", name, got, test.want)
 		}
 		if warned := strings.Contains(log.String(), "GOMEMLIMIT"); warned != test.warned {
-			t.Errorf("%s: logged %q", name, log.String())
+			t.Errorf("%s: logged %q, want a warning: %v", name, log.String(), test.warned)
 		}
 	}
 }

@@ -26,11 +26,10 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
-// These benchmarks run the roles over PostgreSQL and Apache Kafka, in this process
-// and wired as the commands wire them. Each has its control in it, and both take
-// turns: go run ./e2e/servers/with go test -run - -bench Production -benchtime 3x ./cmd
+// These benchmarks run the serve commands in this process, with PostgreSQL and
+// Apache Kafka. Each alternates between the program and a control: go run ./e2e/servers/with go test -run - -bench Production -benchtime 3x ./cmd
 
-// production is a database and topics of a benchmark's own.
+// production is the database and the topics of one benchmark.
 type production struct {
 	b                 *testing.B
 	database, brokers string
@@ -65,21 +64,22 @@ func (p *production) run(args ...string) {
 	}
 }
 
-// serve runs a role until stop, and returns where it listens, by name.
+// serve runs a role until stop is called. It returns the URLs of its listeners by
+// their names.
 func (p *production) serve(role string, args ...string) (urls map[string]string, stop func()) {
 	p.b.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	said, out := io.Pipe()
+	printed, out := io.Pipe()
 	command := newRoot()
 	command.SetArgs(slices.Concat([]string{"serve", role, "--log-level", "error", "--admin-addr", "127.0.0.1:0"}, []string{"--kafka-brokers", p.brokers}, p.topics.Flags(), args))
 	command.SetOut(out)
 	ended := make(chan error, 1)
 	go func() {
 		err := command.ExecuteContext(ctx)
-		_ = out.CloseWithError(io.EOF) // a reader then stops
+		_ = out.CloseWithError(io.EOF) // ends the reader
 		ended <- err
 	}()
-	urls = readURLs(said)
+	urls = readURLs(printed)
 	return urls, func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -99,10 +99,11 @@ func (p *production) ingest() (url string, stop func()) {
 
 var listening = regexp.MustCompile(`^\s+(\w+)\s+(http://\S+)`)
 
-// readURLs reads what a role says at its start, and lets it say the rest.
-func readURLs(said io.Reader) map[string]string {
+// readURLs reads the listeners from what a role prints at its start, and discards
+// the rest of its output.
+func readURLs(printed io.Reader) map[string]string {
 	urls := make(map[string]string)
-	lines := bufio.NewScanner(said)
+	lines := bufio.NewScanner(printed)
 	for lines.Scan() {
 		found := listening.FindStringSubmatch(lines.Text())
 		if found != nil {
@@ -111,7 +112,7 @@ func readURLs(said io.Reader) map[string]string {
 			break
 		}
 	}
-	go func() { _, _ = io.Copy(io.Discard, said) }()
+	go func() { _, _ = io.Copy(io.Discard, printed) }()
 	return urls
 }
 
@@ -185,12 +186,12 @@ func (s *sender) turn(b *testing.B) {
 
 func (s *sender) rate() float64 { return float64(s.accepted) / s.took.Seconds() }
 
-// backlog is how many updates a benchmark drains.
+// backlog is the number of updates that a benchmark drains.
 const backlog = 40_000
 
 // BenchmarkProductionDrain compares the rate at which an api process applies a
-// full topic with that at which pgx inserts the same events, in batches of 500
-// and with nothing else done.
+// backlog with the rate at which pgx alone inserts the same events, in batches
+// of 500.
 func BenchmarkProductionDrain(b *testing.B) {
 	var applied, inserted time.Duration
 	for b.Loop() {
@@ -210,7 +211,7 @@ func BenchmarkProductionDrain(b *testing.B) {
 	b.ReportMetric(rate(applied)/rate(inserted), "x-control")
 }
 
-// publish puts so many updates on the topics, of orders with three updates each.
+// publish publishes count updates of orders with three updates each.
 func (p *production) publish(count int) {
 	p.b.Helper()
 	client := p.producer()
@@ -240,7 +241,7 @@ func (p *production) producer() *kafka.Producer {
 
 func backlogUpdate(n int) *payrelayv1.Update {
 	statuses := []payrelayv1.OrderStatus{payrelayv1.OrderStatus_ORDER_STATUS_CREATED, payrelayv1.OrderStatus_ORDER_STATUS_UPDATED, payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS}
-	// Orders are interleaved, a thousand at a time, and ids are in no sequence.
+	// A thousand orders are interleaved at a time, and their IDs are not sequential.
 	lane, round := n%1000, n/1000
 	order := uint64(round/3*1000+lane) * 0x9e3779b97f4a7c15
 	at := timestamppb.New(time.Date(2026, 1, 4, 10, 0, 0, n*1000, time.UTC))
@@ -254,7 +255,7 @@ func backlogUpdate(n int) *payrelayv1.Update {
 	}
 }
 
-// connect is a connection to the benchmark's database, for it alone.
+// connect opens a connection to the benchmark's database.
 func (p *production) connect() *pgx.Conn {
 	p.b.Helper()
 	conn, err := pgx.Connect(p.b.Context(), p.database)
@@ -265,26 +266,27 @@ func (p *production) connect() *pgx.Conn {
 	return conn
 }
 
-// awaitEvents waits until so many events are recorded. To look at the sequence
-// costs the server nothing.
+// awaitEvents waits until count events are recorded. It reads the sequence of the
+// events, which costs the server next to nothing.
 func (p *production) awaitEvents(count int) {
 	p.b.Helper()
 	conn := p.connect()
 	deadline := time.Now().Add(2 * time.Minute)
 	for recorded := 0; recorded < count; <-time.After(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			p.b.Fatalf("%d of %d events are recorded", recorded, count)
+			p.b.Fatalf("%d of %d events were recorded within 2 minutes", recorded, count)
 		}
 		if err := conn.QueryRow(p.b.Context(), "SELECT last_value FROM events_seq_seq").Scan(&recorded); err != nil {
 			p.b.Fatal(err)
 		}
 	}
 	if err := conn.QueryRow(p.b.Context(), "SELECT 1 / (count(*) = $1)::int FROM events WHERE verdict = 'applied'", count).Scan(new(int)); err != nil {
-		p.b.Fatalf("not all of the events are applied: %v", err)
+		p.b.Fatalf("some events were not applied: %v", err)
 	}
 }
 
-// insertAgain inserts the recorded events into a table like theirs.
+// insertAgain inserts the recorded events into a copy of their table, and returns
+// the time that this took.
 func (p *production) insertAgain() time.Duration {
 	p.b.Helper()
 	conn := p.connect()
@@ -317,8 +319,8 @@ func (p *production) insertAgain() time.Duration {
 	return time.Since(begin)
 }
 
-// BenchmarkProductionLone is the latency of a webhook that is alone: until it is
-// accepted, beside the broker's own acknowledgement of a record, and from then
+// BenchmarkProductionLone measures the latency of a lone webhook: until it is
+// accepted, compared with the broker's acknowledgement of a record, and from there
 // until it is applied.
 func BenchmarkProductionLone(b *testing.B) {
 	p := newProduction(b)
@@ -364,9 +366,9 @@ func (p *production) post(url string, n int) {
 		p.b.Fatal(err)
 	}
 	_, _ = io.Copy(io.Discard, answer.Body)
-	_ = answer.Body.Close() // it was read
+	_ = answer.Body.Close() // the body was read
 	if answer.StatusCode != http.StatusAccepted {
-		p.b.Fatalf("webhook %d is answered %s", n, answer.Status)
+		p.b.Fatalf("webhook %d: status %s, want 202", n, answer.Status)
 	}
 }
 

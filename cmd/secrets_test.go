@@ -18,13 +18,13 @@ func TestToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ file, environment, want, wrong string }{
-		"none":              {},
-		"environment":       {environment: long, want: long},
-		"with a newline":    {environment: long + "\n", want: long},
-		"file":              {file: file, want: long + "-file"},
-		"file beats it":     {file: file, environment: long, want: long + "-file"},
-		"empty file":        {file: empty, wrong: "is empty"},
-		"file is not there": {file: filepath.Join(t.TempDir(), "nowhere"), wrong: "INTERNAL_TOKEN_FILE"},
+		"none":           {},
+		"environment":    {environment: long, want: long},
+		"with a newline": {environment: long + "\n", want: long},
+		"file":           {file: file, want: long + "-file"},
+		"file beats it":  {file: file, environment: long, want: long + "-file"},
+		"empty file":     {file: empty, wrong: "is empty"},
+		"no such file":   {file: filepath.Join(t.TempDir(), "nothing"), wrong: "INTERNAL_TOKEN_FILE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("INTERNAL_TOKEN", c.environment)
@@ -32,10 +32,10 @@ func TestToken(t *testing.T) {
 			got, err := cfg.token()
 			if c.wrong != "" {
 				if err == nil || !strings.Contains(err.Error(), c.wrong) {
-					t.Fatalf("token = %v, want an error that says %q", err, c.wrong)
+					t.Fatalf("token = %v, want an error that contains %q", err, c.wrong)
 				}
 				if c.environment != "" && strings.Contains(err.Error(), c.environment) {
-					t.Errorf("%q gives the secret away", err)
+					t.Errorf("the error %q contains the secret", err)
 				}
 				return
 			}
@@ -59,6 +59,6 @@ func TestPassword(t *testing.T) {
 		}
 	}
 	if _, err := (&passwordConfig{file: file + "-not"}).password(); err == nil || !strings.Contains(err.Error(), "KAFKA_SASL_PASSWORD_FILE") {
-		t.Errorf("without its file: %v", err)
+		t.Errorf("password without its file: %v, want an error that names KAFKA_SASL_PASSWORD_FILE", err)
 	}
 }

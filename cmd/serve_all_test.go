@@ -9,7 +9,8 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
-// Who sets up a login or a certificate means a cluster, and not one copy here.
+// TestEmbeddedBrokerRefusesSettingsOfACluster checks that a login or a certificate,
+// which only a cluster can need, does not start the embedded broker.
 func TestEmbeddedBrokerRefusesSettingsOfACluster(t *testing.T) {
 	for name, set := range map[string]func(*kafka.ClusterConfig){
 		"TLS":         func(c *kafka.ClusterConfig) { c.TLS = true },
@@ -23,11 +24,11 @@ func TestEmbeddedBrokerRefusesSettingsOfACluster(t *testing.T) {
 		cfg := allConfig{wire: transport.Config{Mode: payments.Kafka}}
 		set(&cfg.kafka.ClusterConfig)
 		if err := cfg.checkKafka(); !errors.Is(err, errEmbeddedIsOpen) {
-			t.Errorf("%s: error is %v", name, err)
+			t.Errorf("%s: checkKafka = %v, want %v", name, err, errEmbeddedIsOpen)
 		}
 		cfg.wire.Mode = payments.Direct
 		if err := cfg.checkKafka(); err != nil {
-			t.Errorf("%s, in a mode without a broker: %v", name, err)
+			t.Errorf("%s, in a mode without a broker: checkKafka = %v, want nil", name, err)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// journal notes what happened, in its order.
+// journal records events in their order.
 type journal struct {
 	mu    sync.Mutex
 	lines []string
@@ -21,7 +21,8 @@ func (j *journal) note(line string) {
 	j.lines = append(j.lines, line)
 }
 
-// part is one that ends with that result when it is told to.
+// part returns the run function of a part that records its end and returns result
+// when it is stopped.
 func (j *journal) part(name string, result error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		<-ctx.Done()
@@ -39,17 +40,18 @@ func TestSupervisorStopsInReverse(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if failed := s.wait(ctx); failed != "" {
-		t.Errorf("%s failed", failed)
+		t.Errorf("wait = %q, want none", failed)
 	}
 	if err := s.stop(); err != nil {
-		t.Errorf("stop = %v", err)
+		t.Errorf("stop = %v, want nil", err)
 	}
 	if want := []string{"ingest", "api", "store"}; !slices.Equal(j.lines, want) {
 		t.Errorf("stopped %q, want %q", j.lines, want)
 	}
 }
 
-// The end of the context that a part was started with is not yet its own.
+// TestSupervisorOutlivesTheSignal checks that a part goes on when the context that
+// it was started with ends.
 func TestSupervisorOutlivesTheSignal(t *testing.T) {
 	var j journal
 	ctx, cancel := context.WithCancel(t.Context())
@@ -58,7 +60,7 @@ func TestSupervisorOutlivesTheSignal(t *testing.T) {
 	s.start(ctx, "store", func(own context.Context) error {
 		<-ctx.Done()
 		if own.Err() != nil {
-			t.Error("the part was told to stop before its turn")
+			t.Error("the part was stopped by the context of start")
 		}
 		close(released)
 		return j.part("store", nil)(own)
@@ -66,12 +68,12 @@ func TestSupervisorOutlivesTheSignal(t *testing.T) {
 	cancel()
 	<-released
 	if err := s.stop(); err != nil {
-		t.Error(err)
+		t.Errorf("stop = %v, want nil", err)
 	}
 }
 
-func TestSupervisorTellsWhichPartFailed(t *testing.T) {
-	for name, result := range map[string]error{"it fails": errors.New("disk on fire"), "it ends by itself": nil} {
+func TestSupervisorNamesThePartThatFailed(t *testing.T) {
+	for name, result := range map[string]error{"it fails": errors.New("no space left"), "it ends early": nil} {
 		t.Run(name, func(t *testing.T) {
 			var j journal
 			s := newSupervisor()
@@ -83,7 +85,7 @@ func TestSupervisorTellsWhichPartFailed(t *testing.T) {
 			}
 			err := s.stop()
 			if err == nil || !strings.Contains(err.Error(), "broker") || (result != nil && !errors.Is(err, result)) {
-				t.Errorf("stop = %v, want what failed in the broker", err)
+				t.Errorf("stop = %v, want the error of the broker", err)
 			}
 			if want := []string{"ingest", "store"}; !slices.Equal(j.lines, want) {
 				t.Errorf("stopped %q, want %q", j.lines, want)
@@ -92,13 +94,13 @@ func TestSupervisorTellsWhichPartFailed(t *testing.T) {
 	}
 }
 
-func TestSupervisorReportsAllThatFailsWhileStopping(t *testing.T) {
+func TestSupervisorReturnsAllErrorsOfAStop(t *testing.T) {
 	var j journal
 	s := newSupervisor()
 	one, two := errors.New("one"), errors.New("two")
 	s.start(t.Context(), "a", j.part("a", one))
 	s.start(t.Context(), "b", j.part("b", two))
 	if err := s.stop(); !errors.Is(err, one) || !errors.Is(err, two) {
-		t.Errorf("stop = %v, want both failures", err)
+		t.Errorf("stop = %v, want both errors", err)
 	}
 }
