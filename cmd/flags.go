@@ -97,7 +97,7 @@ func explainValue(err error) error {
 	if variable := environmentName(f); variable != "" {
 		name += " (" + variable + ")"
 	}
-	remedy := ""
+	var remedy string
 	switch kind := f.Value.Type(); {
 	case kind == "duration":
 		remedy = "write a duration with its unit, such as " + defaultText(f)
@@ -107,7 +107,9 @@ func explainValue(err error) error {
 		remedy = "write true or false"
 	case kind == "text" && choices()[f.Name] != nil:
 		remedy = "choose one of " + strings.Join(choices()[f.Name], ", ")
-	default: // free text may hold a secret, so only the cause can decide to repeat it
+	case kind == "func": // the function of the flag returns a whole sentence
+		return errors.Unwrap(invalid)
+	default: // the value may hold a secret, so it is not quoted
 		return fmt.Errorf("%s: %w", name, errors.Unwrap(invalid))
 	}
 	return fmt.Errorf("%s is %q: %s", name, invalid.GetValue(), remedy)

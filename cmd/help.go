@@ -46,7 +46,7 @@ func (v shownValue) Type() string {
 	switch kind := v.Value.Type(); kind {
 	case "bool", "int", "int64", "duration", "string":
 		return kind
-	case "text": // a text that the flag parses itself, such as a mode
+	case "text", "func": // a string that the flag parses itself, such as a mode
 		return "string"
 	default: // the flags of a type of their own are lists
 		return "list"
