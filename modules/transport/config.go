@@ -44,7 +44,7 @@ func (c *RetryConfig) RegisterFlags(fs *flag.FlagSet) {
 	fs.DurationVar(&c.Timeout, "api-timeout", 10*time.Second, "deadline for relaying one webhook, retries included: `API_TIMEOUT`")
 	fs.IntVar(&c.Attempts, "api-retry-attempts", 3, "number of attempts to relay one webhook, the first included: `API_RETRY_ATTEMPTS`")
 	fs.DurationVar(&c.BaseDelay, "api-retry-base-delay", 100*time.Millisecond, "delay before the first retry, doubled before each further one: `API_RETRY_BASE_DELAY`")
-	fs.DurationVar(&c.MaxDelay, "api-retry-max-delay", 5*time.Second, "longest delay between retries, up to 25% of jitter apart: `API_RETRY_MAX_DELAY`")
+	fs.DurationVar(&c.MaxDelay, "api-retry-max-delay", 5*time.Second, "longest delay between retries, plus or minus 25% of jitter: `API_RETRY_MAX_DELAY`")
 }
 
 // Validate returns an error that says how to correct limits that cannot work.
