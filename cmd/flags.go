@@ -73,15 +73,10 @@ func readEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) e
 	return firstErr
 }
 
-// environmentName returns the variable of a flag, which is the back-quoted word
-// of its usage, or nothing if the flag has none.
+// environmentName returns the variable of a flag, or nothing if the flag has none.
 func environmentName(f *pflag.Flag) string {
-	_, quoted, found := strings.Cut(f.Usage, "`")
-	name, _, closed := strings.Cut(quoted, "`")
-	if !found || !closed || name != strings.ToUpper(name) {
-		return ""
-	}
-	return name
+	_, quoted, _ := strings.Cut(f.Usage, ": `")
+	return strings.TrimSuffix(quoted, "`")
 }
 
 // explainValue turns pflag's error about a value that does not parse into a

@@ -109,21 +109,11 @@ func TestEveryServeFlagHasItsVariable(t *testing.T) {
 // TestUsageForm checks that each usage is "what it sets: `VARIABLE`", or only
 // "what it sets" for a flag without a variable, so that help and reference can
 // show the variable apart.
-var unconverted = map[string]bool{
-	"data-dir": true, "database-url": true, "api-url": true,
-	"kafka-brokers": true, "kafka-client-id": true, "kafka-orders-topic": true, "kafka-disputes-topic": true, "kafka-group": true,
-	"kafka-instance-id": true, "kafka-min-copies": true, "kafka-sasl-username": true,
-	"kafka-tls-ca-file": true, "kafka-tls-cert-file": true, "kafka-tls-key-file": true,
-}
-
 func TestUsageForm(t *testing.T) {
 	form := regexp.MustCompile("^[^`]*[^`.:]" + "(: `[A-Z0-9_]+`)?$")
 	everyCommand(func(command *cobra.Command) {
 		command.LocalFlags().VisitAll(func(f *pflag.Flag) {
-			if unconverted[f.Name] {
-				return
-			}
-			if !form.MatchString(f.Usage) || strings.Contains(description(f)+" ", environmentName(f)+" ") && environmentName(f) != "" {
+			if !form.MatchString(f.Usage) {
 				t.Errorf("%s --%s: the usage is %q, want the form \"what it sets, with its unit: `VARIABLE`\"", command.CommandPath(), f.Name, f.Usage)
 			}
 		})

@@ -55,8 +55,8 @@ func (v shownValue) Type() string {
 
 // description returns the usage of a flag without its variable.
 func description(f *pflag.Flag) string {
-	text := strings.TrimSuffix(f.Usage, ": `"+environmentName(f)+"`")
-	return strings.ReplaceAll(text, "`", "")
+	text, _, _ := strings.Cut(f.Usage, ": `")
+	return text
 }
 
 // defaultText returns the default of a flag as a user would write it.
@@ -100,7 +100,8 @@ variable counts as unset. A switch is turned off with `+"`=false`"+`.
 
 Secrets have no flag, but a variable, or a file that a flag names. The token between ingest and
 api has at least 32 bytes and is in `+"`INTERNAL_TOKEN`"+`; the password for Kafka is in
-`+"`KAFKA_SASL_PASSWORD`"+`.
+`+"`KAFKA_SASL_PASSWORD`"+`. The URL of the database can contain a password, and can be in
+a file too: `+"`DATABASE_URL_FILE`"+`.
 
 The serve commands also honour Go's own variables. `+"`GOGC`"+` defaults to %d (ingest: %d), and
 `+"`GOMEMLIMIT`"+` to 90%% of the memory of the container. The memory limit is soft: as the process
