@@ -41,7 +41,7 @@ type barPart struct {
 
 // barsOf returns a chart of a figure for each mode, with its spread; nil if no mode
 // has the figure.
-func (r *Report) barsOf(title string, f Figure, load string) *barChart {
+func barsOf(r *Report, title string, f Figure, load string) *barChart {
 	b := &barChart{Title: title}
 	highest := 0.0
 	for _, runs := range r.measured(load) {
@@ -59,7 +59,7 @@ func (r *Report) barsOf(title string, f Figure, load string) *barChart {
 }
 
 // cpuBars returns a chart of the processor time of each mode, by process.
-func (r *Report) cpuBars(load string) *barChart {
+func cpuBars(r *Report, load string) *barChart {
 	b := &barChart{Title: "CPU seconds per 1,000 webhooks, by process"}
 	highest, processes := 0.0, make(map[string]bool)
 	for _, runs := range r.measured(load) {

@@ -48,7 +48,7 @@ type point struct {
 
 // latencyOverLoad returns a chart of how a latency grows with the accepted rate,
 // with a point for each load; nil if no mode ran under several loads.
-func (r *Report) latencyOverLoad(f Figure) *lineChart {
+func latencyOverLoad(r *Report, f Figure) *lineChart {
 	var loads []string // including those of --find-max
 	for _, run := range r.Runs {
 		if !slices.Contains(loads, run.Load) {
@@ -74,7 +74,7 @@ func (r *Report) latencyOverLoad(f Figure) *lineChart {
 }
 
 // distribution returns a chart of the latency of the answers by percentile.
-func (r *Report) distribution(load string) *lineChart {
+func distribution(r *Report, load string) *lineChart {
 	var all []series
 	percentiles := []string{"p50", "p95", "p99", "p99.9", "max"}
 	for mode, runs := range r.measured(load) {

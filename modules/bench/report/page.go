@@ -60,7 +60,7 @@ func (r *Report) page() page {
 		}
 	}
 	for _, name := range []string{"ack p50", "ack p99", "applied p99"} {
-		if c := r.latencyOverLoad(figure(name)); c != nil {
+		if c := latencyOverLoad(r, figure(name)); c != nil {
 			p.Curves = append(p.Curves, c)
 		}
 	}
@@ -69,12 +69,12 @@ func (r *Report) page() page {
 	for _, l := range r.Limits {
 		limits.Runs = append(limits.Runs, Run{Mode: l.Mode, Load: "limit", AcceptedPerSecond: l.Rate})
 	}
-	p.Limits = limits.barsOf("Highest rate that was kept up, webhooks per second", figure("accepted"), "limit")
+	p.Limits = barsOf(limits, "Highest rate that was kept up, webhooks per second", figure("accepted"), "limit")
 	return p
 }
 
 func (r *Report) section(load string) section {
-	s := section{Load: load, Header: []string{"mode"}, Lines: r.distribution(load), Answers: r.answers(load), AnswersHeader: inAnswers}
+	s := section{Load: load, Header: []string{"mode"}, Lines: distribution(r, load), Answers: r.answers(load), AnswersHeader: inAnswers}
 	for _, f := range Figures {
 		s.Header = append(s.Header, f.Name+" "+f.Unit)
 	}
@@ -87,12 +87,12 @@ func (r *Report) section(load string) section {
 		s.Rows = append(s.Rows, row)
 	}
 	for _, b := range []*barChart{
-		r.barsOf("Webhooks accepted per second", figure("accepted"), load),
-		r.barsOf("Webhooks applied per second", figure("applied"), load),
-		r.barsOf("99th percentile of the answer, ms", figure("ack p99"), load),
-		r.cpuBars(load),
-		r.barsOf("Bytes on the wire between the roles, per webhook", figure("wire"), load),
-		r.barsOf("Allocations per webhook", figure("allocations"), load),
+		barsOf(r, "Webhooks accepted per second", figure("accepted"), load),
+		barsOf(r, "Webhooks applied per second", figure("applied"), load),
+		barsOf(r, "99th percentile of the answer, ms", figure("ack p99"), load),
+		cpuBars(r, load),
+		barsOf(r, "Bytes on the wire between the roles, per webhook", figure("wire"), load),
+		barsOf(r, "Allocations per webhook", figure("allocations"), load),
 	} {
 		if b != nil {
 			s.Bars = append(s.Bars, b)
