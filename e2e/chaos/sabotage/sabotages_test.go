@@ -257,9 +257,9 @@ func (b *Broker) createTopics() error {
 		Swaps: []Swap{{"cmd", `
 import "slices"
 
-func (c *crew) stop() error {
-	slices.Reverse(c.parts)
-	return c.originalStop()
+func (s *supervisor) stop() error {
+	slices.Reverse(s.parts)
+	return s.originalStop()
 }
 `}, {inTransport, `
 import (
