@@ -1,6 +1,5 @@
-// Package batch groups concurrent calls of an [payments.Applier] into larger
-// ones: group commit at the api role, and calls shared by webhooks at the ingest
-// role.
+// Package batch groups concurrent calls to a [payments.Applier] into larger ones:
+// group commit at the api role, and calls shared by webhooks at the ingest role.
 package batch
 
 import (
@@ -30,25 +29,25 @@ type Config struct {
 	// Shards is the number of batches that may be in flight at once. All updates of
 	// one order go to the same shard and are applied in the order of their calls.
 	Shards int
-	// MaxBatch is the largest number of updates in one batch. A single call with
-	// more updates becomes a batch of its own.
+	// MaxBatch is the largest number of updates in one batch. A single call with more
+	// updates becomes its own batch.
 	MaxBatch int
 	// MaxWaitingBytes is the size of the queue of one shard, in bytes of binary
 	// Protobuf. An update counts as at least 4 KiB, because it also costs memory
 	// beyond its bytes. When the queue is full, calls fail with ErrOverloaded.
 	MaxWaitingBytes int
-	// Timeout is the deadline of one batch. It does not depend on the contexts of
-	// the callers, so one that gives up does not cancel the calls of the others.
+	// Timeout is the deadline of one batch. It does not depend on the contexts of the
+	// callers, so a caller that gives up does not cancel the calls of the others.
 	Timeout time.Duration
-	// Divide reports whether an error may be caused by a single update. Then the
-	// calls of the batch are repeated one by one, so that one bad update does not
-	// fail those beside it. If Divide is nil, a batch is never divided.
+	// Divide reports whether an error may be caused by a single update. Then the calls
+	// of the batch are repeated one by one, so that one bad update does not fail the
+	// others. If Divide is nil, a batch is never divided.
 	Divide func(error) bool
 }
 
-// Batcher collects the calls that arrive while a batch is in flight, and makes
-// the next batch of them. There is no timer: a lone call starts at once, and
-// batches grow with the load.
+// Batcher collects the calls that arrive while a batch is in flight, and makes the
+// next batch from them. There is no timer: a lone call starts at once, and batches
+// grow with the load.
 type Batcher struct {
 	next    payments.Applier
 	cfg     Config
@@ -122,7 +121,7 @@ func (p *part) wait() error {
 	return p.err
 }
 
-// minBytes is the least that an update counts in a queue.
+// minBytes is what a smaller update counts as in a queue.
 const minBytes = 4 << 10
 
 // split returns the parts of a call, one for each shard that it concerns.

@@ -100,7 +100,7 @@ type call struct {
 	err      error
 }
 
-// begin makes a call and returns when it waits or has returned.
+// begin starts a call, and returns once the call is waiting or has returned.
 func begin(ctx context.Context, b *Batcher, updates ...*payrelayv1.Update) *call {
 	c := &call{done: make(chan struct{})}
 	go func() {
@@ -111,7 +111,7 @@ func begin(ctx context.Context, b *Batcher, updates ...*payrelayv1.Update) *call
 	return c
 }
 
-// want waits until the call returns outcomes of the numbers.
+// want waits for the call and checks that its outcomes have these numbers.
 func (c *call) want(t *testing.T, numbers string) {
 	t.Helper()
 	<-c.done

@@ -55,7 +55,7 @@ func TestManyCallers(t *testing.T) {
 	}
 }
 
-// Many callers meet full queues and a batcher that closes. An update is applied if its
+// Many callers run into full queues and a closing batcher. An update is applied if its
 // call returns no error, and every call returns.
 func TestManyCallersWithABatcherThatCloses(t *testing.T) {
 	var mu sync.Mutex

@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 )
 
-// apis are the requests that are served, those of producers and consumers and
-// DescribeConfigs, each with its newest version. kfake crashes on a key that it does
+// apis maps the requests that are served, which are those of producers and consumers
+// and DescribeConfigs, to their newest versions. kfake crashes on a key that it does
 // not know. Versions that identify topics by ID are left out, because kfake crashes on
 // two unknown IDs in one Produce, which a client sends after its topics have been
 // created again.
@@ -101,7 +101,7 @@ func inspected(key kmsg.Key) bool {
 }
 
 // inspect decodes a whole frame, including the header, and returns an error for a
-// well-formed request that would crash kfake or take it too many resources.
+// well-formed request that would crash kfake or make it use too many resources.
 func inspect(h header, frame []byte) error {
 	body := kbin.Reader{Src: frame[headerSize+max(h.clientID, 0):]}
 	req := h.key.Request()

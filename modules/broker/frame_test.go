@@ -168,8 +168,8 @@ func TestTruncatedRequestsAreReported(t *testing.T) {
 	}
 }
 
-// FuzzGuard checks that of any bytes only bounded requests of the served kinds pass,
-// unchanged and in order.
+// FuzzGuard checks that, whatever the client sends, only bounded requests of the
+// served kinds pass, unchanged and in order.
 func FuzzGuard(f *testing.F) {
 	for _, tt := range hostile {
 		f.Add(tt.frame)

@@ -17,15 +17,16 @@ import (
 const (
 	maxConns = 128
 	// helloTimeout is how long a new connection may take to send its first request.
-	// Later it may be idle: on loopback the kernel reports when a peer has ended.
+	// After that it may be idle, because on loopback the kernel reports when a peer
+	// has died.
 	helloTimeout = 10 * time.Second
 	frameTimeout = 30 * time.Second // from a request's first byte to its last
 	writeTimeout = 30 * time.Second
 	acceptDelay  = 50 * time.Millisecond
 )
 
-// gate is a listener that makes clients wait until it is opened. Before, it accepts
-// only connections of dial, so that the broker can be its own first client.
+// gate is a listener that makes clients wait until it is opened. Until then it
+// accepts only connections of dial, so that the broker can be its own first client.
 type gate struct {
 	net.Listener
 	own  chan net.Conn

@@ -38,7 +38,7 @@ func runChild(dir string) {
 	_ = b.Run(context.Background())
 }
 
-// startChild runs a broker in a process of its own.
+// startChild runs a broker in its own process.
 func startChild(t *testing.T, dir string) (addr string, kill func()) {
 	t.Helper()
 	child := exec.Command(os.Args[0])

@@ -104,8 +104,8 @@ func (a *aggregate) entries() iter.Seq[*entry] {
 	}
 }
 
-// stored returns the aggregate as [Changes] take it: with the disputes that
-// changed only.
+// stored returns the aggregate as [Changes] hold it: only with the disputes that
+// changed.
 func (a *aggregate) stored() *Aggregate {
 	s := &Aggregate{OrderID: a.orderID, Version: a.version, Order: a.order.Folded}
 	for _, id := range slices.Sorted(maps.Keys(a.disputes)) {
@@ -210,15 +210,15 @@ type judgement struct {
 
 func newEntry(e *Event) *entry { return &entry{Event: e, at: e.position()} }
 
-// recordedEntry returns an entry with a copy of the event, which belongs to the
-// store.
+// recordedEntry returns an entry with a copy of the event, because the event
+// itself belongs to the store.
 func recordedEntry(e *Event) *entry {
 	event := *e
 	return &entry{Event: &event, at: e.position(), stored: &judgement{e.Verdict, e.Reason}}
 }
 
-// judge sets the verdict that the state machine gives. One that was recorded as
-// STALE stays so while its step is legal.
+// judge sets the verdict that the state machine gives. An event that was recorded
+// as STALE stays STALE as long as its step is legal.
 func (e *entry) judge(reason payrelayv1.DeadLetterReason) {
 	switch {
 	case reason != noReason:

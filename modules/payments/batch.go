@@ -8,8 +8,8 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-// maxAhead is how far in the future an update may have happened. One from the far
-// future would stay the newest.
+// maxAhead is how far in the future the time of an update may be. An update from
+// the far future would remain the newest one.
 const maxAhead = 24 * time.Hour
 
 // batch holds the updates of one call of the ledger, and what follows from them.
@@ -72,10 +72,10 @@ func (b *batch) lookup() Lookup {
 	return Lookup{Keys: keys.items, OrderIDs: orders.items, DisputeIDs: disputes.items}
 }
 
-// judge judges every event, against what is stored and the events before it in the
-// batch. It returns the ids of the orders whose history must be read first, and
-// then has to be called again; or none, and then the verdicts and changes are
-// final. The result depends on the arguments only.
+// judge judges every event against the stored state and the events before it in
+// the batch. It returns the ids of the orders whose history must be read before
+// judge is called again. If it returns none, the verdicts and changes are final.
+// The result depends on the arguments only.
 func (b *batch) judge(stored *Snapshot, histories map[string][]*Event) (incomplete []string) {
 	b.stored, b.histories = stored, histories
 	b.aggregates, b.lettered = make(map[string]*aggregate), make(map[letterID]bool)

@@ -36,8 +36,8 @@ func BenchmarkParseMoney(b *testing.B) {
 	}
 }
 
-// constantStore is a store that returns the same for every call and keeps nothing, so
-// that a benchmark measures the work of the ledger alone.
+// constantStore is a store that returns the same values for every call and keeps
+// nothing, so that a benchmark measures the work of the ledger alone.
 type constantStore struct {
 	payments.Store
 	snapshot *payments.Snapshot

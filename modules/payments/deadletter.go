@@ -15,7 +15,7 @@ import (
 type DeadLetter struct {
 	// ID is assigned by the store; it is 0 before.
 	ID int64
-	// Key is the update's. A Kafka record that is not an update has its
+	// Key is the key of the update. A Kafka record that is not an update has its
 	// topic/partition and its offset instead. Key and Digest identify a dead letter.
 	Key    Key
 	Digest Digest
@@ -34,9 +34,9 @@ type DeadLetter struct {
 	ResolvedAt time.Time
 }
 
-// Settlement closes the dead letter with a key and digest, if it is open or an
-// operator has discarded it: its update is applied now, which the dead letter must
-// not contradict.
+// Settlement closes the dead letter with a key and digest if it is open, or if an
+// operator has discarded it: its update has been applied after all, and the dead
+// letter must not contradict that.
 type Settlement struct {
 	Key        Key
 	Digest     Digest
@@ -63,8 +63,8 @@ const noReason = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSPECIFIED
 var reasons = map[payrelayv1.DeadLetterReason]struct {
 	// detail explains the reason to the operator who has to decide.
 	detail string
-	// inHistory reports whether the event stays in its history: the fold gives the
-	// reason and can revoke it.
+	// inHistory reports whether the event stays in its history, where later updates
+	// can make it legal.
 	inHistory bool
 	// whole reports whether the dead letter holds the whole update or record in its
 	// payload, because there is no event.

@@ -21,10 +21,11 @@ type Digest [sha256.Size]byte
 type Event struct {
 	Key    Key
 	Digest Digest
-	// Update holds what was reported. Its times count to the microsecond. RawBody is
-	// absent where a history is read only to be folded.
+	// Update holds what was reported. Its times have a precision of one microsecond.
+	// RawBody is absent where a history is read only to be folded.
 	Update *payrelayv1.Update
-	// Verdict is APPLIED, STALE or DEAD_LETTERED. Reason is set with the last.
+	// Verdict is APPLIED, STALE or DEAD_LETTERED. Reason is set only with
+	// DEAD_LETTERED.
 	Verdict    payrelayv1.Verdict
 	Reason     payrelayv1.DeadLetterReason
 	RecordedAt time.Time
@@ -117,8 +118,8 @@ func wholeDigest(u *payrelayv1.Update) Digest {
 }
 
 // binary returns the update as binary Protobuf. Marshalling fails only for text
-// that is not UTF-8. An update that was received has none; of one that this
-// process built, the raw body is kept then.
+// that is not UTF-8, which a received update cannot contain. If an update that
+// this process built contains some, binary returns the raw body.
 func binary(u *payrelayv1.Update) []byte {
 	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(u)
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 )
 
 // maxRaces is the number of times that a batch is judged again because another
-// writer was first. One of the writers always succeeds, so more races than a few
-// mean that the writers should share the load differently.
+// writer was first. One of the writers always succeeds, so more than a few lost
+// races mean that the writers should share the load differently.
 const maxRaces = 10
 
-// Ledger records updates, each exactly once in effect. It is the [Applier] that
-// decides; all others carry.
+// Ledger records updates and gives each its effect exactly once. It is the
+// [Applier] that decides the verdicts; all others only pass updates on.
 //
 // It keeps no state between calls. Any number of ledgers, in any number of
 // processes, may write to one store.
@@ -31,7 +31,7 @@ func NewLedger(store Store) *Ledger {
 
 // Apply judges the updates in order and records all of them in one transaction. It
 // refuses none: an update that is not well-formed becomes a dead letter, like every
-// other one that cannot be applied. A caller that can still refuse calls
+// other one that cannot be applied. A caller that can still reject an update calls
 // [Validate] first.
 //
 // If the store refuses a value, the batch is divided until the update with that

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Mode is the way that updates take from the ingest role to the api role.
+// Mode is the transport of updates from the ingest role to the api role.
 type Mode string
 
 const (
@@ -27,8 +27,8 @@ var Modes = []Mode{Kafka, HTTP, Protobuf, GRPC, Direct}
 // RPC reports whether the mode calls the api role and waits for its verdict.
 func (m Mode) RPC() bool { return m == HTTP || m == Protobuf || m == GRPC }
 
-// MarshalText returns the name of the mode. With UnmarshalText it makes a Mode
-// the value of a flag.
+// MarshalText returns the name of the mode. With UnmarshalText it makes Mode
+// usable as the value of a flag.
 func (m Mode) MarshalText() ([]byte, error) { return []byte(m), nil }
 
 // UnmarshalText sets m to the mode of that name. The error names all modes.

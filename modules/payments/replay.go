@@ -11,10 +11,10 @@ import (
 
 var errNoReplay = errors.New("it is not an update that can be judged again: discard it, and have the provider send it again")
 
-// Replay judges a dead letter again. That helps where the reason has gone: its time
-// has come, this release knows its status, or the rules have changed. It returns
-// the new verdict; a dead letter that stays one stays open. The error is
-// [ErrNotFound] if there is no such dead letter.
+// Replay judges a dead letter again. That helps if the reason no longer applies:
+// its time has come, this release knows its status, or the rules have changed. It
+// returns the new verdict; if the update is refused again, its dead letter stays
+// open. The error is [ErrNotFound] if there is no such dead letter.
 func (l *Ledger) Replay(ctx context.Context, id int64) (*payrelayv1.Outcome, error) {
 	outcome, err := l.replay(ctx, id)
 	if err != nil {

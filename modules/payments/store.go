@@ -61,7 +61,7 @@ type Snapshot struct {
 // Recorded describes the event that is recorded under a key.
 type Recorded struct {
 	Digest Digest
-	// InHistory is that of the event.
+	// InHistory reports whether the event is part of its order's history.
 	InHistory bool
 }
 

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// SchemaVersion is the newest version of the meaning of an Update that this
-	// release knows, and the one that it sends.
+	// SchemaVersion is the schema version of the updates that this release sends, and
+	// the newest one that it can interpret.
 	SchemaVersion = 1
 
 	// MaxIDBytes is the largest size of a provider, event, order, dispute or user
@@ -27,7 +27,7 @@ type InvalidError struct{ code, message string }
 // Code returns the stable snake_case name of the error.
 func (e *InvalidError) Code() string { return e.code }
 
-// Error returns a sentence that tells the sender how to fix the update.
+// Error returns a sentence that explains how to fix the update.
 func (e *InvalidError) Error() string { return e.message }
 
 func invalid(code, message string) error { return &InvalidError{code: code, message: message} }
