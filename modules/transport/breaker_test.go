@@ -136,8 +136,8 @@ func TestRetryDoesNotWaitForTheBreaker(t *testing.T) {
 	})
 }
 
-// Readiness follows the breaker, and returns with the pause: a process that is not
-// ready gets no call that could probe.
+// A process is not ready while the breaker is open, and ready after the pause:
+// otherwise it would get no call that could probe the far side.
 func TestCheckFailsWhileTheBreakerIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := &script{errs: repeat(call(connect.CodeUnavailable), breakerFailures+1)}

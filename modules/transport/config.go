@@ -14,10 +14,10 @@ import (
 
 // Config chooses the mode and whether calls are shared.
 type Config struct {
-	// Mode is the way of the updates from the ingest role to the api role.
+	// Mode is the transport of updates from the ingest role to the api role.
 	Mode payments.Mode
-	// Batch lets concurrent webhooks share one call. Without it each webhook is a
-	// call of its own, which costs more.
+	// Batch lets concurrent webhooks share one call. Without it each webhook has its
+	// own call, which costs more.
 	Batch bool
 }
 
@@ -47,7 +47,7 @@ func (c *RetryConfig) RegisterFlags(fs *flag.FlagSet) {
 	fs.DurationVar(&c.MaxDelay, "api-retry-max-delay", 5*time.Second, "longest delay between retries, plus or minus 25% of jitter: `API_RETRY_MAX_DELAY`")
 }
 
-// Validate returns an error that says how to correct limits that cannot work.
+// Validate checks the limits. Its error explains how to correct them.
 func (c RetryConfig) Validate() error {
 	switch {
 	case c.Timeout <= 0:
@@ -64,7 +64,7 @@ func (c RetryConfig) Validate() error {
 
 // RPCConfig holds how to reach the api role in the modes http, protobuf and grpc.
 type RPCConfig struct {
-	// URL is that of its internal listener, http or, with TLS, https.
+	// URL is the URL of its internal listener: http, or https with TLS.
 	URL string
 	// HTTP2 uses HTTP/2 in the modes http and protobuf too, for networks that need
 	// it. HTTP/1.1 is cheaper.
@@ -72,8 +72,8 @@ type RPCConfig struct {
 	// Token is the secret that the api role asks for; an empty one is not sent. It
 	// has no flag, because a command line is public.
 	Token string
-	// Unary makes each update a call of its own. It has no flag: it is the opposite
-	// of Config.Batch.
+	// Unary sends each update in its own call. It has no flag: it is the opposite of
+	// Config.Batch.
 	Unary bool
 }
 
@@ -83,7 +83,7 @@ func (c *RPCConfig) RegisterFlags(fs *flag.FlagSet) {
 	fs.BoolVar(&c.HTTP2, "api-http2", false, "whether the modes http and protobuf call the api role over HTTP/2: `API_HTTP2`")
 }
 
-// Validate returns an error that says how to correct a URL that cannot be called.
+// Validate checks the URL and the token. Its error explains how to correct them.
 func (c RPCConfig) Validate() error {
 	u, err := url.Parse(c.URL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {

@@ -14,7 +14,8 @@ var errCircuitOpen = errors.New("the circuit breaker is open because the far sid
 
 // Divides reports whether the error may be about one update of a batch, or about
 // the size of the batch, so that sending the updates one by one may help. An error
-// about this process as the sender, such as a wrong token, would come for each.
+// about this process as the sender, such as a wrong token, would recur for each of
+// them.
 func Divides(err error) bool {
 	switch connect.CodeOf(err) {
 	case connect.CodeInvalidArgument, connect.CodeResourceExhausted:
@@ -41,8 +42,8 @@ const (
 	Unwell
 	// Broken means that the far side is in trouble that outlasts the retries.
 	Broken
-	// Abandoned says nothing about the far side: the caller went away, or the far
-	// side was not asked.
+	// Abandoned means that nothing is known about the far side: the caller went away,
+	// or the far side was not called.
 	Abandoned
 )
 

@@ -17,7 +17,8 @@ func call(code connect.Code) error {
 	return fmt.Errorf("relay: %w", connect.NewError(code, errors.New("x")))
 }
 
-// classes holds errors with what the retries, the breaker and the lanes make of them.
+// classes holds errors, and how the retries, the breaker and the batcher must treat
+// them.
 var classes = []struct {
 	name                      string
 	err                       error

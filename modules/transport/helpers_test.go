@@ -27,7 +27,7 @@ func (s *script) Apply(_ context.Context, updates []*payrelayv1.Update) ([]*payr
 	return make([]*payrelayv1.Outcome, len(updates)), nil
 }
 
-// repeat returns n times the same error.
+// repeat returns a list that holds err n times.
 func repeat(err error, n int) []error {
 	errs := make([]error, n)
 	for i := range errs {

@@ -33,8 +33,9 @@ func WithAdmin(ctx context.Context, cfg ClusterConfig, use func(sarama.ClusterAd
 // not help.
 var errRefused = errors.New("refused")
 
-// connectError says which setting to correct. It wraps errRefused for what waiting
-// does not change. A failed login is not refused: the user may be about to be created.
+// connectError returns an error that names the setting to correct. It wraps errRefused
+// if waiting does not help. A failed login is not wrapped so, because the user may be
+// about to be created.
 func connectError(cfg ClusterConfig, err error) error {
 	failed := fmt.Sprintf("connect to Kafka at %v", cfg.Brokers)
 	var untrusted *tls.CertificateVerificationError
@@ -167,14 +168,17 @@ func metadataVersion(admin sarama.ClusterAdmin) (int16, error) {
 
 // Values in place of an offset.
 const (
-	// NoOffset means that there is none, such as for a group that never committed.
+	// NoOffset means that there is no offset, for example of a group that never
+	// committed.
 	NoOffset = -1
-	// UnknownOffset means that the brokers did not say, such as without a leader.
+	// UnknownOffset means that the brokers did not report it, for example without a
+	// leader.
 	UnknownOffset = -2
 )
 
 // AppliedOffsets returns the group's committed offset of each partition of a topic:
-// NoOffset where it has committed nothing, UnknownOffset where the brokers do not say.
+// NoOffset where it has committed nothing, UnknownOffset where the brokers do not
+// report it.
 func AppliedOffsets(ctx context.Context, admin sarama.ClusterAdmin, group, topic string, partitions int) ([]int64, error) {
 	numbers := make([]int32, partitions)
 	for i := range numbers {
@@ -207,7 +211,7 @@ func AppliedOffsets(ctx context.Context, admin sarama.ClusterAdmin, group, topic
 // OffsetsAt returns, for each partition of a topic, the offset of the first record
 // from a time on, in milliseconds of Unix time, or of one of the ends
 // [sarama.OffsetOldest] and [sarama.OffsetNewest]. It is NoOffset where no record is
-// that young, and UnknownOffset where the partition has no leader.
+// that recent, and UnknownOffset where the partition has no leader.
 func OffsetsAt(admin sarama.ClusterAdmin, topic string, partitions int, at int64) ([]int64, error) {
 	question := make(map[int32]int64)
 	for i := range partitions {

@@ -13,9 +13,9 @@ import (
 // returns the last error together with the cause. It creates no topics, because an
 // operator decides how many partitions and replicas they have.
 //
-// It returns at once what waiting does not change: brokers that refuse this process,
-// and topics that acknowledge a record in fewer copies than cfg.MinCopies. The
-// warnings are about other settings that can lose or refuse updates.
+// It fails at once if waiting does not help: if the brokers refuse this process, or
+// if a topic acknowledges a record in fewer copies than cfg.MinCopies. The warnings
+// are about other settings that can lose or refuse updates.
 func AwaitTopics(ctx context.Context, cfg Config) (warnings []string, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -84,7 +84,8 @@ func (c CopiesConfig) checkTopic(admin sarama.ClusterAdmin, name string) (warnin
 	return warnings, nil
 }
 
-// unreadable reports whether these brokers do not let this user read all settings.
+// unreadable reports whether err means that this user cannot read all settings of
+// the topics on these brokers.
 func unreadable(err error) bool {
-	return errors.Is(err, errUntold) || errors.Is(err, sarama.ErrTopicAuthorizationFailed) || errors.Is(err, sarama.ErrClusterAuthorizationFailed) || errors.Is(err, sarama.ErrUnsupportedVersion)
+	return errors.Is(err, errNoSetting) || errors.Is(err, sarama.ErrTopicAuthorizationFailed) || errors.Is(err, sarama.ErrClusterAuthorizationFailed) || errors.Is(err, sarama.ErrUnsupportedVersion)
 }

@@ -115,7 +115,8 @@ func (c *claim) process(ctx context.Context, batch []*sarama.ConsumerMessage) er
 	return nil
 }
 
-// split decodes the records of a batch and returns those that are not updates apart.
+// split decodes the records of a batch and returns those that are not updates
+// separately.
 func split(batch []*sarama.ConsumerMessage) (updates []*payrelayv1.Update, garbage []*payrelayv1.UndecodableRecord) {
 	for _, record := range batch {
 		update, err := decode(record.Value)
@@ -169,7 +170,7 @@ func (c *claim) retry(ctx context.Context, doing string, attempt func(context.Co
 	return err
 }
 
-// linger returns a context that ends when the grace has passed since the end of parent.
+// linger returns a context that outlives parent by the grace.
 func linger(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	stop := context.AfterFunc(parent, func() {

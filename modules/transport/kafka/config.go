@@ -34,7 +34,7 @@ func (c *TopicConfig) RegisterFlags(fs *flag.FlagSet) {
 // Names returns the names of both topics.
 func (c TopicConfig) Names() []string { return []string{c.OrdersTopic, c.DisputesTopic} }
 
-// Validate returns an error that says how to correct the names.
+// Validate checks the names. Its error explains how to correct them.
 func (c TopicConfig) Validate() error {
 	switch {
 	case c.OrdersTopic == "" || c.DisputesTopic == "":
@@ -48,7 +48,7 @@ func (c TopicConfig) Validate() error {
 	}
 }
 
-// CopiesConfig holds how safe an acknowledged record must be.
+// CopiesConfig holds the durability that acknowledged records must have.
 type CopiesConfig struct {
 	// MinCopies is the number of copies that an acknowledged record must have.
 	MinCopies int
@@ -108,7 +108,7 @@ func (c Config) Validate() error {
 type ClusterConfig struct {
 	// Brokers are the bootstrap servers, each as host:port.
 	Brokers []string
-	// ClientID is the first part of the client ID that the brokers have in their logs
+	// ClientID is the first part of the client ID that the brokers use in their logs
 	// and quotas; the second is the use: ingest, api or admin.
 	ClientID string
 	TLSConfig
@@ -134,11 +134,11 @@ func (c ClusterConfig) clientID(use string) string {
 func (c ClusterConfig) showsPassword() bool { return c.Mechanism == plain && !c.TLS }
 
 // errShowsPassword is returned before the password would be sent in plain text to
-// another machine, be it configured or named by a broker.
+// another machine, whether that was configured or named by a broker.
 var errShowsPassword = fmt.Errorf("%w: kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) PLAIN sends the password in plain text, and a broker is on another machine: add --kafka-tls or use %s", errRefused, scramSHA512)
 
-// Validate returns an error that says how to correct the configuration. It reads the
-// files of TLS.
+// Validate checks the configuration, and reads the files of TLS. Its error explains
+// how to correct it.
 func (c ClusterConfig) Validate() error {
 	if len(c.Brokers) == 0 {
 		return errors.New("kafka-brokers (KAFKA_BROKERS) is empty: name at least one broker as host:port")

@@ -122,8 +122,8 @@ func (c *Consumer) warn(message string, err error) {
 	}
 }
 
-// Ready reports whether the consumer is a member of its group. It is not during a
-// rebalance, nor when the brokers have been away for long.
+// Ready reports whether the consumer is a member of its group. It is not a member
+// during a rebalance, or when the brokers have been unreachable for long.
 func (c *Consumer) Ready() bool { return c.joined.Load() }
 
 // Lag returns how many records of this member's partitions are published and not yet

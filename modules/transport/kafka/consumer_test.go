@@ -448,7 +448,8 @@ func fencedMemberTakesOver(t *testing.T, cfg Config) {
 	}
 }
 
-// An error that needs an operator ends the process, so that somebody notices.
+// An error that needs an operator ends the process, so that a supervisor reports
+// it.
 func TestFatalErrorEndsTheConsumer(t *testing.T) {
 	_, cfg := startKafka(t)
 	errRights := errors.New("the database says permission denied")

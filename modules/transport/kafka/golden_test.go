@@ -20,7 +20,7 @@ import (
 )
 
 // Kafka keeps the records of earlier releases, and during an upgrade the processes of
-// two releases read each other's records. A file in testdata/records has what one
+// two releases read each other's records. A file in testdata/records holds what one
 // release wrote, and never changes. A release that writes other records adds a file:
 //
 //	go test ./modules/transport/kafka -run TestGoldenRecords -write NAME

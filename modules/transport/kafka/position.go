@@ -9,7 +9,7 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// lookTimeout bounds the questions at the start of a session.
+// lookTimeout bounds the requests that compare offsets at the start of a session.
 const lookTimeout = 5 * time.Second
 
 // topicPartition identifies a partition.
@@ -52,10 +52,10 @@ func (c *Consumer) examine(session sarama.ConsumerGroupSession) (oldest map[topi
 		case p.applied >= 0 && p.applied < p.oldest:
 			c.expired.Add(p.oldest - p.applied)
 			session.MarkOffset(p.topic, p.partition, p.oldest, "")
-			c.log.Error("records were deleted before they were applied: let their providers send them again, and raise the retention of the topic", about...)
+			c.log.Error("records were deleted before they were applied: have their providers send them again, and raise the retention of the topic", about...)
 		case p.newest >= 0 && p.applied > p.newest:
 			session.ResetOffset(p.topic, p.partition, max(p.oldest, 0), "")
-			c.log.Error("the log has lost its end, beyond which records were applied already: the whole log is applied again; let the providers send again what is missing", about...)
+			c.log.Error("the log has lost its end, beyond which records were applied already: the whole log is applied again; have the providers send again what is missing", about...)
 		}
 	}
 	return oldest

@@ -18,7 +18,7 @@ const (
 	// maxInFlight bounds the bytes of records that wait for an acknowledgement.
 	// Without a bound they would fill the memory during an outage.
 	maxInFlight = 64 << 20
-	// minInFlight is the least that a record counts, so at most 4,096 of them wait.
+	// minInFlight is what a smaller record counts as, so at most 4,096 of them wait.
 	minInFlight = 16 << 10
 	// producerCloseTimeout is short, because at Close no caller waits for a result any
 	// more.

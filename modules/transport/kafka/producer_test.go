@@ -72,7 +72,7 @@ func TestFullProducerRefuses(t *testing.T) {
 		t.Errorf("Apply without room = %v, want %v", err, errOverloaded)
 	}
 	free.Release(maxInFlight)
-	// Every record gives its room back, also after an error.
+	// Every record releases its room, even after an error.
 	b.kill()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -103,7 +103,7 @@ func TestRecordThatIsNotAcceptedGivesItsRoomBack(t *testing.T) {
 		t.Errorf("Apply = %v, want %v", err, context.DeadlineExceeded)
 	}
 	if !client.inFlight.TryAcquire(maxInFlight) {
-		t.Error("the record did not give its room back")
+		t.Error("the record did not release its room")
 	}
 }
 

@@ -12,18 +12,19 @@ import (
 	"github.com/payrelay/payrelay/modules/transport"
 )
 
-// A compressed batch does not tell its size. The producer here does not compress and
-// sends at most 1 MB; the limit leaves room for other producers. The fetch of a larger
-// batch fails: the partition waits, and the log says why at each attempt, until an
-// operator deletes the records up to its end or moves the group's offset. Nothing is
-// skipped automatically, because there may be payments in it.
+// A compressed batch does not declare its decompressed size. The producer here does
+// not compress and sends at most 1 MB; the limit leaves room for other producers. The
+// fetch of a larger batch fails: the partition waits, and the log says why at each
+// attempt, until an operator deletes the records up to its end or moves the group's
+// offset. Nothing is skipped automatically, because there may be payments in it.
 //
 // The library has this limit in a global variable, so it is set before any goroutine
 // can read it.
 func init() { sarama.MaxDecompressedBatchSize = 8 << 20 }
 
-// newSaramaConfig returns what all uses of the brokers share. Each network step has
-// a deadline shorter than the library's 30 s. Connections are closed when ctx ends.
+// newSaramaConfig returns the settings that all connections to the brokers share.
+// Each network step has a deadline shorter than the library's 30 s. Connections are
+// closed when ctx ends.
 func newSaramaConfig(ctx context.Context, cluster ClusterConfig, use string) (*sarama.Config, error) {
 	encryption, err := cluster.client()
 	if err != nil {
@@ -40,7 +41,7 @@ func newSaramaConfig(ctx context.Context, cluster ClusterConfig, use string) (*s
 	// The library takes a dialer, but no context.
 	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, dialer{ctx, c.Net.DialTimeout, cluster.showsPassword()}
 	c.Metadata.Retry.Backoff = 100 * time.Millisecond
-	// Partitions that were added are used, by producer and consumer, after this time.
+	// Producers and consumers use new partitions after at most this time.
 	c.Metadata.RefreshFrequency = time.Minute
 	// A topic created because of a typing error would have one partition,
 	// one replica and no consumer.
@@ -123,8 +124,8 @@ func consumerConfig(cfg Config) (*sarama.Config, error) {
 type dialer struct {
 	ctx     context.Context
 	timeout time.Duration
-	// near refuses connections to other machines. They are known only here: a broker
-	// on this machine names the addresses of the others.
+	// near refuses connections to other machines. Only the dialer sees every address,
+	// because a broker on this machine can name brokers elsewhere.
 	near bool
 }
 

@@ -18,7 +18,7 @@ type TLSConfig struct {
 	// TLS encrypts the connections and verifies the brokers' certificates.
 	TLS bool
 	// CAFile is a PEM file of the certificate authorities that sign the brokers'
-	// certificates. If it is empty, the system's authorities count.
+	// certificates. If it is empty, the system's authorities are used.
 	CAFile string
 	// CertFile and KeyFile are PEM files of the client certificate and its key.
 	CertFile, KeyFile string
@@ -32,7 +32,8 @@ func (c *TLSConfig) RegisterFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.KeyFile, "kafka-tls-key-file", "", "PEM file of the key of the client certificate for Kafka: `KAFKA_TLS_KEY_FILE`")
 }
 
-// Validate reads the files, and returns an error that says how to correct them.
+// Validate checks the settings, and reads the files. Its error explains how to
+// correct them.
 func (c TLSConfig) Validate() error {
 	switch {
 	case !c.TLS && c != (TLSConfig{}):
@@ -71,8 +72,9 @@ func (c TLSConfig) client() (*tls.Config, error) {
 	return config, nil
 }
 
-// renewable returns the pair that the files hold when a connection is made, because
-// certificates are renewed, or the last valid pair while the files are being written.
+// renewable returns a callback that reads the pair from the files for each
+// connection, because certificates are renewed. While the files are being written, it
+// returns the last valid pair.
 func renewable(c TLSConfig, pair tls.Certificate) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	var last atomic.Pointer[tls.Certificate]
 	last.Store(&pair)
@@ -105,7 +107,7 @@ func (c *SASLConfig) RegisterFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.Username, "kafka-sasl-username", "", "user name of the login to Kafka: `KAFKA_SASL_USERNAME`")
 }
 
-// Validate returns an error that says how to correct the login.
+// Validate checks the login. Its error explains how to correct it.
 func (c SASLConfig) Validate() error {
 	switch c.Mechanism {
 	case "":

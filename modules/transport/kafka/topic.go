@@ -127,16 +127,16 @@ func (t *Topic) readSettings(admin sarama.ClusterAdmin) error {
 	return t.parseSettings(settings)
 }
 
-// errUntold means that these brokers do not have a setting. Its value is unknown then,
-// and not assumed to be a safe one.
-var errUntold = errors.New("the brokers did not return")
+// errNoSetting means that the brokers did not return a setting. Its value is then
+// unknown, and not assumed to be safe.
+var errNoSetting = errors.New("the brokers did not return")
 
 func (t *Topic) parseSettings(settings map[string]string) error {
 	var wrong error
 	text := func(name string) string {
-		value, told := settings[name]
-		if !told && wrong == nil {
-			wrong = fmt.Errorf("%w the setting %s of topic %q", errUntold, name, t.Name)
+		value, found := settings[name]
+		if !found && wrong == nil {
+			wrong = fmt.Errorf("%w the setting %s of topic %q", errNoSetting, name, t.Name)
 		}
 		return value
 	}
@@ -183,7 +183,8 @@ func (t Topic) Copies() int {
 // errFewCopies means that a topic has fewer copies than were asked for.
 var errFewCopies = errors.New("acknowledged records are not safe enough")
 
-// Check returns an error that says how to change a topic with too few copies.
+// Check returns an error for a topic with too few copies, which explains how to
+// change it.
 func (c CopiesConfig) Check(t Topic) error {
 	switch copies := t.Copies(); {
 	case copies >= c.MinCopies:
@@ -196,7 +197,7 @@ func (c CopiesConfig) Check(t Topic) error {
 	}
 }
 
-// shortRetention is as long as an outage may last, such as over a long weekend.
+// shortRetention is the longest outage to be expected, such as a long weekend.
 const shortRetention = 4 * 24 * time.Hour
 
 // Weaknesses returns a sentence for each setting of the topic that deletes or refuses

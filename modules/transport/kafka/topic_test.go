@@ -52,11 +52,11 @@ func TestTopicSettings(t *testing.T) {
 		t.Errorf("parseSettings of the largest retention = %+v, %v, want no limit", topic, err)
 	}
 	settings[SettingMinInSyncReplicas] = "two"
-	if err := topic.parseSettings(settings); err == nil || errors.Is(err, errUntold) {
+	if err := topic.parseSettings(settings); err == nil || errors.Is(err, errNoSetting) {
 		t.Errorf("parseSettings of a text = %v, want an error", err)
 	}
 	delete(settings, SettingMinInSyncReplicas)
-	if err := topic.parseSettings(settings); !errors.Is(err, errUntold) || !strings.Contains(err.Error(), SettingMinInSyncReplicas) {
-		t.Errorf("parseSettings without a setting = %v, want %v", err, errUntold)
+	if err := topic.parseSettings(settings); !errors.Is(err, errNoSetting) || !strings.Contains(err.Error(), SettingMinInSyncReplicas) {
+		t.Errorf("parseSettings without a setting = %v, want %v", err, errNoSetting)
 	}
 }

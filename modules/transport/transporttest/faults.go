@@ -11,7 +11,7 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-// The tests of faults: what was accepted arrives, whatever fails.
+// The tests of faults: whatever fails, accepted updates arrive.
 
 func farSideFails(t *testing.T, l *link) {
 	l.far.failNext(1)

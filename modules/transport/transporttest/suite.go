@@ -19,7 +19,8 @@ import (
 )
 
 // recovery is the time within which a client must succeed once its peer is back. It
-// takes about 0.1 s on an idle machine, and 10 s with a client that backs off itself.
+// takes about 0.1 s on an idle machine, and 10 s with a client that has a backoff of
+// its own.
 const recovery = 8 * time.Second
 
 // Harness opens links of one mode, in its batched or its unary form.

@@ -18,7 +18,7 @@ type Report struct {
 	Progress []Progress // indexed by the number of the partition
 }
 
-// Problems returns a sentence for each problem, which says how to fix it.
+// Problems returns a sentence for each problem, which explains how to fix it.
 func (r Report) Problems(cfg kafka.CopiesConfig) []string {
 	all := r.Weaknesses()
 	if err := cfg.Check(r.Topic); err != nil {
@@ -101,7 +101,7 @@ func (p Progress) Lag() int64 {
 func (p Progress) problem() string {
 	switch {
 	case p.Applied >= 0 && p.Oldest > p.Applied:
-		return fmt.Sprintf("%d records were deleted before they were applied: let their providers send them again", p.Oldest-p.Applied)
+		return fmt.Sprintf("%d records were deleted before they were applied: have their providers send them again", p.Oldest-p.Applied)
 	case p.Newest >= 0 && p.Applied > p.Newest:
 		return fmt.Sprintf("the log ends at %d, but the group has applied up to %d: it has lost its end, and the api role will apply all of the log again", p.Newest, p.Applied)
 	case p.next() >= 0 && p.Aged > p.next():

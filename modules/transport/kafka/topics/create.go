@@ -1,4 +1,4 @@
-// Package topics is what the commands app topics create and app topics check do: it
+// Package topics implements the commands app topics create and app topics check: it
 // creates the topics on a Kafka cluster, and reports on their safety and on how far
 // the consumer group has applied them.
 package topics
@@ -41,7 +41,7 @@ func (s *Spec) RegisterFlags(fs *flag.FlagSet) {
 	fs.DurationVar(&s.Retention, "retention", 30*24*time.Hour, "age at which records are deleted, applied or not; it must exceed the longest outage, and 0 means never")
 }
 
-// Validate returns an error that says how to correct the shape.
+// Validate checks the shape. Its error explains how to correct it.
 func (s Spec) Validate() error {
 	switch {
 	case s.Partitions < 1:
@@ -70,7 +70,7 @@ func (s Spec) settings() map[string]string {
 	}
 }
 
-// retention returns the retention as Kafka has it: negative for no limit.
+// retention returns the retention in Kafka's form: negative for no limit.
 func (s Spec) retention() time.Duration {
 	if s.Retention == 0 {
 		return -time.Millisecond
@@ -81,8 +81,8 @@ func (s Spec) retention() time.Duration {
 // Created is the result for one topic.
 type Created struct {
 	kafka.Topic
-	// Created reports whether the topic was created. One that existed is not changed,
-	// and Differences says how it differs from the Spec.
+	// Created reports whether the topic was created. An existing topic is not changed,
+	// and Differences lists how it differs from the Spec.
 	Created     bool
 	Differences []string
 }
@@ -129,9 +129,9 @@ func createTopic(ctx context.Context, admin sarama.ClusterAdmin, name string, sp
 	return Created{Topic: topic, Differences: spec.differences(topic)}, nil
 }
 
-// existingTopic returns a topic of brokers on which clients create none, such as the
-// embedded broker, which creates its own. There are no differences: its shape is not
-// for the user to choose.
+// existingTopic returns a topic of brokers on which clients cannot create topics,
+// such as the embedded broker, which creates its own. It reports no differences,
+// because the user does not choose the shape of such a topic.
 func existingTopic(admin sarama.ClusterAdmin, name string) (Created, error) {
 	topic, err := kafka.DescribeTopic(admin, name)
 	if errors.Is(err, kafka.ErrNoTopic) {
@@ -170,7 +170,7 @@ func awaitTopic(ctx context.Context, admin sarama.ClusterAdmin, name string) (ka
 	}
 }
 
-// differences says how an existing topic differs from the spec.
+// differences lists how an existing topic differs from the spec.
 func (s Spec) differences(t kafka.Topic) []string {
 	var all []string
 	differs := func(what string, is, asked any) {
