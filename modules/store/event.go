@@ -9,8 +9,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// EventSubject is what an event reports about its order or dispute, as the events
-// table has it: one set of columns for both.
+// EventSubject is what an event reports about its order or dispute, in the columns
+// of the events table, which are the same for both.
 type EventSubject struct {
 	// DisputeID is empty for an order.
 	DisputeID, Status, ProviderStatus, Reason string
@@ -81,7 +81,8 @@ func reported[E ~int32](names payments.Names[E], status E) string {
 	return name
 }
 
-// parseReported is the inverse of reported, also for what another release wrote.
+// parseReported is the inverse of reported. It also reads what another release
+// wrote.
 func parseReported[E ~int32](names payments.Names[E], text string) (E, error) {
 	if status, known := names.Parse(text); known || text == "" {
 		return status, nil

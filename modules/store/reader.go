@@ -15,7 +15,7 @@ type Reader struct {
 }
 
 // Query runs a query of an engine and calls each for every row of the result. It
-// returns the first error, including that of each.
+// returns the first error, including those that each returns.
 type Query func(ctx context.Context, text string, args []any, each func(Row) error) error
 
 // NewReader returns the Reader of an engine.

@@ -8,7 +8,7 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// Dialect is what engines write differently in a query.
+// Dialect holds the parts of a query that differ between engines.
 type Dialect struct {
 	// Argument is the first character of a placeholder, which is followed by the
 	// number of the argument: $ or ?.

@@ -7,9 +7,9 @@ import (
 
 // RedactURL returns a database URL to show in messages: without its password, and
 // without its parameters, which can hold one too. ok is false, and redacted empty,
-// where a password cannot be told from the rest of the text with certainty: what
-// is not a URL, such as libpq's keywords, and a URL with a special character in
-// it that is not written as %XX.
+// where it is not certain which part of the text is a password: for what is not a
+// URL, such as libpq's keywords, and a URL with a special character in it that is
+// not written as %XX.
 func RedactURL(databaseURL string) (redacted string, ok bool) {
 	if strings.HasPrefix(databaseURL, "sqlite:") { // the path of a file
 		path, _, _ := strings.Cut(databaseURL, "?")

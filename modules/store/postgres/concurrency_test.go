@@ -40,9 +40,9 @@ func busyUpdate(n int) *payrelayv1.Update {
 	return u
 }
 
-// Three processes with two ledgers each get the same updates in batches, each in an
-// order of its own, some with conflicting bodies. Each update has its effect once, and
-// there is no deadlock.
+// Three processes with two ledgers each get the same updates in batches, each in its
+// own order, some with conflicting bodies. Each update has its effect once, and there
+// is no deadlock.
 func TestProcessesOnTheSameOrders(t *testing.T) {
 	databaseURL, first := migrated(t)
 	const updates = 1500

@@ -13,10 +13,10 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// control does the same in the usual way: a transaction for each update on a pool of
-// connections, with the row of the order locked from the read to the commit. It does
-// less than the ledger: it does not sort histories, count versions or keep dead
-// letters.
+// control is the baseline that the ledger is compared with: an Applier written in
+// the usual way, with a transaction for each update on a pool of connections, with
+// the row of the order locked from the read to the commit. It does less than the
+// ledger: it does not sort histories, count versions or keep dead letters.
 type control struct{ pool *pgxpool.Pool }
 
 const (
@@ -40,7 +40,7 @@ func newControl(b *testing.B) control {
 }
 
 func (c control) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, controlTimeout) // as for every call of a database
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout) // like every call to the database
 	defer cancel()
 	outcomes := make([]*payrelayv1.Outcome, len(updates))
 	for i, u := range updates {

@@ -22,8 +22,8 @@ const copyCommitTimeout = 2 * time.Minute
 
 var allTables = strings.Join(transfer.Tables, ", ")
 
-// BeginCopy begins a transaction that keeps others from writing. It has a
-// connection of its own, because its statements may take long.
+// BeginCopy begins a transaction that keeps others from writing. It has its own
+// connection, because its statements may take long.
 func (s *Store) BeginCopy(ctx context.Context) (transfer.Transaction, error) {
 	if err := s.checkSchema(ctx); err != nil {
 		return nil, err

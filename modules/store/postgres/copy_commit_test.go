@@ -64,9 +64,9 @@ func TestACommitOfACopyIsNotInterrupted(t *testing.T) {
 	}
 }
 
-// A copy whose commit is not confirmed has its own error, and the same copy, made
-// again, finds out.
-func TestACommitOfACopyThatIsNotHeardOf(t *testing.T) {
+// A copy whose commit is not confirmed has its own error, and a second run of the
+// same copy finds out whether it was committed.
+func TestACommitOfACopyThatIsNotConfirmed(t *testing.T) {
 	source := busySource(t)
 	serverURL, target, done := unconfirmed(t, t.Context(), source)
 	cutOthers(t, serverURL)
@@ -81,7 +81,7 @@ func TestACommitOfACopyThatIsNotHeardOf(t *testing.T) {
 	}
 }
 
-// What is there already is not copied again, and not mixed with anything else.
+// Rows that the target has already are neither copied again nor mixed with others.
 func TestCopyOfWhatIsThere(t *testing.T) {
 	source := busySource(t)
 	_, target := migrated(t)

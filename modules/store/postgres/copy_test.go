@@ -213,7 +213,7 @@ func TestACopyThatDiffersIsRefused(t *testing.T) {
 			execute(t, databaseURL, "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.seq = 7 THEN "+spoil+" END IF; RETURN NEW; END $$")
 			execute(t, databaseURL, "CREATE TRIGGER spoil BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION spoil()")
 			if err := fill(t.Context(), source, target, nothing); err == nil || !strings.Contains(err.Error(), "table events differs") {
-				t.Errorf("Copy = %v, want an error that says that the events differ", err)
+				t.Errorf("Copy = %v, want the error that the events differ", err)
 			}
 			wantEmpty(t, databaseURL)
 		})
@@ -228,7 +228,7 @@ func TestCopiesThatAreRefused(t *testing.T) {
 		err := fill(t.Context(), source, target, nothing)
 		for _, word := range words {
 			if err == nil || !strings.Contains(err.Error(), word) {
-				t.Errorf("%s: Copy = %v, want an error that says %q", what, err, word)
+				t.Errorf("%s: Copy = %v, want an error that contains %q", what, err, word)
 			}
 		}
 	}
@@ -244,7 +244,7 @@ func TestCopiesThatAreRefused(t *testing.T) {
 	target = open(t, withParameters(t, databaseURL, url.Values{"lock_timeout": {"50"}}))
 	withConnection(t, databaseURL, func(writer *pgx.Conn) error {
 		_, err := writer.Exec(t.Context(), "BEGIN; DELETE FROM events")
-		refused("somebody who writes", "keep others from writing", "lock timeout")
+		refused("another writer", "keep others from writing", "lock timeout")
 		return err
 	})
 	unstorable := &payments.DeadLetter{Detail: "a \x00 in a text", CreatedAt: storetest.TrafficStart}

@@ -63,7 +63,7 @@ func classified(err error) error {
 	}
 }
 
-// oneLine puts an error on one line, which otherwise has a line for each host.
+// oneLine puts an error, which can have a line for each host, on one line.
 type oneLine struct{ error }
 
 func (e oneLine) Error() string { return strings.Join(strings.Fields(e.error.Error()), " ") }

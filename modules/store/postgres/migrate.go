@@ -81,7 +81,7 @@ const (
 	lockTries  = 600 // ten minutes
 )
 
-// withSchema opens a connection of its own: goose needs one of database/sql, and its
+// withSchema opens a separate connection: goose needs one of database/sql, and its
 // statements may take longer than the ledger's.
 func (s *Store) withSchema(use func(store.Schema) error) error {
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockPeriod, lockTries))

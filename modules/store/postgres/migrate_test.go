@@ -87,7 +87,7 @@ func TestPendingMigrationsAreAnError(t *testing.T) {
 	store := open(t, newDatabase(t))
 	_, err := store.Load(t.Context(), payments.Lookup{})
 	if err == nil || !strings.Contains(err.Error(), "app migrate up") {
-		t.Errorf("Load = %v, want an error that says what to do", err)
+		t.Errorf("Load = %v, want an error that explains what to do", err)
 	}
 	if err := store.Ping(t.Context()); err != nil {
 		t.Error(err)
@@ -106,7 +106,7 @@ func TestANewerSchemaIsRefused(t *testing.T) {
 	}
 }
 
-// Errors that an operator has to fix can be told from temporary ones.
+// Errors that an operator has to fix are distinguished from temporary ones.
 func TestDeploymentFaults(t *testing.T) {
 	databaseURL, store := migrated(t)
 	u := parseURL(t, databaseURL)

@@ -122,8 +122,8 @@ func (s statement[R]) queue(batch *pgx.Batch, rows []R, more ...any) {
 // orderRow is a row of orders as a commit writes it.
 type orderRow struct {
 	id string
-	// version is the new one; 0 for an order that is only noted, so that its
-	// events have a row to refer to.
+	// version is the new version; 0 for a placeholder, which exists so that events of
+	// the order have a row to refer to.
 	version int64
 	payments.Folded[payments.Order]
 }

@@ -23,7 +23,7 @@ type settings map[string]string
 var commonSettings = settings{
 	"application_name": "payrelay",
 	"connect_timeout":  "3", // seconds, for each host
-	// Of several hosts, the one that can be written to, also after a failover.
+	// Of several hosts, use the one that accepts writes, also after a failover.
 	"target_session_attrs": "read-write",
 
 	"pool_max_conn_lifetime":        "30m",
@@ -45,15 +45,15 @@ var (
 	// planned each time.
 	readerSettings = commonSettings.with(settings{"pool_max_conns": "4", "plan_cache_mode": "force_custom_plan"})
 
-	// All statements of the ledger look rows up by an index. So they are planned
-	// once, without another choice.
+	// All statements of the ledger look rows up by an index. So they are planned once,
+	// with the alternatives to an index disabled.
 	ledgerSettings = commonSettings.with(settings{
 		"pool_max_conns":   "12",
 		"enable_seqscan":   "off",
 		"enable_hashjoin":  "off",
 		"enable_mergejoin": "off",
 		"plan_cache_mode":  "force_generic_plan",
-		"jit":              "off", // it considers a plan without another choice an expensive one
+		"jit":              "off", // it takes every plan with disabled alternatives for an expensive one
 	})
 
 	// A migration may take long, and waits for those of other processes. It waits for
@@ -88,7 +88,7 @@ func parse(databaseURL string, defaults settings) (*pgxpool.Config, error) {
 			given[name] = true
 		}
 	}
-	added := []string{"synchronous_commit=on"} // the last of a name counts
+	added := []string{"synchronous_commit=on"} // the last value of a name wins
 	for name, value := range defaults {
 		if !given[name] {
 			added = append(added, name+"="+value)
@@ -103,7 +103,7 @@ func parse(databaseURL string, defaults settings) (*pgxpool.Config, error) {
 	}
 	cfg, err := pgxpool.ParseConfig(databaseURL + separator + strings.Join(added, "&"))
 	if err != nil {
-		return nil, fmt.Errorf("%w; one of its parameters has a value that is not possible, among %q", errURL, slices.Sorted(maps.Keys(given)))
+		return nil, fmt.Errorf("%w; one of these parameters has an invalid value: %q", errURL, slices.Sorted(maps.Keys(given)))
 	}
 	return cfg, nil
 }

@@ -13,16 +13,16 @@ import (
 const (
 	// versionUnchanged is the condition to update an order.
 	versionUnchanged = "orders.version = excluded.version - 1"
-	// everyOrderWritten ignores orders that are only noted, and does not count an
-	// order that was read before and is a new row now: it was lost in a failover to
-	// a server that lagged behind. A row that was updated here has this
-	// transaction as its xmax, a new one has none.
+	// everyOrderWritten ignores placeholders, and does not count an order that was
+	// read before and is a new row now: it was lost in a failover to a server that
+	// lagged behind. A row that was updated here has this transaction as its xmax, a
+	// new one has none.
 	everyOrderWritten = "SELECT (count(*) = @count)::first_writer FROM written WHERE version = 1 OR (version > 1 AND NOT new)"
 	everyRowWritten   = "SELECT (count(*) = @count)::first_writer FROM written"
 	// sameOwner is the condition to update a dispute.
 	sameOwner = "disputes.order_id = excluded.order_id"
 	// notFinal is the condition to settle a dead letter. A discarded one can be
-	// settled: its update is applied in spite of that.
+	// settled, because its update has been applied after all.
 	notFinal = "dead_letters.resolution IN ('', 'discarded')"
 )
 

@@ -116,17 +116,18 @@ func (tx transaction) writeDisputes(use *statements, aggregates []*payments.Aggr
 	return nil
 }
 
-// writeEvents notes the orders of events that come without their order: an event
-// outside of every history, whose order may not exist yet, has a row to refer to.
+// writeEvents also writes placeholders for orders that have events in the changes
+// but no aggregate: an event outside of every history, whose order may not exist
+// yet, needs a row to refer to.
 func (tx transaction) writeEvents(use *statements, changes *payments.Changes) error {
 	written := make(map[string]bool, len(changes.Aggregates))
 	for _, a := range changes.Aggregates {
 		written[a.OrderID] = true
 	}
-	note := tx.with(use.noteOrder)
+	placeholder := tx.with(use.putPlaceholder)
 	for _, e := range changes.Events {
 		if id := e.Update.GetOrderId(); !written[id] {
-			if _, err := note.exec(id); err != nil {
+			if _, err := placeholder.exec(id); err != nil {
 				return err
 			}
 		}

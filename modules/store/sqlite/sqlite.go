@@ -1,7 +1,7 @@
 // Package sqlite keeps the ledger in one SQLite file. It is the store for a single
 // machine, and needs no server.
 //
-// A commit survives a power loss if the disk keeps its promises: the journal is a
+// A commit survives a power loss if the disk honors flushes: the journal is a
 // write-ahead log with synchronous FULL, one fsync for each commit. SQLite has one
 // writer at a time, so there is one writing connection, and only one process should
 // open the file.
@@ -79,8 +79,8 @@ func openFile(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	// SQLite would make it readable for everybody. It gives the files beside it
-	// (-wal, -shm) the mode of this one.
+	// SQLite would make it readable by all users. It gives its other files (-wal,
+	// -shm) the mode of this one.
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func wantError(t *testing.T, err error, words ...string) {
 	t.Helper()
 	for _, word := range words {
 		if err == nil || !strings.Contains(err.Error(), word) {
-			t.Errorf("error = %v, want one that says %q", err, word)
+			t.Errorf("error = %v, want one that contains %q", err, word)
 		}
 	}
 }

@@ -12,12 +12,12 @@ import (
 // statement writes no row.
 const (
 	versionUnchanged = "version = ?"
-	versionUnset     = "version = 0" // of an order that is not stored yet, or only noted
+	versionUnset     = "version = 0" // of an order that is not stored yet, or has only a placeholder
 	sameOwner        = "order_id = excluded.order_id"
 )
 
-// notFinal is the condition that a dead letter can be settled. A discarded one can:
-// its update is applied in spite of that.
+// notFinal is the condition that a dead letter can be settled. A discarded one can,
+// because its update has been applied after all.
 const notFinal = "resolution IN ('', 'discarded')"
 
 const inList = " IN (SELECT value FROM json_each(?))"
@@ -41,7 +41,7 @@ const (
 		excluded.head_at, excluded.head_rank, excluded.head_event_id) WHERE ` + versionUnset
 	updateOrder = `UPDATE orders SET version = version + 1, (` + orderState + `) =
 		(?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE order_id = ? AND ` + versionUnchanged
-	noteOrder = `INSERT INTO orders (order_id, version, ` + orderState + `)
+	putPlaceholder = `INSERT INTO orders (order_id, version, ` + orderState + `)
 		VALUES (?, 0, '', '', 0, '', NULL, NULL, NULL, 0, '') ON CONFLICT (order_id) DO NOTHING`
 	putDispute = `INSERT INTO disputes (` + disputeState + `)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -65,7 +65,7 @@ const (
 type statements struct {
 	recorded, orders, disputes, owners, history *sql.Stmt
 
-	insertOrder, updateOrder, noteOrder, putDispute, insertEvent, reviseEvent,
+	insertOrder, updateOrder, putPlaceholder, putDispute, insertEvent, reviseEvent,
 	putDeadLetter, settleDeadLetter *sql.Stmt
 }
 
@@ -78,7 +78,7 @@ type statementText struct {
 func (p *statements) texts() []statementText {
 	return []statementText{
 		{&p.recorded, selectRecorded}, {&p.orders, selectOrders}, {&p.disputes, selectDisputes}, {&p.owners, selectOwners}, {&p.history, selectHistory},
-		{&p.insertOrder, insertOrder}, {&p.updateOrder, updateOrder}, {&p.noteOrder, noteOrder}, {&p.putDispute, putDispute},
+		{&p.insertOrder, insertOrder}, {&p.updateOrder, updateOrder}, {&p.putPlaceholder, putPlaceholder}, {&p.putDispute, putDispute},
 		{&p.insertEvent, insertEvent}, {&p.reviseEvent, reviseEvent}, {&p.putDeadLetter, putDeadLetter}, {&p.settleDeadLetter, settleDeadLetter},
 	}
 }

@@ -67,7 +67,7 @@ func concurrentLedgers(t *testing.T, d *db) {
 			t.Errorf("event %v was recorded %d times, want once", keyOf(u), n)
 		}
 	}
-	wantTold(d, updates, 0)
+	wantResult(d, updates, 0)
 }
 
 // untilDone sends a batch again after a lost race, as every caller does.
@@ -80,8 +80,8 @@ func untilDone(ctx context.Context, ledger *payments.Ledger, batch []*payrelayv1
 	}
 }
 
-// keepReading lists all events again and again: no call fails, and no event is listed
-// twice.
+// keepReading lists all events in a loop. No call may fail, and no event may be
+// listed twice.
 func keepReading(t *testing.T, store Store) (stop func()) {
 	var reader sync.WaitGroup
 	done := make(chan struct{})
@@ -112,7 +112,7 @@ func keepReading(t *testing.T, store Store) (stop func()) {
 	return func() { close(done); reader.Wait() }
 }
 
-// tally counts by event the verdicts other than duplicate.
+// tally counts the verdicts other than duplicate, by event.
 type tally struct {
 	mu    sync.Mutex
 	times map[payments.Key]int

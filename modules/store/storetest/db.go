@@ -165,8 +165,8 @@ func (d *db) wantNotFound(err error, what string) {
 	}
 }
 
-// everything returns all that the store answers about a lookup and all that it lists, a
-// line for each row.
+// everything returns what the store returns for a lookup and everything that it lists,
+// one line for each row.
 func (d *db) everything(lookup payments.Lookup) []string {
 	d.t.Helper()
 	snapshot := d.load(lookup)

@@ -191,7 +191,7 @@ func discard(t *testing.T, d *db) {
 	}
 	err := d.Discard(t.Context(), before[1].ID, after(5))
 	if err == nil || errors.Is(err, payments.ErrNotFound) || !strings.Contains(err.Error(), string(payments.Reapplied)) {
-		t.Errorf("Discard = %v, want an error that says that it was reapplied", err)
+		t.Errorf("Discard = %v, want the error that it was reapplied", err)
 	}
 	d.wantNotFound(d.Discard(t.Context(), before[2].ID+1, after(5)), "Discard")
 	if l := d.letters(); asText(l[1]) != asText(before[1]) || asText(l[2]) != asText(before[2]) {

@@ -99,8 +99,8 @@ func wantAThousand(t *testing.T, d *db, lookup payments.Lookup, changes *payment
 	}
 }
 
-// shells are orders of which only disputes are known. The ledger sees them, queries do
-// not.
+// shells are orders that are known only through their disputes. The ledger loads them,
+// and queries omit them.
 func shells(t *testing.T, d *db) {
 	d.apply(dispute("e1", 0, disputeOpen, disputeID("d1")))
 	wantAbsentOrder(d, "o1")

@@ -6,8 +6,8 @@ import (
 )
 
 // UnclearDatabaseURLs are texts that a user could give for a database URL and in which
-// a password cannot be told from the rest with certainty. Each contains pieces of a
-// password that [WantNoPassword] finds.
+// it is not certain which part is the password. Each contains pieces of a password
+// that [WantNoPassword] finds.
 var UnclearDatabaseURLs = []string{
 	"host=h user=u password=hunter2 dbname=db",
 	"password=hunter2",

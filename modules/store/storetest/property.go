@@ -31,21 +31,21 @@ func (s *scratch) Commit(_ context.Context, changes *payments.Changes) error {
 	return nil
 }
 
-// told is the expected result of updates.
-type told struct {
+// foldResult is the result of updates: expected, or as the store has it.
+type foldResult struct {
 	orders   map[string]payments.Folded[payments.Order]
 	disputes map[string]payments.Folded[payments.Dispute]
 	refused  map[payments.Key]payrelayv1.DeadLetterReason
 }
 
 // fold returns the result of updates that a ledger applies at once.
-func fold(t *testing.T, updates []*payrelayv1.Update) *told {
+func fold(t *testing.T, updates []*payrelayv1.Update) *foldResult {
 	t.Helper()
 	s := new(scratch)
 	if _, err := payments.NewLedger(s).Apply(t.Context(), updates); err != nil {
 		t.Fatal(err)
 	}
-	result := newTold()
+	result := newFoldResult()
 	for _, a := range s.changes.Aggregates {
 		result.add(a)
 	}
@@ -55,32 +55,32 @@ func fold(t *testing.T, updates []*payrelayv1.Update) *told {
 	return result
 }
 
-func newTold() *told {
-	return &told{
+func newFoldResult() *foldResult {
+	return &foldResult{
 		make(map[string]payments.Folded[payments.Order]), make(map[string]payments.Folded[payments.Dispute]),
 		make(map[payments.Key]payrelayv1.DeadLetterReason),
 	}
 }
 
-func (s *told) add(a *payments.Aggregate) {
+func (s *foldResult) add(a *payments.Aggregate) {
 	s.orders[a.OrderID] = a.Order
 	for _, folded := range a.Disputes {
 		s.disputes[folded.State.ID] = folded
 	}
 }
 
-func (s *told) judge(e *payments.Event) {
+func (s *foldResult) judge(e *payments.Event) {
 	if e.Verdict == dead {
 		s.refused[e.Key] = e.Reason
 	}
 }
 
-// wantTold checks that the store has the result of these updates: the states, the
+// wantResult checks that the store has the result of these updates: the states, the
 // verdicts, each event once, a dead letter for each refused and conflicting update, and
 // a history that folds to the same states.
-func wantTold(d *db, updates []*payrelayv1.Update, conflicts int) {
+func wantResult(d *db, updates []*payrelayv1.Update, conflicts int) {
 	d.t.Helper()
-	want, got := fold(d.t, updates), newTold()
+	want, got := fold(d.t, updates), newFoldResult()
 	ids := slices.Sorted(maps.Keys(want.orders))
 	for _, id := range ids {
 		got.add(d.aggregate(id))
@@ -125,7 +125,7 @@ func wantOpen(d *db, mine map[payments.Key]bool, refused map[payments.Key]payrel
 	}
 }
 
-func wantSame(t *testing.T, what string, got, want *told) {
+func wantSame(t *testing.T, what string, got, want *foldResult) {
 	t.Helper()
 	if !maps.Equal(got.orders, want.orders) {
 		t.Errorf("%s: orders\n%+v, want\n%+v", what, got.orders, want.orders)
@@ -195,22 +195,22 @@ func price(rng *rand.Rand) *payrelayv1.Money {
 // another order and in other batches. The result is always the same.
 func everyArrival(t *testing.T, d *db) {
 	for round := range uint64(6) {
-		for telling := range uint64(3) {
+		for attempt := range uint64(3) {
 			story := rand.New(rand.NewPCG(round, 0)) // the same updates each time
 			var updates []*payrelayv1.Update
 			for i := range 5 {
-				updates = append(updates, walk(story, fmt.Sprintf("%d/%d/%d", round, telling, i), 4+story.IntN(12))...)
+				updates = append(updates, walk(story, fmt.Sprintf("%d/%d/%d", round, attempt, i), 4+story.IntN(12))...)
 			}
-			rng := rand.New(rand.NewPCG(round, 1+telling))
+			rng := rand.New(rand.NewPCG(round, 1+attempt))
 			arrival, conflicts := disturbed(rng, updates)
 			for len(arrival) > 0 {
 				n := min(1+rng.IntN(20), len(arrival))
 				d.apply(arrival[:n]...)
 				arrival = arrival[n:]
 			}
-			wantTold(d, updates, conflicts)
+			wantResult(d, updates, conflicts)
 			if t.Failed() {
-				t.Fatalf("the first failure is in round %d, telling %d", round, telling)
+				t.Fatalf("the first failure is in round %d, attempt %d", round, attempt)
 			}
 		}
 	}

@@ -157,7 +157,7 @@ func endedContext(t *testing.T, d *db) {
 }
 
 // cutShort ends the context during the commit, so that its result is not known. The
-// same commit is made again, and then everything is there once.
+// same commit is made again, after which everything is stored once.
 func cutShort(t *testing.T, d *db) {
 	const commits = 30
 	for i := range commits {

@@ -163,13 +163,13 @@ func awkwardText(t *testing.T, d *db) {
 		}
 	}
 	for i, e := range changes.Events {
-		wantToldApart(d, e, changes.Aggregates[i])
+		wantOutcomeApart(d, e, changes.Aggregates[i])
 	}
 }
 
-// wantToldApart looks one text up in every way, and checks that it finds exactly what
+// wantDistinct looks a text up in every way, and checks that this finds exactly what
 // was stored under it.
-func wantToldApart(d *db, e *payments.Event, a *payments.Aggregate) {
+func wantOutcomeApart(d *db, e *payments.Event, a *payments.Aggregate) {
 	d.t.Helper()
 	id := []string{a.OrderID}
 	got := d.load(payments.Lookup{Keys: []payments.Key{e.Key}, OrderIDs: id, DisputeIDs: id})

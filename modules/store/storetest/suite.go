@@ -1,7 +1,7 @@
 // Package storetest is the conformance suite of the stores: what the ledger, the api
 // role and operators need from every engine. A new store implements [Engine] in its
-// tests and calls [Run]. The rules of an update are tested in package payments; here
-// it is tested that a store keeps the result exactly, completely and permanently.
+// tests and calls [Run]. Package payments tests the rules of an update; this suite
+// tests that a store keeps the result exactly, completely and permanently.
 //
 // What each file tests:
 //

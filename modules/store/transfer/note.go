@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// Note is the file beside a database file that records that its content moves, or
-// has moved, to another database. While it is there no process uses the database
-// file, or starts with an empty one in its place.
+// Note is a file next to a database file that records that its content is moving,
+// or has moved, to another database. While the note exists no process uses the
+// database file, or starts with an empty one in its place.
 type Note struct {
-	// Path is that of the database file.
+	// Path is the path of the database file.
 	Path string
 	// Target is the URL of the other database, without its password.
 	Target string
@@ -26,7 +26,7 @@ const (
 )
 
 // Begin records that from now on everything may be in the target. It is called
-// before the commit, because the old database must not go on after that.
+// before the commit, because the old database must not be used after that.
 func (n Note) Begin() error {
 	if err := writeSynced(n.Path+MovingSuffix, n.Target+"\n"); err != nil {
 		return fmt.Errorf("record that the database moves: %w", err)
@@ -51,7 +51,7 @@ func (n Note) Remove() error {
 	return nil
 }
 
-// Explain adds to the error of a copy what it means for the data.
+// Explain wraps the error of a copy in what it means for the data.
 func (n Note) Explain(err error) error {
 	_, statErr := os.Stat(n.Path + MovingSuffix)
 	switch {

@@ -17,7 +17,7 @@ func TestEmptyNoteCounts(t *testing.T) { // one that was not written to its end
 		t.Fatal(err)
 	}
 	if err := CheckNotMoved(path); err == nil || !strings.Contains(err.Error(), "it is not known") {
-		t.Errorf("CheckNotMoved = %v, want an error that says that it is not known", err)
+		t.Errorf("CheckNotMoved = %v, want the error that it is not known", err)
 	}
 }
 

@@ -1,7 +1,7 @@
 // Package transfer copies a ledger from one database into another: which tables in
-// which order, the comparison of the two sides, and the note beside the source that
-// keeps processes off it once everything may be in the target. What an engine has
-// to do for it is in [Source] and [Target]; the command is app migrate copy.
+// which order, the comparison of the two sides, and the note next to the source
+// that keeps processes off it once everything may be in the target. What an engine
+// has to do for it is in [Source] and [Target]; the command is app migrate copy.
 package transfer
 
 import (
@@ -68,21 +68,21 @@ type Transaction interface {
 	Rollback(ctx context.Context)
 }
 
-// ErrUncertain means that the target was told to commit and has not confirmed it.
-// The same copy, made again, finds out what is there.
+// ErrUncertain means that the target was asked to commit and has not confirmed it.
+// A second run of the same copy finds out whether it did.
 var ErrUncertain = errors.New("the server has not confirmed the commit")
 
 // stallTimeout is the longest time without progress, of a copy that is not being
 // committed.
 const stallTimeout = 2 * time.Minute
 
-var errStalled = fmt.Errorf("nothing has moved for %v", stallTimeout)
+var errStalled = fmt.Errorf("no progress for %v", stallTimeout)
 
 // Progress is called for each row that was "copied" or "read", and then "compared",
 // with the rows of its table so far.
 type Progress func(step string, sofar *Tally)
 
-// Move copies the source, a database file, and leaves a note beside it.
+// Move copies the source, a database file, and leaves a note next to it.
 func Move(ctx context.Context, source Source, target Target, note Note, progress Progress) ([]Comparison, error) {
 	noted := false
 	compared, err := Copy(ctx, source, target, progress, func() error {
@@ -99,8 +99,8 @@ func Move(ctx context.Context, source Source, target Target, note Note, progress
 }
 
 // Copy writes the rows of the source to an empty target as one transaction, reads
-// them back and compares. A target that has exactly these rows already is compared
-// only. After an error the target is as before, unless it is ErrUncertain.
+// them back and compares. A target that has exactly these rows already is only
+// compared. After an error other than ErrUncertain the target is unchanged.
 //
 // ready is called when nothing is left but the commit, which does not happen if it
 // returns an error.
@@ -148,7 +148,7 @@ func copyTables(ctx context.Context, source Snapshot, target Transaction, progre
 	for _, table := range Tables {
 		hasRows, err := target.HasRows(ctx, table)
 		if err != nil {
-			return nil, fmt.Errorf("look into table %s: %w", table, err)
+			return nil, fmt.Errorf("inspect table %s: %w", table, err)
 		}
 		if hasRows {
 			filled = table
