@@ -31,8 +31,8 @@ func (c *Config) RegisterFlags(fs *flag.FlagSet) {
 
 // Validate checks the addresses and the token. An internal address that other
 // machines can reach needs a token, and a token must be long enough and fit into a
-// header. The error tells the operator how to fix the setting; it does not contain
-// the token.
+// header. The error explains how to fix the setting; it does not contain the
+// token.
 func (c Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
 		return fmt.Errorf("api-addr (API_ADDR) is %q: write it as host:port, such as 127.0.0.1:3000", c.Addr)

@@ -14,7 +14,7 @@ import (
 
 // coded is an error that is meant for the client: a [refusal] or a
 // [payments.InvalidError]. Code returns its stable snake_case name, Error a sentence
-// that tells the client how to fix the request.
+// that explains how to fix the request.
 type coded interface {
 	error
 	Code() string
@@ -71,8 +71,8 @@ func rpcError(err error) *connect.Error {
 	return connect.NewError(rpcCode(answer.code), answer)
 }
 
-// describe returns err as the client gets it. An error that is not meant for the
-// client becomes "internal", without its text.
+// describe returns err in the form that the client gets. An error that is not
+// meant for the client becomes "internal", without its text.
 func describe(err error) *refusal {
 	var known coded
 	var routing *echo.HTTPError

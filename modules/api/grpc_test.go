@@ -17,7 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// dial connects with grpc-go, which this project does not use itself.
+// dial connects with grpc-go, which only tests use.
 func dial(t *testing.T, url string) (*grpc.ClientConn, context.Context) {
 	t.Helper()
 	conn, err := grpc.NewClient(strings.TrimPrefix(url, "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))

@@ -22,7 +22,7 @@ const (
 	// maxRequestBytes is the most that is read of any request body, with the framing
 	// of its protocol.
 	maxRequestBytes = 2 << 20
-	// internalDrain leaves a call in flight its whole timeout.
+	// internalDrain gives a call in flight its whole timeout.
 	internalDrain = applyTimeout + time.Second
 )
 
@@ -82,8 +82,8 @@ func under(prefixes ...string) func(*http.Request) bool {
 
 // refuseCrossOrigin refuses requests that a browser sends for a page of another
 // origin. Listening on loopback without a token keeps other machines out, but not
-// the web pages that are open on this one. Programs do not send the headers that
-// give such a request away.
+// the web pages that are open on this one. Other clients do not send the headers
+// that identify such a request.
 func refuseCrossOrigin() echo.MiddlewareFunc {
 	var protection http.CrossOriginProtection
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -118,7 +118,7 @@ func requireToken(token string, open, rpc func(*http.Request) bool) echo.Middlew
 }
 
 // hasToken reports whether the request has the bearer token with the digest want.
-// It compares digests in constant time, so that its duration gives away neither the
+// It compares digests in constant time, so that its duration reveals neither the
 // length nor the content of the token.
 func hasToken(r *http.Request, want [sha256.Size]byte) bool {
 	shown, ok := strings.CutPrefix(r.Header.Get(echo.HeaderAuthorization), "Bearer ")

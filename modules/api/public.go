@@ -16,7 +16,7 @@ import (
 const (
 	// queryTimeout is the deadline of the store for one request.
 	queryTimeout = 5 * time.Second
-	// publicDrain leaves a query in flight its whole timeout.
+	// publicDrain gives a query in flight its whole timeout.
 	publicDrain = queryTimeout + time.Second
 	// publicHeaderBytes has room for a filter with the largest number of ids, each of
 	// the largest size.
@@ -100,9 +100,9 @@ func setDataHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// read calls a method of the reader with a deadline. The error is one for the
-// client; only the log has its cause, because the errors of a database are not for
-// clients.
+// read calls a method of the reader with a deadline. The error is meant for the
+// client. Only the log has its cause, because clients must not see the errors of a
+// database.
 func read[Q, A any](p *public, c echo.Context, method func(context.Context, Q) (A, error), query Q) (A, error) {
 	ctx, cancel := context.WithTimeout(c.Request().Context(), queryTimeout)
 	defer cancel()

@@ -12,8 +12,8 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// memory is a Reader of its fields. It keeps the last query, and returns pages, but does
-// not filter.
+// memory is a Reader that returns its fields, page by page and without filters. It keeps
+// the last query.
 type memory struct {
 	orders   []payments.Order
 	disputes []payments.Dispute

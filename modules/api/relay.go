@@ -80,7 +80,8 @@ func (r *Relay) apply(ctx context.Context, updates []*payrelayv1.Update) ([]*pay
 	case ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded):
 		return nil, rpcError(context.DeadlineExceeded)
 	default:
-		// Only the log has the reason: the errors of a database are not for callers.
+		// Only the log has the reason, because callers must not see the errors of a
+		// database.
 		r.log.Warn("updates were not applied, the caller must send them again", "updates", len(updates), "error", err)
 		return nil, rpcError(&refusal{codeUnavailable, "the updates may not have been stored: send the same request again"})
 	}

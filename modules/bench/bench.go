@@ -1,5 +1,5 @@
 // Package bench compares the modes: it starts payrelay in each of them with every
-// role in a process of its own, sends webhooks, measures speed and cost, and then
+// role in its own process, sends webhooks, measures speed and cost, and then
 // checks that the database has each accepted webhook once. If it has not, the
 // figures are void.
 //
@@ -152,7 +152,7 @@ func (b *bench) trial(ctx context.Context, v Variant, round int) (err error) {
 	return err
 }
 
-// deploy starts a deployment with data of its own, or attaches to the target. The
+// deploy starts a deployment with its own data, or attaches to the target. The
 // caller calls cleanUp.
 func (t *trial) deploy(ctx context.Context) (cleanUp func() error, err error) {
 	if t.Target != "" {

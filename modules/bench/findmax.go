@@ -12,7 +12,7 @@ import (
 const (
 	// expectedProbes is a typical number of rates to try, maxProbes the largest.
 	expectedProbes, maxProbes = 8, 14
-	// resolution ends the search when the lowest rate that failed is at most so many
+	// resolution ends the search when the lowest rate that failed is at most this many
 	// times the highest rate that was sustained.
 	resolution = 1.06
 	// maxBacklog is the share of the webhooks sent that may not be applied when the

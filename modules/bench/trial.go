@@ -160,7 +160,7 @@ func drain(ctx context.Context, backlog func(context.Context) (int64, error)) (r
 	lowest, progress := first, begin
 	for lowest > 0 {
 		if time.Since(progress) > drainStall {
-			return report.Drain{}, fmt.Errorf("%d accepted webhooks are not applied, and none was for %s", lowest, drainStall)
+			return report.Drain{}, fmt.Errorf("%d accepted webhooks are not applied, and none has been applied for %s", lowest, drainStall)
 		}
 		if err := sleep(ctx, drainPoll); err != nil {
 			return report.Drain{}, err

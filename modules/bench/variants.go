@@ -15,15 +15,16 @@ type Variant struct {
 	// "http+h2+unary", and by "@base" for another build.
 	Name string
 	Mode payments.Mode
-	// Unary makes each webhook a call of its own. HTTP2 uses HTTP/2 in a mode that
-	// uses HTTP/1.1 by default.
+	// Unary sends each webhook in its own call. HTTP2 uses HTTP/2 in a mode that uses
+	// HTTP/1.1 by default.
 	Unary, HTTP2 bool
 	// Base runs the build that is compared with.
 	Base bool
 }
 
-// modes are all modes in the order of a report, from no wire to the longest one.
-// {protocol} and {shape} in the description of the wire depend on the variant.
+// modes are all modes in the order of a report, from no wire to the most expensive
+// one. {protocol} and {shape} in the description of the wire depend on the
+// variant.
 var modes = []struct {
 	mode payments.Mode
 	wire string

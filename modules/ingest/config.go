@@ -38,7 +38,7 @@ func (c *Config) RegisterFlags(fs *flag.FlagSet) {
 	fs.DurationVar(&c.Timeout, "ingest-timeout", 12*time.Second, "deadline for answering one webhook: `INGEST_TIMEOUT`")
 }
 
-// Validate checks the settings. The error tells the operator how to fix one.
+// Validate checks the settings. The error explains how to fix one.
 func (c Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
 		return fmt.Errorf("ingest-addr (INGEST_ADDR) is %q: write it as host:port, such as 127.0.0.1:3001", c.Addr)

@@ -16,7 +16,7 @@ import (
 type refusal struct {
 	status  int
 	code    string // stable, in snake_case
-	message string // a sentence that says what is wrong and how to fix it
+	message string // a sentence that explains what is wrong and how to fix it
 }
 
 func (r *refusal) Error() string { return r.code + ": " + r.message }

@@ -149,7 +149,7 @@ func genericDisputeState(status, resolution string) (_ payrelayv1.DisputeStatus,
 
 // newGeneric sets the provider and the event id of u. It also checks the required
 // fields whose names differ from those of an update, so that a refusal has the name
-// that the sender knows. TimeField is the name of the field for OccurredAt.
+// that the sender knows. timeField is the name of the field for OccurredAt.
 func newGeneric(eventID string, u *payrelayv1.Update, timeField string) (*payrelayv1.Update, error) {
 	if strings.TrimSpace(eventID) == "" {
 		return nil, badRequest("field_required", "provider_event_id must not be empty or blank")
@@ -176,7 +176,7 @@ func parseTime(field, text string) (*timestamppb.Timestamp, error) {
 
 // parseMoney parses an amount that is a JSON number or a string. It returns nil if
 // there is none. A number keeps its decimal digits: it never becomes a float.
-// Parent is the prefix of the field names in a refusal.
+// parent is the prefix of the field names in a refusal.
 func parseMoney(parent string, amount jsontext.Value, currency string) (*payrelayv1.Money, error) {
 	text := string(amount)
 	switch amount.Kind() {

@@ -21,7 +21,7 @@ var decoders = map[string]decoder{
 // Paths returns the paths that accept webhooks, in alphabetical order.
 func Paths() []string { return slices.Sorted(maps.Keys(decoders)) }
 
-// maxHeaderFields is far above what any provider or proxy sends.
+// maxHeaderFields is far more than any provider or proxy sends.
 const maxHeaderFields = 100
 
 func (s *Server) routes() http.Handler {

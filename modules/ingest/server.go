@@ -38,7 +38,7 @@ type Server struct {
 	bodies *semaphore.Weighted
 }
 
-// New opens the listener, so that a port in use is an error at the start. Next
+// New opens the listener, so that a port in use is an error at the start. next
 // applies the webhooks.
 func New(cfg Config, next payments.Applier, log *slog.Logger) (*Server, error) {
 	if err := cfg.Validate(); err != nil {

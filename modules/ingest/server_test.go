@@ -29,7 +29,7 @@ func blocking() (next *recorder, entered, release chan struct{}) {
 	}}, entered, release
 }
 
-// postAsync sends a webhook on a connection of its own and delivers the answer.
+// postAsync sends a webhook on its own connection and delivers the answer.
 func postAsync(t *testing.T, s *running) <-chan reply {
 	t.Helper()
 	conn := dial(t, s)

@@ -1,5 +1,5 @@
-// Package deployment starts payrelay as an operator would, with each role in a
-// process of its own, and measures what the processes use: processor time, memory,
+// Package deployment starts payrelay as an operator would, with each role in its
+// own process, and measures what the processes use: processor time, memory,
 // allocations and bytes on the wire.
 package deployment
 
@@ -18,7 +18,7 @@ type Spec struct {
 	Binary, Dir string
 	// Mode is the value of --mode.
 	Mode payments.Mode
-	// Unary sends each webhook in a call of its own (--batch=false).
+	// Unary sends each webhook in its own call (--batch=false).
 	Unary bool
 	// HTTP2 makes a mode that uses HTTP/1.1 by default use HTTP/2 (--api-http2).
 	HTTP2 bool

@@ -6,8 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pause waits until a time in the kernel. The timers of the Go runtime fire half a
-// millisecond late when the process is idle, which would count as latency.
+// pause waits in the kernel until the given time. The timers of the Go runtime
+// fire half a millisecond late when the process is idle, which would count as
+// latency.
 func pause(until time.Time) {
 	if d := time.Until(until); d > 0 {
 		left := unix.NsecToTimespec(int64(d))

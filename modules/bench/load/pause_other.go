@@ -4,5 +4,5 @@ package load
 
 import "time"
 
-// pause waits until a time.
+// pause waits until the given time.
 func pause(until time.Time) { time.Sleep(time.Until(until)) }

@@ -43,7 +43,7 @@ type Provider struct {
 	script  *Script
 	target  Target
 	timeout time.Duration
-	// pause waits until a time.
+	// pause waits until the given time.
 	pause func(time.Time)
 	// idle are the connections of earlier runs.
 	idle []*connection

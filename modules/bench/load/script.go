@@ -57,7 +57,7 @@ func (s *Script) take() int64 { return s.taken.Add(1) - 1 }
 type position struct{ order, index int64 }
 
 // position returns the position of the n-th webhook. The script sends interleaved
-// orders in turn, each in a lane of its own. The lanes start at different places in
+// orders in turn, each in its own lane. The lanes start at different places in
 // their first order's history, so that the mix of changes is the same at any time.
 func (s *Script) position(n int64) position {
 	if s.workload.Kind == "hot" {

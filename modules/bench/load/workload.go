@@ -42,7 +42,7 @@ func (w Workload) Complete() Workload {
 	return w
 }
 
-// Validate returns an error that says how to fix an invalid workload.
+// Validate checks the workload. Its error explains how to fix it.
 func (w Workload) Validate() error {
 	if _, known := lifecycles[w.Kind]; !known {
 		return fmt.Errorf("workload is %q: choose one of %s", w.Kind, strings.Join(Kinds, ", "))

@@ -139,8 +139,8 @@ func verdict(better, direction, rounds int) string {
 	}
 }
 
-// odds returns how often chance separates the ranges of a and b rounds of the same
-// build: in two of the sequences in which the rounds can be sorted.
+// odds describes how often chance alone separates the ranges of a and b rounds of
+// the same build: in two of all orders that their figures can have.
 func odds(a, b int) string {
 	sequences := 1.0
 	for i := 1; i <= a; i++ {
@@ -149,8 +149,8 @@ func odds(a, b int) string {
 	return oddsText(min(a, b), sequences/2)
 }
 
-// pairedOdds returns how often chance puts the ratios of all rounds of the same build
-// on one side of 1.
+// pairedOdds describes how often chance alone puts the ratios of all rounds of the
+// same build on one side of 1.
 func pairedOdds(rounds int) string { return oddsText(rounds, math.Exp2(float64(min(rounds-1, 30)))) }
 
 func oddsText(rounds int, figures float64) string {

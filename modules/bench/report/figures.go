@@ -41,7 +41,7 @@ var Figures = []Figure{
 	{"errors", "", -1, func(r Run) float64 { return float64(r.Failed()) }},
 }
 
-// figure returns the one of Figures with that name.
+// figure returns the element of Figures with a name.
 func figure(name string) Figure {
 	at := slices.IndexFunc(Figures, func(f Figure) bool { return f.Name == name })
 	return Figures[at]

@@ -87,7 +87,7 @@ type Run struct {
 
 	// CPU is the processor time in seconds per 1,000 webhooks, by process.
 	CPU map[string]float64 `json:"cpu_seconds_per_1000,omitempty"`
-	// SenderCPU is that of the process that sends and measures.
+	// SenderCPU is the same for the process that sends and measures.
 	SenderCPU float64 `json:"sender_cpu_seconds_per_1000,omitempty"`
 	// PeakMemory is the largest resident memory since the start of each process, in
 	// bytes.
