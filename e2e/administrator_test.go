@@ -10,8 +10,8 @@ import (
 )
 
 // TestDatabaseNeedsAdministrator: a failure that waiting does not fix ends the
-// process, so that its supervisor reports it. Accepted updates stay in Kafka, and
-// are neither skipped nor dead-lettered.
+// process, so that its supervisor notices. Accepted updates stay in Kafka, and are
+// neither skipped nor dead-lettered.
 func TestDatabaseNeedsAdministrator(t *testing.T) {
 	t.Parallel()
 	server := servers.Need(t, servers.PostgresVariable)[0]

@@ -20,7 +20,8 @@ func (l *load) check(t *testing.T, c *cluster) {
 }
 
 // sendLast sends webhooks to every partition. In mode kafka they come after all
-// others: once they are recorded, so would be a second effect of any other.
+// others: once they are recorded, a second effect of any other would be recorded
+// too.
 func (l *load) sendLast(t *testing.T, c *cluster) {
 	t.Helper()
 	const most = 64

@@ -120,13 +120,14 @@ type options struct {
 	// wire has flags for every role but the broker, edge for the ingest role.
 	wire, edge []string
 	env        []string
-	// own gives the deployment servers of its own, which the test may strike; nodes is
-	// the number of Kafka's nodes, if not 1.
+	// own gives the deployment its own servers, which the test may kill or freeze;
+	// nodes is the number of Kafka's nodes, if not 1.
 	own   bool
 	nodes int
 }
 
-// impatient makes ingest give up soon, for tests in which it waits in vain.
+// impatient makes ingest give up soon, for tests in which it waits for an answer
+// that does not come.
 var impatient = []string{"--api-timeout", "2s", "--ingest-timeout", "4s"}
 
 // cluster is a deployment: processes that are connected, and their data.

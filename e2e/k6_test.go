@@ -30,7 +30,8 @@ func (f figures) ratios(k6 figures) map[string]float64 {
 	return map[string]float64{"accepted": f.Accepted / k6.Accepted, "p50": f.P50 / k6.P50, "p95": f.P95 / k6.P95}
 }
 
-// agreement is the largest difference between the two that is allowed.
+// agreement is the largest difference that is allowed between a figure of k6 and
+// that of app bench, as a fraction.
 const agreement = 0.15
 
 // TestK6Agrees: k6 and app bench measure the same. Both send webhooks to one

@@ -29,7 +29,7 @@ type fact struct {
 	order, kind string
 	dispute     bool
 	minorUnits  int64
-	// prompt reports whether the first attempt was accepted, and so before any later
+	// prompt reports whether the first attempt was accepted, that is, before any later
 	// webhook about the order was sent.
 	prompt bool
 }

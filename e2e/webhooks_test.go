@@ -162,7 +162,7 @@ func testDuplicates(t *testing.T, c *cluster) {
 	if fmt.Sprint(count) != fmt.Sprint(want) {
 		t.Errorf("verdicts = %v, want %v", count, want)
 	}
-	// Once this one is recorded, so would be a second effect of a copy.
+	// Once this one is recorded, a second effect of a copy would be recorded too.
 	c.accept(t, orderWebhook("after dup", "duplicated", "updated", 1, `"100.50"`, "USD"), "applied")
 	c.awaitHistory(t, "/orders/events", "duplicated", "dup created applied", "after dup updated applied")
 }

@@ -1,8 +1,8 @@
 // Package chaos tries to break payrelay's promise: a webhook answered with 2xx is
 // never lost and takes effect once, in every mode, through kill -9 of any process.
 //
-// [Run] is one run of one cell. It puts the parts together, which depend on each
-// other in this order and not the other way round:
+// [Run] runs one cell. It combines these parts, each of which may import only
+// those before it:
 //
 //   - history has what was sent, answered, struck and stored;
 //   - workload is the provider that sends webhooks and records each attempt;
@@ -88,7 +88,7 @@ type run struct {
 	provider   *workload.Provider
 }
 
-// run goes from the first process to the final state.
+// run starts the processes, injects the faults and returns the final state.
 func (r *run) run(ctx context.Context) (*history.State, error) {
 	if err := r.start(ctx); err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func (r *run) injectFaults(ctx context.Context) (err error) {
 const baselineTimeout = 10 * time.Second
 
 // recover waits until the program works again and every process is back at the
-// baseline, but at least for rest once it works.
+// baseline, and at least for rest after the program works.
 func (r *run) recover(ctx context.Context, n *nemesis.Nemesis, rest time.Duration) {
 	r.awaitLoad(ctx)
 	next := time.Now().Add(rest)
@@ -169,7 +169,7 @@ const (
 	// ackedBetween is the number of webhooks that are acknowledged between two
 	// faults: a fault while nothing works shows little.
 	ackedBetween = 100
-	// loadTimeout is how long they are waited for.
+	// loadTimeout is how long to wait for them.
 	loadTimeout = 3 * time.Second
 )
 

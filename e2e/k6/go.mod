@@ -1,4 +1,4 @@
-// The k6 that runs the scripts here. It has a module of its own because it has more
+// The k6 that runs the scripts here. It is a separate module because it has more
 // dependencies than the rest of the project.
 module github.com/payrelay/payrelay/e2e/k6
 

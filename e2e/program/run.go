@@ -14,8 +14,8 @@ type Options struct {
 	// Name is used in errors.
 	Name, Binary string
 	Args         []string
-	// Env has variables such as LOG_LEVEL=debug. Beside these the program gets PATH and
-	// HOME only, so that settings of the user have no effect.
+	// Env has variables such as LOG_LEVEL=debug. Apart from these the program gets only
+	// PATH and HOME, so that the user's settings have no effect.
 	Env []string
 	// Dir is the working directory, and the home directory.
 	Dir string

@@ -24,7 +24,8 @@ type Node struct {
 	java []string
 }
 
-// Listener is a further listener of each node, beside the one in plain text.
+// Listener is a further listener of each node, in addition to the one in plain
+// text.
 type Listener struct {
 	// Name is in capitals, and Protocol is one of Kafka's, such as SASL_SSL.
 	Name, Protocol string

@@ -1,7 +1,7 @@
 // Package checker judges a run: it compares what was sent and answered with what
 // the database holds, checks the invariants C1 to C7, and sums the run up in a
-// report and in tables. It has a model of its own of what the database should hold,
-// and uses nothing of the program under test.
+// report and in tables. It has its own model of what the database should hold, and
+// uses nothing of the program under test.
 package checker
 
 import (

@@ -57,7 +57,7 @@ func (c *checker) checkAnswers() {
 	}
 }
 
-// documented reports whether the documentation has such an answer.
+// documented reports whether the documentation allows such an answer.
 func documented(a *history.Attempt, w *history.Webhook) bool {
 	switch a.Status {
 	case 0, http.StatusTooManyRequests, http.StatusServiceUnavailable:

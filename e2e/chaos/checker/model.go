@@ -7,9 +7,9 @@ import (
 	"github.com/payrelay/payrelay/e2e/chaos/history"
 )
 
-// Model is what the database should hold of one order. It is made by the rules of
-// the README, which are written here a second time and as simply as possible: all
-// facts at once, sorted and folded.
+// Model is what the database should hold about one order. It follows the rules of
+// the README, implemented here a second time and as simply as possible: all facts
+// are sorted and then folded at once.
 type Model struct {
 	Order    history.Order
 	Disputes map[string]history.Dispute

@@ -31,7 +31,7 @@ func (d *Deployment) createDatabase() error {
 		return err
 	}
 	d.databaseURL = url
-	d.closers = append(d.closers, func() { _ = drop() }) // a database that is left goes with its server
+	d.closers = append(d.closers, func() { _ = drop() }) // a leftover database is removed with its server
 	return nil
 }
 

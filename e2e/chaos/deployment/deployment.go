@@ -1,7 +1,7 @@
 // Package deployment runs the program under test as one cell asks for it: the
 // processes of the program, the servers they need, the links between all of them,
-// and the database, which it also reads and locks. It does what it is told to do
-// to a process or a link; when and to which one is for the nemesis to decide.
+// and the database, which it also reads and locks. It can kill, stop and freeze
+// processes and disturb links; the nemesis decides when it does so, and to which.
 package deployment
 
 import (
@@ -33,8 +33,8 @@ const (
 // DataDir is the directory, in that of a run, where the program keeps its data.
 const DataDir = "data"
 
-// Servers are what a cell may need beside the program. Those that it does not need
-// may be nil.
+// Servers are what a cell may need apart from the program. Those that it does not
+// need may be nil.
 type Servers struct {
 	Postgres *servers.Postgres
 	Kafka    *servers.Kafka
@@ -52,7 +52,7 @@ type Deployment struct {
 	binary, dir string
 	databaseURL string
 	topics      program.Topics
-	brokers     map[string]string // the addresses of the brokers by name, without links
+	brokers     map[string]string // the addresses of the brokers themselves, not of links, by name
 	closers     []func()
 
 	mu         sync.Mutex
@@ -64,7 +64,7 @@ type Deployment struct {
 func New(cell history.Cell, s Servers, binary, dir string) (*Deployment, error) {
 	d := &Deployment{Cell: cell, servers: s, binary: binary, dir: dir, brokers: make(map[string]string)}
 	if err := os.MkdirAll(d.dataDir(), 0o700); err != nil {
-		return nil, fmt.Errorf("create the directory of the data: %w", err)
+		return nil, fmt.Errorf("create the data directory: %w", err)
 	}
 	for _, step := range []func() error{d.createDatabase, d.createTopics, d.layOut} {
 		if err := step(); err != nil {
@@ -201,7 +201,7 @@ func (d *Deployment) IngestURLs() map[string]string {
 	return urls
 }
 
-// Brokers returns the addresses of the brokers, not by way of a link.
+// Brokers returns the addresses of the brokers themselves, not of links to them.
 func (d *Deployment) Brokers() []string { return slices.Collect(maps.Values(d.brokers)) }
 
 // Topics returns the names of the topics.

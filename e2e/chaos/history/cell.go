@@ -1,8 +1,8 @@
-// Package history holds what is known about one run: the cell that it was of, the
-// webhooks that were sent, every attempt and its answer, every fault, and the
-// rows that the database held at the end. The other packages of the fault checker
-// write a history or judge one; this package has its types, the recorder that
-// writes it to disk while the run goes on, and the reading of it afterwards.
+// Package history holds what is known about one run: its cell, the webhooks that
+// were sent, every attempt and its answer, every fault, and the rows that the
+// database held at the end. The other packages of the fault checker write a
+// history or judge one; this package has its types, the recorder that writes it to
+// disk while the run goes on, and the reading of it afterwards.
 //
 // It does nothing to the program under test and knows no rule about what should
 // be in a history.

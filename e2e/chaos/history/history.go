@@ -138,9 +138,9 @@ func LinkName(from, to string) string { return from + " to " + to }
 // process.
 func ProviderLink(ingest string) string { return LinkName("provider", ingest) }
 
-// HeldUp returns for how long of an attempt no answer was possible or none could
-// be timed: ingest was frozen, the provider's own link to it was disturbed, or the
-// tester was stalled.
+// HeldUp returns the part of an attempt in which no answer was possible, or none
+// could be timed: ingest was frozen, the provider's own link to it was disturbed,
+// or the tester was stalled.
 func (h *History) HeldUp(a *Attempt) time.Duration {
 	held := h.StalledBetween(a.From, a.Done)
 	for _, f := range h.Faults {

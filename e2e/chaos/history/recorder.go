@@ -12,8 +12,8 @@ import (
 )
 
 // Recorder writes a history while it happens, as lines of JSON: each webhook
-// before it is sent, and each answer. It belongs to the process that tests, which
-// is never killed. Its methods may be called concurrently.
+// before it is sent, and each answer. It belongs to the testing process, which is
+// never killed. Its methods may be called concurrently.
 type Recorder struct {
 	began time.Time
 

@@ -59,7 +59,7 @@ func overlap(from, to, otherFrom, otherTo int64) int64 {
 	return max(min(to, otherTo)-max(from, otherFrom), 0)
 }
 
-// StalledBetween returns for how long of a span of time the tester was stalled.
+// StalledBetween returns how long the tester was stalled within a span of time.
 func (h *History) StalledBetween(from, to int64) time.Duration {
 	var sum int64
 	for _, s := range h.Stalls {

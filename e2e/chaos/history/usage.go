@@ -34,7 +34,7 @@ const (
 // was started again counts as the same one.
 type Growth struct {
 	Before, After Usage
-	missing       bool // there is no After
+	missing       bool // After was not measured
 }
 
 // Compare returns the growth of every process in before.
@@ -50,14 +50,14 @@ func Compare(before, after []Usage) (all []Growth) {
 	return all
 }
 
-// Goroutines returns the number of goroutines that the process has more.
+// Goroutines returns how many more goroutines the process has.
 func (g Growth) Goroutines() int { return g.After.Goroutines - g.Before.Goroutines }
 
-// Heap returns the bytes of heap that the process has more.
+// Heap returns how many more bytes of heap the process has.
 func (g Growth) Heap() int64 { return g.After.Heap - g.Before.Heap }
 
 // Excess describes a growth beyond what is allowed; it is empty if there is none.
-// when says what Before was measured at.
+// when describes when Before was measured, for the text.
 func (g Growth) Excess(when string) string {
 	switch {
 	case g.missing:

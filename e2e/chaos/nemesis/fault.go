@@ -112,8 +112,8 @@ func (n *Nemesis) duration(a act) time.Duration {
 	return lasts
 }
 
-// victimDuring returns the process to kill during a fault: the one that waits for a
-// lock, or any member that is not the target.
+// victimDuring returns the process to kill during a fault: the process that waits
+// for a lock, or any member that is not the target.
 func (n *Nemesis) victimDuring(a act) string {
 	if a.kind == history.Lock {
 		return "api-1"

@@ -1,7 +1,7 @@
 // Package nemesis injects the faults of a run: it chooses by a seed what to do to
 // which process, link or database of a deployment, ends each fault again, waits
-// until everything is ready, and records when that was. How a fault is done is the
-// deployment's part; whether the program stood it is the checker's.
+// until everything is ready, and records when that was. The deployment carries the
+// faults out, and the checker decides whether the program withstood them.
 package nemesis
 
 import (

@@ -1,8 +1,8 @@
 // Package sabotage builds the program under test with defects, such as people make
 // by mistake, to show that the checker detects them. A sabotage replaces
 // declarations of the production code by name, in files that only the compiler
-// sees, by the flag -overlay of the go command. The production code itself has
-// nothing in it for sabotage.
+// sees, by the flag -overlay of the go command. The production code contains
+// nothing for this.
 package sabotage
 
 import (

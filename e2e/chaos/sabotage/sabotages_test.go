@@ -75,7 +75,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 `
 )
 
-// Sabotages are all broken builds.
+// Sabotages lists all broken builds.
 var Sabotages = []Sabotage{
 	{
 		Name: "2xx before the broker's ack", Cell: onKafka, Only: []string{"kill broker", "kill ingest"}, Violates: []string{checker.NoLoss},

@@ -19,7 +19,7 @@ func TestGeneratorRepeats(t *testing.T) {
 	}
 }
 
-// TestGeneratorRates: what the constants say is what the generator does.
+// TestGeneratorRates: the generator has the rates of the constants.
 func TestGeneratorRates(t *testing.T) {
 	const orders = 20_000
 	var webhooks, twice, atOnce, bad, dead, inOrder, disputes float64
@@ -74,7 +74,7 @@ func isSorted(events []string) bool {
 	return true
 }
 
-// TestMutations: each mutation changes the webhook, and says how it must be
+// TestMutations: each mutation changes the webhook, and sets how it must be
 // refused.
 func TestMutations(t *testing.T) {
 	valid := Generator{1}.Order(0)[0].Webhook

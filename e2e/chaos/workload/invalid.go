@@ -58,8 +58,8 @@ func replace(old, by string) func(string) string {
 	return func(body string) string { return strings.Replace(body, old, by, 1) }
 }
 
-// invalidate returns an invalid variant of a webhook, with an event id of its own
-// that must not be in the database later.
+// invalidate returns an invalid variant of a webhook, with its own event id, which
+// must not be in the database later.
 func invalidate(r *rand.Rand, valid *history.Webhook) *history.Webhook {
 	w := *valid
 	w.Event += "-bad"

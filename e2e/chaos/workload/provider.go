@@ -43,8 +43,8 @@ type Provider struct {
 	open int
 }
 
-// StartProvider begins to send to ingest processes, by their names and URLs, until [Provider.Finish] or the
-// end of ctx.
+// StartProvider begins to send to the ingest processes with these names and URLs, until
+// [Provider.Finish] or the end of ctx.
 func StartProvider(ctx context.Context, g Generator, recorder *history.Recorder, urls map[string]string) *Provider {
 	p := &Provider{generator: g, client: newClient(recorder, urls)}
 	for range senders {
@@ -167,7 +167,7 @@ func (p *Provider) enqueue(d pending, after time.Duration) {
 	heap.Push(&p.backlog, d)
 }
 
-// due takes a delivery whose time has come out of the backlog. A provider that
+// due removes a delivery whose time has come from the backlog. A provider that
 // stops does not wait for the time of those that were accepted before.
 func (p *Provider) due() (pending, bool) {
 	p.mu.Lock()
