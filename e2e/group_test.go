@@ -93,7 +93,7 @@ func TestLeadersLost(t *testing.T) {
 			l.awaitApplied(t, c)
 			c.start(t, node)
 			c.awaitReplicas(t)
-			t.Logf("%s: %d accepted while it was away", node, l.acked.Load()-before)
+			t.Logf("%s: %d accepted while it was down", node, l.acked.Load()-before)
 		}
 		l.finish(t)
 		l.check(t, c)

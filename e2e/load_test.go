@@ -35,8 +35,8 @@ type fact struct {
 }
 
 // load is a provider: it sends webhooks, keeps the answers, and later sends again
-// those that were not accepted. Of those that were accepted, it sends some a second
-// time at once, as duplicates.
+// those that were not accepted. It immediately sends some of the accepted ones a
+// second time, as duplicates.
 type load struct {
 	// ingests are used in turn, so that the webhooks of one order go to all of them.
 	ingests []string

@@ -52,7 +52,7 @@ func TestMove(t *testing.T) {
 }
 
 // TestMoveKilledAtItsCommit: the copy is killed while its commit waits for a standby
-// that is away. The program refuses to start on the old database then, and the same
+// that is down. The program refuses to start on the old database then, and the same
 // command finds out whether the copy is complete.
 func TestMoveKilledAtItsCommit(t *testing.T) {
 	direct := func(s setup) bool { return s.lane == embedded && s.mode == payments.Direct }

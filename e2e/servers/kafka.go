@@ -20,7 +20,7 @@ type Node struct {
 	server
 	id, port, controller int
 	secured              map[string]int // the ports of further listeners, by name
-	// java has further options of the JVM.
+	// java holds further options of the JVM.
 	java []string
 }
 

@@ -229,7 +229,7 @@ type moneyItem struct {
 	Currency   string `json:"currency"`
 }
 
-// newMoneyItem returns nil if no amount is known, which leaves the field out.
+// newMoneyItem returns an amount or, if none is known, nil, which omits the field.
 func newMoneyItem(minorUnits int64, currency string) *moneyItem {
 	if currency == "" {
 		return nil
@@ -238,8 +238,8 @@ func newMoneyItem(minorUnits int64, currency string) *moneyItem {
 }
 
 // formatTime returns a time in RFC 3339, in UTC and always with microseconds, so
-// that times sort as their texts do. It returns "" for the zero time, which leaves
-// the field out.
+// that the texts sort in the order of the times. It returns "" for the zero time,
+// which leaves the field out.
 func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""

@@ -19,8 +19,8 @@ type Config struct {
 	// Controls adds variants that isolate serialization, protocol and batching.
 	Controls bool
 	Workload load.Workload
-	// Concurrency are the closed loops, by number of connections. Rates are the open
-	// loops, in webhooks per second, each with Connections connections.
+	// Concurrency lists the closed loops, by number of connections. Rates lists the
+	// open loops, by webhooks per second; each has Connections connections.
 	Concurrency []int
 	Rates       []int
 	Connections int

@@ -62,7 +62,7 @@ func (g *gate) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// Close also ends a call of Accept that waits for the gate.
+// Close also ends a call to Accept that waits for the gate.
 func (g *gate) Close() error {
 	err := g.Listener.Close()
 	g.open()

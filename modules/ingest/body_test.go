@@ -40,7 +40,7 @@ func orderOf(size int) string {
 	return order("x", `"`+strings.Repeat("a", size-len(order("x", `""`)))+`"`)
 }
 
-// unsized returns a request without a Content-Length, like one in chunks.
+// unsized returns a request without a Content-Length, such as a chunked one.
 func unsized(body string) *http.Request {
 	return httptest.NewRequest(http.MethodPost, ordersPath, io.MultiReader(strings.NewReader(body)))
 }

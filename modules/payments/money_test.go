@@ -92,8 +92,8 @@ func TestParseMoneyRefuses(t *testing.T) {
 	}
 }
 
-// wantInvalid checks that err is an InvalidError with the code, and that a client can
-// be shown its message.
+// wantInvalid checks that err is an InvalidError with the code, and that its message
+// has a length that fits an answer.
 func wantInvalid(t *testing.T, what string, err error, code string) {
 	t.Helper()
 	var refusal *payments.InvalidError

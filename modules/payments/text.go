@@ -15,9 +15,9 @@ const (
 )
 
 // PlainText returns a provider's text as an update can hold it: one line, with a
-// space for each control character, of at most [MaxTextBytes]. People read such a
-// text, programs do not, so unusual characters are no reason to refuse the
-// webhook; the raw body keeps it unchanged.
+// space for each control character, of at most [MaxTextBytes]. Only people read
+// such a text, so unusual characters in it are no reason to refuse a webhook; the
+// raw body keeps it unchanged.
 func PlainText(text string) string {
 	return cut(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

@@ -62,7 +62,8 @@ func (c RetryConfig) Validate() error {
 	}
 }
 
-// RPCConfig holds how to reach the api role in the modes http, protobuf and grpc.
+// RPCConfig holds the settings for calls to the api role in the modes http,
+// protobuf and grpc.
 type RPCConfig struct {
 	// URL is the URL of its internal listener: http, or https with TLS.
 	URL string

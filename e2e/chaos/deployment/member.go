@@ -116,7 +116,7 @@ func (d *Deployment) Terminate() {
 func (m *Member) usage() (history.Usage, error) {
 	u := history.Usage{Process: m.Name}
 	if answer, ok := m.probe("/debug/pprof/heap?gc=1"); !ok {
-		return u, fmt.Errorf("collect the garbage of %s: %s", m.Name, answer)
+		return u, fmt.Errorf("run the garbage collector of %s: %s", m.Name, answer)
 	}
 	answer, ok := m.probe("/metrics")
 	if !ok {

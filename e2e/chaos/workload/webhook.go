@@ -1,7 +1,7 @@
 // Package workload is the provider of a run: it generates the lives of orders and
-// disputes from a seed, sends their webhooks as a provider would, again until each
-// has its final answer, and records every attempt. It also writes poison records
-// to the topics, and sends the sentinels that mark the end of a run.
+// disputes from a seed, sends their webhooks as a provider would, repeating each
+// until it has a final answer, and records every attempt. It also writes poison
+// records to the topics, and sends the sentinels that mark the end of a run.
 //
 // It knows the program by the addresses that it sends to, and judges no answer.
 package workload

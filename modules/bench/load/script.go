@@ -14,7 +14,7 @@ const (
 	// than any number of connections, so that two webhooks of one order are in flight
 	// at the same time only in the workload that tests it.
 	interleaved = 4096
-	// hotInterval makes every tenth webhook one of the hot order.
+	// hotInterval is the number of webhooks from one about the hot order to the next.
 	hotInterval = 10
 	// hotOrder is the number of the hot order. The others are numbered from 0.
 	hotOrder = -1

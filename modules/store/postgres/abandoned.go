@@ -46,7 +46,7 @@ const countWaiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = curr
 
 // checkAbandoned returns an error while as many commits wait in the server for a
 // standby as the ledger has connections. Without that limit each attempt would take
-// one more connection of the server for as long as the standby is away. It asks the
+// one more connection of the server for as long as the standby is down. It asks the
 // server only once that many statements were abandoned.
 func (s *Store) checkAbandoned(ctx context.Context) error {
 	if s.abandoned.Load() < s.maxAbandoned {

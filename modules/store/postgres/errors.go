@@ -26,8 +26,8 @@ const wonRace = "another_writer_was_first"
 // SQLSTATE codes of errors that are not simply temporary.
 const (
 	uniqueViolation = "23505"
-	// cardinalityViolation is a row given twice in one statement: a dispute that
-	// two orders of a batch claim, one of them too late.
+	// cardinalityViolation reports a row that a statement contains twice: a dispute
+	// that two orders of a batch claim, one of them too late.
 	cardinalityViolation = "21000"
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"

@@ -16,7 +16,7 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// A commit that waits for a synchronous standby, which is away, is not confirmed, no
+// A commit that waits for a synchronous standby, which is down, is not confirmed, no
 // matter how often the caller gives up and sends it again.
 func TestCommitsWithoutAStandbyAreNotConfirmed(t *testing.T) {
 	server := ownServer(t)

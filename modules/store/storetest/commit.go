@@ -37,8 +37,8 @@ func keysAreForEver(t *testing.T, d *db) {
 	}
 }
 
-// lostRaces commits changes of every kind that were made from a state which is no
-// longer the stored one, for each way in which that can happen.
+// lostRaces commits changes of every kind that were made from an outdated state,
+// once for each way in which a state can be outdated.
 func lostRaces(t *testing.T, d *db) {
 	lookup := contested(d)
 	before := d.everything(lookup)

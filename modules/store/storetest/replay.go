@@ -80,8 +80,8 @@ func wantHistoryOf(d *db, events int) {
 	}
 }
 
-// replaySchema replays an update of a schema that was too new. Only now it becomes an
-// event.
+// replaySchema replays an update of a schema that was too new. It becomes an event
+// only now.
 func replaySchema(t *testing.T, d *db) {
 	u := order("e1", 0, orderCreated)
 	l := &payments.DeadLetter{

@@ -147,7 +147,8 @@ func DescribeCluster(ctx context.Context, cfg ClusterConfig) (c Cluster, err err
 	return c, err
 }
 
-// metadataVersion asks one broker: the level is the same for the cluster.
+// metadataVersion returns the cluster's metadata.version, which any one broker
+// reports.
 func metadataVersion(admin sarama.ClusterAdmin) (int16, error) {
 	broker, err := admin.Controller()
 	if err != nil {

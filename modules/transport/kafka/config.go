@@ -104,7 +104,7 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// ClusterConfig holds how to reach the brokers.
+// ClusterConfig holds the settings of connections to the brokers.
 type ClusterConfig struct {
 	// Brokers are the bootstrap servers, each as host:port.
 	Brokers []string

@@ -213,7 +213,8 @@ func (c patientClient) RefreshMetadata(topics ...string) error {
 	return err
 }
 
-// newGroup connects a member of the group. The caller closes the client after it.
+// newGroup connects a member of the group. The caller closes the group, and then
+// the client.
 func newGroup(cfg Config) (sarama.ConsumerGroup, sarama.Client, error) {
 	config, err := consumerConfig(cfg)
 	if err != nil {

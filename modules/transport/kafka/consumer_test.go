@@ -60,7 +60,7 @@ func (l *ledger) try(ctx context.Context) error {
 	failing, failure := l.failing, l.failure
 	l.mu.Unlock()
 	if failing {
-		return cmp.Or(failure, errors.New("the database is away"))
+		return cmp.Or(failure, errors.New("the database is down"))
 	}
 	if l.gate == nil {
 		return nil

@@ -139,7 +139,7 @@ func (p *Producer) publish(ctx context.Context, messages []*sarama.ProducerMessa
 		}
 		select {
 		case p.producer.Input() <- message:
-		case <-ctx.Done(): // the library takes no more while the brokers are away
+		case <-ctx.Done(): // the library takes no more while the brokers are down
 			p.inFlight.Release(weight)
 			return context.Cause(ctx)
 		}

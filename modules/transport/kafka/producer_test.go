@@ -90,7 +90,7 @@ func TestFullProducerRefuses(t *testing.T) {
 	}
 }
 
-// stuckProducer accepts no record, like one whose brokers are away.
+// stuckProducer accepts no record, like one whose brokers are down.
 type stuckProducer struct{ sarama.AsyncProducer }
 
 func (stuckProducer) Input() chan<- *sarama.ProducerMessage { return nil }
@@ -275,7 +275,7 @@ func TestClassOfPublishErrors(t *testing.T) {
 		{"too large with others", publish(sarama.ErrMessageSizeTooLarge), transport.Busy},
 		{"overloaded", fmt.Errorf("publish: %w", errOverloaded), transport.Busy},
 		{"closed client", errClosed, transport.Abandoned},
-		{"away", publish(sarama.ErrOutOfBrokers), transport.Unwell},
+		{"unreachable", publish(sarama.ErrOutOfBrokers), transport.Unwell},
 		{"moves a leader", publish(sarama.ErrNotLeaderForPartition), transport.Unwell},
 		{"lacks replicas", publish(sarama.ErrNotEnoughReplicas), transport.Unwell},
 		{"new epoch", publish(sarama.ErrOutOfOrderSequenceNumber), transport.Unwell},

@@ -13,7 +13,7 @@ import (
 	"github.com/xdg-go/scram"
 )
 
-// TLSConfig holds how connections to the brokers are encrypted.
+// TLSConfig holds the TLS settings of connections to the brokers.
 type TLSConfig struct {
 	// TLS encrypts the connections and verifies the brokers' certificates.
 	TLS bool
@@ -86,7 +86,7 @@ func renewable(c TLSConfig, pair tls.Certificate) func(*tls.CertificateRequestIn
 	}
 }
 
-// SASLConfig holds how this process logs in to the brokers.
+// SASLConfig holds the login of this process to the brokers.
 type SASLConfig struct {
 	// Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, or empty for no login.
 	Mechanism string

@@ -45,7 +45,7 @@ func Check(ctx context.Context, cluster kafka.ClusterConfig, topics kafka.TopicC
 	err := kafka.WithAdmin(ctx, cluster, func(admin sarama.ClusterAdmin) error {
 		brokers, _, err := admin.DescribeCluster()
 		if err != nil {
-			return fmt.Errorf("ask the brokers how many they are: %w", err)
+			return fmt.Errorf("count the brokers: %w", err)
 		}
 		for _, name := range topics.Names() {
 			report, err := checkTopic(ctx, admin, name, topics.Group)
