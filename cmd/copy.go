@@ -64,7 +64,7 @@ func copyDatabase(ctx context.Context, cfg copyConfig, progress io.Writer) (copi
 	}
 	path, err := sqlite.Path(from)
 	if err != nil {
-		return nil, fmt.Errorf("from, the database to copy: %w", err)
+		return nil, fmt.Errorf("find the database to copy (--from): %w", err)
 	}
 	if !exists(path) {
 		return nil, fmt.Errorf("there is no database %s: name its directory with --data-dir, or the file with --from", path)
