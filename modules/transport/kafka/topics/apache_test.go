@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -56,19 +57,20 @@ func (c *counter) Apply(_ context.Context, updates []*payrelayv1.Update) ([]*pay
 
 func (c *counter) DeadLetter(context.Context, *payrelayv1.UndecodableRecord) error { return nil }
 
-func consume(t *testing.T, cfg kafka.Config, c *counter) *kafka.Consumer {
+func consume(t *testing.T, cfg kafka.Config, c *counter) (consumer *kafka.Consumer, stop func()) {
 	t.Helper()
 	consumer, err := kafka.NewConsumer(cfg, c, c, transporttest.Quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
 	run := transporttest.Start(consumer.Run)
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		if err := run.Stop(); err != nil {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	return consumer
+	t.Cleanup(stop)
+	return consumer, stop
 }
 
 // relays fails unless an update is published and applied with cfg.
@@ -83,7 +85,9 @@ func relays(t *testing.T, cfg kafka.Config) {
 		t.Errorf("Check: %v", err)
 	}
 	c := new(counter)
-	consume(t, cfg, c)
+	// A consumer that went on would take the updates of the next call.
+	_, stop := consume(t, cfg, c)
+	defer stop()
 	publish(t, cfg, 1)
 	wait.Until(t, patience, "the update", func() bool { return c.applied.Load() > 0 })
 }
@@ -104,7 +108,7 @@ func leaderless(t *testing.T, cfg kafka.Config) {
 			t.Errorf("report without a leader = %+v", r)
 		}
 	}
-	consumer := consume(t, cfg, new(counter))
+	consumer, _ := consume(t, cfg, new(counter))
 	wait.Until(t, patience, "the other partitions", func() bool {
 		var partitions int
 		consumer.PartitionLags(func(string, int32, int64) { partitions++ })
