@@ -133,8 +133,8 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 	return role, role.addConsumer(ctx, p, "consumer", cfg.kafka)
 }
 
-// applyBatch configures group commit at the api role. The queue is bounded: an
-// update that waits longer than its caller does is applied for no one.
+// applyBatch configures group commit at the api role. The queue is bounded:
+// an update that waits longer than its caller does is wasted work.
 func applyBatch(e engine) batch.Config {
 	return batch.Config{
 		Shards:          e.shards,

@@ -68,18 +68,18 @@ func (a *aggregate) dispute(id string) *history[Dispute] {
 
 // record judges an event and puts it into its history.
 func (a *aggregate) record(e *entry) {
-	if e.IsDispute() {
-		a.incomplete = !a.dispute(e.DisputeID()).add(e, a.complete) || a.incomplete
-		return
-	}
 	currency := a.order.State.Amount.Currency
-	a.incomplete = !a.order.add(e, a.complete) || a.incomplete
-	if currency == a.order.State.Amount.Currency || len(a.disputes) == 0 {
-		return
+	var added bool
+	if e.IsDispute() {
+		added = a.dispute(e.DisputeID()).add(e, a.complete)
+	} else {
+		added = a.order.add(e, a.complete)
 	}
 	// The disputes must be in the currency of their order, and may be older than it.
-	a.incomplete = !a.complete || a.incomplete
-	if a.complete {
+	rejudge := currency != a.order.State.Amount.Currency && len(a.disputes) > 0
+	if !added || rejudge && !a.complete {
+		a.incomplete = true
+	} else if rejudge {
 		for _, d := range a.disputes {
 			d.refold()
 		}

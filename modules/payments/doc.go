@@ -6,8 +6,6 @@
 // library only. It knows no wire, no database and no configuration. Every rule
 // about an update is here, once for all transports.
 //
-// An [Update] travels through Appliers until it reaches the [Ledger], which
+// An Update travels through Appliers until it reaches the [Ledger], which
 // judges it against the history of its order and hands the result to a [Store].
-//
-// [Update]: https://pkg.go.dev/github.com/payrelay/payrelay/gen/payrelay/v1#Update
 package payments
