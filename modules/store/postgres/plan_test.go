@@ -2,7 +2,6 @@ package postgres_test
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -23,16 +22,17 @@ func plan(t *testing.T, pool *pgxpool.Pool, statement string) string {
 		t.Fatal(err)
 	}
 	defer conn.Release()
-	prepared, err := conn.Conn().Prepare(t.Context(), "", statement)
+	prepared, err := conn.Conn().Prepare(t.Context(), "plan", statement)
 	if err != nil {
 		t.Fatalf("%v: %s", err, statement)
 	}
-	name := fmt.Sprintf("plan_%p", prepared)
-	if _, err = conn.Conn().Prepare(t.Context(), name, statement); err != nil {
-		t.Fatal(err)
-	}
+	defer func() {
+		if err := conn.Conn().Deallocate(context.Background(), "plan"); err != nil {
+			t.Error(err)
+		}
+	}()
 	nulls := strings.TrimSuffix(strings.Repeat("NULL, ", len(prepared.ParamOIDs)), ", ")
-	rows, err := conn.Query(context.Background(), "EXPLAIN EXECUTE "+name+" ("+nulls+")")
+	rows, err := conn.Query(context.Background(), "EXPLAIN EXECUTE plan ("+nulls+")")
 	if err != nil {
 		t.Fatal(err)
 	}
