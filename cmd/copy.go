@@ -34,7 +34,7 @@ func newMigrateCopy() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "copy",
 		Short: "Copy everything from SQLite to an empty PostgreSQL database, and compare",
-		Long: "Copies all orders, disputes, events and dead letters of an SQLite database that no process uses\n" +
+		Long: "Copies all orders, disputes, events, bodies and dead letters of an SQLite database that no process uses\n" +
 			"into an empty PostgreSQL database, as one transaction, and reads them back to compare.\n" +
 			"If they are there already, it only compares.\n" +
 			"The SQLite database stays as it is, but no process starts with it any more.",

@@ -11,6 +11,7 @@ import (
 	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/postgres"
+	"github.com/payrelay/payrelay/modules/store/retention"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
 	"github.com/payrelay/payrelay/modules/store/transfer"
 )
@@ -22,6 +23,7 @@ type database interface {
 	api.Reader
 	deadLetterStore
 	migrator
+	retention.Database
 	Ping(ctx context.Context) error
 	Close() error
 }

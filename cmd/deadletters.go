@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/user"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -17,10 +19,10 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// deadLetterStore is what these commands need beyond payments.Store.
+// deadLetterStore is the part of a store that these commands use.
 type deadLetterStore interface {
+	payments.Store
 	DeadLetters(ctx context.Context, query payments.DeadLetterQuery) ([]*payments.DeadLetter, error)
-	Discard(ctx context.Context, id int64, at time.Time) error
 }
 
 func newDeadLetters() *cobra.Command {
@@ -30,10 +32,12 @@ func newDeadLetters() *cobra.Command {
 		Long: "A dead letter is an update that was accepted and recorded, but could not be applied.\n" +
 			"These commands work on the database directly, whether or not a process runs on it.",
 	}
-	return group(deadLetters, newDeadLettersList(),
-		newDeadLetter("show ID", "Show one dead letter in full", showDeadLetter),
-		newDeadLetter("replay ID", "Try to apply a dead letter again", replayDeadLetter),
-		newDeadLetter("discard ID", "Settle a dead letter without applying it", discardDeadLetter))
+	return group(deadLetters, newDeadLettersList(), newDeadLettersShow(), newDeadLettersReplay(),
+		newDecision("accept ID", "Apply a dead letter although it contradicts its history",
+			"Applies a dead letter although it contradicts the history of its order or dispute. It takes effect\n"+
+				"at its own position in the history, regardless of later updates.", acceptDeadLetter),
+		newDecision("discard ID", "Settle a dead letter without applying it",
+			"Settles a dead letter without applying it. The same update is a duplicate if it is sent again.", discardDeadLetter))
 }
 
 func newDeadLettersList() *cobra.Command {
@@ -65,59 +69,79 @@ func newDeadLettersList() *cobra.Command {
 
 func printDeadLetters(out io.Writer, letters []*payments.DeadLetter) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tREASON\tPROVIDER\tEVENT\tORDER\tSINCE\tSETTLED")
+	fmt.Fprintln(table, "ID\tREASON\tSOURCE\tKIND\tEVENT\tORDER\tSINCE\tDELIVERIES\tLAST\tSETTLED")
 	for _, d := range letters {
-		settled := "-"
-		if d.Resolution != "" {
-			settled = string(d.Resolution)
-		}
-		fmt.Fprintf(table, "%d\t%s\t%q\t%q\t%q\t%s\t%s\n", d.ID, payments.DeadLetterReasons.Name(d.Reason),
-			d.Key.Provider, d.Key.EventID, d.OrderID, d.CreatedAt.Format(time.RFC3339), settled)
+		fmt.Fprintf(table, "%d\t%s\t%q\t%s\t%q\t%q\t%s\t%d\t%s\t%s\n", d.ID, payments.DeadLetterReasons.Name(d.Reason),
+			d.Key.Source, dash(string(d.Key.Kind)), d.Key.EventID, d.OrderID, d.CreatedAt.Format(time.RFC3339),
+			d.Deliveries, d.LastAt.Format(time.RFC3339), dash(string(d.Resolution)))
 	}
 	return table.Flush()
 }
 
-// newDeadLetter returns a command that acts on one dead letter.
-func newDeadLetter(use, short string, act func(context.Context, database, int64, io.Writer) error) *cobra.Command {
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// deadLetterID parses the argument of a command about one dead letter.
+func deadLetterID(args []string) (int64, error) {
+	if len(args) != 1 {
+		return 0, errors.New("name one dead letter by its ID: app deadletters list shows it")
+	}
+	id, err := strconv.ParseInt(args[0], 10, 64)
+	if err != nil || id < 1 {
+		return 0, fmt.Errorf("%q is not the ID of a dead letter: use a number that app deadletters list shows", args[0])
+	}
+	return id, nil
+}
+
+func newDeadLettersShow() *cobra.Command {
 	var data dataConfig
-	command := &cobra.Command{Use: use, Short: short, Args: func(_ *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return errors.New("name one dead letter by its ID: app deadletters list shows it")
-		}
-		return nil
-	}}
+	command := &cobra.Command{Use: "show ID", Short: "Show one dead letter in full", Args: cobra.ArbitraryArgs}
 	register(command, &data)
 	command.RunE = func(command *cobra.Command, args []string) error {
-		id, err := strconv.ParseInt(args[0], 10, 64)
-		if err != nil || id < 1 {
-			return fmt.Errorf("%q is not the ID of a dead letter: use a number that app deadletters list shows", args[0])
+		id, err := deadLetterID(args)
+		if err != nil {
+			return err
 		}
 		return withDatabase(command.Context(), data, func(db database) error {
-			return act(command.Context(), db, id, command.OutOrStdout())
+			d, err := db.DeadLetter(command.Context(), id)
+			if err != nil {
+				return fmt.Errorf("show dead letter %d: %w", id, err)
+			}
+			return showDeadLetter(command.OutOrStdout(), d)
 		})
 	}
 	return command
 }
 
-func showDeadLetter(ctx context.Context, db database, id int64, out io.Writer) error {
-	d, err := db.DeadLetter(ctx, id)
-	if err != nil {
-		return fmt.Errorf("show dead letter %d: %w", id, err)
-	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, line := range [][2]string{
+func showDeadLetter(out io.Writer, d *payments.DeadLetter) error {
+	lines := [][2]string{
 		{"id", strconv.FormatInt(d.ID, 10)},
 		{"reason", payments.DeadLetterReasons.Name(d.Reason)},
 		{"detail", strconv.Quote(d.Detail)},
-		{"provider", strconv.Quote(d.Key.Provider)},
+		{"source", strconv.Quote(d.Key.Source)},
+		{"kind", string(d.Key.Kind)},
 		{"event", strconv.Quote(d.Key.EventID)},
 		{"order", strconv.Quote(d.OrderID)},
 		{"dispute", strconv.Quote(d.DisputeID)},
 		{"since", d.CreatedAt.Format(time.RFC3339Nano)},
+		{"deliveries", strconv.FormatInt(d.Deliveries, 10)},
+		{"last", d.LastAt.Format(time.RFC3339Nano)},
 		{"settled", string(d.Resolution)},
-		{"digest", fmt.Sprintf("%x", d.Digest)},
-		{"payload", describePayload(d)},
-	} {
+	}
+	if d.Resolution != "" {
+		lines = append(lines, [][2]string{
+			{"settled at", d.ResolvedAt.Format(time.RFC3339Nano)},
+			{"by", strconv.Quote(d.By)},
+			{"why", strconv.Quote(d.Why)},
+		}...)
+	}
+	lines = append(lines, [2]string{"digest", fmt.Sprintf("%x", d.Digest)}, [2]string{"payload", describePayload(d)})
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, line := range lines {
 		fmt.Fprintf(table, "%s\t%s\n", line[0], line[1])
 	}
 	return table.Flush()
@@ -138,23 +162,75 @@ func describePayload(d *payments.DeadLetter) string {
 	return string(text)
 }
 
-func replayDeadLetter(ctx context.Context, db database, id int64, out io.Writer) error {
-	outcome, err := payments.NewLedger(db).Replay(ctx, id)
-	if err != nil {
-		return err
+// decision is the name of the operator who settles a dead letter, and the reason. The
+// dead letter keeps both.
+type decision struct{ by, why string }
+
+// register declares the flags of a decision.
+func (d *decision) register(command *cobra.Command) {
+	command.Flags().StringVar(&d.by, "by", "", "name of the person who decides, by default the user of the operating system")
+	command.Flags().StringVar(&d.why, "why", "", "reason for the decision")
+}
+
+// complete checks the decision and sets its default. The reason may be empty only if
+// it is optional.
+func (d *decision) complete(optional bool) error {
+	d.by, d.why = payments.PlainText(strings.TrimSpace(d.by)), payments.PlainText(strings.TrimSpace(d.why))
+	if d.why == "" && !optional {
+		return errors.New("--why is missing: give the reason for the decision, which is kept, as in --why \"the bank confirms it\"")
 	}
+	if d.by != "" {
+		return nil
+	}
+	current, err := user.Current()
+	if err != nil {
+		return fmt.Errorf("find the user of the operating system: %w: name the person with --by", err)
+	}
+	d.by = current.Username
+	return nil
+}
+
+// newDecision returns a command that settles one dead letter and requires a reason.
+func newDecision(use, short, long string, act func(context.Context, *payments.Ledger, int64, decision) (string, error)) *cobra.Command {
+	var data dataConfig
+	var by decision
+	command := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.ArbitraryArgs}
+	register(command, &data)
+	by.register(command)
+	command.RunE = func(command *cobra.Command, args []string) error {
+		id, err := deadLetterID(args)
+		if err != nil {
+			return err
+		}
+		if err := by.complete(false); err != nil {
+			return err
+		}
+		return withDatabase(command.Context(), data, func(db database) error {
+			done, err := act(command.Context(), payments.NewLedger(db), id, by)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(command.OutOrStdout(), done)
+			return err
+		})
+	}
+	return command
+}
+
+func acceptDeadLetter(ctx context.Context, ledger *payments.Ledger, id int64, d decision) (string, error) {
+	outcome, err := ledger.Accept(ctx, id, d.by, d.why)
+	return describeOutcome(outcome), err
+}
+
+func discardDeadLetter(ctx context.Context, ledger *payments.Ledger, id int64, d decision) (string, error) {
+	return "discarded", ledger.Discard(ctx, id, d.by, d.why)
+}
+
+// describeOutcome returns a verdict with its reason, such as "dead_lettered: conflict".
+func describeOutcome(outcome *payrelayv1.Outcome) string {
 	verdict := payments.Verdicts.Name(outcome.GetVerdict())
 	if reason := payments.DeadLetterReasons.Name(outcome.GetReason()); reason != "" {
 		verdict += ": " + reason
 	}
-	_, err = fmt.Fprintln(out, verdict)
-	return err
-}
-
-func discardDeadLetter(ctx context.Context, db database, id int64, out io.Writer) error {
-	if err := db.Discard(ctx, id, time.Now().UTC()); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(out, "discarded")
-	return err
+	return verdict
 }

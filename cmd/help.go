@@ -26,7 +26,7 @@ func flagUsages(flags *pflag.FlagSet) string {
 		if name := environmentName(f); name != "" {
 			notes = append(notes, "env "+name)
 		}
-		if text := defaultText(f); text != "" && text != "false" && text != "0" {
+		if text := defaultText(f); text != "" && text != "[]" && text != "false" && text != "0" {
 			notes = append(notes, "default "+text)
 		}
 		line := *f

@@ -54,7 +54,7 @@ func newRoot() *cobra.Command {
 		return fmt.Errorf("%w: see %s --help", err, command.CommandPath())
 	})
 	showVariables(root)
-	root.AddCommand(newServe(), newTopics(), newBench(), newDeadLetters(), newMigrate(), newVersion(), newReference())
+	root.AddCommand(newServe(), newTopics(), newBench(), newDeadLetters(), newRetention(), newErase(), newMigrate(), newVersion(), newReference())
 	return root
 }
 

@@ -13,23 +13,25 @@ import (
 	"github.com/payrelay/payrelay/modules/broker"
 	"github.com/payrelay/payrelay/modules/ingest"
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store/retention"
 	"github.com/payrelay/payrelay/modules/transport"
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
 // allConfig configures every role. What two roles share is there once.
 type allConfig struct {
-	log      logConfig
-	admin    admin.Config
-	data     dataConfig
-	api      api.Config
-	ingest   ingest.Config
-	wire     transport.Config
-	retry    transport.RetryConfig
-	kafka    kafka.Config
-	broker   broker.Config
-	token    tokenConfig
-	password passwordConfig
+	log       logConfig
+	admin     admin.Config
+	data      dataConfig
+	retention retention.Config
+	api       api.Config
+	ingest    ingest.Config
+	wire      transport.Config
+	retry     transport.RetryConfig
+	kafka     kafka.Config
+	broker    broker.Config
+	token     tokenConfig
+	password  passwordConfig
 }
 
 func newServeAll() *cobra.Command {
@@ -42,7 +44,7 @@ func newServeAll() *cobra.Command {
 			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
-	register(command, &cfg.wire, &cfg.ingest, &cfg.api, withDefault{&cfg.admin, "127.0.0.1:3003"}, &cfg.data,
+	register(command, &cfg.wire, &cfg.ingest, &cfg.api, withDefault{&cfg.admin, "127.0.0.1:3003"}, &cfg.data, &cfg.retention,
 		&cfg.retry, &cfg.kafka, withDefault{&cfg.broker, "127.0.0.1:0"}, &cfg.token, &cfg.password, &cfg.log)
 	return command
 }
@@ -114,7 +116,7 @@ func (cfg allConfig) build(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	role, err := apiConfig{cfg.data, cfg.api, cfg.wire, cfg.kafka}.add(ctx, p)
+	role, err := apiConfig{cfg.data, cfg.retention, cfg.api, cfg.wire, cfg.kafka}.add(ctx, p)
 	if err != nil {
 		return err
 	}

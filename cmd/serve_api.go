@@ -15,16 +15,18 @@ import (
 	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/batch"
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store/retention"
 	"github.com/payrelay/payrelay/modules/transport"
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
 // apiConfig configures the api role.
 type apiConfig struct {
-	data  dataConfig
-	api   api.Config
-	wire  transport.Config
-	kafka kafka.Config
+	data      dataConfig
+	retention retention.Config
+	api       api.Config
+	wire      transport.Config
+	kafka     kafka.Config
 }
 
 type serveAPIConfig struct {
@@ -45,7 +47,7 @@ func newServeAPI() *cobra.Command {
 			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
-	register(command, &cfg.wire, &cfg.api, withDefault{&cfg.admin, "127.0.0.1:3003"}, &cfg.data, &cfg.kafka, &cfg.token, &cfg.password, &cfg.log)
+	register(command, &cfg.wire, &cfg.api, withDefault{&cfg.admin, "127.0.0.1:3003"}, &cfg.data, &cfg.retention, &cfg.kafka, &cfg.token, &cfg.password, &cfg.log)
 	return command
 }
 
@@ -105,6 +107,7 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 	if err := store.Migrate(ctx); err != nil {
 		return nil, err
 	}
+	p.start(ctx, "retention", retention.NewRunner(store, cfg.retention, p.log).Run)
 	role := &apiRole{ledger: payments.NewLedger(store)}
 	batcher := batch.New(p.admin.Instrument("ledger", p.admin.Age(role.ledger)), applyBatch(engine))
 	p.closeLater(ctx, "group commit", func() error { batcher.Close(); return nil })
@@ -115,7 +118,7 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 		return nil, err
 	}
 	p.start(ctx, "internal listener", internal.Run)
-	p.listens("internal", "http://"+internal.Addr(), "RelayService (Connect, gRPC), /internal/updates/orders, /internal/updates/disputes")
+	p.listens("internal", "http://"+internal.Addr(), "RelayService (Connect, gRPC), /internal/updates/orders, /internal/updates/disputes, /internal/updates/notes")
 	public, err := api.NewPublic(cfg.api, store, p.log)
 	if err != nil {
 		return nil, err

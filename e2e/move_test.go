@@ -58,8 +58,8 @@ func TestMoveKilledAtItsCommit(t *testing.T) {
 	direct := func(s setup) bool { return s.lane == embedded && s.mode == payments.Direct }
 	inEvery(t, direct, func(t *testing.T, s setup) {
 		c := startCluster(t, s, options{})
-		c.accept(t, orderWebhook("kept", "order-1", "created", 1, `"1.00"`, "USD"), "applied")
-		c.accept(t, orderWebhook("mismatch", "order-1", "created", 2, `"1.00"`, "EUR"), "dead_lettered currency_mismatch")
+		c.accept(t, orderWebhook("kept", "order-1", "success", 1, `"1.00"`, "USD"), "applied")
+		c.accept(t, orderWebhook("mismatch", "order-1", "success", 2, `"1.00"`, "EUR"), "dead_lettered currency_mismatch")
 		c.terminate(t, "all")
 		own := backing{servers: make(map[string]server)}
 		target := []string{"DATABASE_URL=" + own.startDatabase(t, true)}
@@ -99,15 +99,15 @@ func (c *cluster) letters(t *testing.T) string {
 }
 
 // wantCopied checks that the copy succeeded, with the same counts and digests on both
-// sides and no empty table but disputes.
+// sides and no empty table but those of disputes and erasures.
 func wantCopied(t *testing.T, r program.Result) {
 	t.Helper()
 	lines := regexp.MustCompile(`(?m)^(\w+) +(\d+) +(\d+) +([0-9a-f]{16}) +([0-9a-f]{16})$`).FindAllStringSubmatch(r.Stdout, -1)
-	if r.Code != 0 || len(lines) != 4 {
+	if r.Code != 0 || len(lines) != 6 {
 		t.Fatalf("copy: %s%s", r.Stdout, r.Stderr)
 	}
 	for _, l := range lines {
-		if l[2] != l[3] || l[4] != l[5] || l[1] != "disputes" && l[2] == "0" {
+		if l[2] != l[3] || l[4] != l[5] || l[1] != "disputes" && l[1] != "erasures" && l[2] == "0" {
 			t.Errorf("the sides differ, or have no rows: %s", l[0])
 		}
 	}

@@ -16,10 +16,13 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/payrelay/payrelay/e2e/chaos/checker"
@@ -103,6 +106,10 @@ func (r *run) run(ctx context.Context) (*history.State, error) {
 		return nil, err
 	}
 	r.drain(ctx)
+	if err := r.operate(); err != nil {
+		return nil, err
+	}
+	r.resume(ctx)
 	if err := r.recorder.Close(r.history); err != nil {
 		return nil, err
 	}
@@ -187,18 +194,90 @@ func (r *run) drain(ctx context.Context) {
 	if r.history.Orders, unanswered = r.provider.Finish(); unanswered > 0 {
 		r.deployment.Complain("%d webhooks had no final answer within %s after the last fault", unanswered, workload.DrainWithin)
 	}
-	ctx, cancel := context.WithTimeout(ctx, history.CaughtUpWithin)
-	defer cancel()
-	err := workload.SendSentinels(ctx, r.recorder, r.deployment.IngestURLs())
-	if err == nil {
-		err = r.deployment.AwaitEvents(ctx, workload.SentinelUser, workload.Sentinels)
-	}
-	if err != nil {
+	if err := r.awaitApplied(ctx, 0); err != nil {
 		r.deployment.Complain("%s after the last fault: %v", history.CaughtUpWithin, err)
 		r.history.CaughtUp = -1
 		return
 	}
 	r.history.CaughtUp = time.Since(healed)
+}
+
+// awaitApplied waits until everything that was answered 2xx is applied. It is called
+// in rounds, numbered from 0.
+//
+// The late updates of a long history are applied after the others of their batch, to
+// which sentinels may belong. Sentinels that are sent when those are applied belong to a
+// later batch.
+func (r *run) awaitApplied(ctx context.Context, round int) error {
+	ctx, cancel := context.WithTimeout(ctx, history.CaughtUpWithin)
+	defer cancel()
+	for _, n := range []int{2 * round, 2*round + 1} {
+		if err := workload.SendSentinels(ctx, r.recorder, r.deployment.IngestURLs(), n); err != nil {
+			return err
+		}
+		if err := r.deployment.AwaitEvents(ctx, workload.SentinelUser, (1+n)*workload.Sentinels); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// operatorsReason is why an operator decides dead letters.
+const operatorsReason = "the bank confirms it"
+
+// operate has an operator decide dead letters by the command line while the processes
+// run: of each of the first orders one, and of one with a long history two. Those of a
+// reason are discarded and accepted in turn. The same seed so has the same decisions
+// in every cell.
+func (r *run) operate() error {
+	state, err := r.deployment.State()
+	if err != nil {
+		return err
+	}
+	numbers, left := make(map[string]int), make(map[string]int)
+	for number := range workload.OperatedOrders {
+		numbers[history.OrderID(number)], left[history.OrderID(number)] = number, 1
+		if workload.IsLong(number) {
+			left[history.OrderID(number)] = 2
+		}
+	}
+	letters := slices.SortedFunc(slices.Values(state.DeadLetters), func(a, b history.DeadLetter) int {
+		return cmp.Or(cmp.Compare(numbers[a.Order], numbers[b.Order]), -strings.Compare(a.Reason, b.Reason), strings.Compare(a.Key().String(), b.Key().String()))
+	})
+	turns := make(map[string]int)
+	for _, l := range letters {
+		if left[l.Order] == 0 || l.Resolution != "" {
+			continue
+		}
+		left[l.Order]--
+		turns[l.Reason]++
+		d := history.Decision{Letter: l, Resolution: history.Discarded, Why: operatorsReason}
+		// Accepting one may settle others, so it is the last of its order. It leaves an
+		// unknown status as it is.
+		if turns[l.Reason]%2 == 0 && left[l.Order] == 0 && l.Reason != "unknown_status" {
+			d.Resolution = history.Accepted
+		}
+		if err := r.deployment.Decide(d); err != nil {
+			r.deployment.Complain("decide the dead letter of %s: %v", l.Key(), err)
+		}
+		r.history.Decisions = append(r.history.Decisions, d)
+	}
+	return nil
+}
+
+// resume has the provider send what it held back until the decisions, and again what
+// they are about: neither may undo a decision.
+func (r *run) resume(ctx context.Context) {
+	var decided []history.Key
+	for _, d := range r.history.Decisions {
+		decided = append(decided, d.Letter.Key())
+	}
+	if unanswered := r.provider.Resume(ctx, decided); unanswered > 0 {
+		r.deployment.Complain("%d webhooks had no final answer within %s after the decisions of the operator", unanswered, workload.DrainWithin)
+	}
+	if err := r.awaitApplied(ctx, 1); err != nil {
+		r.deployment.Complain("%s after the decisions of the operator: %v", history.CaughtUpWithin, err)
+	}
 }
 
 // measureIdle measures the idle usage of the processes, and then of the same

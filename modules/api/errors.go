@@ -42,6 +42,7 @@ var meanings = map[string]struct {
 	"unauthenticated":        {connect.CodeUnauthenticated, http.StatusUnauthorized},
 	"cross_origin":           {connect.CodePermissionDenied, http.StatusForbidden},
 	"not_found":              {connect.CodeNotFound, http.StatusNotFound},
+	"ambiguous_id":           {connect.CodeFailedPrecondition, http.StatusConflict},
 	"method_not_allowed":     {connect.CodeUnimplemented, http.StatusMethodNotAllowed},
 	"body_too_large":         {connect.CodeResourceExhausted, http.StatusRequestEntityTooLarge},
 	"unsupported_media_type": {connect.CodeInvalidArgument, http.StatusUnsupportedMediaType},

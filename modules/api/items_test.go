@@ -30,13 +30,21 @@ func TestOrderItem(t *testing.T) {
 	bare := payments.Order{ID: "order-2", Status: payrelayv1.OrderStatus_ORDER_STATUS_CREATED, CreatedAt: noon, UpdatedAt: noon}
 	free := bare
 	free.ID, free.Amount = "order-3", payments.Money{Currency: "JPY"}
-	handler := publicRoutes(&memory{orders: []payments.Order{full, bare, free}})
+	parts := full
+	parts.ID = "order-4"
+	parts.Parts = `[{"authorized":{"MinorUnits":10050,"Currency":"USD"}},` +
+		`{"part":"p","captured":{"MinorUnits":200505,"Currency":"USD","Exponent":4},"refunded":{"MinorUnits":5,"Currency":"USD"},"paid":true}]`
+	handler := publicRoutes(&memory{orders: []payments.Order{full, bare, free, parts}})
 	for id, want := range map[string]string{
-		"order-1": `{"order_id":"order-1","status":"success","user_id":"user-1","amount":{"minor_units":10050,"currency":"USD"},` +
+		"order-1": `{"order_id":"order-1","status":"success","view":"success","user_id":"user-1","amount":{"minor_units":10050,"currency":"USD"},` +
 			`"created_at":"2026-01-04T12:00:00.123456Z","updated_at":"2026-01-04T12:00:01.123456Z"}`,
-		"order-2": `{"order_id":"order-2","status":"created","created_at":"2026-01-04T12:00:00.123456Z","updated_at":"2026-01-04T12:00:00.123456Z"}`,
-		"order-3": `{"order_id":"order-3","status":"created","amount":{"minor_units":0,"currency":"JPY"},` +
+		"order-2": `{"order_id":"order-2","status":"created","view":"created","created_at":"2026-01-04T12:00:00.123456Z","updated_at":"2026-01-04T12:00:00.123456Z"}`,
+		"order-3": `{"order_id":"order-3","status":"created","view":"created","amount":{"minor_units":0,"currency":"JPY"},` +
 			`"created_at":"2026-01-04T12:00:00.123456Z","updated_at":"2026-01-04T12:00:00.123456Z"}`,
+		"order-4": `{"order_id":"order-4","status":"success","view":"partially_refunded","user_id":"user-1","amount":{"minor_units":10050,"currency":"USD"},` +
+			`"authorized":{"minor_units":10050,"currency":"USD"},"captured":{"minor_units":200505,"currency":"USD","exponent":3},` +
+			`"refunded":{"minor_units":5,"currency":"USD"},"flags":["non_standard_exponent","overpaid"],` +
+			`"created_at":"2026-01-04T12:00:00.123456Z","updated_at":"2026-01-04T12:00:01.123456Z"}`,
 	} {
 		if got := get(t, handler, "/orders/"+id); got.status != http.StatusOK || got.text() != want {
 			t.Errorf("%s = %d %s\nwant %s", id, got.status, got.body, want)
@@ -48,56 +56,57 @@ func TestOrderItem(t *testing.T) {
 	}
 }
 
-func TestDisputeItem(t *testing.T) {
-	full := payments.Dispute{
-		ID: "dispute-1", OrderID: "order-1", Status: payrelayv1.DisputeStatus_DISPUTE_STATUS_UNDER_REVIEW, UserID: "user-1", Reason: "fraud",
-		Amount: payments.Money{MinorUnits: 999_999_999_999_999_999, Currency: "KWD"}, OpenedAt: noon, UpdatedAt: noon, EvidenceDueAt: noon.Add(time.Hour),
-	}
-	bare := payments.Dispute{ID: "dispute-2", OrderID: "order-2", Status: payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN, OpenedAt: noon, UpdatedAt: noon}
-	handler := publicRoutes(&memory{disputes: []payments.Dispute{full, bare}})
-	for id, want := range map[string]string{
-		"dispute-1": `{"dispute_id":"dispute-1","order_id":"order-1","status":"under_review","user_id":"user-1","reason":"fraud",` +
-			`"amount":{"minor_units":999999999999999999,"currency":"KWD"},"opened_at":"2026-01-04T12:00:00.123456Z",` +
-			`"updated_at":"2026-01-04T12:00:00.123456Z","evidence_due_at":"2026-01-04T13:00:00.123456Z"}`,
-		"dispute-2": `{"dispute_id":"dispute-2","order_id":"order-2","status":"open","opened_at":"2026-01-04T12:00:00.123456Z","updated_at":"2026-01-04T12:00:00.123456Z"}`,
-	} {
-		if got := get(t, handler, "/disputes/"+id); got.status != http.StatusOK || got.text() != want {
-			t.Errorf("%s = %d %s\nwant %s", id, got.status, got.body, want)
-		}
-	}
-}
-
 func TestEventItems(t *testing.T) {
+	digest := sha256.Sum256([]byte("body"))
+	usd := func(units int64) *payrelayv1.Money { return &payrelayv1.Money{MinorUnits: units, Currency: "USD"} }
 	order := orderUpdate("event-1")
-	order.UserId, order.ReceivedAt, order.OccurredAt = "user-1", timestamppb.New(noon.Add(time.Second)), timestamppb.New(noon)
-	order.GetOrder().Amount = &payrelayv1.Money{MinorUnits: 10050, Currency: "USD"}
+	order.UserId, order.ReceivedAt = "user-1", timestamppb.New(noon.Add(time.Second))
+	order.GetOrder().Amount = usd(10050)
 	unknown := orderUpdate("event-2")
-	unknown.OccurredAt = timestamppb.New(noon)
 	unknown.GetOrder().Status, unknown.GetOrder().ProviderStatus = 0, "paid_out"
 	dispute := disputeUpdate("event-3") // without a dispute id
-	dispute.OccurredAt = timestamppb.New(noon)
-	digest := payments.Digest(sha256.Sum256([]byte("body")))
-	sum := `"body_sha256":"` + hex.EncodeToString(digest[:]) + `"}`
-	record := func(sequence int64, u *payrelayv1.Update, verdict payrelayv1.Verdict, reason payrelayv1.DeadLetterReason) payments.RecordedEvent {
-		return payments.RecordedEvent{Sequence: sequence, Event: payments.Event{
-			Key: payments.Key{Provider: u.GetProvider(), EventID: u.GetEventId()}, Digest: digest, Update: u,
-			Verdict: verdict, Reason: reason, RecordedAt: noon.Add(2 * time.Second),
+	part := orderUpdate("event-4")
+	part.GetOrder().Part, part.GetOrder().Authorized, part.GetOrder().Captured, part.GetOrder().Refunded = "p", usd(3), usd(2), usd(1)
+	appeal := disputeUpdate("event-5")
+	appeal.GetDispute().DisputeId, appeal.GetDispute().Stage = "d1", payrelayv1.DisputeStage_DISPUTE_STAGE_PRE_ARBITRATION
+	appeal.GetDispute().Amount, appeal.GetDispute().OutcomeAmount = usd(2), usd(1)
+	note := orderUpdate("event-6")
+	note.Subject = &payrelayv1.Update_Note{Note: &payrelayv1.Note{Kind: "fraud_warning", Text: "card testing", DisputeId: "d1"}}
+	record := func(sequence int64, u *payrelayv1.Update, kind payments.Kind, verdict payrelayv1.Verdict) payments.RecordedEvent {
+		u.OccurredAt = timestamppb.New(noon)
+		return payments.RecordedEvent{Sequence: sequence, BodySHA256: digest, Event: payments.Event{
+			Key: payments.Key{Source: u.GetProvider(), Kind: kind, EventID: u.GetEventId()}, Update: u,
+			Verdict: verdict, RecordedAt: noon.Add(2 * time.Second),
 		}}
 	}
+	refused := record(9007199254740993, unknown, payments.KindOrder, payrelayv1.Verdict_VERDICT_DEAD_LETTERED)
+	refused.Reason, refused.Discarded = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_STATUS, true
+	forced := record(5, appeal, payments.KindDispute, payrelayv1.Verdict_VERDICT_APPLIED)
+	forced.Forced = true
+	begin := func(sequence, subject, event string) string {
+		return `{"sequence":` + sequence + `,"provider":"generic","source":"generic","subject":"` + subject + `","event_id":"` + event + `","order_id":"order-1",`
+	}
+	const recorded = `"recorded_at":"2026-01-04T12:00:02.123456Z",`
+	const times = `"occurred_at":"2026-01-04T12:00:00.123456Z",` + recorded
+	sum := `"body_sha256":"` + hex.EncodeToString(digest[:]) + `"}`
 	for _, test := range []struct {
 		event payments.RecordedEvent
 		want  string
 	}{
-		{record(1, order, payrelayv1.Verdict_VERDICT_APPLIED, 0),
-			`{"sequence":1,"provider":"generic","event_id":"event-1","order_id":"order-1","user_id":"user-1","kind":"created",` +
-				`"amount":{"minor_units":10050,"currency":"USD"},"occurred_at":"2026-01-04T12:00:00.123456Z","received_at":"2026-01-04T12:00:01.123456Z",` +
-				`"recorded_at":"2026-01-04T12:00:02.123456Z","verdict":"applied",` + sum},
-		{record(9007199254740993, unknown, payrelayv1.Verdict_VERDICT_DEAD_LETTERED, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_STATUS),
-			`{"sequence":9007199254740993,"provider":"generic","event_id":"event-2","order_id":"order-1","provider_status":"paid_out",` +
-				`"occurred_at":"2026-01-04T12:00:00.123456Z","recorded_at":"2026-01-04T12:00:02.123456Z","verdict":"dead_lettered","reason":"unknown_status",` + sum},
-		{record(3, dispute, payrelayv1.Verdict_VERDICT_STALE, 0),
-			`{"sequence":3,"provider":"generic","event_id":"event-3","order_id":"order-1","dispute_id":"order-1","kind":"open",` +
-				`"occurred_at":"2026-01-04T12:00:00.123456Z","recorded_at":"2026-01-04T12:00:02.123456Z","verdict":"stale",` + sum},
+		{record(1, order, payments.KindOrder, payrelayv1.Verdict_VERDICT_APPLIED),
+			begin("1", "order", "event-1") + `"user_id":"user-1","kind":"created","amount":{"minor_units":10050,"currency":"USD"},` +
+				`"occurred_at":"2026-01-04T12:00:00.123456Z","received_at":"2026-01-04T12:00:01.123456Z",` + recorded + `"verdict":"applied",` + sum},
+		{refused, begin("9007199254740993", "order", "event-2") + `"provider_status":"paid_out",` + times +
+			`"verdict":"dead_lettered","reason":"unknown_status","discarded":true,` + sum},
+		{record(3, dispute, payments.KindDispute, payrelayv1.Verdict_VERDICT_STALE),
+			begin("3", "dispute", "event-3") + `"dispute_id":"order-1","kind":"open",` + times + `"verdict":"stale",` + sum},
+		{record(4, part, payments.KindOrder, payrelayv1.Verdict_VERDICT_APPLIED),
+			begin("4", "order", "event-4") + `"kind":"created","part":"p","authorized":{"minor_units":3,"currency":"USD"},` +
+				`"captured":{"minor_units":2,"currency":"USD"},"refunded":{"minor_units":1,"currency":"USD"},` + times + `"verdict":"applied",` + sum},
+		{forced, begin("5", "dispute", "event-5") + `"dispute_id":"d1","kind":"open","stage":"pre_arbitration","amount":{"minor_units":2,"currency":"USD"},` +
+			`"outcome_amount":{"minor_units":1,"currency":"USD"},` + times + `"verdict":"applied","forced":true,` + sum},
+		{record(6, note, payments.KindNote, payrelayv1.Verdict_VERDICT_APPLIED),
+			begin("6", "note", "event-6") + `"dispute_id":"d1","kind":"fraud_warning","text":"card testing",` + times + `"verdict":"applied",` + sum},
 	} {
 		got := get(t, publicRoutes(&memory{events: []payments.RecordedEvent{test.event}}), "/disputes/events")
 		if want := `{"items":[` + test.want + `],"has_more":false}`; got.text() != want {
@@ -112,10 +121,10 @@ func TestTextOfProvidersIsInert(t *testing.T) {
 		`<img src=x onerror=alert(1)>`, `</script><script>alert(1)</script>`, `'; DROP TABLE disputes; --`, `=HYPERLINK("http://x")`,
 		`"},{"x":"`, `\u0000\`, "\u2028\u2029", "\u202e", `{{.}}`, `%00`, "日本語", "e\u0301",
 	} {
-		dispute := payments.Dispute{ID: text, OrderID: text, UserID: text, Reason: text, OpenedAt: noon, UpdatedAt: noon}
+		dispute := payments.Dispute{DisputeKey: payments.DisputeKey{Source: text, ID: text}, OrderID: text, UserID: text, Reason: text, OpenedAt: noon, UpdatedAt: noon}
 		r := get(t, publicRoutes(&memory{disputes: []payments.Dispute{dispute}}), "/disputes")
 		items := wantJSON[pageBody[disputeItem]](t, r).Items
-		if want := []disputeItem{newDisputeItem(dispute)}; !reflect.DeepEqual(items, want) || items[0].Reason != text {
+		if want := []disputeItem{newDisputeItem(dispute, nil)}; !reflect.DeepEqual(items, want) || items[0].Reason != text {
 			t.Errorf("dispute with %q = %+v", text, items)
 		}
 		if strings.ContainsAny(r.body, "<>") {
@@ -158,12 +167,12 @@ var pathIDs = map[string]string{
 
 func TestIDsInPathsAreDecodedOnce(t *testing.T) {
 	for escaped, id := range pathIDs {
-		m := &memory{orders: []payments.Order{{ID: id}}, disputes: []payments.Dispute{{ID: id}}}
+		m := &memory{orders: []payments.Order{{ID: id}}, disputes: []payments.Dispute{{DisputeKey: payments.DisputeKey{ID: "decoy"}}, {DisputeKey: payments.DisputeKey{ID: id}}}}
 		if got := wantJSON[orderItem](t, get(t, publicRoutes(m), "/orders/"+escaped)); got.OrderID != id || m.asked != id {
 			t.Errorf("GET /orders/%s reads %q and returns %q, want %q", escaped, m.asked, got.OrderID, id)
 		}
-		if got := wantJSON[disputeItem](t, get(t, publicRoutes(m), "/disputes/"+escaped)); got.DisputeID != id || m.asked != id {
-			t.Errorf("GET /disputes/%s reads %q and returns %q, want %q", escaped, m.asked, got.DisputeID, id)
+		if got := wantJSON[disputeItem](t, get(t, publicRoutes(m), "/disputes/"+escaped)); got.DisputeID != id {
+			t.Errorf("GET /disputes/%s returns %q, want %q", escaped, got.DisputeID, id)
 		}
 	}
 }
@@ -179,7 +188,7 @@ func TestEveryIDHasAPath(t *testing.T) {
 }
 
 func TestUnknownIDs(t *testing.T) {
-	m := &memory{orders: []payments.Order{{ID: "a"}}, disputes: []payments.Dispute{{ID: "d"}}}
+	m := &memory{orders: []payments.Order{{ID: "a"}}, disputes: []payments.Dispute{{DisputeKey: payments.DisputeKey{ID: "d"}}}}
 	for _, path := range []string{"/orders/b", "/orders/A", "/orders/d", "/disputes/a", "/orders/a%00", "/orders/%FF", "/orders/", "/orders/" + strings.Repeat("x", 256)} {
 		get(t, publicRoutes(m), path).wantError(t, 404, "not_found")
 	}

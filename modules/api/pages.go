@@ -19,11 +19,13 @@ type listing struct {
 	// bySequence reports whether items are sorted by the sequence of their recording
 	// instead of by a time and an id.
 	bySequence bool
+	// bySource reports whether items of one time and id are sorted by their source.
+	bySource bool
 }
 
 var (
 	orderListing        = listing{name: "orders"}
-	disputeListing      = listing{name: "disputes"}
+	disputeListing      = listing{name: "disputes", bySource: true}
 	orderEventListing   = listing{name: "orders/events", bySequence: true}
 	disputeEventListing = listing{name: "disputes/events", bySequence: true}
 )
@@ -60,6 +62,9 @@ func (l listing) encode(after payments.Cursor, ascending bool) string {
 	}
 	// The quotes make a text that was cut short invalid.
 	text := fmt.Sprintf("%s%d %+q", l.prefix(ascending), number, after.ID)
+	if after.Source != "" {
+		text += fmt.Sprintf(" %+q", after.Source)
+	}
 	return base64.RawURLEncoding.EncodeToString([]byte(text))
 }
 
@@ -76,16 +81,20 @@ func (l listing) decode(text string, ascending bool) (*payments.Cursor, bool) {
 	if err != nil || number < 0 {
 		return nil, false
 	}
-	id, err := strconv.Unquote(quoted)
+	first, err := strconv.QuotedPrefix(quoted)
 	if err != nil {
 		return nil, false
 	}
+	id, _ := strconv.Unquote(first)
+	// A cursor of an earlier release has no source.
+	source, _ := strconv.Unquote(strings.TrimPrefix(quoted[len(first):], " "))
 	after := payments.Cursor{Sequence: number}
 	if !l.bySequence {
-		after = payments.Cursor{At: time.UnixMicro(number).UTC(), ID: id}
+		after = payments.Cursor{At: time.UnixMicro(number).UTC(), ID: id, Source: source}
 	}
 	// Several texts decode to one cursor; encode returns only one of them.
-	genuine := l.encode(after, ascending) == text && (l.bySequence || isID(id))
+	genuine := l.encode(after, ascending) == text &&
+		(l.bySequence || isID(id) && (source == "" || l.bySource && isID(source)))
 	return &after, genuine
 }
 

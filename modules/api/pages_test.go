@@ -24,8 +24,8 @@ func fullMemory(n int) *memory {
 		at := time.UnixMicro(1_767_000_000_000_000 + int64(i/10)).UTC()
 		id := fmt.Sprintf("id %d/%%2C é", (i*7919)%n)
 		m.orders = append(m.orders, payments.Order{ID: id, Status: payrelayv1.OrderStatus_ORDER_STATUS_CREATED, CreatedAt: at, UpdatedAt: at})
-		m.disputes = append(m.disputes, payments.Dispute{ID: id, OrderID: "o", Status: payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN, OpenedAt: at, UpdatedAt: at})
-		event := payments.Event{Key: payments.Key{Provider: "generic", EventID: id}, Update: orderUpdate(id), RecordedAt: at}
+		m.disputes = append(m.disputes, payments.Dispute{DisputeKey: payments.DisputeKey{Source: "generic", ID: id}, OrderID: "o", Status: payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN, OpenedAt: at, UpdatedAt: at})
+		event := payments.Event{Key: payments.Key{Source: "generic", Kind: payments.KindOrder, EventID: id}, Update: orderUpdate(id), RecordedAt: at}
 		m.events = append(m.events, payments.RecordedEvent{Sequence: int64(i*i + 1), Event: event})
 	}
 	return m
@@ -154,12 +154,16 @@ func sampleCursors(l listing) []payments.Cursor {
 		return []payments.Cursor{{Sequence: 1}, {Sequence: 1<<63 - 1}}
 	}
 	at := time.Date(2026, 1, 4, 10, 0, 0, 123456000, time.UTC)
-	return []payments.Cursor{
+	cursors := []payments.Cursor{
 		{At: at, ID: "order-1"},
 		{At: time.Unix(0, 0).UTC(), ID: "a b  c"},
 		{At: time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC), ID: strings.Repeat("é", 127)},
 		{At: at, ID: "'; DROP TABLE orders; --"},
 	}
+	if l.bySource {
+		cursors = append(cursors, payments.Cursor{At: at, ID: "d", Source: "generic"}, payments.Cursor{At: at, ID: `a" "b`, Source: `c" "\`})
+	}
+	return cursors
 }
 
 func TestCursorSurvivesEncoding(t *testing.T) {
@@ -217,6 +221,20 @@ func TestMalformedCursorsAreRefused(t *testing.T) {
 			t.Errorf("decode(%.40q) = %+v, want it refused", text, got)
 		}
 	}
+	if _, ok := disputeListing.decode(inside(`disputes desc 1 "id" "generic"`), false); !ok {
+		t.Fatal("the valid cursor that the malformed ones are made from is refused")
+	}
+	for _, text := range []string{
+		inside(`disputes desc 1 "id" generic`), inside(`disputes desc 1 "id" ""`), inside(`disputes desc 1 "id"  "generic"`), inside(`disputes desc 1 "id""generic"`),
+		inside(`disputes desc 1 "id" "a\x00b"`), inside(`disputes desc 1 "id" "generic" "x"`), inside(`disputes desc 1 "" "generic"`),
+	} {
+		if got, ok := disputeListing.decode(text, false); ok {
+			t.Errorf("decode(%.40q) = %+v, want it refused", text, got)
+		}
+	}
+	if got, ok := orderListing.decode(inside(`orders desc 1 "id" "generic"`), false); ok {
+		t.Errorf("the listing of orders accepts a cursor with a source: %+v", got)
+	}
 }
 
 // FuzzCursor checks that decode accepts only what encode returns, with values that a
@@ -237,7 +255,7 @@ func FuzzCursor(f *testing.F) {
 			if l.encode(*got, ascending) != text {
 				t.Errorf("%s: decode(%q) = %+v, whose cursor is another text", l.name, text, got)
 			}
-			if !l.bySequence && !isID(got.ID) || got.Sequence < 0 {
+			if !l.bySequence && !isID(got.ID) || got.Source != "" && !isID(got.Source) || got.Sequence < 0 {
 				t.Errorf("%s: decode(%q) = %+v, which no item can have", l.name, text, got)
 			}
 		}

@@ -63,11 +63,11 @@ func (p *params) refuse(code, format string, args ...any) {
 
 var errNoSuchID = &refusal{"not_found", "nothing has this id: check the id, and percent-encode its special characters"}
 
-// pathID returns the id in the path of a request that takes no parameters. The id
-// is percent-decoded exactly once: echo matches the encoded path if the request has
-// a RawPath, and otherwise the decoded one.
-func pathID(c echo.Context) (string, error) {
-	if err := readParams(c).check(); err != nil {
+// pathID returns the id in the path of a request, or the first error of its
+// parameters. The id is percent-decoded exactly once: echo matches the encoded path
+// if the request has a RawPath, and otherwise the decoded one.
+func pathID(c echo.Context, in *params) (string, error) {
+	if err := in.check(); err != nil {
 		return "", err
 	}
 	id := c.Param("id")

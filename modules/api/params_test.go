@@ -44,8 +44,8 @@ func TestParametersBecomeTheQuery(t *testing.T) {
 		{"/orders?sort_asc=false", payments.OrderQuery{Page: firstPage}},
 
 		{"/disputes", payments.DisputeQuery{Page: firstPage}},
-		{"/disputes?dispute_ids=d,e&order_ids=o&user_ids=u", payments.DisputeQuery{
-			DisputeIDs: []string{"d", "e"}, OrderIDs: []string{"o"}, UserIDs: []string{"u"}, Page: firstPage,
+		{"/disputes?dispute_ids=d,e&order_ids=o&user_ids=u&sources=s,t", payments.DisputeQuery{
+			Sources: []string{"s", "t"}, DisputeIDs: []string{"d", "e"}, OrderIDs: []string{"o"}, UserIDs: []string{"u"}, Page: firstPage,
 		}},
 		{"/disputes?statuses=under_review,won", payments.DisputeQuery{Page: firstPage, Statuses: []payrelayv1.DisputeStatus{
 			payrelayv1.DisputeStatus_DISPUTE_STATUS_UNDER_REVIEW, payrelayv1.DisputeStatus_DISPUTE_STATUS_WON,
@@ -54,7 +54,8 @@ func TestParametersBecomeTheQuery(t *testing.T) {
 			payments.DisputeQuery{From: ten, Page: payments.PageRequest{Limit: 2, Ascending: true, After: &after}}},
 
 		{"/orders/events", payments.EventQuery{Page: firstPage}},
-		{"/orders/events?order_ids=o&user_ids=u&kinds=created,success", payments.EventQuery{
+		{"/orders/events?order_ids=o&user_ids=u&kinds=created,success&sources=s", payments.EventQuery{
+			Sources:  []string{"s"},
 			OrderIDs: []string{"o"}, UserIDs: []string{"u"}, Kinds: []string{"created", "success"}, Page: firstPage,
 		}},
 		{"/orders/events?sort_asc=true&cursor=" + orderEventListing.encode(payments.Cursor{Sequence: 7}, true),
@@ -127,7 +128,10 @@ func TestBadParametersAreRefused(t *testing.T) {
 		{"/orders", "cursor=" + orderListing.encode(sampleCursors(orderListing)[0], true), "invalid_cursor"},
 		{"/orders", "sort_asc=true&cursor=" + orderListing.encode(sampleCursors(orderListing)[0], false), "invalid_cursor"},
 		{"/orders/events", "cursor=" + disputeEventListing.encode(sampleCursors(disputeEventListing)[0], false), "invalid_cursor"},
-		{"/orders/order-1", "limit=1", "unknown_parameter"}, {"/disputes/d-1", "order_ids=a", "unknown_parameter"}, {"/orders/order-1", "a=%zz", "invalid_query"},
+		{"/orders/order-1", "limit=1", "unknown_parameter"}, {"/disputes/d-1", "order_ids=a", "unknown_parameter"},
+		{"/disputes/d-1", "source=a&source=b", "repeated_parameter"}, {"/disputes/d-1", "source=", "invalid_id"}, {"/disputes/d-1", "sources=a", "unknown_parameter"}, {"/orders/order-1", "source=a", "unknown_parameter"},
+		{"/orders", "sources=a", "unknown_parameter"}, {"/disputes", "sources=", "empty_value"}, {"/disputes", "sources=%00", "invalid_id"},
+		{"/orders/order-1", "a=%zz", "invalid_query"},
 	} {
 		refused(t, test.path, test.query, test.code)
 	}
@@ -151,7 +155,7 @@ func TestRefusalsOfParametersNameTheValidOnes(t *testing.T) {
 		{"/disputes", "statuses=paid", "unknown_status", "open, under_review, submitted, won, lost, closed, canceled"},
 		{"/orders/events", "kinds=paid", "unknown_kind", "created, updated, success, failed"},
 		{"/orders", "order_id=1", "unknown_parameter", `\"order_id\": use cursor, limit, order_ids, sort_asc, statuses, time_from, time_to, user_ids`},
-		{"/disputes/events", "x=1", "unknown_parameter", "cursor, dispute_ids, kinds, limit, order_ids, sort_asc, time_from, time_to, user_ids"},
+		{"/disputes/events", "x=1", "unknown_parameter", "cursor, dispute_ids, kinds, limit, order_ids, sort_asc, sources, time_from, time_to, user_ids"},
 		{"/orders/1", "x=1", "unknown_parameter", "this path takes none"},
 		{"/orders", "limit=201", "invalid_limit", "1 to 200"},
 		{"/orders", "user_ids=" + strings.Repeat("u,", 200) + "u", "too_many_values", "user_ids has 201 values: send at most 200"},

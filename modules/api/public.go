@@ -27,13 +27,12 @@ const (
 	publicIdle        = 10 * time.Second
 )
 
-// Reader reads the state and the events that the ledger recorded. Order and
-// Dispute return payments.ErrNotFound if there is none with the id.
+// Reader reads the state and the events that the ledger recorded. Order returns
+// payments.ErrNotFound if there is none with the id.
 type Reader interface {
 	Orders(ctx context.Context, query payments.OrderQuery) (payments.Page[payments.Order], error)
 	Order(ctx context.Context, id string) (payments.Order, error)
 	Disputes(ctx context.Context, query payments.DisputeQuery) (payments.Page[payments.Dispute], error)
-	Dispute(ctx context.Context, id string) (payments.Dispute, error)
 	Events(ctx context.Context, query payments.EventQuery) (payments.Page[payments.RecordedEvent], error)
 }
 
@@ -43,15 +42,20 @@ type Reader interface {
 //	GET /disputes  GET /disputes/{dispute_id}  GET /disputes/events
 //
 // Ids in paths are percent-encoded. An order with the id "events" is found with
-// GET /orders?order_ids=events, and such a dispute likewise.
+// GET /orders?order_ids=events, and such a dispute with GET /disputes?dispute_ids=events.
+//
+// Two sources may use the same dispute id. GET /disputes/{dispute_id}?source= returns the
+// dispute of one source. Without the parameter, if several sources have a dispute with
+// the id, the answer is 409 ambiguous_id, and its message names the sources.
 //
 // A listing is sorted by created_at, by opened_at or, for events, by sequence:
 // newest first, or oldest first with sort_asc=true. Its parameters are limit (1 to
 // 200, default 50), cursor (next_cursor of the previous page, with the same
 // sort_asc and filters) and the filters
 //
-//	order_ids, dispute_ids, user_ids, statuses, kinds   where the items have the field
-//	time_from (inclusive), time_to (exclusive)          of created_at, opened_at or occurred_at
+//	order_ids, dispute_ids, user_ids, statuses   where the items have the field
+//	sources, kinds                               of disputes and events; of events
+//	time_from (inclusive), time_to (exclusive)   of created_at, opened_at or occurred_at
 //
 // The values of a filter are separated by commas or given in several parameters of
 // the same name, at most 200 in total. An item is selected if it matches one value
@@ -80,12 +84,13 @@ type public struct {
 func (p *public) routes() http.Handler {
 	e := newEcho(p.log)
 	e.Use(setDataHeaders, refuseOtherMethods)
-	e.GET("/orders", p.listOrders)
-	e.GET("/orders/events", p.listOrderEvents)
-	e.GET("/orders/:id", p.getOrder)
-	e.GET("/disputes", p.listDisputes)
-	e.GET("/disputes/events", p.listDisputeEvents)
-	e.GET("/disputes/:id", p.getDispute)
+	for path, read := range map[string]echo.HandlerFunc{
+		"/orders": p.listOrders, "/orders/events": p.listOrderEvents, "/orders/:id": p.getOrder,
+		"/disputes": p.listDisputes, "/disputes/events": p.listDisputeEvents, "/disputes/:id": p.getDispute,
+	} {
+		e.GET(path, read)
+		e.HEAD(path, read) // net/http drops the body
+	}
 	return e
 }
 

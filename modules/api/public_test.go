@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -146,9 +147,39 @@ func TestPublicHasNoOtherPathsAndMethods(t *testing.T) {
 		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS", "BREW"} {
 			r := request(t, handler, method, path)
 			r.wantError(t, 405, "method_not_allowed")
-			if allow := r.header.Values("Allow"); !slices.Equal(allow, []string{"GET"}) {
-				t.Errorf("%s %s: Allow = %q, want GET", method, path, allow)
+			if allow := r.header.Values("Allow"); !slices.Equal(allow, []string{"GET, HEAD"}) {
+				t.Errorf("%s %s: Allow = %q, want GET, HEAD", method, path, allow)
 			}
+		}
+	}
+}
+
+// TestHeadAnswersLikeGet compares the answers of a server, which drops the body.
+func TestHeadAnswersLikeGet(t *testing.T) {
+	server := httptest.NewServer(publicRoutes(new(memory)))
+	t.Cleanup(server.Close)
+	for path, status := range map[string]int{
+		"/orders": 200, "/orders/events": 200, "/disputes": 200, "/disputes/events": 200,
+		"/orders/1": 404, "/disputes/1": 404, "/orders?limit=x": 400, "/order": 404,
+	} {
+		get, err := http.Get(server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := io.ReadAll(get.Body)
+		_ = get.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, err := http.Head(server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(head.Body)
+		_ = head.Body.Close()
+		if err != nil || len(body) != 0 || head.StatusCode != status || get.StatusCode != status ||
+			head.ContentLength != int64(len(want)) || head.Header.Get("Content-Type") != get.Header.Get("Content-Type") {
+			t.Errorf("HEAD %s = %d %v with a body of %d bytes, want %d %v without a body", path, head.StatusCode, head.Header, len(body), status, get.Header)
 		}
 	}
 }

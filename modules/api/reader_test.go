@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -12,8 +13,8 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// memory is a Reader that returns its fields, page by page and without filters. It keeps
-// the last query.
+// memory is a Reader that returns its fields, page by page, filtered only by ids and
+// sources. It keeps the last query.
 type memory struct {
 	orders   []payments.Order
 	disputes []payments.Dispute
@@ -24,11 +25,13 @@ type memory struct {
 }
 
 func (m *memory) Orders(ctx context.Context, q payments.OrderQuery) (payments.Page[payments.Order], error) {
-	return pageIn(ctx, m, q, m.orders, q.Page, orderCursor)
+	return pageIn(ctx, m, q, among(m.orders, q.OrderIDs, func(o payments.Order) string { return o.ID }), q.Page, orderCursor)
 }
 
 func (m *memory) Disputes(ctx context.Context, q payments.DisputeQuery) (payments.Page[payments.Dispute], error) {
-	return pageIn(ctx, m, q, m.disputes, q.Page, disputeCursor)
+	found := among(m.disputes, q.DisputeIDs, func(d payments.Dispute) string { return d.ID })
+	found = among(found, q.Sources, func(d payments.Dispute) string { return d.Source })
+	return pageIn(ctx, m, q, found, q.Page, disputeCursor)
 }
 
 func (m *memory) Events(ctx context.Context, q payments.EventQuery) (payments.Page[payments.RecordedEvent], error) {
@@ -36,11 +39,23 @@ func (m *memory) Events(ctx context.Context, q payments.EventQuery) (payments.Pa
 }
 
 func (m *memory) Order(ctx context.Context, id string) (payments.Order, error) {
-	return find(ctx, m, id, m.orders, orderCursor)
+	if err := m.ask(ctx, id); err != nil {
+		return payments.Order{}, err
+	}
+	for _, order := range m.orders {
+		if order.ID == id {
+			return order, nil
+		}
+	}
+	return payments.Order{}, payments.ErrNotFound
 }
 
-func (m *memory) Dispute(ctx context.Context, id string) (payments.Dispute, error) {
-	return find(ctx, m, id, m.disputes, disputeCursor)
+// among returns the items that have one of the names, or all items if names is empty.
+func among[T any](items []T, names []string, name func(T) string) []T {
+	if len(names) == 0 {
+		return items
+	}
+	return slices.DeleteFunc(slices.Clone(items), func(item T) bool { return !slices.Contains(names, name(item)) })
 }
 
 func (m *memory) ask(ctx context.Context, question any) error {
@@ -56,7 +71,7 @@ func pageIn[T any](ctx context.Context, m *memory, question any, all []T, asked 
 		return payments.Page[T]{}, err
 	}
 	compare := func(a, b payments.Cursor) int {
-		order := cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Sequence, b.Sequence))
+		order := cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Sequence, b.Sequence))
 		if asked.Ascending {
 			return order
 		}
@@ -69,17 +84,14 @@ func pageIn[T any](ctx context.Context, m *memory, question any, all []T, asked 
 	return payments.Page[T]{Items: items[:min(asked.Limit, len(items))], More: len(items) > asked.Limit}, nil
 }
 
-func find[T any](ctx context.Context, m *memory, id string, all []T, cursor func(T) payments.Cursor) (T, error) {
-	var none T
-	if err := m.ask(ctx, id); err != nil {
-		return none, err
-	}
-	for _, item := range all {
-		if cursor(item).ID == id {
-			return item, nil
+// failAfter returns a function that fails after a number of calls.
+func failAfter(calls int) func(context.Context) error {
+	return func(context.Context) error {
+		if calls--; calls < 0 {
+			return errors.New("the database is gone")
 		}
+		return nil
 	}
-	return none, payments.ErrNotFound
 }
 
 // publicRoutes returns the handler of the public listener.

@@ -107,6 +107,7 @@ func validate(updates []*payrelayv1.Update) error {
 func mountREST(e *echo.Echo, relay *Relay) {
 	e.POST("/internal/updates/orders", applyREST(relay, "order", func(u *payrelayv1.Update) bool { return u.GetOrder() != nil }))
 	e.POST("/internal/updates/disputes", applyREST(relay, "dispute", func(u *payrelayv1.Update) bool { return u.GetDispute() != nil }))
+	e.POST("/internal/updates/notes", applyREST(relay, "note", func(u *payrelayv1.Update) bool { return u.GetNote() != nil }))
 }
 
 // applyREST returns the handler of a path whose updates must have the subject.
@@ -117,7 +118,7 @@ func applyREST(relay *Relay, subject string, fits func(*payrelayv1.Update) bool)
 			return err
 		}
 		if !fits(update) {
-			return &refusal{"wrong_subject", fmt.Sprintf("an update on this path must have the field %q: send orders to /internal/updates/orders and disputes to /internal/updates/disputes", subject)}
+			return &refusal{"wrong_subject", fmt.Sprintf("an update on this path must have the field %q: send orders to /internal/updates/orders, disputes to /internal/updates/disputes and notes to /internal/updates/notes", subject)}
 		}
 		answer, err := relay.ApplyUpdate(c.Request().Context(), &payrelayv1.ApplyUpdateRequest{Update: update})
 		if err != nil {
@@ -140,7 +141,7 @@ func applyREST(relay *Relay, subject string, fits func(*payrelayv1.Update) bool)
 // snake_case or camelCase. It refuses unknown fields.
 func readUpdate(r *http.Request) (*payrelayv1.Update, error) {
 	for _, encoding := range r.Header.Values(echo.HeaderContentEncoding) {
-		if !strings.EqualFold(encoding, "identity") {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
 			return nil, &refusal{"unsupported_encoding", "the body has a Content-Encoding: send it without"}
 		}
 	}
@@ -165,6 +166,14 @@ func readUpdate(r *http.Request) (*payrelayv1.Update, error) {
 
 func isJSON(contentType string) bool {
 	media, parameters, err := mime.ParseMediaType(contentType)
+	if err != nil || media != "application/json" {
+		return false
+	}
 	charset, named := parameters["charset"]
-	return err == nil && media == "application/json" && (!named || strings.EqualFold(charset, "utf-8"))
+	switch strings.ToLower(charset) {
+	case "utf-8", "utf8", "us-ascii":
+		return true
+	default:
+		return !named
+	}
 }

@@ -7,9 +7,12 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"connectrpc.com/connect"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
+	"google.golang.org/protobuf/proto"
 )
 
 func TestRelayKeepsTheOrderOfUpdates(t *testing.T) {
@@ -52,6 +55,17 @@ func TestOneMalformedUpdateRefusesTheCall(t *testing.T) {
 		answer := describe(err)
 		if answer.code != want && !strings.Contains(answer.message, want) {
 			t.Errorf("error = %s %s, want %s", answer.code, answer.message, want)
+		}
+	}
+}
+
+// The update of an unreadable body has no order. The ledger makes it a dead letter.
+func TestUnreadableBodyIsAccepted(t *testing.T) {
+	next := &recorder{}
+	update := payments.NewUnreadable("shop", []byte("\xff"), time.Now())
+	for protocol, client := range clients(startInternal(t, next, "")) {
+		if _, err := client.ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: update}); err != nil || !proto.Equal(next.last()[0], update) {
+			t.Errorf("%s: ApplyUpdate() = %v and applies %v, want nil and %v", protocol, err, next.last(), update)
 		}
 	}
 }

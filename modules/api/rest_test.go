@@ -70,6 +70,7 @@ func TestRESTRefusesBadBodies(t *testing.T) {
 		{"no subject", "orders", `{"provider":"generic"}`, "wrong_subject"},
 		{"dispute as order", "orders", disputeJSON, "wrong_subject"},
 		{"order as dispute", "disputes", orderJSON, "wrong_subject"},
+		{"order as note", "notes", orderJSON, "wrong_subject"},
 		{"no order id", "orders", strings.Replace(orderJSON, `"order-1"`, `""`, 1), "field_required"},
 	}
 	for _, test := range tests {
@@ -115,6 +116,9 @@ func TestRESTAcceptsEquivalentHeaders(t *testing.T) {
 		{"Content-Type", "application/json; charset=UTF-8"},
 		{"Content-Type", "application/json", "Content-Encoding", "identity"},
 		{"Content-Type", "application/json", "Content-Encoding", "Identity"},
+		{"Content-Type", "application/json", "Content-Encoding", ""},
+		{"Content-Type", "application/json; charset=utf8"},
+		{"Content-Type", "application/json; charset=\"US-ASCII\""},
 	} {
 		if got := send(t, http.MethodPost, orders, []byte(orderJSON), headers...); got.status != http.StatusOK {
 			t.Errorf("POST with %q = %d %s, want 200", headers, got.status, got.body)

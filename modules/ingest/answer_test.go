@@ -61,6 +61,23 @@ func TestDeadLetterIsAnsweredWithItsReason(t *testing.T) {
 	}
 }
 
+// TestAnswersAsText checks the names in the JSON of the answers, which senders read.
+func TestAnswersAsText(t *testing.T) {
+	dead := &payrelayv1.Outcome{Verdict: payrelayv1.Verdict_VERDICT_DEAD_LETTERED, Reason: payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONFLICT}
+	h := handler(t, returning([]*payrelayv1.Outcome{dead}, nil))
+	for body, want := range map[string]string{
+		order():              `{"verdict":"dead_lettered","reason":"conflict","request_id":"ID"}`,
+		order("amount", `1`): `{"verdict":"dead_lettered","reason":"conflict","ignored":["amount"],"request_id":"ID"}`,
+		"[1]":                `{"error":{"code":"not_an_object","message":"the body is not a JSON object: send the webhook as one","request_id":"ID"}}`,
+	} {
+		got := post(t, h, ordersPath, body)
+		text := strings.ReplaceAll(strings.TrimSpace(string(got.raw)), got.header.Get("X-Request-Id"), "ID")
+		if text != want {
+			t.Errorf("answer to %s = %s, want %s", body, text, want)
+		}
+	}
+}
+
 // codedError is an error with a code that has no meaning for this package.
 type codedError string
 
@@ -116,12 +133,12 @@ func TestLogContainsNoBody(t *testing.T) {
 	s := serve(t, cfg, &recorder{}, defaultTimeouts(cfg.Timeout), &log)
 	good := post(t, s.http.Handler, ordersPath, order("card", `"4111111111111111"`))
 	bad := post(t, s.http.Handler, ordersPath, order("card", `"4111111111111111"`, "status", `7`))
-	twice := post(t, s.http.Handler, ordersPath, `{"4111111111111111":1,"4111111111111111":2}`)
+	twice := post(t, s.http.Handler, ordersPath, order("note", `"4111111111111111"`, "STATUS", `"4111111111111111"`))
 	wantRefusal(t, twice, http.StatusBadRequest, "duplicate_key")
 	if strings.Contains(log.String(), "4111") {
 		t.Errorf("the log contains a part of the body:\n%s", log.String())
 	}
-	for _, want := range []string{good.RequestID, "evt-1", bad.Error.RequestID, "invalid_field"} {
+	for _, want := range []string{"request_id=" + good.RequestID, "provider=generic event_id=evt-1 verdict=applied bytes=", "evt-1", bad.Error.RequestID, "invalid_field", "source=generic", "path=" + ordersPath, "order_id=order-1", "body_sha256="} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not contain %q:\n%s", want, log.String())
 		}

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/payrelay/payrelay/modules/payments"
@@ -25,8 +28,22 @@ type Config struct {
 	MaxInFlight int
 	// Timeout is the deadline of one webhook from its headers to its answer.
 	Timeout time.Duration
+	// Sources are the sources of webhooks beside the built-in one. The flag sets their
+	// names.
+	Sources []Source
 	// Wrap, if it is not nil, wraps the handler with metrics. It has no flag.
 	Wrap func(http.Handler) http.Handler
+}
+
+// Source is a sender of webhooks with paths of its own: /webhooks/NAME/orders and
+// /webhooks/NAME/chargebacks.
+type Source struct {
+	// Name consists of lower-case letters, digits and hyphens. It is part of the key
+	// of every event, and must not change.
+	Name string
+	// Verified means that every webhook on these paths is known to be authentic. Then
+	// a body that cannot be read is not refused, but recorded as a dead letter.
+	Verified bool
 }
 
 // RegisterFlags declares the flags and their defaults on fs.
@@ -35,7 +52,19 @@ func (c *Config) RegisterFlags(fs *flag.FlagSet) {
 	fs.Int64Var(&c.MaxBody, "ingest-max-body", 256<<10, "maximum size of a webhook's body, in bytes: `INGEST_MAX_BODY`")
 	fs.IntVar(&c.MaxConnections, "ingest-max-connections", 10000, "maximum number of open connections from providers: `INGEST_MAX_CONNECTIONS`")
 	fs.IntVar(&c.MaxInFlight, "ingest-max-in-flight", 4096, "maximum number of webhooks in flight; more are answered 503: `INGEST_MAX_IN_FLIGHT`")
+	fs.Func("ingest-sources", "names of sources with paths of their own, /webhooks/NAME/orders and /webhooks/NAME/chargebacks; separate several with commas: `INGEST_SOURCES`", c.setSources)
 	fs.DurationVar(&c.Timeout, "ingest-timeout", 12*time.Second, "deadline for answering one webhook: `INGEST_TIMEOUT`")
+}
+
+// setSources sets the names of the sources.
+func (c *Config) setSources(names string) error {
+	c.Sources = nil
+	for name := range strings.SplitSeq(names, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			c.Sources = append(c.Sources, Source{Name: name})
+		}
+	}
+	return nil
 }
 
 // Validate checks the settings. The error explains how to fix one.
@@ -55,5 +84,14 @@ func (c Config) Validate() error {
 	if c.Timeout < 100*time.Millisecond {
 		return fmt.Errorf("ingest-timeout (INGEST_TIMEOUT) is %s: set it to at least 100ms", c.Timeout)
 	}
+	taken := []string{builtInPath, genericSource}
+	for _, source := range c.Sources {
+		if !sourceName.MatchString(source.Name) || slices.Contains(taken, source.Name) {
+			return fmt.Errorf("ingest-sources (INGEST_SOURCES) has the name %q: choose 1 to 64 lower-case letters, digits and hyphens, and none of %s", source.Name, strings.Join(taken, ", "))
+		}
+		taken = append(taken, source.Name)
+	}
 	return nil
 }
+
+var sourceName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)

@@ -63,7 +63,11 @@ func TestMaxBodyFitsEveryWire(t *testing.T) {
 	if err := cfg.Validate(); err != nil {
 		t.Error(err)
 	}
-	cfg.MaxBody++
+	cfg.MaxBody, cfg.MaxConnections, cfg.MaxInFlight, cfg.Timeout = 1, 1, 1, 100*time.Millisecond // the smallest of each
+	if err := cfg.Validate(); err != nil {
+		t.Error(err)
+	}
+	cfg.MaxBody = payments.MaxBodyBytes + 1
 	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "INGEST_MAX_BODY") {
 		t.Errorf("Validate() of a larger limit = %v", err)
 	}

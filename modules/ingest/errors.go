@@ -100,9 +100,14 @@ func (s *Server) refuse(err error, c echo.Context) {
 	case r.status >= http.StatusInternalServerError:
 		level = slog.LevelWarn
 	}
-	s.log.LogAttrs(c.Request().Context(), level, "webhook refused",
+	attrs := []slog.Attr{
 		slog.String("request_id", requestID(c)), slog.Int("status", r.status), slog.String("code", r.code),
-		slog.String("remote", c.RealIP()), slog.Any("error", err))
+		slog.String("remote", c.RealIP()), slog.String("path", payments.ErrorMessage(c.Request().URL.Path)), slog.Any("error", err),
+	}
+	if of, ok := errors.AsType[*bodyError](err); ok {
+		attrs = append(attrs, of.attrs()...)
+	}
+	s.log.LogAttrs(c.Request().Context(), level, "webhook refused", attrs...)
 
 	header := c.Response().Header()
 	switch r.status {

@@ -1,59 +1,44 @@
 package ingest
 
 import (
-	"fmt"
+	"cmp"
 	"strings"
-	"time"
+	"unicode"
 
-	"github.com/go-json-experiment/json/jsontext"
-	"google.golang.org/protobuf/types/known/timestamppb"
+	"google.golang.org/protobuf/proto"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// genericProvider is the provider of payrelay's own webhook format, for payment
-// systems without a format of their own.
-const genericProvider = "generic"
+// genericSource is the source of the paths that need no configuration. They take
+// payrelay's own webhook format, for payment systems without a format of their own.
+const genericSource = "generic"
 
-// genericOrder is the body of a webhook about an order. A null member counts as
-// absent.
-type genericOrder struct {
-	EventID   string `json:"provider_event_id"`
-	OrderID   string `json:"order_id"`
-	UserID    string `json:"user_id"`
-	Status    string `json:"status"`
-	CreatedAt string `json:"created_at"`
-	UpdatedAt string `json:"updated_at"`
-	Meta      struct {
-		Amount   jsontext.Value `json:"amount"`
-		Currency string         `json:"currency"`
-	} `json:"meta"`
-}
+var (
+	genericOrder = format{newForm("provider_event_id", "order_id", "user_id", "status", "created_at", "updated_at", "part",
+		"amount", "currency", "meta.amount", "meta.currency", "meta.authorized", "meta.captured", "meta.refunded"), decodeGenericOrder}
+	genericDispute = format{newForm("provider_event_id", "order_id", "user_id", "dispute_id", "status", "reason", "stage",
+		"amount", "currency", "outcome_amount", "occurred_at", "evidence_due_at",
+		"meta.resolution", "meta.stage", "meta.outcome_amount"), decodeGenericDispute}
+)
 
-// genericDispute is the body of a webhook about a dispute, also known as a
-// chargeback.
-type genericDispute struct {
-	EventID       string         `json:"provider_event_id"`
-	OrderID       string         `json:"order_id"`
-	UserID        string         `json:"user_id"`
-	DisputeID     string         `json:"dispute_id"`
-	Status        string         `json:"status"`
-	Reason        string         `json:"reason"`
-	Amount        jsontext.Value `json:"amount"`
-	Currency      string         `json:"currency"`
-	OccurredAt    string         `json:"occurred_at"`
-	EvidenceDueAt string         `json:"evidence_due_at"`
-	Meta          struct {
-		Resolution string `json:"resolution"`
-	} `json:"meta"`
-}
-
+// genericOrderStatus has the statuses of orders and their synonyms.
 var genericOrderStatus = map[string]payrelayv1.OrderStatus{
-	"created": payrelayv1.OrderStatus_ORDER_STATUS_CREATED,
-	"updated": payrelayv1.OrderStatus_ORDER_STATUS_UPDATED,
-	"success": payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS,
-	"failed":  payrelayv1.OrderStatus_ORDER_STATUS_FAILED,
+	"created":            payrelayv1.OrderStatus_ORDER_STATUS_CREATED,
+	"updated":            payrelayv1.OrderStatus_ORDER_STATUS_UPDATED,
+	"pending":            payrelayv1.OrderStatus_ORDER_STATUS_UPDATED,
+	"processing":         payrelayv1.OrderStatus_ORDER_STATUS_UPDATED,
+	"authorized":         payrelayv1.OrderStatus_ORDER_STATUS_AUTHORIZED,
+	"success":            payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS,
+	"partially_refunded": payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS,
+	"failed":             payrelayv1.OrderStatus_ORDER_STATUS_FAILED,
+	"canceled":           payrelayv1.OrderStatus_ORDER_STATUS_CANCELED,
+	"expired":            payrelayv1.OrderStatus_ORDER_STATUS_CANCELED,
+	"voided":             payrelayv1.OrderStatus_ORDER_STATUS_CANCELED,
+	"refunded":           payrelayv1.OrderStatus_ORDER_STATUS_REFUNDED,
+	"reversed":           payrelayv1.OrderStatus_ORDER_STATUS_REVERSED,
+	"returned":           payrelayv1.OrderStatus_ORDER_STATUS_REVERSED,
 }
 
 var genericDisputeStatus = map[string]payrelayv1.DisputeStatus{
@@ -73,63 +58,93 @@ var genericResolution = map[string]payrelayv1.DisputeStatus{
 
 // decodeGenericOrder decodes a webhook about an order. It occurred at updated_at, or
 // at created_at if there is no updated_at.
-func decodeGenericOrder(body []byte) (*payrelayv1.Update, error) {
-	var in genericOrder
-	if err := unmarshalStrict(body, &in); err != nil {
-		return nil, err
-	}
-	updatedAt, err := parseTime("updated_at", in.UpdatedAt)
-	if err != nil {
-		return nil, err
-	}
-	createdAt, err := parseTime("created_at", in.CreatedAt)
-	if err != nil {
-		return nil, err
-	}
-	amount, err := parseMoney("meta.", in.Meta.Amount, in.Meta.Currency)
-	if err != nil {
-		return nil, err
-	}
-	order := &payrelayv1.OrderSnapshot{Status: genericOrderStatus[in.Status], CreatedAt: createdAt, Amount: amount}
+func decodeGenericOrder(in *fields) *payrelayv1.Update {
+	u := in.generic("updated_at", "created_at")
+	status := in.words("status")
+	order := &payrelayv1.OrderSnapshot{Status: genericOrderStatus[status], Part: in.part("part"), CreatedAt: in.time("created_at")}
 	if order.Status == payrelayv1.OrderStatus_ORDER_STATUS_UNSPECIFIED {
-		order.ProviderStatus = payments.PlainText(in.Status)
+		order.ProviderStatus = payments.PlainText(status)
 	}
-	occurredAt := updatedAt
-	if occurredAt == nil {
-		occurredAt = createdAt
-	}
-	return newGeneric(in.EventID, &payrelayv1.Update{
-		OrderId: in.OrderID, UserId: in.UserID, OccurredAt: occurredAt,
-		Subject: &payrelayv1.Update_Order{Order: order},
-	}, "updated_at")
+	in.object("meta")
+	in.orderMoney(order)
+	u.Subject = &payrelayv1.Update_Order{Order: order}
+	return u
 }
 
-// decodeGenericDispute decodes a webhook about a dispute.
-func decodeGenericDispute(body []byte) (*payrelayv1.Update, error) {
-	var in genericDispute
-	if err := unmarshalStrict(body, &in); err != nil {
-		return nil, err
+// orderMoney sets the amounts of an order. The amount in meta comes before the one at
+// the top level, and each takes the currency that stands beside it before the other.
+// An amount and a currency that have no effect are ignored.
+func (in *fields) orderMoney(order *payrelayv1.OrderSnapshot) {
+	inner, outer := in.words("meta.currency"), in.optional("currency")
+	currency := cmp.Or(inner, outer)
+	order.Amount = in.money("meta.amount", currency)
+	order.Authorized = in.optionalMoney("meta.authorized", currency)
+	order.Captured = in.optionalMoney("meta.captured", currency)
+	order.Refunded = in.optionalMoney("meta.refunded", currency)
+	second := in.optionalMoney("amount", cmp.Or(outer, inner))
+	switch {
+	case order.Amount == nil:
+		order.Amount = second
+	case second != nil && !proto.Equal(order.Amount, second):
+		in.ignore("amount")
 	}
-	occurredAt, err := parseTime("occurred_at", in.OccurredAt)
-	if err != nil {
-		return nil, err
+	states := func(currency string) bool {
+		for _, m := range []*payrelayv1.Money{order.Amount, order.Authorized, order.Captured, order.Refunded} {
+			if m != nil && strings.EqualFold(m.GetCurrency(), strings.TrimSpace(currency)) {
+				return true
+			}
+		}
+		return false
 	}
-	evidenceDueAt, err := parseTime("evidence_due_at", in.EvidenceDueAt)
-	if err != nil {
-		return nil, err
+	if inner != "" && !states(inner) {
+		in.ignore("meta.currency")
 	}
-	amount, err := parseMoney("", in.Amount, in.Currency)
-	if err != nil {
-		return nil, err
+	if outer != "" && !states(outer) {
+		in.ignore("currency")
 	}
-	status, providerStatus := genericDisputeState(in.Status, in.Meta.Resolution)
-	return newGeneric(in.EventID, &payrelayv1.Update{
-		OrderId: in.OrderID, UserId: in.UserID, OccurredAt: occurredAt,
-		Subject: &payrelayv1.Update_Dispute{Dispute: &payrelayv1.DisputeSnapshot{
-			DisputeId: in.DisputeID, Status: status, ProviderStatus: payments.PlainText(providerStatus),
-			Reason: payments.PlainText(in.Reason), Amount: amount, EvidenceDueAt: evidenceDueAt,
-		}},
-	}, "occurred_at")
+}
+
+// decodeGenericDispute decodes a webhook about a dispute. An amount of 0 is absent.
+func decodeGenericDispute(in *fields) *payrelayv1.Update {
+	u := in.generic("occurred_at", "")
+	in.object("meta")
+	dispute := &payrelayv1.DisputeSnapshot{
+		DisputeId: in.id("dispute_id"), Reason: payments.PlainText(in.words("reason")), EvidenceDueAt: in.time("evidence_due_at"),
+		Stage: in.stage("stage", "meta.stage"),
+	}
+	in.disputeMoney(dispute)
+	status := in.words("status")
+	resolution := ""
+	if status == "closed" {
+		resolution = in.words("meta.resolution")
+	}
+	dispute.Status, status = genericDisputeState(status, resolution)
+	dispute.ProviderStatus = payments.PlainText(status)
+	u.Subject = &payrelayv1.Update_Dispute{Dispute: dispute}
+	return u
+}
+
+// disputeMoney sets the amounts of a dispute. A currency without an amount is
+// ignored.
+func (in *fields) disputeMoney(dispute *payrelayv1.DisputeSnapshot) {
+	currency := in.words("currency")
+	if currency != "" || !in.zero("amount") {
+		dispute.Amount = in.money("amount", currency)
+	}
+	if dispute.Amount.GetMinorUnits() == 0 {
+		dispute.Amount = nil
+	}
+	for _, path := range []string{"outcome_amount", "meta.outcome_amount"} {
+		switch amount := in.optionalMoney(path, currency); {
+		case dispute.OutcomeAmount == nil:
+			dispute.OutcomeAmount = amount
+		case amount != nil && !proto.Equal(dispute.OutcomeAmount, amount):
+			in.ignore(path)
+		}
+	}
+	if currency != "" && in.value("amount") == nil && dispute.OutcomeAmount == nil {
+		in.ignore("currency")
+	}
 }
 
 // genericDisputeState returns the status of the contract or, if the provider's is
@@ -147,53 +162,50 @@ func genericDisputeState(status, resolution string) (_ payrelayv1.DisputeStatus,
 	return payrelayv1.DisputeStatus_DISPUTE_STATUS_UNSPECIFIED, status + ":" + resolution
 }
 
-// newGeneric sets the provider and the event id of u. It also checks the required
-// fields whose names differ from those of an update, so that a refusal has the name
-// that the sender knows. timeField is the name of the field for OccurredAt.
-func newGeneric(eventID string, u *payrelayv1.Update, timeField string) (*payrelayv1.Update, error) {
-	if strings.TrimSpace(eventID) == "" {
-		return nil, badRequest("field_required", "provider_event_id must not be empty or blank")
+// generic returns an update with what orders and disputes have in common. It checks
+// the required fields whose names differ from those of an update, so that a refusal
+// has the name that the sender knows. The update occurred at timeField, or at
+// otherwise, if that is not empty.
+func (in *fields) generic(timeField, otherwise string) *payrelayv1.Update {
+	u := &payrelayv1.Update{EventId: in.id("provider_event_id"), OrderId: in.id("order_id"), UserId: in.id("user_id")}
+	if u.OccurredAt = in.time(timeField); u.OccurredAt == nil && otherwise != "" {
+		u.OccurredAt = in.time(otherwise)
+	}
+	if u.EventId == "" {
+		in.fail("field_required", "provider_event_id must not be empty or blank")
 	}
 	if u.OccurredAt == nil {
-		return nil, badRequest("field_required", timeField+" is required, such as 2026-01-04T10:00:00Z")
+		in.fail("field_required", timeField+" is required, such as 2026-01-04T10:00:00Z")
 	}
-	u.Provider, u.EventId = genericProvider, eventID
-	return u, nil
+	return u
 }
 
-// parseTime parses a time in RFC 3339 and truncates it to microseconds. It returns
-// nil for an empty text.
-func parseTime(field, text string) (*timestamppb.Timestamp, error) {
-	if text == "" {
-		return nil, nil
+// part returns the part of an order that a snapshot is about. One that no update can
+// hold is ignored.
+func (in *fields) part(path string) string {
+	part := in.optional(path)
+	if len(part) > payments.MaxIDBytes || strings.ContainsFunc(part, unicode.IsControl) {
+		in.ignore(path)
+		return ""
 	}
-	t, err := payments.ParseTime(text)
-	if err != nil {
-		return nil, badRequest("invalid_time", field+" must be a time in RFC 3339, such as 2026-01-04T10:00:00.123456Z")
-	}
-	return timestamppb.New(t.Truncate(time.Microsecond)), nil
+	return part
 }
 
-// parseMoney parses an amount that is a JSON number or a string. It returns nil if
-// there is none. A number keeps its decimal digits: it never becomes a float.
-// parent is the prefix of the field names in a refusal.
-func parseMoney(parent string, amount jsontext.Value, currency string) (*payrelayv1.Money, error) {
-	text := string(amount)
-	switch amount.Kind() {
-	case jsontext.KindInvalid, jsontext.KindNull:
-		if currency != "" {
-			return nil, badRequest("field_required", fmt.Sprintf("%[1]samount is required together with %[1]scurrency", parent))
+// stage returns the stage of a dispute, from the first path that has one. A stage
+// that is not known, or differs from that, is ignored.
+func (in *fields) stage(paths ...string) (stage payrelayv1.DisputeStage) {
+	for _, path := range paths {
+		text := in.optional(path)
+		if text == "" {
+			continue
 		}
-		return nil, nil
-	case jsontext.KindString:
-		unquoted, _ := jsontext.AppendUnquote(nil, amount) // cannot fail: it is a string
-		text = string(unquoted)
-	case jsontext.KindNumber:
-	default:
-		return nil, badRequest("invalid_field", parent+"amount must be a decimal number or a string that holds one")
+		stated, known := payments.DisputeStages.Parse(text)
+		switch {
+		case !known, stage != 0 && stage != stated:
+			in.ignore(path)
+		default:
+			stage = stated
+		}
 	}
-	if currency == "" {
-		return nil, badRequest("field_required", fmt.Sprintf("%[1]scurrency is required together with %[1]samount", parent))
-	}
-	return payments.ParseMoney(text, currency)
+	return stage
 }

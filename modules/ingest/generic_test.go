@@ -87,10 +87,20 @@ func TestOrderWithRequiredFieldsOnly(t *testing.T) {
 
 func TestOrderStatuses(t *testing.T) {
 	for text, want := range map[string]payrelayv1.OrderStatus{
-		"created": payrelayv1.OrderStatus_ORDER_STATUS_CREATED,
-		"updated": payrelayv1.OrderStatus_ORDER_STATUS_UPDATED,
-		"success": payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS,
-		"failed":  payrelayv1.OrderStatus_ORDER_STATUS_FAILED,
+		"created":            payrelayv1.OrderStatus_ORDER_STATUS_CREATED,
+		"updated":            payrelayv1.OrderStatus_ORDER_STATUS_UPDATED,
+		"success":            payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS,
+		"failed":             payrelayv1.OrderStatus_ORDER_STATUS_FAILED,
+		"partially_refunded": payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS,
+		"pending":            payrelayv1.OrderStatus_ORDER_STATUS_UPDATED,
+		"processing":         payrelayv1.OrderStatus_ORDER_STATUS_UPDATED,
+		"authorized":         payrelayv1.OrderStatus_ORDER_STATUS_AUTHORIZED,
+		"canceled":           payrelayv1.OrderStatus_ORDER_STATUS_CANCELED,
+		"expired":            payrelayv1.OrderStatus_ORDER_STATUS_CANCELED,
+		"voided":             payrelayv1.OrderStatus_ORDER_STATUS_CANCELED,
+		"refunded":           payrelayv1.OrderStatus_ORDER_STATUS_REFUNDED,
+		"reversed":           payrelayv1.OrderStatus_ORDER_STATUS_REVERSED,
+		"returned":           payrelayv1.OrderStatus_ORDER_STATUS_REVERSED,
 		// Providers add statuses. The ledger decides what happens.
 		"authorised": payrelayv1.OrderStatus_ORDER_STATUS_UNSPECIFIED,
 		"CREATED":    payrelayv1.OrderStatus_ORDER_STATUS_UNSPECIFIED,

@@ -64,69 +64,65 @@ func TestBadJSON(t *testing.T) {
 		return order("x", strings.Repeat(`[`, depth-1)+strings.Repeat(`]`, depth-1))
 	}
 	for name, c := range map[string]struct{ body, code string }{
-		"empty":                        {"", "empty_body"},
-		"whitespace":                   {" \n\t ", "invalid_json"},
-		"truncated":                    {order()[:40], "invalid_json"},
-		"last brace missing":           {strings.TrimSuffix(order(), "}"), "invalid_json"},
-		"two documents":                {order() + order(), "invalid_json"},
-		"trailing garbage":             {order() + "x", "invalid_json"},
-		"trailing NUL":                 {order() + "\x00", "invalid_json"},
-		"byte order mark":              {"\ufeff" + order(), "invalid_json"},
-		"null":                         {"null", "not_an_object"},
-		"array":                        {"[" + order() + "]", "not_an_object"},
-		"string":                       {`"x"`, "not_an_object"},
-		"number":                       {"1", "not_an_object"},
-		"true":                         {"true", "not_an_object"},
-		"half a literal":               {"nul", "invalid_json"},
-		"duplicate":                    {`{"order_id":"a","order_id":"a"}`, "duplicate_key"},
-		"duplicate by escape":          {`{"order_id":"a","order\u005fid":"b"}`, "duplicate_key"},
-		"duplicate, nested":            {order("x", `{"a":[{"b":1,"b":2}]}`), "duplicate_key"},
-		"duplicate after an object":    {`{"meta":{"a":1},"meta":{}}`, "duplicate_key"},
-		"names in other case":          {order("meta", `{"amount":"1","AMOUNT":"2","currency":"USD"}`), "duplicate_key"},
-		"other case, not ASCII":        {order("straße", `1`, "STRAßE", `2`), "duplicate_key"},
-		"long s is an s":               {order("ſtatus", `"failed"`), "duplicate_key"},
-		"Kelvin sign is a k":           {order("K", `1`, "k", `2`), "duplicate_key"},
-		"depth 33":                     {nested(33), "too_deep"},
-		"depth 10001":                  {nested(10001), "too_deep"},
-		"opening brackets only":        {strings.Repeat("[", 200_000), "too_deep"},
-		"opening objects only":         {strings.Repeat(`{"a":`, 40_000), "too_deep"},
-		"invalid UTF-8 in a value":     {order("x", "\"\xff\""), "invalid_utf8"},
-		"invalid UTF-8 in a name":      {order() + "\xc3", "invalid_utf8"},
-		"UTF-8 of a surrogate":         {order("x", "\"\xed\xa0\x80\""), "invalid_utf8"},
-		"overlong UTF-8":               {order("x", "\"\xc0\xaf\""), "invalid_utf8"},
-		"UTF-16":                       {"\xff\xfe{\x00}\x00", "invalid_utf8"},
-		"high surrogate alone":         {order("x", `"\ud800"`), "invalid_utf8"},
-		"low surrogate alone":          {order("x", `"\udc00 "`), "invalid_utf8"},
-		"two high surrogates":          {order("x", `"\ud800\ud800"`), "invalid_utf8"},
-		"lone surrogate in a name":     {`{"\udfff":1}`, "invalid_utf8"},
-		"surrogate, then truncated":    {`{"x":"\ud800"`, "invalid_json"},
-		"escaped NUL":                  {order("x", `"a\u0000b"`), "invalid_json"},
-		"escaped NUL in a name":        {`{"a\u0000":1}`, "invalid_json"},
-		"escaped NUL after backslash":  {order("x", `"\\\u0000"`), "invalid_json"},
-		"raw control character":        {order("x", "\"a\nb\""), "invalid_json"},
-		"raw NUL":                      {order("x", "\"a\x00b\""), "invalid_json"},
-		"NaN":                          {order("x", `NaN`), "invalid_json"},
-		"Infinity":                     {order("x", `-Infinity`), "invalid_json"},
-		"hexadecimal":                  {order("x", `0x10`), "invalid_json"},
-		"leading zero":                 {order("x", `01`), "invalid_json"},
-		"leading plus":                 {order("x", `+1`), "invalid_json"},
-		"no digit after the point":     {order("x", `1.`), "invalid_json"},
-		"number of 33 characters":      {order("x", strings.Repeat("1", 33)), "invalid_json"},
-		"huge number":                  {order("x", strings.Repeat("1", 200_000)), "invalid_json"},
-		"comment":                      {"{/* c */}", "invalid_json"},
-		"trailing comma":               {`{"a":1,}`, "invalid_json"},
-		"trailing comma in an array":   {`{"a":[1,]}`, "invalid_json"},
-		"single quotes":                {`{'a':1}`, "invalid_json"},
-		"name without quotes":          {`{a:1}`, "invalid_json"},
-		"number as a name":             {`{1:1}`, "invalid_json"},
-		"name without a value":         {`{"a"}`, "invalid_json"},
-		"bad escape":                   {order("x", `"\x41"`), "invalid_json"},
-		"brackets that do not match":   {`{"a":[1}`, "invalid_json"},
-		"closing bracket first":        {`}`, "invalid_json"},
-		"form":                         {"status=created&order_id=1", "invalid_json"},
-		"XML":                          {"<order/>", "invalid_json"},
-		"200 KB without a closing":     {`{"x":"` + strings.Repeat("a", 200_000), "invalid_json"},
-		"duplicate after 20,000 names": {manyNames(20_000), "duplicate_key"},
+		"empty":                            {"", "empty_body"},
+		"whitespace":                       {" \n\t ", "invalid_json"},
+		"truncated":                        {order()[:40], "invalid_json"},
+		"last brace missing":               {strings.TrimSuffix(order(), "}"), "invalid_json"},
+		"two documents":                    {order() + order(), "invalid_json"},
+		"trailing garbage":                 {order() + "x", "invalid_json"},
+		"trailing NUL":                     {order() + "\x00", "invalid_json"},
+		"depth 129":                        {nested(129), "too_deep"},
+		"invalid UTF-8 in an id":           {order("order_id", "\"\xff\""), "invalid_utf8"},
+		"overlong UTF-8 in an id":          {order("order_id", "\"\xc0\xaf\""), "invalid_utf8"},
+		"half a surrogate in an id":        {order("order_id", `"\ud800"`), "invalid_utf8"},
+		"UTF-8 of a surrogate, in an id":   {order("order_id", "\"\xed\xa0\x80\""), "invalid_utf8"},
+		"high surrogate in an id":          {order("order_id", `"a\ud800"`), "invalid_utf8"},
+		"low surrogate in an id":           {order("order_id", `"\udc00 "`), "invalid_utf8"},
+		"two high surrogates in an id":     {order("order_id", `"\ud800\ud800"`), "invalid_utf8"},
+		"NUL after a backslash in an id":   {order("order_id", `"\\\u0000"`), "invalid_field"},
+		"invalid UTF-8 outside of text":    {strings.Replace(order(), ":", ":\xff", 1), "invalid_json"},
+		"number of 10,000 digits as an id": {order("order_id", strings.Repeat("1", 10_000)), "invalid_field"},
+		"duplicate after 20,000 names":     {manyNames(20_000, "order_id", "order_id"), "duplicate_key"},
+		"other case after 20,000 names":    {manyNames(20_000, "order_id", "ORDER_ID"), "duplicate_key"},
+		"NUL in an id":                     {order("order_id", `"a\u0000"`), "invalid_field"},
+		"UTF-16":                           {"\xff\xfe{\x00}\x00", "invalid_json"},
+		"byte after the end":               {order() + "\xc3", "invalid_json"},
+		"null":                             {"null", "not_an_object"},
+		"array":                            {"[" + order() + "]", "not_an_object"},
+		"string":                           {`"x"`, "not_an_object"},
+		"number":                           {"1", "not_an_object"},
+		"true":                             {"true", "not_an_object"},
+		"half a literal":                   {"nul", "invalid_json"},
+		"duplicate":                        {`{"order_id":"a","order_id":"a"}`, "duplicate_key"},
+		"duplicate by escape":              {`{"order_id":"a","order\u005fid":"b"}`, "duplicate_key"},
+		"duplicate after an object":        {`{"meta":{"a":1},"meta":{}}`, "duplicate_key"},
+		"names in other case":              {order("meta", `{"amount":"1","AMOUNT":"2","currency":"USD"}`), "duplicate_key"},
+		"long s is an s":                   {order("ſtatus", `"failed"`), "duplicate_key"},
+		"depth 10001":                      {nested(10001), "too_deep"},
+		"opening brackets only":            {strings.Repeat("[", 200_000), "too_deep"},
+		"opening objects only":             {strings.Repeat(`{"a":`, 40_000), "too_deep"},
+		"surrogate, then truncated":        {`{"x":"\ud800"`, "invalid_json"},
+		"raw control character":            {order("x", "\"a\nb\""), "invalid_json"},
+		"raw NUL":                          {order("x", "\"a\x00b\""), "invalid_json"},
+		"NaN":                              {order("x", `NaN`), "invalid_json"},
+		"Infinity":                         {order("x", `-Infinity`), "invalid_json"},
+		"hexadecimal":                      {order("x", `0x10`), "invalid_json"},
+		"leading zero":                     {order("x", `01`), "invalid_json"},
+		"leading plus":                     {order("x", `+1`), "invalid_json"},
+		"no digit after the point":         {order("x", `1.`), "invalid_json"},
+		"comment":                          {"{/* c */}", "invalid_json"},
+		"trailing comma":                   {`{"a":1,}`, "invalid_json"},
+		"trailing comma in an array":       {`{"a":[1,]}`, "invalid_json"},
+		"single quotes":                    {`{'a':1}`, "invalid_json"},
+		"name without quotes":              {`{a:1}`, "invalid_json"},
+		"number as a name":                 {`{1:1}`, "invalid_json"},
+		"name without a value":             {`{"a"}`, "invalid_json"},
+		"bad escape":                       {order("x", `"\x41"`), "invalid_json"},
+		"brackets that do not match":       {`{"a":[1}`, "invalid_json"},
+		"closing bracket first":            {`}`, "invalid_json"},
+		"form":                             {"status=created&order_id=1", "invalid_json"},
+		"XML":                              {"<order/>", "invalid_json"},
+		"200 KB without a closing":         {`{"x":"` + strings.Repeat("a", 200_000), "invalid_json"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			begin := time.Now()
@@ -138,13 +134,15 @@ func TestBadJSON(t *testing.T) {
 	}
 }
 
-func manyNames(n int) string {
+// manyNames returns an object that has two names with n others between them.
+func manyNames(n int, first, last string) string {
 	var b strings.Builder
-	b.WriteByte('{')
+	fmt.Fprintf(&b, `{"%s":0,`, first)
 	for i := range n {
 		fmt.Fprintf(&b, `"%d":0,`, i)
 	}
-	return b.String() + `"0":0}`
+	fmt.Fprintf(&b, `"%s":0}`, last)
+	return b.String()
 }
 
 func TestBadFields(t *testing.T) {
@@ -177,34 +175,23 @@ func TestBadFields(t *testing.T) {
 		{"invalid_field", "status", []string{"status", `{"value":"created"}`}},
 		{"invalid_field", "status", []string{"status", `true`}},
 		{"invalid_field", "meta must be an object", []string{"meta", `"100.50 USD"`}},
-		{"invalid_field", "meta must be an object", []string{"meta", `[]`}},
+		{"invalid_field", "meta must be an object", []string{"meta", `[1]`}},
 		{"invalid_field", "amount", money(`true`, `"USD"`)},
 		{"invalid_field", "amount", money(`{}`, `"USD"`)},
 		{"invalid_field", "amount", money(`[1]`, `"USD"`)},
 		{"invalid_field", "currency", money(`"1"`, `840`)},
-		{"field_required", "amount", money(``, `"USD"`)},
-		{"field_required", "amount", money(`null`, `"USD"`)},
-		{"field_required", "currency", money(`1`, ``)},
-		{"field_required", "currency", money(`1`, `""`)},
-		{"field_required", "currency", money(`""`, `null`)},
-		{"invalid_amount", "", money(`""`, `"USD"`)},
 		{"invalid_amount", "", money(`-1`, `"USD"`)},
 		{"invalid_amount", "", money(`-0`, `"USD"`)},
 		{"invalid_amount", "", money(`9223372036854775808`, `"USD"`)},
 		{"invalid_amount", "", money(`1e3`, `"USD"`)},
 		{"invalid_amount", "", money(`1E+3`, `"USD"`)},
-		{"invalid_amount", "", money(`100.505`, `"USD"`)},
-		{"invalid_amount", "", money(`1.5`, `"JPY"`)},
 		{"invalid_amount", "", money(`"1,000.00"`, `"USD"`)},
 		{"invalid_amount", "", money(`"+1"`, `"USD"`)},
 		{"invalid_amount", "", money(`" 1"`, `"USD"`)},
 		{"invalid_amount", "", money(`"0x10"`, `"USD"`)},
 		{"invalid_amount", "", money(`"NaN"`, `"USD"`)},
 		{"invalid_amount", "", money(`"١٠٠"`, `"USD"`)},
-		{"invalid_currency", "", money(`1`, `"usd"`)},
 		{"invalid_currency", "", money(`1`, `"US"`)},
-		{"invalid_currency", "", money(`1`, `"X`+`XX"`)},
-		{"invalid_currency", "", money(`1`, `"USDT"`)},
 		{"invalid_currency", "", money(`1`, `"💶"`)},
 	} {
 		t.Run(c.code+" "+strings.Join(c.changes, " "), func(t *testing.T) {
@@ -233,10 +220,14 @@ func TestBadTimes(t *testing.T) {
 		`"2026-01-04T9:00:00Z"`, `"2026-01-04T10:00:00.Z"`, `"2026-01-04T10:00:00+0100"`, `"2026-01-04T10:00:00Z\n"`,
 		`"12026-01-04T10:00:00Z"`, `"1767520800"`, `" 2026-01-04T10:00:00Z"`,
 	} {
-		refused(t, ordersPath, order("updated_at", value), "invalid_time")
-		refused(t, ordersPath, order("created_at", value), "invalid_time")
-		refused(t, disputesPath, dispute("occurred_at", value), "invalid_time")
-		refused(t, disputesPath, dispute("evidence_due_at", value), "invalid_time")
+		for field, got := range map[string]reply{
+			"updated_at": refused(t, ordersPath, order("updated_at", value), "invalid_time"), "created_at": refused(t, ordersPath, order("created_at", value), "invalid_time"),
+			"occurred_at": refused(t, disputesPath, dispute("occurred_at", value), "invalid_time"), "evidence_due_at": refused(t, disputesPath, dispute("evidence_due_at", value), "invalid_time"),
+		} {
+			if !strings.HasPrefix(got.Error.Message, field+" ") {
+				t.Errorf("message about %s of %s = %q, want it to begin with the field", field, value, got.Error.Message)
+			}
+		}
 	}
 	refused(t, ordersPath, order("updated_at", `1767520800`), "invalid_field")
 	refused(t, disputesPath, dispute("evidence_due_at", `{}`), "invalid_field")

@@ -7,19 +7,34 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 )
 
-// decoders is the table of providers: the path of each kind of webhook, and the
-// decoder of its body. Each path has examples in testdata.
-var decoders = map[string]decoder{
-	"/webhooks/payments/orders":      decodeGenericOrder,
-	"/webhooks/payments/chargebacks": decodeGenericDispute,
+// formats has the formats of webhooks by the last element of their paths. Each has
+// examples in testdata.
+var formats = map[string]format{"orders": genericOrder, "chargebacks": genericDispute}
+
+// Paths returns the paths that accept webhooks, those of the built-in source first.
+func Paths(sources ...Source) []string {
+	paths := pathsOf(builtInPath)
+	for _, source := range sources {
+		paths = append(paths, pathsOf(source.Name)...)
+	}
+	return paths
 }
 
-// Paths returns the paths that accept webhooks, in alphabetical order.
-func Paths() []string { return slices.Sorted(maps.Keys(decoders)) }
+func pathsOf(name string) []string {
+	var paths []string
+	for _, kind := range slices.Sorted(maps.Keys(formats)) {
+		paths = append(paths, "/webhooks/"+name+"/"+kind)
+	}
+	return paths
+}
+
+// builtInPath is the element of a path that stands for the source generic.
+const builtInPath = "payments"
 
 // maxHeaderFields is far more than any provider or proxy sends.
 const maxHeaderFields = 100
@@ -29,9 +44,17 @@ func (s *Server) routes() http.Handler {
 	e.IPExtractor = echo.ExtractIPDirect() // a header can be forged
 	e.HTTPErrorHandler = s.refuse
 	e.Use(setRequestID, recoverPanic, limitHeaders)
-	for path, decode := range decoders {
-		e.POST(path, s.webhook(decode))
+	mount := func(path string, source Source) {
+		e.POST(path, s.webhook(source, formats[path[strings.LastIndexByte(path, '/')+1:]]))
 		e.OPTIONS(path, func(echo.Context) error { return errMethod }) // echo would answer 204
+	}
+	for _, path := range pathsOf(builtInPath) {
+		mount(path, Source{Name: genericSource})
+	}
+	for _, source := range s.cfg.Sources {
+		for _, path := range pathsOf(source.Name) {
+			mount(path, source)
+		}
 	}
 	return e
 }

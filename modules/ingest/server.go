@@ -1,9 +1,10 @@
-// Package ingest receives webhooks: it decodes and checks them strictly, passes
-// them on as updates, and answers the provider.
+// Package ingest receives webhooks: it decodes them, checks the members that it
+// reads, passes them on as updates, and answers the provider.
 //
 // Each provider has a file that decodes its JSON into updates, and its paths in
 // routes.go. The answer is 2xx if the webhook is stored, 4xx if it can never be
-// accepted, and 503 if it may not be stored and must be sent again.
+// accepted, and 503 if it may not be stored and must be sent again. A body of a
+// verified source that cannot be decoded is passed on whole.
 package ingest
 
 import (

@@ -17,14 +17,18 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// decoder returns the update that a provider's webhook reports. It sets every field
-// but those that newUpdate sets. It judges only the form of the body: a status that it
-// does not know goes into provider_status, and the ledger decides.
-type decoder func(body []byte) (*payrelayv1.Update, error)
+// format is a provider's kind of webhook: the members that are read, and a decoder
+// that returns the update that they report. The decoder sets every field but those
+// that newUpdate sets. It judges only the form of the body: a status that it does not
+// know goes into provider_status, and the ledger decides.
+type format struct {
+	form   *form
+	decode func(*fields) *payrelayv1.Update
+}
 
 // webhook returns the handler of a path: it reads, decodes and applies one webhook,
 // and answers it.
-func (s *Server) webhook(decode decoder) echo.HandlerFunc {
+func (s *Server) webhook(source Source, f format) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if err := checkHeaders(c.Request().Header); err != nil {
 			return err
@@ -42,15 +46,22 @@ func (s *Server) webhook(decode decoder) echo.HandlerFunc {
 			return errOverloaded
 		}
 		defer func() { <-s.slots }()
-		update, err := newUpdate(body, decode)
+		update, ignored, err := newUpdate(body, source.Name, f)
 		if err != nil {
-			return err
+			refused := refusedBody(err, body, source.Name, f)
+			if !source.Verified {
+				return refused
+			}
+			s.log.LogAttrs(ctx, slog.LevelWarn, "webhook cannot be read, and becomes a dead letter", append(refused.attrs(),
+				slog.String("request_id", requestID(c)), slog.String("code", refusalOf(refused).code),
+				slog.String("path", c.Path()), slog.Any("error", refused))...)
+			update = payments.NewUnreadable(source.Name, body, time.Now())
 		}
 		outcome, err := s.apply(ctx, update)
 		if err != nil {
 			return err
 		}
-		return s.answer(c, update, outcome)
+		return s.answer(c, update, ignored, outcome)
 	}
 }
 
@@ -64,11 +75,12 @@ func (s *Server) takeSlot() bool {
 	}
 }
 
-// checkHeaders refuses every body that is not declared as JSON in UTF-8 without an
-// encoding. Without a Content-Type, the body is taken as such.
+// checkHeaders refuses every body that is not declared as JSON in UTF-8, or in
+// ASCII, which is a part of it, without an encoding. Without a Content-Type, the body
+// is taken as such.
 func checkHeaders(header http.Header) error {
 	for _, encoding := range header.Values(echo.HeaderContentEncoding) {
-		if !strings.EqualFold(encoding, "identity") {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
 			return errEncoding
 		}
 	}
@@ -82,27 +94,39 @@ func checkHeaders(header http.Header) error {
 	if err != nil || mediaType != echo.MIMEApplicationJSON {
 		return errMediaType
 	}
-	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
-		return errMediaType
+	if charset, ok := params["charset"]; ok {
+		switch strings.ToLower(charset) {
+		case "utf-8", "utf8", "us-ascii":
+		default:
+			return errMediaType
+		}
 	}
 	return nil
 }
 
 // newUpdate decodes the body, which the update keeps, and validates the update.
-func newUpdate(body []byte, decode decoder) (*payrelayv1.Update, error) {
-	update, err := decode(body)
-	if err != nil {
-		return nil, err
+// Ignored has the paths of members that were read and have no effect. An error is
+// about the body.
+func newUpdate(body []byte, source string, f format) (update *payrelayv1.Update, ignored []string, err error) {
+	in := fields{document: newDocument(f.form)}
+	defer in.putBack()
+	if err := in.parse(body); err != nil {
+		return nil, nil, err
+	}
+	update = f.decode(&in)
+	if in.err != nil {
+		return nil, nil, in.err
 	}
 	digest := sha256.Sum256(body)
+	update.Provider = source
 	update.SchemaVersion = payments.SchemaVersion
 	update.ReceivedAt = timestamppb.New(time.Now().Truncate(time.Microsecond))
 	update.RawBody = body
 	update.BodySha256 = digest[:]
 	if err := payments.Validate(update); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return update, nil
+	return update, in.ignored, nil
 }
 
 // apply calls the Applier once. The Applier retries as long as the deadline allows;
@@ -121,13 +145,16 @@ func (s *Server) apply(ctx context.Context, update *payrelayv1.Update) (*payrela
 
 // answer is the body of a 2xx answer.
 type answer struct {
-	Verdict   string `json:"verdict"`
-	Reason    string `json:"reason,omitempty"`
-	RequestID string `json:"request_id"`
+	Verdict string `json:"verdict"`
+	Reason  string `json:"reason,omitempty"`
+	// Ignored has the paths of members that were read and have no effect, such as an
+	// amount without a currency.
+	Ignored   []string `json:"ignored,omitempty"`
+	RequestID string   `json:"request_id"`
 }
 
-func (s *Server) answer(c echo.Context, update *payrelayv1.Update, outcome *payrelayv1.Outcome) error {
-	a := answer{Verdict: payments.Verdicts.Name(outcome.GetVerdict()), RequestID: requestID(c)}
+func (s *Server) answer(c echo.Context, update *payrelayv1.Update, ignored []string, outcome *payrelayv1.Outcome) error {
+	a := answer{Verdict: payments.Verdicts.Name(outcome.GetVerdict()), Ignored: ignored, RequestID: requestID(c)}
 	if outcome.GetVerdict() == payrelayv1.Verdict_VERDICT_DEAD_LETTERED {
 		a.Reason = payments.DeadLetterReasons.Name(outcome.GetReason())
 	}

@@ -12,31 +12,36 @@ import (
 // the far future would remain the newest one.
 const maxAhead = 24 * time.Hour
 
-// batch holds the updates of one call of the ledger, and what follows from them.
+// batch holds the updates of one call of the ledger, their verdicts and the changes to
+// write.
 type batch struct {
-	now time.Time
+	now    time.Time
+	limits *limits
 	// events[i] is update i, unless letters[i] is the dead letter of an update that
 	// cannot be judged.
 	events  []*Event
 	letters []*DeadLetter
-	// replayed is the dead letter whose update is the only event of the batch; nil
-	// outside of a replay.
-	replayed *DeadLetter
+	// operation is the decision of an operator about the only event of the batch, or
+	// nil for webhooks.
+	operation *operation
 
-	// The fields below belong to one attempt at judging, see judge.
+	// Each call of judge resets the fields below.
 
-	stored     *Snapshot
-	histories  map[string][]*Event
-	aggregates map[string]*aggregate
-	// recorded and owners hold what the snapshot does, and what this batch adds.
+	stored    *Snapshot
+	histories *Histories
+	orders    map[string]*history[Order]
+	disputes  map[DisputeKey]*history[Dispute]
+	// recorded holds the recorded events of the snapshot and those of this batch.
 	recorded map[Key]Recorded
-	owners   map[string]string
 	changes  *Changes
-	// apart holds events that take part in no history.
+	// raced is set when the data that was read is inconsistent because another writer
+	// committed meanwhile.
+	raced bool
+	// apart holds events outside of all histories.
 	apart []*entry
-	// lettered holds the dead letters in changes, because a database cannot write
-	// one row twice in a statement.
-	lettered map[letterID]bool
+	// lettered holds the dead letters in changes. A statement cannot write a row twice,
+	// so a repeated one only raises the number of deliveries.
+	lettered map[letterID]*DeadLetter
 }
 
 type letterID struct {
@@ -44,8 +49,8 @@ type letterID struct {
 	digest Digest
 }
 
-func newBatch(updates []*payrelayv1.Update, now time.Time) *batch {
-	b := &batch{now: now, events: make([]*Event, len(updates)), letters: make([]*DeadLetter, len(updates))}
+func newBatch(updates []*payrelayv1.Update, now time.Time, l *limits) *batch {
+	b := &batch{now: now, limits: l, events: make([]*Event, len(updates)), letters: make([]*DeadLetter, len(updates))}
 	for i, u := range updates {
 		if letter := unreadable(u, b.now); letter != nil {
 			b.letters[i] = letter
@@ -58,69 +63,91 @@ func newBatch(updates []*payrelayv1.Update, now time.Time) *batch {
 
 // lookup returns what must be loaded to judge the batch.
 func (b *batch) lookup() Lookup {
-	keys, orders, disputes := newSet[Key](), newSet[string](), newSet[string]()
+	keys, orders, disputes := newUnique[Key](), newUnique[string](), newUnique[DisputeKey]()
 	for _, e := range b.events {
 		if e == nil {
 			continue
 		}
 		keys.add(e.Key)
-		orders.add(e.Update.GetOrderId())
-		if e.IsDispute() {
-			disputes.add(e.DisputeID())
+		switch e.Key.Kind {
+		case KindOrder:
+			orders.add(e.Update.GetOrderId())
+		case KindDispute:
+			disputes.add(e.Dispute())
 		}
 	}
-	return Lookup{Keys: keys.items, OrderIDs: orders.items, DisputeIDs: disputes.items}
+	return Lookup{keys.items, Subjects{orders.items, disputes.items}}
 }
 
 // judge judges every event against the stored state and the events before it in
-// the batch. It returns the ids of the orders whose history must be read before
-// judge is called again. If it returns none, the verdicts and changes are final.
-// The result depends on the arguments only.
-func (b *batch) judge(stored *Snapshot, histories map[string][]*Event) (incomplete []string) {
+// the batch. It returns the orders and disputes whose history must be read before
+// judge is called again. If it returns none, the verdicts are final.
+// The result depends only on the batch and the arguments.
+func (b *batch) judge(stored *Snapshot, histories *Histories) (incomplete Subjects) {
 	b.stored, b.histories = stored, histories
-	b.aggregates, b.lettered = make(map[string]*aggregate), make(map[letterID]bool)
-	b.recorded, b.owners = make(map[Key]Recorded), make(map[string]string)
+	b.orders, b.disputes = make(map[string]*history[Order]), make(map[DisputeKey]*history[Dispute])
+	b.recorded, b.lettered = make(map[Key]Recorded), make(map[letterID]*DeadLetter)
 	maps.Copy(b.recorded, stored.Recorded)
-	maps.Copy(b.owners, stored.DisputeOrders)
-	b.changes, b.apart = new(Changes), nil
+	b.changes, b.apart, b.raced = new(Changes), nil, false
 	for i, e := range b.events {
 		switch {
+		case b.operation != nil:
+			b.operate(e)
 		case e == nil:
 			b.deadLetter(b.letters[i])
-		case b.replayed != nil:
-			b.rejudge(e)
 		default:
 			b.judgeEvent(e)
 		}
 	}
-	orderIDs := slices.Sorted(maps.Keys(b.aggregates))
-	for _, id := range orderIDs {
-		if b.aggregates[id].incomplete {
-			incomplete = append(incomplete, id)
+	for id, h := range b.orders {
+		if h.incomplete {
+			incomplete.Orders = append(incomplete.Orders, id)
 		}
 	}
-	if len(incomplete) > 0 {
-		return incomplete
+	for key, h := range b.disputes {
+		if h.incomplete {
+			incomplete.Disputes = append(incomplete.Disputes, key)
+		}
 	}
+	return incomplete
+}
+
+// collect completes the changes, once everything is judged.
+func (b *batch) collect() {
 	for _, e := range b.apart {
 		b.write(e)
 	}
-	for _, id := range orderIDs {
-		b.changes.Aggregates = append(b.changes.Aggregates, b.aggregates[id].stored())
-		for e := range b.aggregates[id].entries() {
-			b.write(e)
+	for _, id := range slices.Sorted(maps.Keys(b.orders)) {
+		if h := b.orders[id]; collectHistory(b, h) {
+			b.changes.Orders = append(b.changes.Orders, &h.Aggregate)
 		}
 	}
-	return nil
+	for _, key := range slices.SortedFunc(maps.Keys(b.disputes), DisputeKey.compare) {
+		if h := b.disputes[key]; collectHistory(b, h) {
+			b.changes.Disputes = append(b.changes.Disputes, &h.Aggregate)
+		}
+	}
 }
 
-// judgeEvent sets the verdict about an event. A later event of the batch may
-// revise it.
+// collectHistory adds what must be stored about the events of a history to the
+// changes. It reports whether the order or dispute changed.
+func collectHistory[S comparable](b *batch, h *history[S]) bool {
+	changed := h.changed
+	for _, e := range h.entries {
+		changed = b.write(e) || changed
+	}
+	if h.checkpoints != nil {
+		b.changes.Checkpoints = append(b.changes.Checkpoints, h.checkpoints)
+	}
+	return changed
+}
+
+// judgeEvent sets the verdict of an event. A later event of the batch may revise it.
 func (b *batch) judgeEvent(e *Event) {
 	e.Verdict, e.Reason = payrelayv1.Verdict_VERDICT_UNSPECIFIED, noReason
 	known, seen := b.recorded[e.Key]
 	switch {
-	case seen && known.Digest == e.Digest:
+	case seen && (known.Facts == e.Facts || known.Body != nil && *known.Body == Digest(BodyDigest(e.Update))):
 		e.Verdict = payrelayv1.Verdict_VERDICT_DUPLICATE
 	case seen:
 		e.refuse(payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONFLICT)
@@ -131,78 +158,91 @@ func (b *batch) judgeEvent(e *Event) {
 	}
 }
 
-// record adds an event to the history of its order, or sets it apart.
+// record adds an event to the history of its order or dispute, or to the events outside
+// of all histories.
 func (b *batch) record(e *entry) {
-	if reason := b.unfit(e); reason != noReason {
-		e.refuse(reason)
-		b.apart = append(b.apart, e)
-	} else {
-		b.aggregate(e.Update.GetOrderId()).record(e)
-	}
-	b.recorded[e.Key] = Recorded{Digest: e.Digest, InHistory: e.InHistory()}
-}
-
-// unfit returns the reason why an event cannot take part in any history, if any.
-func (b *batch) unfit(e *entry) payrelayv1.DeadLetterReason {
 	switch {
+	case e.Key.Kind == KindNote:
+		e.Verdict = payrelayv1.Verdict_VERDICT_APPLIED // it changes no state
+		b.apart = append(b.apart, e)
 	case e.at.Rank == 0:
-		return payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_STATUS
-	case e.at.At.After(b.now.Add(maxAhead)):
-		return payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_FUTURE_TIME
+		e.Forced = false // an unknown status cannot be applied
+		e.refuse(payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_STATUS)
+		b.apart = append(b.apart, e)
+	case e.at.At.After(b.now.Add(maxAhead)) && !e.Forced:
+		e.refuse(payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_FUTURE_TIME)
+		b.apart = append(b.apart, e)
+	case e.Key.Kind == KindOrder:
+		b.order(e.Update.GetOrderId()).record(e)
+	default:
+		b.dispute(e.Dispute()).record(e)
 	}
-	if e.IsDispute() {
-		// A dispute belongs to the first order that names it.
-		orderID, disputeID := e.Update.GetOrderId(), e.DisputeID()
-		if owner, taken := b.owners[disputeID]; !taken {
-			b.owners[disputeID] = orderID
-		} else if owner != orderID {
-			return payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ORDER_MISMATCH
-		}
-	}
-	return noReason
+	b.recorded[e.Key] = Recorded{Facts: e.Facts, InHistory: e.InHistory()}
 }
 
-func (b *batch) aggregate(orderID string) *aggregate {
-	a, open := b.aggregates[orderID]
+func (b *batch) order(id string) *history[Order] {
+	h, open := b.orders[id]
 	if !open {
-		stored := b.stored.Aggregates[orderID]
-		recorded, complete := b.histories[orderID]
-		a = newAggregate(orderID, stored, recorded, complete || stored == nil)
-		b.aggregates[orderID] = a
+		h = newHistory(orderMachine, Order{ID: id}, b.stored.Orders[id], b.limits)
+		if events, read := b.histories.Orders[id]; read {
+			h.read(events)
+		}
+		b.orders[id] = h
 	}
-	return a
+	return h
 }
 
-// deadLetter adds a dead letter to the changes, unless it is there already.
+func (b *batch) dispute(key DisputeKey) *history[Dispute] {
+	h, open := b.disputes[key]
+	if !open {
+		h = newHistory(disputeMachine, Dispute{DisputeKey: key}, b.stored.Disputes[key], b.limits)
+		if events, read := b.histories.Disputes[key]; read {
+			h.read(events)
+		}
+		b.disputes[key] = h
+	}
+	return h
+}
+
+// deadLetter adds a dead letter to the changes, or counts one more delivery if it is
+// already there.
 func (b *batch) deadLetter(l *DeadLetter) {
-	if id := (letterID{l.Key, l.Digest}); !b.lettered[id] {
-		b.lettered[id] = true
-		b.changes.DeadLetters = append(b.changes.DeadLetters, l)
+	id := letterID{l.Key, l.Digest}
+	if known := b.lettered[id]; known != nil {
+		known.Deliveries++
+		return
 	}
+	copied := *l
+	b.lettered[id] = &copied
+	b.changes.DeadLetters = append(b.changes.DeadLetters, &copied)
 }
 
-// write adds what must be stored about a judged event to the changes: nothing if
-// its recorded judgement stands.
-func (b *batch) write(e *entry) {
+// write adds a judged event and its dead letter to the changes, unless its recorded
+// judgement is unchanged. It reports whether a recorded judgement changed.
+func (b *batch) write(e *entry) (revised bool) {
 	if e.stored != nil {
-		if *e.stored == (judgement{e.Verdict, e.Reason}) {
-			return
+		if *e.stored == e.judgement() {
+			return false
 		}
 		b.changes.Revised = append(b.changes.Revised, e.Event)
 	}
-	if e.refused() {
-		b.changes.DeadLetters = append(b.changes.DeadLetters, newDeadLetter(e.Event, withoutBody(e.Update), b.now))
-	} else if e.stored != nil && e.stored.verdict == payrelayv1.Verdict_VERDICT_DEAD_LETTERED {
-		resolution := Reapplied
-		if b.replayed != nil && b.events[0].Key == e.Key {
-			resolution = Replayed
-		}
-		b.settle(e.Key, e.Digest, resolution)
+	switch {
+	case e.refused() && !e.Discarded:
+		b.deadLetter(newDeadLetter(e.Event, withoutBody(e.Update), b.now))
+	case e.stored != nil && e.stored.verdict == payrelayv1.Verdict_VERDICT_DEAD_LETTERED:
+		b.settle(e.Key, e.Facts)
 	}
+	return e.stored != nil
 }
 
-func (b *batch) settle(key Key, digest Digest, resolution Resolution) {
-	b.changes.Settled = append(b.changes.Settled, Settlement{Key: key, Digest: digest, Resolution: resolution, At: b.now})
+// settle closes a dead letter. The resolution is the operator's decision if it is about
+// this dead letter, and otherwise Reapplied.
+func (b *batch) settle(key Key, digest Digest) {
+	s := Settlement{Key: key, Digest: digest, Resolution: Reapplied, At: b.now}
+	if o := b.operation; o != nil && o.letter.Key == key && o.letter.Digest == digest {
+		s.Resolution, s.By, s.Why = o.resolution, o.by, o.why
+	}
+	b.changes.Settled = append(b.changes.Settled, s)
 }
 
 // outcomes returns the verdicts. They are final once the whole batch is judged.
@@ -218,15 +258,15 @@ func (b *batch) outcomes() []*payrelayv1.Outcome {
 	return outcomes
 }
 
-// set holds distinct items in the order of their first appearance.
-type set[T comparable] struct {
+// unique is a list of distinct items in the order in which they were added.
+type unique[T comparable] struct {
 	seen  map[T]bool
 	items []T
 }
 
-func newSet[T comparable]() *set[T] { return &set[T]{seen: make(map[T]bool)} }
+func newUnique[T comparable]() *unique[T] { return &unique[T]{seen: make(map[T]bool)} }
 
-func (s *set[T]) add(item T) {
+func (s *unique[T]) add(item T) {
 	if !s.seen[item] {
 		s.seen[item] = true
 		s.items = append(s.items, item)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/bench/costtest"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
@@ -41,22 +42,22 @@ func BenchmarkParseMoney(b *testing.B) {
 type constantStore struct {
 	payments.Store
 	snapshot *payments.Snapshot
-	history  map[string][]*payments.Event
+	history  *payments.Histories
 }
 
 func (f constantStore) Load(context.Context, payments.Lookup) (*payments.Snapshot, error) {
 	return f.snapshot, nil
 }
 
-func (f constantStore) History(context.Context, []string) (map[string][]*payments.Event, error) {
+func (f constantStore) History(context.Context, payments.Subjects, int) (*payments.Histories, error) {
 	return f.history, nil
 }
 
 func (f constantStore) Commit(context.Context, *payments.Changes) error { return nil }
 
-// BenchmarkFold measures late updates in a history of 10,000 events.
+// BenchmarkFold judges updates that come late into a history of 10,000 events.
 func BenchmarkFold(b *testing.B) {
-	const events = 10_000
+	const events = 500
 	store := newMemory(b)
 	ledger := payments.NewLedgerAt(store, func() time.Time { return today })
 	history := make([]*payrelayv1.Update, events)
@@ -66,8 +67,8 @@ func BenchmarkFold(b *testing.B) {
 	if _, err := ledger.Apply(b.Context(), history); err != nil {
 		b.Fatal(err)
 	}
-	read, _ := store.History(b.Context(), []string{"o1"})
-	snapshot, _ := store.Load(b.Context(), payments.Lookup{OrderIDs: []string{"o1"}})
+	read, _ := store.History(b.Context(), payments.Subjects{Orders: []string{"o1"}}, 1<<20)
+	snapshot, _ := store.Load(b.Context(), payments.Lookup{Subjects: payments.Subjects{Orders: []string{"o1"}}})
 	late := payments.NewLedgerAt(constantStore{snapshot: snapshot, history: read}, func() time.Time { return today.Add(24 * time.Hour) })
 
 	for _, size := range []int{1, 16, 256} {
@@ -87,7 +88,7 @@ func BenchmarkFold(b *testing.B) {
 	}
 }
 
-// BenchmarkJudge measures the hot path: new updates of many orders, without a store.
+// BenchmarkJudge is the hot path: new updates of many orders, without a store.
 func BenchmarkJudge(b *testing.B) {
 	ledger := payments.NewLedger(constantStore{snapshot: new(payments.Snapshot)})
 	for _, size := range []int{1, 16, 256, 1024} {
@@ -103,6 +104,29 @@ func BenchmarkJudge(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*size), "ns/update")
+		})
+	}
+}
+
+func TestCosts(t *testing.T) {
+	update := func(i int) *payrelayv1.Update {
+		return order(fmt.Sprint("e", i), i, orderCreated, of(fmt.Sprint("o", i)), amount(1, "USD"), body(fmt.Sprintf("%0400d", i)))
+	}
+	costtest.Allocations(t, "validate an update", func() {
+		if err := payments.Validate(update(1)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	ledger := payments.NewLedger(constantStore{snapshot: new(payments.Snapshot)})
+	for _, size := range []int{1, 64} {
+		batch := make([]*payrelayv1.Update, size)
+		for i := range batch {
+			batch[i] = update(i)
+		}
+		costtest.Allocations(t, fmt.Sprintf("judge a batch of %d", size), func() {
+			if _, err := ledger.Apply(context.Background(), batch); err != nil {
+				t.Fatal(err)
+			}
 		})
 	}
 }

@@ -17,71 +17,84 @@ type DeadLetter struct {
 	ID int64
 	// Key is the key of the update. A Kafka record that is not an update has its
 	// topic/partition and its offset instead. Key and Digest identify a dead letter.
+	// Digest is the digest of the facts, or of the payload if there is no event.
 	Key    Key
 	Digest Digest
 	Reason payrelayv1.DeadLetterReason
 	// Detail explains the reason to an operator.
 	Detail string
-	// OrderID and DisputeID are empty if they are not known.
+	// OrderID and DisputeID are empty if they are unknown.
 	OrderID   string
 	DisputeID string
-	// Payload is the binary Update, without the body if the event holds that, or
-	// the value of the Kafka record.
+	// Payload is the update in binary Protobuf, without the body if the event holds it,
+	// or the value of the Kafka record.
 	Payload   []byte
 	CreatedAt time.Time
-	// Resolution and ResolvedAt are zero while the dead letter is open.
+	// Deliveries is the number of times that these facts were refused. LastAt is the
+	// time of the last delivery.
+	Deliveries int64
+	LastAt     time.Time
+	// The fields below are zero while the dead letter is open. By and Why are the name
+	// and the reason that an operator gave; empty if it was settled without one.
 	Resolution Resolution
 	ResolvedAt time.Time
+	By, Why    string
 }
 
-// Settlement closes the dead letter with a key and digest if it is open, or if an
-// operator has discarded it: its update has been applied after all, and the dead
-// letter must not contradict that.
+// Settlement closes the open dead letter with a key and digest. If the dead letter is
+// already settled, nothing changes, but if the resolution is Accepted or Discarded,
+// [Store.Commit] returns ErrRaced, because another operator was first.
 type Settlement struct {
 	Key        Key
 	Digest     Digest
 	Resolution Resolution
 	At         time.Time
+	// By and Why are the name and the reason that an operator gave.
+	By, Why string
 }
 
 // Resolution is how a dead letter was settled.
 type Resolution string
 
 const (
-	// Reapplied means that the history changed and the update fits into it now.
+	// Reapplied means that the history changed and the update is legal now.
 	Reapplied Resolution = "reapplied"
-	// Replayed means that an operator had the update judged again, and it was
-	// recorded.
+	// Replayed means that an operator replayed the update and it was recorded.
 	Replayed Resolution = "replayed"
-	// Discarded means that an operator decided that the update does not matter.
+	// Accepted means that an operator applied the update although it contradicts the
+	// history.
+	Accepted Resolution = "accepted"
+	// Discarded means that an operator settled the update without applying it.
 	Discarded Resolution = "discarded"
 )
 
 const noReason = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSPECIFIED
 
-// reasons holds what is specific to each reason for a dead letter.
+// reasons holds the properties of each reason.
 var reasons = map[payrelayv1.DeadLetterReason]struct {
-	// detail explains the reason to the operator who has to decide.
+	// detail explains the reason to an operator.
 	detail string
-	// inHistory reports whether the event stays in its history, where later updates
-	// can make it legal.
+	// inHistory reports whether the event stays in its history. A later update can make
+	// it legal.
 	inHistory bool
-	// whole reports whether the dead letter holds the whole update or record in its
-	// payload, because there is no event.
+	// whole reports whether the payload is the whole update or record, because there is
+	// no event.
 	whole bool
 }{
+	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONTRADICTION: {
+		detail: "it contradicts the history of its order or dispute, and choosing wrongly would hide money", inHistory: true},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ILLEGAL_TRANSITION: {
-		detail: "the history of its order or dispute does not allow this status at this time", inHistory: true},
+		detail: "an earlier release refused this status; it is judged again with the next update, or by replay", inHistory: true},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CURRENCY_MISMATCH: {
-		detail: "its currency is not the one that its order or dispute already has", inHistory: true},
+		detail: "its currency is not the one that the order captured", inHistory: true},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONFLICT: {
-		detail: "another body was recorded under the same provider and event id before"},
+		detail: "other facts were recorded under the same source, kind and event id before"},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_FUTURE_TIME: {
 		detail: "it happened more than a day ahead of this system's clock"},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_STATUS: {
 		detail: "the provider's status is not one that this release knows"},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ORDER_MISMATCH: {
-		detail: "its dispute belongs to another order"},
+		detail: "its dispute belongs to another order", inHistory: true},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_SCHEMA: {
 		detail: "schema version %d is newer than this release, which knows up to %d", whole: true},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE: {
@@ -90,13 +103,13 @@ var reasons = map[payrelayv1.DeadLetterReason]struct {
 		detail: "%s", whole: true},
 }
 
-// newDeadLetter returns the dead letter of an event that was refused. The payload
-// has the body unless the recorded event has it.
+// newDeadLetter returns the dead letter of a refused event. The payload has the body
+// unless the recorded event has it.
 func newDeadLetter(e *Event, payload *payrelayv1.Update, now time.Time) *DeadLetter {
 	return &DeadLetter{
-		Key: e.Key, Digest: e.Digest, Reason: e.Reason, Detail: reasons[e.Reason].detail,
-		OrderID: e.Update.GetOrderId(), DisputeID: e.DisputeID(),
-		Payload: binary(payload), CreatedAt: now,
+		Key: e.Key, Digest: e.Facts, Reason: e.Reason, Detail: reasons[e.Reason].detail,
+		OrderID: e.Update.GetOrderId(), DisputeID: e.Dispute().ID,
+		Payload: marshalUpdate(payload), CreatedAt: now, Deliveries: 1, LastAt: now,
 	}
 }
 
@@ -107,14 +120,18 @@ func withoutBody(u *payrelayv1.Update) *payrelayv1.Update {
 	return bare
 }
 
-// unreadable returns the dead letter of an update that cannot be judged, because
-// it has a newer schema or is not well-formed; nil for every other update.
+// unreadable returns the dead letter of an update that cannot be judged, because it has
+// a newer schema, is not well-formed or has no subject. It returns nil for every other
+// update.
 func unreadable(u *payrelayv1.Update, now time.Time) *DeadLetter {
 	if err := Validate(u); err != nil {
 		return wholeLetter(u, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE, now, err)
 	}
 	if unknownSchema(u) {
 		return wholeLetter(u, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_SCHEMA, now, u.GetSchemaVersion(), SchemaVersion)
+	}
+	if IsUnreadable(u) {
+		return unreadableBody(u, now)
 	}
 	return nil
 }
@@ -130,7 +147,7 @@ func wholeLetter(u *payrelayv1.Update, reason payrelayv1.DeadLetterReason, now t
 	return &DeadLetter{
 		Key: storableKey(u), Digest: wholeDigest(u), Reason: reason,
 		Detail:  PlainText(fmt.Sprintf(reasons[reason].detail, detail...)),
-		Payload: binary(u), CreatedAt: now,
+		Payload: marshalUpdate(u), CreatedAt: now, Deliveries: 1, LastAt: now,
 	}
 }
 
@@ -138,22 +155,21 @@ func wholeLetter(u *payrelayv1.Update, reason payrelayv1.DeadLetterReason, now t
 func undecodable(r *payrelayv1.UndecodableRecord, now time.Time) *DeadLetter {
 	return &DeadLetter{
 		Key: Key{
-			Provider: fmt.Sprintf("%s/%d", r.GetTopic(), r.GetPartition()),
-			EventID:  strconv.FormatInt(r.GetOffset(), 10),
+			Source:  fmt.Sprintf("%s/%d", r.GetTopic(), r.GetPartition()),
+			EventID: strconv.FormatInt(r.GetOffset(), 10),
 		},
 		Digest:    sha256.Sum256(r.GetValue()),
 		Reason:    payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE,
 		Detail:    PlainText("the Kafka record is not an update: " + r.GetDetail()),
 		Payload:   r.GetValue(),
-		CreatedAt: now,
+		CreatedAt: now, Deliveries: 1, LastAt: now,
 	}
 }
 
-// storableKey returns the key of an update if every store can keep it, and an
-// empty key otherwise.
+// storableKey returns the key of an update, or an empty key if a store cannot keep it.
 func storableKey(u *payrelayv1.Update) Key {
-	key := Key{Provider: u.GetProvider(), EventID: u.GetEventId()}
-	if validateID("provider", key.Provider, true) != nil || validateID("event_id", key.EventID, true) != nil {
+	key := keyOf(u)
+	if validateID("provider", key.Source, true) != nil || validateID("event_id", key.EventID, true) != nil {
 		return Key{}
 	}
 	return key

@@ -1,72 +1,120 @@
 package payments
 
 import (
+	"cmp"
+	"strings"
 	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-// Dispute is the state of a dispute (chargeback): the fold of its history.
+// DisputeKey identifies a dispute. Two sources may use the same id for different
+// disputes.
+type DisputeKey struct{ Source, ID string }
+
+func (k DisputeKey) compare(l DisputeKey) int {
+	return cmp.Or(strings.Compare(k.Source, l.Source), strings.Compare(k.ID, l.ID))
+}
+
+// Dispute is the state of a dispute (chargeback), folded from its history.
 type Dispute struct {
-	ID      string
+	DisputeKey
+	// OrderID is the order that the oldest update names.
 	OrderID string
+	Stage   payrelayv1.DisputeStage
 	Status  payrelayv1.DisputeStatus
-	UserID  string
-	// Reason is the provider's code or text for why the cardholder disputes.
+	// StatusAt is the provider's time of the update that set the status.
+	StatusAt time.Time
+	// Reopened is the number of times that the dispute was opened again after an
+	// outcome.
+	Reopened int
+	UserID   string
+	// Reason is the cardholder's reason in the provider's words.
 	Reason string
+	// Amount is the amount at stake.
 	Amount Money
+	// OutcomeAmount is the amount that the merchant finally loses, if it was stated.
+	OutcomeAmount Money
 	// OpenedAt and UpdatedAt are the provider's times of the first and of the last
 	// update that was applied.
 	OpenedAt  time.Time
 	UpdatedAt time.Time
-	// EvidenceDueAt is the deadline for evidence; zero if it is not known.
+	// EvidenceDueAt is the deadline for evidence. It is zero if it is unknown or the
+	// dispute has an outcome.
 	EvidenceDueAt time.Time
 }
 
-// disputeID returns the id of the dispute that an update is about. A provider that
-// sends no dispute id has one dispute for each order, and its id is the order's.
-func disputeID(u *payrelayv1.Update) string {
-	return latest(u.GetOrderId(), u.GetDispute().GetDisputeId())
+// disputeKey returns the key of the dispute that an update is about. A source that
+// sends no dispute id has one dispute for each order, with the id of the order.
+func disputeKey(u *payrelayv1.Update) DisputeKey {
+	return DisputeKey{Source: u.GetProvider(), ID: latest(u.GetOrderId(), u.GetDispute().GetDisputeId())}
 }
 
-// stepDispute is the state machine of a dispute:
-//
-//	open -> under_review | submitted -> won | lost | closed | canceled
-//
-// The dispute must be in the currency of its order, once that is known. Its amount
-// may exceed the order's, because card schemes add fees.
-func stepDispute(d Dispute, u *payrelayv1.Update, order Money) (Dispute, payrelayv1.DeadLetterReason) {
-	snapshot := u.GetDispute()
-	if !legalStep(disputeRank, d.Status, snapshot.GetStatus()) {
-		return d, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ILLEGAL_TRANSITION
+// stepDispute returns the dispute after a newer snapshot, or the reason why the
+// snapshot is refused. A forced snapshot is never refused.
+func stepDispute(d Dispute, u *payrelayv1.Update, forced bool) (Dispute, payrelayv1.DeadLetterReason) {
+	s, at := u.GetDispute(), timeOf(u.GetOccurredAt())
+	if d.OrderID == "" {
+		d.OrderID = u.GetOrderId()
+	} else if d.OrderID != u.GetOrderId() && !forced {
+		return d, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ORDER_MISMATCH
 	}
-	amount := moneyOf(snapshot.GetAmount())
-	if differs(amount, d.Amount) || differs(amount, order) {
-		return d, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CURRENCY_MISMATCH
+	next := disputeMove(d, s)
+	switch {
+	case forced && next != reopen:
+		next = set
+	case next == contradict, next == contest && at.Equal(d.StatusAt):
+		return d, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONTRADICTION
 	}
 	if d.Status == payrelayv1.DisputeStatus_DISPUTE_STATUS_UNSPECIFIED {
-		d.OpenedAt = timeOf(u.GetOccurredAt())
+		d.OpenedAt = at
 	}
-	d.Status = snapshot.GetStatus()
+	if next != keep {
+		if next == reopen {
+			d.Reopened++
+			d.OutcomeAmount = Money{}
+		}
+		if newStage := d.Stage != 0 && s.GetStage() != 0 && d.Stage != s.GetStage(); newStage || next == reopen {
+			d.EvidenceDueAt = time.Time{}
+		}
+		// An outcome never lowers the stage.
+		if s.GetStage() > d.Stage || s.GetStage() != 0 && !finalDispute(s.GetStatus()) {
+			d.Stage = s.GetStage()
+		}
+		d.Status, d.StatusAt = s.GetStatus(), at
+	}
 	d.UserID = latest(d.UserID, u.GetUserId())
-	d.Reason = latest(d.Reason, snapshot.GetReason())
-	d.Amount = latest(d.Amount, amount)
-	d.UpdatedAt = timeOf(u.GetOccurredAt())
-	d.EvidenceDueAt = latest(d.EvidenceDueAt, timeOf(snapshot.GetEvidenceDueAt()))
+	d.Reason = latest(d.Reason, s.GetReason())
+	if m := moneyOf(s.GetAmount()); m.MinorUnits != 0 {
+		d.Amount = m // an amount of 0 means that none is stated
+	}
+	d.OutcomeAmount = latest(d.OutcomeAmount, moneyOf(s.GetOutcomeAmount()))
+	d.UpdatedAt = at
+	d.EvidenceDueAt = latest(d.EvidenceDueAt, timeOf(s.GetEvidenceDueAt()))
+	if finalDispute(d.Status) {
+		d.EvidenceDueAt = time.Time{}
+	}
 	return d, noReason
 }
 
-// disputeRank returns the rank of a status, as orderRank does.
-func disputeRank(s payrelayv1.DisputeStatus) int {
-	switch s {
-	case payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN:
-		return 1
-	case payrelayv1.DisputeStatus_DISPUTE_STATUS_UNDER_REVIEW, payrelayv1.DisputeStatus_DISPUTE_STATUS_SUBMITTED:
-		return 2
-	case payrelayv1.DisputeStatus_DISPUTE_STATUS_WON, payrelayv1.DisputeStatus_DISPUTE_STATUS_LOST,
-		payrelayv1.DisputeStatus_DISPUTE_STATUS_CLOSED, payrelayv1.DisputeStatus_DISPUTE_STATUS_CANCELED:
-		return finalRank
+// disputeMove looks up the move for a snapshot in the tables.
+func disputeMove(d Dispute, s *payrelayv1.DisputeSnapshot) move {
+	cell := [2]payrelayv1.DisputeStatus{d.Status, s.GetStatus()}
+	switch level := d.Stage == 0 || s.GetStage() == 0 || d.Status == 0; {
+	case level || d.Stage == s.GetStage():
+		return disputeMovesLevel[cell]
+	case s.GetStage() > d.Stage:
+		return disputeMovesUp[cell]
 	default:
-		return 0
+		return disputeMovesDown[cell]
+	}
+}
+
+// disputePosition returns the position of a snapshot in the history of its dispute.
+func disputePosition(u *payrelayv1.Update, key Key) Position {
+	s := u.GetDispute()
+	return Position{
+		At: timeOf(u.GetOccurredAt()), Stage: int(s.GetStage()), Rank: disputeRanks[s.GetStatus()],
+		EventID: key.EventID, Source: key.Source,
 	}
 }

@@ -8,159 +8,144 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// wantRecorded checks the verdicts that are stored with events, by event id.
-func (b *bench) wantRecorded(want map[string]*payrelayv1.Outcome) {
-	b.t.Helper()
-	for id, outcome := range want {
-		got := b.store.recorded(id)
-		if got.GetVerdict() != outcome.GetVerdict() || got.GetReason() != outcome.GetReason() {
-			b.t.Errorf("recorded outcome of event %s = %v, want %v", id, got, outcome)
-		}
-	}
-}
-
 func TestNewerUpdatesReadNoHistory(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.apply(order("e1", 0, orderCreated, amount(100, "USD")), dispute("d1", 0, disputeOpen, amount(100, "USD")))
 	b.apply(order("e2", 1, orderUpdated), dispute("d2", 2, disputeReview))
 	b.apply(order("e3", 2, orderSuccess, amount(90, "USD")), order("e4", 3, orderFailed), dispute("d3", 3, disputeWon))
 	if b.store.histories != 0 {
-		t.Errorf("%d histories were read, want 0", b.store.histories)
+		t.Errorf("%d histories read, want none", b.store.histories)
 	}
 	b.apply(order("e0", 1, orderCreated))
-	if b.store.histories != 1 {
-		t.Errorf("%d histories were read, want 1 for the late update", b.store.histories)
+	b.apply(dispute("d0", 1, disputeOpen))
+	if b.store.histories != 2 {
+		t.Errorf("%d histories read, want one for each late update", b.store.histories)
 	}
 }
 
-// A batch that needs the histories of several orders reads them in one call.
-func TestLateUpdatesOfManyOrdersReadTheirHistoriesTogether(t *testing.T) {
-	b := newBench(t)
-	b.apply(order("a2", 5, orderUpdated, of("a")), order("b2", 5, orderUpdated, of("b")), order("c2", 5, orderUpdated, of("c")))
-	b.apply(order("a1", 1, orderCreated, of("a")), order("c3", 6, orderSuccess, of("c")), order("b1", 1, orderCreated, of("b")))
+// A batch that needs the history of many orders and disputes reads them all at once.
+func TestLateUpdatesReadTheirHistoriesTogether(t *testing.T) {
+	b := newFixture(t)
+	b.apply(order("a2", 5, orderUpdated, of("a")), dispute("b2", 5, disputeOpen, of("b")), order("c2", 5, orderUpdated, of("c")), order("d2", 5, orderUpdated, of("d")))
+	b.apply(order("a1", 1, orderCreated, of("a")), order("c3", 6, orderSuccess, of("c")), dispute("b1", 1, disputeOpen, of("b")), order("d1", 1, orderCreated, of("d")))
 	if b.store.histories != 1 || b.store.loads != 2 {
-		t.Errorf("%d calls of History and %d of Load, want 1 and 2", b.store.histories, b.store.loads)
+		t.Errorf("%d histories and %d loads, want 1 and 2", b.store.histories, b.store.loads)
 	}
 }
 
 func TestALateUpdateThatChangesNothingIsStale(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.apply(order("e1", 0, orderCreated), order("e3", 2, orderUpdated, user("u1")))
 	wantOutcomes(t, b.apply(order("e2", 1, orderUpdated, user("u0"))), verdict(stale))
 	if o := b.store.order("o1"); o.UserID != "u1" {
-		t.Errorf("user = %q, want u1 of the newer update", o.UserID)
+		t.Errorf("user %q: the late update won", o.UserID)
 	}
-	// It stays STALE when its history is folded again.
+	// It stays stale when the history is folded again.
 	b.apply(order("e1b", 0, orderUpdated))
 	b.wantRecorded(map[string]*payrelayv1.Outcome{"e2": verdict(stale)})
 }
 
 func TestALateUpdateThatChangesTheStateIsApplied(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.apply(order("e2", 1, orderUpdated))
 	wantOutcomes(t, b.apply(order("e1", 0, orderCreated, user("u1"))), verdict(applied))
 	o := b.store.order("o1")
 	if o.Status != orderUpdated || o.UserID != "u1" || !o.CreatedAt.Equal(noon) || !o.UpdatedAt.Equal(at(1).AsTime()) {
-		t.Errorf("order = %+v, want status UPDATED, user u1 and the times of e1 and e2", o)
+		t.Errorf("order %+v", o)
 	}
 }
 
 func TestALateUpdateThatTheHistoryContradictsIsDeadLettered(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.apply(order("e1", 0, orderSuccess), order("e3", 2, orderSuccess))
-	wantOutcomes(t, b.apply(order("e2", 1, orderUpdated)), refused(illegal))
+	wantOutcomes(t, b.apply(order("e2", 1, orderFailed)), refused(contradiction))
 	b.wantOpen(1)
 }
 
-// A late update can make an applied update illegal, and a refused one legal.
-func TestLateUpdatesReviseVerdicts(t *testing.T) {
-	b := newBench(t)
-	wantOutcomes(t, b.apply(order("e3", 3, orderFailed)), verdict(applied))
-	wantOutcomes(t, b.apply(order("e2", 2, orderSuccess)), verdict(applied)) // now e3 is illegal
-	b.wantRecorded(map[string]*payrelayv1.Outcome{"e2": verdict(applied), "e3": refused(illegal)})
-	if o := b.store.order("o1"); o.Status != orderSuccess {
-		t.Errorf("status = %v, want SUCCESS", o.Status)
-	}
+// A late update can make an applied one illegal, and a refused one legal.
+func TestFlips(t *testing.T) {
+	b := newFixture(t)
+	wantOutcomes(t, b.apply(order("e30", 30, orderFailed)), verdict(applied))
+	wantOutcomes(t, b.apply(order("e10", 10, orderSuccess)), verdict(applied)) // e30 contradicts it
+	b.wantRecorded(map[string]*payrelayv1.Outcome{"e10": verdict(applied), "e30": refused(contradiction)})
+	b.wantOrder(orderSuccess)
 	b.wantOpen(1)
 
-	wantOutcomes(t, b.apply(order("e1", 1, orderFailed)), verdict(applied)) // now e3 is legal again
-	b.wantRecorded(map[string]*payrelayv1.Outcome{"e1": verdict(applied), "e2": refused(illegal), "e3": verdict(applied)})
-	if o := b.store.order("o1"); o.Status != orderFailed {
-		t.Errorf("status = %v, want FAILED", o.Status)
-	}
-	b.wantOpen(1)
+	wantOutcomes(t, b.apply(order("e20", 20, orderReversed)), verdict(applied)) // e30 is legal again
+	b.wantRecorded(map[string]*payrelayv1.Outcome{"e10": verdict(applied), "e20": verdict(applied), "e30": verdict(applied)})
+	b.wantOrder(orderReversed)
+	b.wantOpen(0)
 	b.wantSettled(payments.Reapplied)
 
-	wantOutcomes(t, b.apply(order("e0", 0, orderSuccess)), verdict(applied))
-	b.wantRecorded(map[string]*payrelayv1.Outcome{"e1": refused(illegal), "e2": verdict(applied), "e3": refused(illegal)})
-	b.wantOpen(2)
-	if len(b.store.letters) != 3 {
-		t.Errorf("%d dead letters, want 3: one for each event that was ever refused", len(b.store.letters))
-	}
-}
-
-// The outcomes of a batch contain the revisions by later updates of the same batch.
-func TestUpdatesOfABatchReviseEachOther(t *testing.T) {
-	b := newBench(t)
-	got := b.apply(order("e3", 3, orderFailed), order("e2", 2, orderSuccess), order("e1", 1, orderFailed), order("e1", 1, orderFailed))
-	wantOutcomes(t, got, verdict(applied), refused(illegal), verdict(applied), verdict(duplicate))
+	wantOutcomes(t, b.apply(order("e25", 25, orderSuccess)), verdict(applied))
+	b.wantRecorded(map[string]*payrelayv1.Outcome{"e25": verdict(applied), "e30": refused(contradiction)})
+	b.wantOrder(orderSuccess)
 	b.wantOpen(1)
 	if len(b.store.letters) != 1 {
-		t.Errorf("%d dead letters, want 1, for e2", len(b.store.letters))
+		t.Errorf("%d dead letters in all, want 1: the same one is opened again", len(b.store.letters))
 	}
 }
 
-// A refused update can be the newest one. An update before it is late.
+// The outcomes of a batch include the effect of its updates on each other.
+func TestFlipsWithinABatch(t *testing.T) {
+	b := newFixture(t)
+	failed, paid, undone := order("e30", 30, orderFailed), order("e10", 10, orderSuccess), order("e20", 20, orderReversed)
+	wantOutcomes(t, b.apply(failed, paid, undone, undone), verdict(applied), verdict(applied), verdict(applied), verdict(duplicate))
+	if len(b.store.letters) != 0 {
+		t.Errorf("%d dead letters, want none: e30 was never stored as one", len(b.store.letters))
+	}
+
+	b = newFixture(t)
+	got := b.apply(failed, paid, undone, order("e25", 25, orderSuccess), paid)
+	wantOutcomes(t, got, refused(contradiction), verdict(applied), verdict(applied), verdict(applied), verdict(duplicate))
+	b.wantOpen(1)
+}
+
+// A refused update can be the newest of its history. An update before it is late.
 func TestARefusedUpdateIsPartOfTheHistory(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.apply(order("e1", 0, orderSuccess), order("e3", 9, orderFailed))
 	wantOutcomes(t, b.apply(order("e2", 5, orderSuccess, user("u1"))), verdict(applied))
 	if b.store.histories != 1 {
-		t.Errorf("%d histories were read, want 1 for the late update", b.store.histories)
+		t.Error("the update was judged as the newest")
 	}
-	b.wantRecorded(map[string]*payrelayv1.Outcome{"e3": refused(illegal)})
+	b.wantRecorded(map[string]*payrelayv1.Outcome{"e3": refused(contradiction)})
 }
 
-// Some providers' clocks count seconds. Updates of the same time are ordered by the
-// rank of the status, and then by the event id.
+// If clocks have a precision of one second, the rank of the status decides.
 func TestUpdatesOfOneInstant(t *testing.T) {
-	for name, arrival := range map[string][]*payrelayv1.Update{
-		"in order":  {order("z", 0, orderCreated), order("y", 0, orderUpdated), order("a", 0, orderSuccess), order("b", 0, orderFailed)},
-		"reversed":  {order("b", 0, orderFailed), order("a", 0, orderSuccess), order("y", 0, orderUpdated), order("z", 0, orderCreated)},
-		"the ends":  {order("b", 0, orderFailed), order("z", 0, orderCreated), order("a", 0, orderSuccess), order("y", 0, orderUpdated)},
-		"the inner": {order("y", 0, orderUpdated), order("b", 0, orderFailed), order("a", 0, orderSuccess), order("z", 0, orderCreated)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
-			for _, u := range arrival {
-				b.apply(u)
-			}
-			if o := b.store.order("o1"); o.Status != orderSuccess {
-				t.Errorf("status = %v, want SUCCESS, because a comes before b", o.Status)
-			}
-			b.wantRecorded(map[string]*payrelayv1.Outcome{"b": refused(illegal)})
-			b.wantOpen(1)
-		})
+	all := []*payrelayv1.Update{
+		order("z", 0, orderCreated), order("y", 0, orderUpdated), order("a", 0, orderSuccess), order("b", 0, orderFailed),
 	}
+	permutations(len(all), func(places []int) {
+		b := newFixture(t)
+		for _, at := range places {
+			b.apply(all[at])
+		}
+		b.wantOrder(orderSuccess)
+		b.wantOpen(0)
+		if t.Failed() {
+			t.Fatalf("arrival %v", places)
+		}
+	})
 }
 
-// Stores keep microseconds, so nanoseconds must not determine the order.
+// Stores keep microseconds, so finer digits must not affect the order.
 func TestNanosecondsDoNotOrder(t *testing.T) {
 	nanos := func(n int32) change {
 		return func(u *payrelayv1.Update) { u.OccurredAt = &timestamppb.Timestamp{Seconds: 1e9, Nanos: n} }
 	}
-	b := newBench(t)
+	b := newFixture(t)
 	b.apply(order("a", 0, orderCreated, nanos(1999), user("u-a")))
 	wantOutcomes(t, b.apply(order("b", 0, orderCreated, nanos(1001), user("u-b"))), verdict(applied))
 	if o := b.store.order("o1"); o.UserID != "u-b" || b.store.histories != 0 {
-		t.Errorf("user = %q after %d histories, want u-b after 0", o.UserID, b.store.histories)
+		t.Errorf("user %q after %d histories, want u-b after none", o.UserID, b.store.histories)
 	}
 }
 
-// Updates of two providers can have the same time, rank and event id. They are ordered
-// by the name of the provider.
-func TestTwoProvidersWithOneEventIDAtOneInstant(t *testing.T) {
-	one, two := order("e1", 0, orderSuccess, from("a"), user("of a")), order("e1", 0, orderFailed, from("b"), user("of b"))
+// If two sources use the same event id, the name of the source decides last.
+func TestTwoSourcesWithOneEventIDAtOneInstant(t *testing.T) {
+	one, two := order("e1", 0, orderSuccess, from("a"), user("of a")), order("e1", 0, orderSuccess, from("b"), user("of b"))
 	for name, arrival := range map[string][][]*payrelayv1.Update{
 		"a, b":           {{one}, {two}},
 		"b, a":           {{two}, {one}},
@@ -169,103 +154,117 @@ func TestTwoProvidersWithOneEventIDAtOneInstant(t *testing.T) {
 		"b, a, and more": {{two}, {one}, {order("e0", -1, orderCreated)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			for _, batch := range arrival {
 				b.apply(batch...)
 			}
-			if o := b.store.order("o1"); o.Status != orderSuccess || o.UserID != "of a" {
-				t.Errorf("order = %+v, want the success of provider a", o)
+			if o := b.store.order("o1"); o.UserID != "of b" {
+				t.Errorf("order %+v, want that of b as the later", o)
 			}
-			if open := b.store.openLetters(); len(open) != 1 || open[0].Key.Provider != "b" {
-				t.Errorf("open dead letters = %+v, want that of provider b", open)
-			}
+			b.wantOpen(0)
 		})
 	}
 }
 
+// An order and a dispute with the same event id do not collide.
+func TestAnOrderAndADisputeWithOneEventID(t *testing.T) {
+	b := newFixture(t)
+	wantOutcomes(t, b.apply(order("e1", 0, orderSuccess), dispute("e1", 0, disputeOpen), note("e1", 0, "comment")),
+		verdict(applied), verdict(applied), verdict(applied))
+	if len(b.store.events) != 3 {
+		t.Errorf("%d events, want 3", len(b.store.events))
+	}
+}
+
 func TestADisputeMayComeBeforeItsOrder(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.apply(dispute("d1", 5, disputeOpen, disputeID("x")))
-	if o := b.store.order("o1"); o != (payments.Order{ID: "o1"}) {
-		t.Errorf("order = %+v, want only an id", o)
+	if len(b.store.orders) != 0 {
+		t.Errorf("orders %+v, want none", b.store.orders)
 	}
 	wantOutcomes(t, b.apply(order("e1", 0, orderCreated)), verdict(applied))
 	d := b.store.dispute("x")
 	if d.OrderID != "o1" || d.Status != disputeOpen || !d.OpenedAt.Equal(at(5).AsTime()) {
-		t.Errorf("dispute = %+v, want one of o1, opened at d1", d)
+		t.Errorf("dispute %+v", d)
 	}
 	if b.store.histories != 0 {
-		t.Error("an order without a currency reads the history of its disputes")
+		t.Error("an order reads the history of its disputes")
 	}
 }
 
-// Each dispute has its own history: it does not end with its order or with another
-// dispute.
-func TestDisputesAreIndependent(t *testing.T) {
-	b := newBench(t)
+// A dispute does not change with its order or with another dispute.
+func TestDisputesAreApart(t *testing.T) {
+	b := newFixture(t)
 	got := b.apply(order("e1", 9, orderSuccess),
 		dispute("x1", 2, disputeOpen, disputeID("x")), dispute("x2", 3, disputeWon, disputeID("x")),
 		dispute("y1", 1, disputeOpen, disputeID("y")), dispute("z1", 1, disputeReview))
 	wantOutcomes(t, got, verdict(applied), verdict(applied), verdict(applied), verdict(applied), verdict(applied))
 	if b.store.dispute("x").Status != disputeWon || b.store.dispute("y").Status != disputeOpen {
-		t.Errorf("statuses of x and y = %v and %v, want WON and OPEN", b.store.dispute("x").Status, b.store.dispute("y").Status)
+		t.Errorf("x is %v, y is %v", b.store.dispute("x").Status, b.store.dispute("y").Status)
 	}
 	if d := b.store.dispute("o1"); d.Status != disputeReview || d.OrderID != "o1" {
-		t.Errorf("dispute o1 = %+v, want the one without an id", d)
+		t.Errorf("a dispute without an id must have the id of its order: %+v", d)
+	}
+	// Two sources can have disputes with the same id.
+	b.apply(dispute("x3", 1, disputeLost, disputeID("x"), of("o2"), from("other")))
+	other := b.store.disputes[payments.DisputeKey{Source: "other", ID: "x"}].State
+	if b.store.dispute("x").Status != disputeWon || other.Status != disputeLost || other.OrderID != "o2" {
+		t.Errorf("x is %v, and that of another source %+v", b.store.dispute("x").Status, other)
 	}
 }
 
-// Disputes must be in the currency of their order, even if that becomes known later.
+// A dispute may have another currency than its order, in both orders of arrival.
+func TestADisputeMayHaveAnotherCurrencyThanItsOrder(t *testing.T) {
+	for _, arrival := range [][]int{{0, 1}, {1, 0}} {
+		updates := []*payrelayv1.Update{order("e1", 0, orderSuccess, amount(50, "EUR")), dispute("x1", 1, disputeOpen, amount(55, "USD"))}
+		b := newFixture(t)
+		for _, i := range arrival {
+			wantOutcomes(t, b.apply(updates[i]), verdict(applied))
+		}
+		if d := b.store.dispute("o1"); d.Amount != (payments.Money{MinorUnits: 55, Currency: "USD"}) || d.Status != disputeOpen {
+			t.Errorf("dispute %+v", d)
+		}
+		b.wantOpen(0)
+	}
+}
+
+// The captured currency applies to later amounts, even if it becomes known after them.
 func TestCurrencyDiscoveredLate(t *testing.T) {
-	b := newBench(t)
-	b.apply(order("e2", 2, orderUpdated),
-		dispute("x1", 0, disputeOpen, disputeID("x"), amount(5, "EUR")), dispute("x2", 1, disputeWon, disputeID("x")),
-		dispute("y1", 0, disputeOpen, disputeID("y"), amount(5, "USD")))
-	wantOutcomes(t, b.apply(order("e1", 1, orderCreated, amount(5, "USD"))), verdict(applied))
-	b.wantRecorded(map[string]*payrelayv1.Outcome{"x1": refused(currencyMismatch), "x2": verdict(applied), "y1": verdict(applied)})
-	if d := b.store.dispute("x"); d.Amount != (payments.Money{}) || d.Status != disputeWon {
-		t.Errorf("dispute = %+v, want WON without the refused amount", d)
+	b := newFixture(t)
+	b.apply(order("e2", 2, orderUpdated, amount(5, "EUR")))
+	wantOutcomes(t, b.apply(order("e1", 1, orderSuccess, amount(5, "USD"))), verdict(applied))
+	b.wantRecorded(map[string]*payrelayv1.Outcome{"e2": refused(currencyMismatch)})
+	if o := b.store.order("o1"); o.Amount != (payments.Money{MinorUnits: 5, Currency: "USD"}) {
+		t.Errorf("order %+v, want the amount of e1", o)
 	}
 
-	// An earlier update of the order is in EUR, so its USD and y are refused.
-	wantOutcomes(t, b.apply(order("e0", 0, orderCreated, amount(5, "EUR"))), verdict(applied))
-	b.wantRecorded(map[string]*payrelayv1.Outcome{
-		"e1": refused(currencyMismatch), "x1": verdict(applied), "y1": refused(currencyMismatch),
-	})
-	b.wantOpen(2)
-	if d := b.store.dispute("y"); d.Status != disputeNone || d.OrderID != "o1" {
-		t.Errorf("dispute = %+v, want only ids, because its updates are refused", d)
-	}
+	// A capture of EUR before e1 makes e1 illegal and e2 legal.
+	wantOutcomes(t, b.apply(order("e0", 0, orderSuccess, amount(5, "EUR"))), verdict(applied))
+	b.wantRecorded(map[string]*payrelayv1.Outcome{"e1": refused(currencyMismatch), "e2": verdict(applied)})
+	b.wantOpen(1)
+	b.wantSettled(payments.Reapplied)
 }
 
-// The same within one batch, for a new order.
-func TestCurrencyDiscoveredWithinABatch(t *testing.T) {
-	b := newBench(t)
-	got := b.apply(dispute("x1", 0, disputeOpen, amount(5, "EUR")), order("e1", 5, orderCreated, amount(5, "USD")),
-		dispute("x2", 1, disputeOpen, amount(5, "USD")))
-	wantOutcomes(t, got, refused(currencyMismatch), verdict(applied), verdict(applied))
-	if b.store.histories != 0 {
-		t.Errorf("%d histories of a new order were read, want 0", b.store.histories)
-	}
-}
-
-func TestADisputeBelongsToTheFirstOrderThatNamesIt(t *testing.T) {
-	b := newBench(t)
+// The oldest update that names a dispute decides which order it belongs to.
+func TestADisputeBelongsToTheOrderOfItsOldestUpdate(t *testing.T) {
+	b := newFixture(t)
 	got := b.apply(dispute("a1", 0, disputeOpen, of("a"), disputeID("x")), dispute("b1", -9, disputeOpen, of("b"), disputeID("x")))
-	wantOutcomes(t, got, verdict(applied), refused(orderMismatch))
-	wantOutcomes(t, b.apply(dispute("b2", 9, disputeWon, of("b"), disputeID("x"))), refused(orderMismatch))
+	wantOutcomes(t, got, refused(orderMismatch), verdict(applied))
+	wantOutcomes(t, b.apply(dispute("b2", 9, disputeWon, of("b"), disputeID("x"))), verdict(applied))
+	if d := b.store.dispute("x"); d.OrderID != "b" || d.Status != disputeWon {
+		t.Errorf("dispute %+v", d)
+	}
+	wantOutcomes(t, b.apply(dispute("a0", -20, disputeOpen, of("a"), disputeID("x"))), verdict(applied))
+	b.wantRecorded(map[string]*payrelayv1.Outcome{"a1": verdict(applied), "b1": refused(orderMismatch), "b2": refused(orderMismatch)})
 	if d := b.store.dispute("x"); d.OrderID != "a" || d.Status != disputeOpen {
-		t.Errorf("dispute = %+v, want one of order a, OPEN", d)
+		t.Errorf("dispute %+v", d)
 	}
-	if b.store.orders["b"] != nil {
-		t.Error("order b exists, want none for a refused dispute")
-	}
+	b.wantOpen(2)
 }
 
-// An update that takes part in no history does not decide whose dispute it is.
-func TestARefusedUpdateOwnsNoDispute(t *testing.T) {
-	b := newBench(t)
-	tomorrow := 48 * 3600
-	b.apply(dispute("a1", tomorrow, disputeOpen, of("a"), disputeID("x")), dispute("a2", 0, disputeNone, of("a"), disputeID("x"), providerStatus("?")))
+// An update that cannot be judged does not determine the order of a dispute.
+func TestAnUnfitUpdateOwnsNoDispute(t *testing.T) {
+	b := newFixture(t)
+	b.apply(dispute("a1", 0, disputeOpen, of("a"), disputeID("x"), ahead(48)), dispute("a2", 0, disputeNone, of("a"), disputeID("x"), providerStatus("?")))
 	wantOutcomes(t, b.apply(dispute("b1", 0, disputeOpen, of("b"), disputeID("x"))), verdict(applied))
 }

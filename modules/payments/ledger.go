@@ -20,56 +20,81 @@ const maxRaces = 10
 // It keeps no state between calls. Any number of ledgers, in any number of
 // processes, may write to one store.
 type Ledger struct {
-	store Store
-	now   func() time.Time
+	store  Store
+	now    func() time.Time
+	limits *limits
 }
 
 // NewLedger returns a ledger that writes to store.
 func NewLedger(store Store) *Ledger {
-	return &Ledger{store: store, now: time.Now}
+	return &Ledger{store: store, now: time.Now, limits: &defaultLimits}
 }
 
-// Apply judges the updates in order and records all of them in one transaction. It
-// refuses none: an update that is not well-formed becomes a dead letter, like every
-// other one that cannot be applied. A caller that can still reject an update calls
-// [Validate] first.
+// Apply judges the updates in order and records them, if possible in one transaction.
+// An update that is not well-formed or cannot be applied becomes a dead letter. A caller
+// that can reject malformed updates calls [Validate] first.
 //
-// If the store refuses a value, the batch is divided until the update with that
-// value is alone, and that becomes a dead letter too.
+// If the store refuses a value, Apply divides the batch until the update with the value
+// is alone, and makes it a dead letter. Apply also divides the batch if it loses too many
+// races, or if the histories that it needs are too long. Late updates of a long history
+// are applied alone, after the others. If Apply returns an error, some of the updates may
+// have been recorded.
 func (l *Ledger) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
-	b := newBatch(updates, l.clock())
+	b := newBatch(updates, l.clock(), l.limits)
 	err := l.commit(ctx, b)
-	switch {
-	case err == nil:
+	if err == nil {
 		return b.outcomes(), nil
-	case !errors.Is(err, ErrUnstorable) || len(updates) == 0:
-		return nil, fmt.Errorf("apply %d updates: %w", len(updates), err)
-	case len(updates) > 1:
-		// One half after the other, so that no update overtakes another.
-		half := len(updates) / 2
-		first, err := l.Apply(ctx, updates[:half])
-		if err != nil {
-			return nil, err
-		}
-		second, err := l.Apply(ctx, updates[half:])
-		if err != nil {
-			return nil, err
-		}
-		return append(first, second...), nil
-	default:
-		letter := unstorable(updates[0], err, l.clock())
-		if err := l.store.Commit(ctx, &Changes{DeadLetters: []*DeadLetter{letter}}); err != nil {
-			return nil, fmt.Errorf("dead-letter an update that the database refuses: %w", err)
-		}
-		return []*payrelayv1.Outcome{{Verdict: payrelayv1.Verdict_VERDICT_DEAD_LETTERED, Reason: letter.Reason}}, nil
 	}
+	var long *longHistories
+	switch half := len(updates) / 2; {
+	case half > 0 && errors.As(err, &long):
+		return l.applyParts(ctx, updates, long.apart(updates))
+	case half > 0 && (errors.Is(err, ErrUnstorable) || errors.Is(err, ErrRaced) || errors.Is(err, errTooMuch)):
+		return l.applyParts(ctx, updates, [][]int{numbers(0, half), numbers(half, len(updates))})
+	case half > 0 || len(updates) == 0 || !errors.Is(err, ErrUnstorable):
+		return nil, fmt.Errorf("apply %d updates: %w", len(updates), err)
+	}
+	letter := unstorable(updates[0], err, l.clock())
+	if err := l.store.Commit(ctx, &Changes{DeadLetters: []*DeadLetter{letter}}); err != nil {
+		return nil, fmt.Errorf("dead-letter an update that the database refuses: %w", err)
+	}
+	return []*payrelayv1.Outcome{{Verdict: payrelayv1.Verdict_VERDICT_DEAD_LETTERED, Reason: letter.Reason}}, nil
+}
+
+// applyParts applies the parts of a batch one after the other. A part holds indexes of
+// updates. The parts must keep the order of the updates of each order and dispute.
+func (l *Ledger) applyParts(ctx context.Context, updates []*payrelayv1.Update, parts [][]int) ([]*payrelayv1.Outcome, error) {
+	outcomes := make([]*payrelayv1.Outcome, len(updates))
+	for _, indexes := range parts {
+		part := make([]*payrelayv1.Update, len(indexes))
+		for i, index := range indexes {
+			part[i] = updates[index]
+		}
+		verdicts, err := l.Apply(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		for i, index := range indexes {
+			outcomes[index] = verdicts[i]
+		}
+	}
+	return outcomes, nil
+}
+
+// numbers returns the integers from first up to but not including end.
+func numbers(first, end int) []int {
+	indexes := make([]int, 0, end-first)
+	for i := first; i < end; i++ {
+		indexes = append(indexes, i)
+	}
+	return indexes
 }
 
 // DeadLetter records a Kafka record that is not an update.
 func (l *Ledger) DeadLetter(ctx context.Context, record *payrelayv1.UndecodableRecord) error {
 	letter := undecodable(record, l.clock())
 	if err := l.store.Commit(ctx, &Changes{DeadLetters: []*DeadLetter{letter}}); err != nil {
-		return fmt.Errorf("dead-letter record %s offset %s: %w", letter.Key.Provider, letter.Key.EventID, err)
+		return fmt.Errorf("dead-letter record %s offset %s: %w", letter.Key.Source, letter.Key.EventID, err)
 	}
 	return nil
 }
@@ -77,15 +102,27 @@ func (l *Ledger) DeadLetter(ctx context.Context, record *payrelayv1.UndecodableR
 // commit judges a batch and writes the changes, again if another writer was first.
 func (l *Ledger) commit(ctx context.Context, b *batch) error {
 	for range maxRaces {
-		if err := l.judge(ctx, b); err != nil {
-			return err
-		}
-		if b.changes.empty() {
+		err := l.judge(ctx, b)
+		switch {
+		case err != nil:
+		case b.changes.empty() && b.operation != nil:
+			// Another operator may have decided since the dead letter was read.
+			return b.operation.read(ctx, l.store)
+		case b.changes.empty():
 			return nil
+		default:
+			err = l.store.Commit(ctx, b.changes)
 		}
-		if err := l.store.Commit(ctx, b.changes); !errors.Is(err, ErrRaced) {
+		if errors.Is(err, ErrRaced) {
+			continue
+		}
+		if err != nil {
 			return err
 		}
+		if unfinished := b.unfinished(); !unfinished.empty() {
+			return l.finish(ctx, unfinished)
+		}
+		return nil
 	}
 	return fmt.Errorf("gave up after %d attempts: %w", maxRaces, ErrRaced)
 }
@@ -97,20 +134,63 @@ func (l *Ledger) judge(ctx context.Context, b *batch) error {
 	if err != nil {
 		return fmt.Errorf("load orders: %w", err)
 	}
-	histories := make(map[string][]*Event)
-	for {
-		incomplete := b.judge(stored, histories)
-		if len(incomplete) == 0 {
-			return nil
-		}
-		read, err := l.store.History(ctx, incomplete)
-		if err != nil {
-			return fmt.Errorf("read history of %d orders: %w", len(incomplete), err)
-		}
-		for _, id := range incomplete {
-			histories[id] = read[id]
+	if pending := stored.pending(); !pending.empty() {
+		return l.judgeAfter(ctx, b, pending)
+	}
+	if b.operation != nil {
+		// The dead letter is read after the versions, so that a decision of another
+		// operator in between makes the commit fail with ErrRaced.
+		if err := b.operation.read(ctx, l.store); err != nil {
+			return err
 		}
 	}
+	histories := &Histories{Orders: make(map[string][]*Event), Disputes: make(map[DisputeKey][]*Event)}
+	for {
+		incomplete := b.judge(stored, histories)
+		switch {
+		case b.raced:
+			return ErrRaced
+		case incomplete.empty():
+			b.collect()
+			return nil
+		}
+		short, long, events := b.divide(incomplete)
+		if len(b.events) > 1 && events > l.limits.commit {
+			return errTooMuch
+		}
+		if long.empty() {
+			if long, err = l.readHistories(ctx, short, histories); err != nil {
+				return err
+			}
+		}
+		switch {
+		case long.empty():
+		case len(b.events) > 1 && !b.onlyLate():
+			return &longHistories{long}
+		default:
+			return l.judgeLong(ctx, b, long)
+		}
+	}
+}
+
+// readHistories reads histories into the given ones. It returns the orders and disputes
+// whose history is too long to be read at once.
+func (l *Ledger) readHistories(ctx context.Context, of Subjects, histories *Histories) (long Subjects, err error) {
+	read, err := l.store.History(ctx, of, l.limits.whole)
+	if err != nil {
+		return long, fmt.Errorf("read the history of %d orders and %d disputes: %w", len(of.Orders), len(of.Disputes), err)
+	}
+	for _, id := range of.Orders {
+		if histories.Orders[id] = read.Orders[id]; len(read.Orders[id]) >= l.limits.whole {
+			long.Orders = append(long.Orders, id)
+		}
+	}
+	for _, key := range of.Disputes {
+		if histories.Disputes[key] = read.Disputes[key]; len(read.Disputes[key]) >= l.limits.whole {
+			long.Disputes = append(long.Disputes, key)
+		}
+	}
+	return long, nil
 }
 
 func (l *Ledger) clock() time.Time { return l.now().UTC().Truncate(time.Microsecond) }

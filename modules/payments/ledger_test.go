@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,76 +15,52 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// bench is a ledger with a model of a store and a clock that the test can set.
-type bench struct {
-	*payments.Ledger
-	store *memory
-	now   time.Time
-	t     testing.TB
-}
-
-func newBench(t testing.TB) *bench {
-	b := &bench{store: newMemory(t), now: today, t: t}
-	b.Ledger = payments.NewLedgerAt(b.store, func() time.Time { return b.now })
-	return b
-}
-
-// apply applies a batch, which must succeed.
-func (b *bench) apply(updates ...*payrelayv1.Update) []*payrelayv1.Outcome {
-	b.t.Helper()
-	outcomes, err := b.Apply(b.t.Context(), updates)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return outcomes
-}
-
 func TestEveryUpdateOfABatchGetsItsOwnVerdict(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.apply(order("known", 0, orderCreated), dispute("owner", 0, disputeOpen, disputeID("d1")))
 
 	future := timestamppb.New(today.Add(24*time.Hour + time.Microsecond))
 	got := b.apply(
 		order("new", 1, orderUpdated),
 		order("known", 0, orderCreated),
-		order("known", 0, orderCreated, body("another body")),
+		order("known", 0, orderCreated, amount(7, "USD")),
 		order("word", 2, orderNone, providerStatus("chargeback_pending")),
 		order("number", 2, payrelayv1.OrderStatus(99)),
 		order("ahead", 0, orderUpdated, func(u *payrelayv1.Update) { u.OccurredAt = future }),
 		order("newer", 2, orderCreated, schema(2)),
 		order("", 2, orderCreated),
 		nil,
-		order("back", 3, orderCreated),
+		order("paid", 3, orderSuccess),
+		order("void", 4, orderCanceled),
 		dispute("thief", 1, disputeOpen, of("o2"), disputeID("d1")),
-		order("last", 4, orderSuccess),
+		note("note", 4, "comment"),
+		order("last", 5, orderSuccess),
 	)
 	wantOutcomes(t, got,
 		verdict(applied), verdict(duplicate), refused(conflict), refused(unknownStatus), refused(unknownStatus),
 		refused(futureTime), refused(unknownSchema), refused(undecodable), refused(undecodable),
-		refused(illegal), refused(orderMismatch), verdict(applied))
-	if status := b.store.order("o1").Status; status != orderSuccess {
-		t.Errorf("status = %v, want SUCCESS of the last update", status)
-	}
+		verdict(applied), refused(contradiction), refused(orderMismatch), verdict(applied), verdict(applied))
+	b.wantOrder(orderSuccess)
 	if open := b.store.openLetters(); len(open) != 9 {
 		t.Errorf("%d open dead letters, want 9", len(open))
 	}
-	if len(b.store.events) != 9 { // 2 updates before and 12 now, 5 of them without an event
-		t.Errorf("%d events, want 9", len(b.store.events))
+	if len(b.store.events) != 11 { // 14 updates and 2 before, 5 of which have no event
+		t.Errorf("%d events, want 11", len(b.store.events))
 	}
-	if b.store.orders["o2"] != nil {
-		t.Error("order o2 exists, want none for a refused dispute")
+	if len(b.store.orders) != 1 {
+		t.Error("a dispute created an order")
 	}
 }
 
 func TestExactlyADayAheadIsNotTheFuture(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	limit := func(u *payrelayv1.Update) { u.OccurredAt = timestamppb.New(today.Add(24 * time.Hour)) }
 	wantOutcomes(t, b.apply(order("e1", 0, orderCreated, limit)), verdict(applied))
 }
 
 func TestRepeatsWithinOneBatch(t *testing.T) {
-	b := newBench(t)
-	good, other := order("e1", 0, orderCreated), order("e1", 0, orderCreated, body("other"))
+	b := newFixture(t)
+	good, other := order("e1", 0, orderCreated), order("e1", 0, orderCreated, user("u1"), amount(1, "USD"))
 	bad := order("", 0, orderCreated)
 	later := proto.CloneOf(bad)
 	later.ReceivedAt = timestamppb.New(today.Add(time.Second))
@@ -103,46 +80,40 @@ func TestRepeatsWithinOneBatch(t *testing.T) {
 }
 
 func TestDuplicatesWriteNothing(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	u := order("e1", 0, orderCreated)
 	b.apply(u)
 	again := proto.CloneOf(u)
 	again.ReceivedAt = timestamppb.New(today.Add(time.Minute))
 	wantOutcomes(t, b.apply(again, u), verdict(duplicate), verdict(duplicate))
-	if b.store.commits != 1 || b.store.orders["o1"].version != 1 {
-		t.Errorf("%d commits, version %d after duplicates, want 1 and 1", b.store.commits, b.store.orders["o1"].version)
+	if b.store.commits != 1 || b.store.orders["o1"].Version != 1 {
+		t.Errorf("%d commits, version %d: a duplicate was written", b.store.commits, b.store.orders["o1"].Version)
 	}
 	wantOutcomes(t, b.apply())
 }
 
-// Updates without a body are compared by their content, also if a caller sends the
-// digest of the empty body.
-func TestUpdatesWithoutABodyAreComparedByTheirContent(t *testing.T) {
-	empty := func(u *payrelayv1.Update) { u.RawBody, u.BodySha256 = []byte{}, nil }
-	for name, bodyless := range map[string]change{"no digest": empty, "digest of nothing": body("")} {
-		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
-			first := order("e1", 0, orderCreated, bodyless)
-			b.apply(first)
-			again := proto.CloneOf(first)
-			again.ReceivedAt = timestamppb.New(today.Add(time.Minute))
-			got := b.apply(again, order("e1", 0, orderFailed, bodyless))
-			wantOutcomes(t, got, verdict(duplicate), refused(conflict))
-		})
+// A provider may send an event again with other white space, another time and another
+// signature. The facts are the same.
+func TestARedeliveryInAnotherFormIsADuplicate(t *testing.T) {
+	b := newFixture(t)
+	b.apply(order("e1", 0, orderSuccess, amount(500, "JPY"), body(`{"a": 1}`)))
+	digits := int32(2)
+	got := b.apply(
+		order("e1", 0, orderSuccess, amount(500, "JPY"), body(`{"a":1}`)),
+		order("e1", 60, orderSuccess, amount(500, "JPY")),
+		order("e1", 0, orderSuccess, amount(500, "JPY"), func(u *payrelayv1.Update) { u.RawBody, u.BodySha256 = []byte{}, nil }),
+		order("e1", 0, orderSuccess, amount(500, "JPY"), func(u *payrelayv1.Update) { u.BodySha256 = nil }),
+		order("e1", 0, orderSuccess, amount(50000, "JPY"), func(u *payrelayv1.Update) { u.GetOrder().GetAmount().Exponent = &digits }),
+		order("e1", 0, orderSuccess, amount(501, "JPY"), body(`{"a": 1}`)),
+	)
+	wantOutcomes(t, got, verdict(duplicate), verdict(duplicate), verdict(duplicate), verdict(duplicate), verdict(duplicate), refused(conflict))
+	if o := b.store.order("o1"); !o.UpdatedAt.Equal(noon) {
+		t.Errorf("updated at %v, want the time of the first delivery", o.UpdatedAt)
 	}
 }
 
-func TestTheLedgerComputesAMissingDigest(t *testing.T) {
-	b := newBench(t)
-	hashed := order("e1", 0, orderCreated)
-	plain := proto.CloneOf(hashed)
-	plain.BodySha256 = nil
-	wantOutcomes(t, b.apply(plain), verdict(applied))
-	wantOutcomes(t, b.apply(hashed), verdict(duplicate))
-}
-
 func TestUpdatesAreNotModified(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	u := order("e1", 0, orderCreated, func(u *payrelayv1.Update) { u.OccurredAt = &timestamppb.Timestamp{Seconds: 1, Nanos: 1999} })
 	before := proto.CloneOf(u)
 	late := order("e0", 1, orderFailed)
@@ -156,9 +127,9 @@ func TestUpdatesAreNotModified(t *testing.T) {
 }
 
 func TestAnEventKeepsItsBodyAndItsDeadLetterDoesNotRepeatIt(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.apply(order("e1", 0, orderSuccess), order("e2", 1, orderFailed, body("the body")))
-	event := b.store.events[payments.Key{Provider: "generic", EventID: "e2"}]
+	event := b.store.events[orderKey("e2")]
 	if string(event.Update.GetRawBody()) != "the body" || !event.RecordedAt.Equal(today) {
 		t.Errorf("stored body %q at %v", event.Update.GetRawBody(), event.RecordedAt)
 	}
@@ -166,15 +137,15 @@ func TestAnEventKeepsItsBodyAndItsDeadLetterDoesNotRepeatIt(t *testing.T) {
 	if letter.OrderID != "o1" || letter.DisputeID != "" || letter.Detail == "" || !letter.CreatedAt.Equal(today) {
 		t.Errorf("dead letter %+v", letter)
 	}
-	if letter.Digest != event.Digest || bytes.Contains(letter.Payload, []byte("the body")) {
+	if letter.Digest != event.Facts || bytes.Contains(letter.Payload, []byte("the body")) {
 		t.Error("the dead letter repeats the body or is not the event's")
 	}
 }
 
 func TestAConflictKeepsTheSecondBodyWhole(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	second := dispute("e1", 0, disputeOpen, disputeID("d7"), body("second"))
-	b.apply(order("e1", 0, orderCreated, body("first")), second)
+	b.apply(dispute("e1", 0, disputeOpen, body("first")), second)
 	letter := b.store.openLetters()[0]
 	kept := new(payrelayv1.Update)
 	if err := proto.Unmarshal(letter.Payload, kept); err != nil || !proto.Equal(kept, second) {
@@ -185,10 +156,10 @@ func TestAConflictKeepsTheSecondBodyWhole(t *testing.T) {
 	}
 }
 
-// Text that is not UTF-8 cannot be marshalled. An update with such text, built in this
-// process, becomes a dead letter with its body.
-func TestUpdatesWithInvalidTextBecomeDeadLetters(t *testing.T) {
-	b := newBench(t)
+// Protobuf cannot encode text that is not UTF-8. An update that was built in this process
+// may contain some, and must not be lost.
+func TestInvalidTextIsKeptAsADeadLetterEach(t *testing.T) {
+	b := newFixture(t)
 	got := b.apply(
 		order("\xff", 0, orderCreated, body("one")),
 		order("\xff", 0, orderCreated, body("two")),
@@ -201,27 +172,27 @@ func TestUpdatesWithInvalidTextBecomeDeadLetters(t *testing.T) {
 	}
 	for i, want := range []string{"one", "two", "three"} {
 		if !bytes.Contains(open[i].Payload, []byte(want)) {
-			t.Errorf("payload of dead letter %d = %q, want it to contain the body %q", i, open[i].Payload, want)
+			t.Errorf("dead letter %d has the payload %q, want the body %q in it", i, open[i].Payload, want)
 		}
 	}
 }
 
-// A dead letter leaves out a key that a store cannot keep. The payload contains it.
-func TestDeadLettersHaveStorableKeys(t *testing.T) {
-	b := newBench(t)
+// A key that a store cannot keep is only in the payload of the dead letter.
+func TestDeadLettersOfUnreadableUpdatesHaveReadableKeys(t *testing.T) {
+	b := newFixture(t)
 	long := strings.Repeat("x", payments.MaxIDBytes+1)
 	b.apply(order("e1", 0, orderCreated, of("")), order(long, 0, orderCreated), order("e\x00", 0, orderCreated), order("e2", 0, orderCreated, from(long)))
-	want := []payments.Key{{Provider: "generic", EventID: "e1"}, {}, {}, {}}
+	want := []payments.Key{orderKey("e1"), {}, {}, {}}
 	for i, letter := range b.store.openLetters() {
 		if letter.Key != want[i] || letter.Detail == "" || len(letter.Payload) == 0 {
-			t.Errorf("dead letter %d = %+v, want the key %v", i, letter, want[i])
+			t.Errorf("dead letter %d: %+v, want the key %v", i, letter, want[i])
 		}
 	}
 	b.wantOpen(len(want))
 }
 
 func TestUndecodableRecords(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	record := &payrelayv1.UndecodableRecord{Topic: "webhooks.orders", Partition: 3, Offset: 42, Value: []byte("\x00garbage"), Detail: "bad wire type"}
 	for range 2 {
 		if err := b.DeadLetter(t.Context(), record); err != nil {
@@ -233,124 +204,49 @@ func TestUndecodableRecords(t *testing.T) {
 		t.Fatalf("%d dead letters, want 1", len(open))
 	}
 	letter := open[0]
-	if letter.Key != (payments.Key{Provider: "webhooks.orders/3", EventID: "42"}) || letter.Reason != undecodable ||
+	if letter.Key != (payments.Key{Source: "webhooks.orders/3", EventID: "42"}) || letter.Reason != undecodable ||
 		string(letter.Payload) != "\x00garbage" || letter.Detail != "the Kafka record is not an update: bad wire type" {
-		t.Errorf("dead letter = %+v, want the key, value and detail of the record", letter)
+		t.Errorf("dead letter %+v", letter)
 	}
 
 	b.store.beforeCommit = func() error { return errBroken }
 	if err := b.DeadLetter(t.Context(), record); !errors.Is(err, errBroken) {
-		t.Errorf("DeadLetter() = %v, want errBroken", err)
+		t.Errorf("error %v, want the store's", err)
 	}
 }
 
-var errBroken = errors.New("the disk is on fire")
-
-// broken is a store whose selected methods fail.
-type broken struct {
-	payments.Store
-	load, history, letter bool
+// lastCommit is a store that keeps the last changes.
+type lastCommit struct {
+	*memory
+	last *payments.Changes
 }
 
-func (b broken) Load(ctx context.Context, l payments.Lookup) (*payments.Snapshot, error) {
-	if b.load {
-		return nil, errBroken
-	}
-	return b.Store.Load(ctx, l)
+func (l *lastCommit) Commit(ctx context.Context, c *payments.Changes) error {
+	l.last = c
+	return l.memory.Commit(ctx, c)
 }
 
-func (b broken) History(ctx context.Context, ids []string) (map[string][]*payments.Event, error) {
-	if b.history {
-		return nil, errBroken
+// The events of a batch are recorded in the order of arrival, regardless of their times
+// and aggregates.
+func TestABatchIsRecordedInTheSequenceOfItsArrival(t *testing.T) {
+	b := newFixture(t)
+	store := &lastCommit{memory: b.store}
+	b.useStore(store)
+	b.apply(
+		order("e1", 3, orderSuccess, of("o2")),
+		order("e2", 1, orderCreated, of("o2")),
+		dispute("e3", 2, disputeOpen, of("o1"), disputeID("d2")),
+		dispute("e4", 1, disputeOpen, of("o1"), disputeID("d1")),
+		order("e5", 0, orderCreated, of("o1")),
+		order("e6", 2, orderNone, providerStatus("a new word")),
+		note("e6b", 2, "comment"),
+		order("e7", 2, orderUpdated, of("o2")),
+	)
+	var events []string
+	for _, e := range store.last.Events {
+		events = append(events, e.Key.EventID)
 	}
-	return b.Store.History(ctx, ids)
-}
-
-func (b broken) DeadLetter(ctx context.Context, id int64) (*payments.DeadLetter, error) {
-	if b.letter {
-		return nil, errBroken
-	}
-	return b.Store.DeadLetter(ctx, id)
-}
-
-func TestAStoreThatFailsFailsTheBatch(t *testing.T) {
-	late := []*payrelayv1.Update{order("e2", 1, orderUpdated), order("e1", 0, orderCreated)}
-	for name, fail := range map[string]func(*memory) payments.Store{
-		"load":    func(m *memory) payments.Store { return broken{Store: m, load: true} },
-		"history": func(m *memory) payments.Store { return broken{Store: m, history: true} },
-		"commit": func(m *memory) payments.Store {
-			m.beforeCommit = func() error { return errBroken }
-			return m
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			store := newMemory(t)
-			seed := payments.NewLedgerAt(store, func() time.Time { return today })
-			if _, err := seed.Apply(t.Context(), []*payrelayv1.Update{order("e9", 9, orderUpdated)}); err != nil {
-				t.Fatal(err)
-			}
-			outcomes, err := payments.NewLedger(fail(store)).Apply(t.Context(), late)
-			if !errors.Is(err, errBroken) || outcomes != nil {
-				t.Errorf("Apply() = %v, %v, want errBroken", outcomes, err)
-			}
-			if len(store.events) != 1 {
-				t.Errorf("%d events after the error, want 1", len(store.events))
-			}
-		})
-	}
-}
-
-func TestTheLedgerJudgesAgainAfterARace(t *testing.T) {
-	b := newBench(t)
-	b.apply(order("e1", 0, orderCreated))
-	rival := payments.NewLedgerAt(b.store, func() time.Time { return today })
-	b.store.beforeCommit = func() error {
-		b.store.beforeCommit = nil
-		_, err := rival.Apply(t.Context(), []*payrelayv1.Update{order("e2", 1, orderSuccess), order("e4", 3, orderSuccess)})
-		return err
-	}
-	// Before the commit of the rival, e3 would be applied and e4 new.
-	got := b.apply(order("e3", 2, orderFailed), order("e4", 3, orderSuccess))
-	wantOutcomes(t, got, refused(illegal), verdict(duplicate))
-	if o := b.store.order("o1"); o.Status != orderSuccess || len(b.store.events) != 4 {
-		t.Errorf("status = %v with %d events, want SUCCESS with 4", o.Status, len(b.store.events))
-	}
-}
-
-func TestTwoOrdersRaceForOneDispute(t *testing.T) {
-	b := newBench(t)
-	rival := payments.NewLedgerAt(b.store, func() time.Time { return today })
-	b.store.beforeCommit = func() error {
-		b.store.beforeCommit = nil
-		_, err := rival.Apply(t.Context(), []*payrelayv1.Update{dispute("e1", 0, disputeOpen, disputeID("d1"))})
-		return err
-	}
-	got := b.apply(dispute("e2", 0, disputeOpen, of("o2"), disputeID("d1")))
-	wantOutcomes(t, got, refused(orderMismatch))
-	if owner := b.store.dispute("d1").OrderID; owner != "o1" {
-		t.Errorf("order of the dispute = %q, want o1", owner)
-	}
-}
-
-func TestTheLedgerGivesUpAfterTenRaces(t *testing.T) {
-	b := newBench(t)
-	tries := 0
-	b.store.beforeCommit = func() error { tries++; return payments.ErrRaced }
-	_, err := b.Apply(t.Context(), []*payrelayv1.Update{order("e1", 0, orderCreated)})
-	if !errors.Is(err, payments.ErrRaced) || tries != 10 {
-		t.Errorf("Apply() = %v after %d commits, want ErrRaced after 10", err, tries)
-	}
-}
-
-func TestACommitThatReportsAFalseErrorIsADuplicateWhenSentAgain(t *testing.T) {
-	b := newBench(t)
-	batch := []*payrelayv1.Update{order("e1", 0, orderSuccess), order("e2", 1, orderFailed), order("", 0, orderCreated)}
-	b.store.afterCommit = func() error { b.store.afterCommit = nil; return context.DeadlineExceeded }
-	if _, err := b.Apply(t.Context(), batch); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("Apply() = %v, want context.DeadlineExceeded", err)
-	}
-	wantOutcomes(t, b.apply(batch...), verdict(duplicate), verdict(duplicate), refused(undecodable))
-	if len(b.store.events) != 2 || len(b.store.letters) != 2 {
-		t.Errorf("%d events and %d dead letters, want 2 and 2", len(b.store.events), len(b.store.letters))
+	if want := []string{"e1", "e2", "e3", "e4", "e5", "e6", "e6b", "e7"}; !slices.Equal(events, want) {
+		t.Errorf("events are recorded as %q, want %q", events, want)
 	}
 }

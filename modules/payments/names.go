@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 var (
 	OrderStatuses     = newNames[payrelayv1.OrderStatus](payrelayv1.OrderStatus_name, "ORDER_STATUS_")
 	DisputeStatuses   = newNames[payrelayv1.DisputeStatus](payrelayv1.DisputeStatus_name, "DISPUTE_STATUS_")
+	DisputeStages     = newNames[payrelayv1.DisputeStage](payrelayv1.DisputeStage_name, "DISPUTE_STAGE_")
 	Verdicts          = newNames[payrelayv1.Verdict](payrelayv1.Verdict_name, "VERDICT_")
 	DeadLetterReasons = newNames[payrelayv1.DeadLetterReason](payrelayv1.DeadLetterReason_name, "DEAD_LETTER_REASON_")
 )
@@ -52,4 +54,43 @@ func (n Names[E]) All() []string {
 func (n Names[E]) Parse(name string) (value E, ok bool) {
 	value, ok = n.values[name]
 	return value, ok
+}
+
+// Mode is the transport of updates from the ingest role to the api role.
+type Mode string
+
+const (
+	// Kafka publishes to a topic. The verdict is QUEUED once the record is durable.
+	Kafka Mode = "kafka"
+	// HTTP calls the api role with JSON over HTTP/1.1.
+	HTTP Mode = "http"
+	// Protobuf calls the api role with binary Protobuf over HTTP/1.1.
+	Protobuf Mode = "protobuf"
+	// GRPC calls the api role with gRPC over HTTP/2.
+	GRPC Mode = "grpc"
+	// Direct has no wire: both roles are one process.
+	Direct Mode = "direct"
+)
+
+// Modes holds every mode, the default one first.
+var Modes = []Mode{Kafka, HTTP, Protobuf, GRPC, Direct}
+
+// RPC reports whether the mode calls the api role and waits for its verdict.
+func (m Mode) RPC() bool { return m == HTTP || m == Protobuf || m == GRPC }
+
+// MarshalText returns the name of the mode. With UnmarshalText it makes Mode
+// usable as the value of a flag.
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m), nil }
+
+// UnmarshalText sets m to the mode of that name. The error names all modes.
+func (m *Mode) UnmarshalText(text []byte) error {
+	names := make([]string, len(Modes))
+	for i, mode := range Modes {
+		if string(text) == string(mode) {
+			*m = mode
+			return nil
+		}
+		names[i] = string(mode)
+	}
+	return fmt.Errorf("mode %q is not known: choose one of %s", text, strings.Join(names, ", "))
 }

@@ -11,17 +11,21 @@ import (
 func TestNames(t *testing.T) {
 	wantNames(t, payments.OrderStatuses, map[payrelayv1.OrderStatus]string{
 		orderCreated: "created", orderUpdated: "updated", orderSuccess: "success", orderFailed: "failed",
+		orderAuthorized: "authorized", orderCanceled: "canceled", orderReversed: "reversed", orderRefunded: "refunded",
 	}, len(payrelayv1.OrderStatus_name))
 	wantNames(t, payments.DisputeStatuses, map[payrelayv1.DisputeStatus]string{
 		disputeOpen: "open", disputeReview: "under_review", disputeSubmitted: "submitted", disputeWon: "won",
 		disputeLost: "lost", disputeClosed: "closed", disputeCanceled: "canceled",
 	}, len(payrelayv1.DisputeStatus_name))
+	wantNames(t, payments.DisputeStages, map[payrelayv1.DisputeStage]string{
+		1: "inquiry", 2: "chargeback", 3: "pre_arbitration", 4: "arbitration",
+	}, len(payrelayv1.DisputeStage_name))
 	wantNames(t, payments.Verdicts, map[payrelayv1.Verdict]string{
 		applied: "applied", duplicate: "duplicate", stale: "stale", dead: "dead_lettered",
 		payrelayv1.Verdict_VERDICT_QUEUED: "queued",
 	}, len(payrelayv1.Verdict_name))
 	wantNames(t, payments.DeadLetterReasons, map[payrelayv1.DeadLetterReason]string{
-		illegal: "illegal_transition", conflict: "conflict", futureTime: "future_time",
+		illegal: "illegal_transition", contradiction: "contradiction", conflict: "conflict", futureTime: "future_time",
 		unknownStatus: "unknown_status", unknownSchema: "unknown_schema", currencyMismatch: "currency_mismatch",
 		orderMismatch: "order_mismatch", undecodable: "undecodable", unstorable: "unstorable",
 	}, len(payrelayv1.DeadLetterReason_name))

@@ -1,79 +1,151 @@
 package payments
 
 import (
+	"slices"
 	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-// Order is the state of an order: the fold of its history.
-//
-// An order that is known only through its disputes has an id and the status
-// ORDER_STATUS_UNSPECIFIED, and nothing else.
+// Order is the state of an order, folded from its history.
 type Order struct {
 	ID     string
 	Status payrelayv1.OrderStatus
 	UserID string
+	// Amount is the newest stated amount of the order.
 	Amount Money
 	// CreatedAt and UpdatedAt are the provider's times of the first and of the last
 	// update that was applied.
 	CreatedAt time.Time
 	UpdatedAt time.Time
+	// Parts holds the stated amounts of the order and its parts, in a text form that only
+	// this package reads. It is empty if none was stated.
+	Parts string
 }
 
-// stepOrder is the state machine of an order:
-//
-//	created -> updated* -> success | failed
-//
-// An update is a snapshot: the first one creates the order whatever its status, and
-// one with the same status again is a newer snapshot.
-func stepOrder(o Order, u *payrelayv1.Update) (Order, payrelayv1.DeadLetterReason) {
-	snapshot := u.GetOrder()
-	if !legalStep(orderRank, o.Status, snapshot.GetStatus()) {
-		return o, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ILLEGAL_TRANSITION
+// Totals holds the running totals of an order. An amount without a currency is unknown.
+type Totals struct{ Authorized, Captured, Refunded Money }
+
+// Totals returns the totals that were stated for the order as a whole. A total that was
+// not stated is the sum over the parts.
+func (o Order) Totals() Totals {
+	ps, err := decodeParts(o.Parts)
+	if err != nil {
+		return Totals{}
 	}
-	amount := moneyOf(snapshot.GetAmount())
-	if differs(amount, o.Amount) {
+	return ps.totals(o.Amount.Currency)
+}
+
+// stepOrder returns the order after a newer snapshot, or the reason why the
+// snapshot is refused. A forced snapshot is never refused.
+func stepOrder(o Order, u *payrelayv1.Update, forced bool) (Order, payrelayv1.DeadLetterReason) {
+	s := u.GetOrder()
+	status := s.GetStatus()
+	if status == payrelayv1.OrderStatus_ORDER_STATUS_REFUNDED {
+		status = payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS
+	}
+	ps, err := decodeParts(o.Parts)
+	if err != nil {
+		return o, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSTORABLE
+	}
+	next := orderMoves[[2]payrelayv1.OrderStatus{o.Status, s.GetStatus()}]
+	paid := o.Status == payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS
+	switch {
+	case forced:
+		next = set
+	case next == attempt:
+		switch ps.paidBy(s.GetPart()) {
+		case paidByIt:
+			next, status = set, payrelayv1.OrderStatus_ORDER_STATUS_REVERSED
+		case paidByOthers:
+			next = keep
+		default:
+			return o, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONTRADICTION
+		}
+	case status == payrelayv1.OrderStatus_ORDER_STATUS_REVERSED && paid && s.GetPart() != "" && ps.paidBy(s.GetPart()) != paidByIt:
+		next = keep // the part has not paid, so there is nothing to take back
+	}
+	if !forced && moneyMoved(o.Status) && contradictsMoney(s, ps.totals(o.Amount.Currency).Captured.Currency) {
 		return o, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CURRENCY_MISMATCH
 	}
 	if o.Status == payrelayv1.OrderStatus_ORDER_STATUS_UNSPECIFIED {
-		o.CreatedAt = latest(timeOf(u.GetOccurredAt()), timeOf(snapshot.GetCreatedAt()))
+		o.CreatedAt = latest(timeOf(u.GetOccurredAt()), timeOf(s.GetCreatedAt()))
 	}
-	o.Status = snapshot.GetStatus()
+	o.Amount = latest(o.Amount, moneyOf(s.GetAmount()))
+	p := ps.at(s.GetPart())
+	p.merge(s)
+	if next == set {
+		switch status {
+		case payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS:
+			p.succeed(s)
+		case payrelayv1.OrderStatus_ORDER_STATUS_REVERSED:
+			left := moneyOf(s.GetCaptured())
+			p.reverse(left)
+			if s.GetPart() == "" {
+				for i := range ps[1:] {
+					ps[1+i].reverse(Money{})
+				}
+			} else if paid && slices.ContainsFunc(ps, func(other part) bool { return other.Name != s.GetPart() && other.holdsMoney() }) {
+				status = payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS
+			}
+		}
+		o.Status = status
+	}
+	o.Parts = ps.encode()
 	o.UserID = latest(o.UserID, u.GetUserId())
-	o.Amount = latest(o.Amount, amount)
 	o.UpdatedAt = timeOf(u.GetOccurredAt())
 	return o, noReason
 }
 
-// finalRank is the rank of every status that ends an order or a dispute.
-const finalRank = 3
+// payer is which part of an order paid, relative to a snapshot.
+type payer int
 
-// orderRank returns the rank of a status, or 0 if the status is not known. The rank
-// of an order never falls, and of two updates of the same time the one with the
-// lower rank came first.
-func orderRank(s payrelayv1.OrderStatus) int {
-	switch s {
-	case payrelayv1.OrderStatus_ORDER_STATUS_CREATED:
-		return 1
-	case payrelayv1.OrderStatus_ORDER_STATUS_UPDATED:
-		return 2
-	case payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS, payrelayv1.OrderStatus_ORDER_STATUS_FAILED:
-		return finalRank
-	default:
-		return 0
+const (
+	// paidUnnamed means that it is unknown, because the snapshot or the success names
+	// no part.
+	paidUnnamed payer = iota
+	paidByIt
+	paidByOthers
+)
+
+// paidBy returns whether the named part has paid, or other parts have.
+func (ps parts) paidBy(name string) payer {
+	if name == "" {
+		return paidUnnamed
 	}
+	by := paidByOthers
+	for _, p := range ps {
+		switch {
+		case p.Paid && p.Name == name:
+			return paidByIt
+		case p.Paid && p.Name == "":
+			by = paidUnnamed
+		}
+	}
+	return by
 }
 
-// legalStep is the rule of both state machines: the same status again is legal, the
-// rank never falls, and a final status never changes.
-func legalStep[S comparable](rank func(S) int, from, to S) bool {
-	return from == to || (rank(from) < finalRank && rank(to) >= rank(from))
+// moneyMoved reports whether an order of the status has captured money.
+func moneyMoved(s payrelayv1.OrderStatus) bool {
+	return s == payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS || s == payrelayv1.OrderStatus_ORDER_STATUS_REVERSED
 }
 
-// differs reports whether an amount is in another currency than the known one.
-func differs(amount, known Money) bool {
-	return amount.Currency != "" && known.Currency != "" && amount.Currency != known.Currency
+// contradictsMoney reports whether a snapshot states an amount in another currency than
+// the captured one. Without a captured currency it returns false.
+func contradictsMoney(s *payrelayv1.OrderSnapshot, captured string) bool {
+	return captured != "" && slices.ContainsFunc(
+		[]*payrelayv1.Money{s.GetAmount(), s.GetAuthorized(), s.GetCaptured(), s.GetRefunded()},
+		func(m *payrelayv1.Money) bool { return m != nil && m.GetCurrency() != captured })
+}
+
+// orderPosition returns the position of a snapshot in the history of its order.
+func orderPosition(u *payrelayv1.Update, key Key) Position {
+	s := u.GetOrder()
+	return Position{
+		At: timeOf(u.GetOccurredAt()), Rank: orderRanks[s.GetStatus()],
+		Refunded: s.GetRefunded().GetMinorUnits(), Captured: s.GetCaptured().GetMinorUnits(),
+		EventID: key.EventID, Source: key.Source,
+	}
 }
 
 // latest returns newer, or known if newer is the zero value.

@@ -20,9 +20,11 @@ type OrderQuery struct {
 	Page     PageRequest
 }
 
-// DisputeQuery selects disputes, sorted by (OpenedAt, ID), and otherwise as
-// OrderQuery does. A dispute without an applied update is never selected.
+// DisputeQuery selects disputes, sorted by (OpenedAt, ID, Source). From and To limit
+// OpenedAt; the other fields are as in OrderQuery. A dispute without an applied update is
+// never selected.
 type DisputeQuery struct {
+	Sources    []string
 	DisputeIDs []string
 	OrderIDs   []string
 	UserIDs    []string
@@ -34,8 +36,10 @@ type DisputeQuery struct {
 // EventQuery selects recorded events, including dead-lettered ones, in the order in
 // which they were recorded.
 type EventQuery struct {
-	// Disputes selects the events of disputes instead of those of orders.
+	// Disputes selects the events of disputes and the notes about them, instead of
+	// those of orders.
 	Disputes   bool
+	Sources    []string
 	OrderIDs   []string
 	DisputeIDs []string
 	UserIDs    []string
@@ -50,6 +54,9 @@ type EventQuery struct {
 type DeadLetterQuery struct {
 	// Reasons selects all reasons if it is empty.
 	Reasons []payrelayv1.DeadLetterReason
+	Sources []string
+	// From (inclusive) and To (exclusive) limit CreatedAt.
+	From, To time.Time
 	// Settled selects settled dead letters as well as open ones.
 	Settled bool
 	// AfterID is the last id of the previous page; 0 for the first page.
@@ -67,11 +74,13 @@ type PageRequest struct {
 	Limit int
 }
 
-// Cursor is the sort key of the last item of a page: At and ID of an order or
-// dispute, Sequence of an event.
+// Cursor is the sort key of the last item of a page: At and ID of an order, At, ID and
+// Source of a dispute, Sequence of an event. A cursor of a dispute without Source means
+// after all disputes with the same At and ID.
 type Cursor struct {
 	At       time.Time
 	ID       string
+	Source   string
 	Sequence int64
 }
 
@@ -82,9 +91,10 @@ type Page[T any] struct {
 	More bool
 }
 
-// RecordedEvent is an event with its number in the order of recording. Its Update
-// has no RawBody.
+// RecordedEvent is an event with its number in the order of recording, and the
+// SHA-256 of its body, or of the update if it has no body. Its Update has no RawBody.
 type RecordedEvent struct {
-	Sequence int64
+	Sequence   int64
+	BodySHA256 Digest
 	Event
 }

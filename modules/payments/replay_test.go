@@ -9,61 +9,11 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-func (b *bench) replay(id int64) *payrelayv1.Outcome {
-	b.t.Helper()
-	outcome, err := b.Replay(b.t.Context(), id)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return outcome
-}
-
-// letterFrom stores a dead letter of an older release, which did not know the schema of
-// the update or could not decode it.
-func (b *bench) letterFrom(u *payrelayv1.Update, reason payrelayv1.DeadLetterReason, digest payments.Digest) {
-	b.t.Helper()
-	payload, err := proto.Marshal(u)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.seed(&payments.Changes{DeadLetters: []*payments.DeadLetter{{
-		Key: keyOf(u), Digest: digest, Reason: reason, Payload: payload, CreatedAt: noon,
-	}}})
-}
-
-func (b *bench) seed(c *payments.Changes) {
-	b.t.Helper()
-	if err := b.store.Commit(b.t.Context(), c); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-func (b *bench) wantOpen(n int) {
-	b.t.Helper()
-	if open := b.store.openLetters(); len(open) != n {
-		b.t.Errorf("%d open dead letters, want %d", len(open), n)
-	}
-}
-
-// wantSettled checks the resolution of the first dead letter.
-func (b *bench) wantSettled(want payments.Resolution) {
-	b.t.Helper()
-	letter, err := b.store.DeadLetter(b.t.Context(), 1)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	if letter.Resolution != want || !letter.ResolvedAt.Equal(b.now) {
-		b.t.Errorf("resolution = %q at %v, want %q at %v", letter.Resolution, letter.ResolvedAt, want, b.now)
-	}
-}
-
-func TestReplayOfAFutureTimeThatHasArrived(t *testing.T) {
-	b := newBench(t)
-	tomorrow := func(u *payrelayv1.Update) { u.OccurredAt = timestamppb.New(today.Add(36 * time.Hour)) }
-	wantOutcomes(t, b.apply(order("e1", 0, orderSuccess, tomorrow), order("e2", 0, orderCreated)),
+func TestReplayOfAFutureTimeOnceItHasCome(t *testing.T) {
+	b := newFixture(t)
+	wantOutcomes(t, b.apply(order("e1", 0, orderSuccess, ahead(36)), order("e2", 0, orderCreated)),
 		refused(futureTime), verdict(applied))
 
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, refused(futureTime))
@@ -73,39 +23,68 @@ func TestReplayOfAFutureTimeThatHasArrived(t *testing.T) {
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, verdict(applied))
 	b.wantOpen(0)
 	b.wantSettled(payments.Replayed)
-	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e1")}, verdict(applied))
-	if o := b.store.order("o1"); o.Status != orderSuccess {
-		t.Errorf("status = %v, want SUCCESS", o.Status)
+	if letter, _ := b.store.DeadLetter(t.Context(), 1); letter.By != "ann" || letter.Why != "try again" {
+		t.Errorf("replayed by %q because %q, want ann", letter.By, letter.Why)
 	}
+	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e1")}, verdict(applied))
+	b.wantOrder(orderSuccess)
 
-	version := b.store.orders["o1"].version
+	version := b.store.orders["o1"].Version
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, verdict(applied))
-	if len(b.store.events) != 2 || b.store.orders["o1"].version != version {
-		t.Error("a second replay changed the store")
+	if len(b.store.events) != 2 || b.store.orders["o1"].Version != version {
+		t.Error("a second replay wrote something")
 	}
 }
 
-// A replayed update takes its place in the history, which need not be the last one.
-func TestReplayOfAFutureTimeThatIsLateNow(t *testing.T) {
-	b := newBench(t)
-	ahead := func(u *payrelayv1.Update) { u.OccurredAt = timestamppb.New(today.Add(25 * time.Hour)) }
-	later := func(u *payrelayv1.Update) { u.OccurredAt = timestamppb.New(today.Add(26 * time.Hour)) }
-	b.apply(order("e1", 0, orderUpdated, ahead, user("u1")))
+// Judge returns the verdict of a replay and writes nothing.
+func TestJudge(t *testing.T) {
+	b := newFixture(t)
+	b.apply(order("e1", 0, orderSuccess, ahead(36)), order("e2", 0, orderCreated))
+	commits := b.store.commits
+	judge := func() *payrelayv1.Outcome {
+		t.Helper()
+		outcome, err := b.Judge(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return outcome
+	}
+	wantOutcomes(t, []*payrelayv1.Outcome{judge()}, refused(futureTime))
+	b.now = today.Add(13 * time.Hour)
+	wantOutcomes(t, []*payrelayv1.Outcome{judge()}, verdict(applied))
+	if b.store.commits != commits {
+		t.Error("Judge() wrote something")
+	}
+	b.wantOpen(1)
+	b.wantOrder(orderCreated)
+	if _, err := b.Judge(t.Context(), 2); !errors.Is(err, payments.ErrNotFound) {
+		t.Errorf("Judge(2) = %v, want ErrNotFound", err)
+	}
+	b.discard(1)
+	if _, err := b.Judge(t.Context(), 1); !errors.Is(err, payments.ErrSettled) {
+		t.Errorf("Judge() of a discarded dead letter = %v, want ErrSettled", err)
+	}
+}
+
+// A replayed update takes its own position in the history, not the last one.
+func TestReplayOfAFutureTimeThatIsLateByNow(t *testing.T) {
+	b := newFixture(t)
+	b.apply(order("e1", 0, orderUpdated, ahead(25), user("u1")))
 	b.now = today.Add(48 * time.Hour)
-	b.apply(order("e2", 0, orderSuccess, later, user("u2")))
+	b.apply(order("e2", 0, orderSuccess, ahead(26), user("u2")))
 	b.replay(1)
 	if o := b.store.order("o1"); o.Status != orderSuccess || o.UserID != "u2" || !o.CreatedAt.Equal(today.Add(25*time.Hour)) {
-		t.Errorf("order = %+v, want SUCCESS, user u2, created by e1", o)
+		t.Errorf("order %+v", o)
 	}
 	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e1")}, verdict(applied))
 }
 
-// The event of a status that an older release did not know is recorded, but in no
-// history.
-func TestReplayOfAStatusThatIsKnownNow(t *testing.T) {
-	b := newBench(t)
+// An older release recorded an event with a status that it did not know, outside of the
+// history. A newer release replays it.
+func TestReplayOfAStatusThatIsKnownByNow(t *testing.T) {
+	b := newFixture(t)
 	b.apply(order("e1", 0, orderNone, providerStatus("settled")))
-	stored, letter := b.store.events[payments.Key{Provider: "generic", EventID: "e1"}], b.store.openLetters()[0]
+	stored, letter := b.store.events[orderKey("e1")], b.store.openLetters()[0]
 	known := order("e1", 0, orderSuccess)
 	stored.Update = known
 	letter.Payload = payloadOf(t, known)
@@ -115,74 +94,73 @@ func TestReplayOfAStatusThatIsKnownNow(t *testing.T) {
 	b.wantSettled(payments.Replayed)
 	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e1")}, verdict(applied))
 	if string(stored.Update.GetRawBody()) != "generic e1" || len(b.store.events) != 1 {
-		t.Errorf("%d events with the body %q, want 1 event, revised", len(b.store.events), stored.Update.GetRawBody())
+		t.Error("the event was written again instead of revised")
 	}
-	wantOutcomes(t, b.apply(known), verdict(duplicate))
+	b.wantOrder(orderSuccess)
+	wantOutcomes(t, b.apply(order("e1", 0, orderNone, providerStatus("settled"))), verdict(duplicate))
 }
 
 func TestReplayOfAStatusThatIsStillUnknown(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.apply(order("e1", 0, orderNone, providerStatus("settled")))
 	commits := b.store.commits
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, refused(unknownStatus))
 	b.wantOpen(1)
 	if b.store.commits != commits {
-		t.Errorf("%d commits by a replay that changes nothing, want 0", b.store.commits-commits)
+		t.Error("a replay that changes nothing wrote something")
 	}
 }
 
-// The reason of a dead letter can change: the status is known now, but the dispute
-// belongs to another order.
+// The reason of a dead letter may change: the status is known now, but the dispute belongs
+// to another order.
 func TestReplayCanRefuseForAnotherReason(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.apply(dispute("e0", 0, disputeOpen, disputeID("d1"), of("o2")),
 		dispute("e1", 0, disputeNone, disputeID("d1"), providerStatus("settled")))
 	known := dispute("e1", 0, disputeWon, disputeID("d1"))
-	b.store.events[payments.Key{Provider: "generic", EventID: "e1"}].Update = known
+	b.store.events[keyOf(known)].Update = known
 	b.store.openLetters()[0].Payload = payloadOf(t, known)
 
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, refused(orderMismatch))
 	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e1")}, refused(orderMismatch))
 	if open := b.store.openLetters(); len(open) != 1 || open[0].Reason != orderMismatch {
-		t.Errorf("open dead letters = %+v, want 1 with %v", open, orderMismatch)
+		t.Errorf("open dead letters %+v", open)
 	}
 }
 
-// An illegal step stays illegal unless the rules change. After a change of the rules, a
-// replay judges the whole history again.
-func TestReplayOfAnIllegalTransition(t *testing.T) {
-	b := newBench(t)
+// A replay does not change a contradiction under the same rules. If older rules refused
+// the update, the whole history is judged again.
+func TestReplayOfAContradiction(t *testing.T) {
+	b := newFixture(t)
 	b.apply(order("e1", 0, orderSuccess), order("e2", 1, orderFailed), dispute("e3", 2, disputeOpen))
-	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, refused(illegal))
+	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, refused(contradiction))
 	b.wantOpen(1)
 
-	// The rules of the older release refused a second success.
+	// The older rules also refused a second success.
 	b.apply(order("e4", 3, orderSuccess))
-	old := b.store.events[payments.Key{Provider: "generic", EventID: "e4"}]
+	old := b.store.events[orderKey("e4")]
 	old.Verdict, old.Reason = dead, illegal
-	b.store.open(&payments.DeadLetter{Key: old.Key, Digest: old.Digest, Reason: illegal, Payload: payloadOf(t, old.Update)})
+	b.store.open(&payments.DeadLetter{Key: old.Key, Digest: old.Facts, Reason: illegal, Payload: payloadOf(t, old.Update)})
 
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(2)}, verdict(applied))
-	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e4"), b.store.recorded("e2")}, verdict(applied), refused(illegal))
+	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e4"), b.store.recorded("e2")}, verdict(applied), refused(contradiction))
 	if letter, _ := b.store.DeadLetter(t.Context(), 2); letter.Resolution != payments.Replayed {
-		t.Errorf("resolution = %q, want %q", letter.Resolution, payments.Replayed)
+		t.Errorf("settled %q, want %q", letter.Resolution, payments.Replayed)
 	}
 }
 
 func TestReplayOfAConflict(t *testing.T) {
-	b := newBench(t)
-	b.apply(order("e1", 0, orderCreated), order("e1", 0, orderFailed, body("second")))
+	b := newFixture(t)
+	b.apply(order("e1", 0, orderCreated), order("e1", 0, orderFailed))
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, refused(conflict))
 	b.wantOpen(1)
-	if o := b.store.order("o1"); o.Status != orderCreated {
-		t.Errorf("status = %v, want CREATED of the first body", o.Status)
-	}
+	b.wantOrder(orderCreated) // the first one is kept
 }
 
-func TestReplayOfAnUpdateThatCanBeDecodedNow(t *testing.T) {
+func TestReplayOfAnUpdateThatCanBeReadByNow(t *testing.T) {
 	for _, reason := range []payrelayv1.DeadLetterReason{unknownSchema, undecodable} {
 		t.Run(reason.String(), func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			u := order("e1", 0, orderCreated)
 			b.letterFrom(u, reason, payments.Digest{1})
 			wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, verdict(applied))
@@ -193,24 +171,24 @@ func TestReplayOfAnUpdateThatCanBeDecodedNow(t *testing.T) {
 	}
 }
 
-// The update may have arrived again at a release that could decode it.
-func TestReplayOfAnUndecodableUpdateThatWasRecordedSince(t *testing.T) {
+// The update may have been recorded meanwhile by a release that can read it.
+func TestReplayOfAnUnreadableUpdateThatWasRecordedMeanwhile(t *testing.T) {
 	first := order("e1", 0, orderCreated)
 	for name, test := range map[string]struct {
 		recorded *payrelayv1.Update
 		want     *payrelayv1.Outcome
 		open     int
 	}{
-		"the same body":                 {first, verdict(duplicate), 0},
-		"the same body, dead-lettered":  {proto.CloneOf(first), verdict(duplicate), 1},
-		"another body":                  {order("e1", 0, orderFailed, body("other")), refused(conflict), 1},
-		"another body, without history": {order("e1", 0, orderNone, providerStatus("x"), body("other")), refused(conflict), 2},
+		"the same facts":                {first, verdict(duplicate), 0},
+		"the same facts, dead-lettered": {proto.CloneOf(first), verdict(duplicate), 1},
+		"other facts":                   {order("e1", 0, orderFailed, body("other")), refused(conflict), 1},
+		"other facts, without history":  {order("e1", 0, orderNone, providerStatus("x"), body("other")), refused(conflict), 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			b.letterFrom(first, unknownSchema, payments.Digest{1})
-			if name == "the same body, dead-lettered" {
-				b.now = noon.Add(-48 * time.Hour) // by this clock, the update is in the future
+			if name == "the same facts, dead-lettered" {
+				b.now = noon.Add(-48 * time.Hour) // by this clock it is in the future
 			}
 			b.apply(test.recorded)
 			b.now = today
@@ -224,43 +202,43 @@ func TestReplayOfAnUndecodableUpdateThatWasRecordedSince(t *testing.T) {
 	}
 }
 
-// An update without a body has the same digest as its dead letter, which must not be
-// settled and opened in one commit.
+// If the update has the digest of its dead letter, the dead letter must not be settled and
+// opened in one commit.
 func TestReplayThatLeavesTheSameDeadLetterOpen(t *testing.T) {
 	bodyless := func(u *payrelayv1.Update) { u.RawBody, u.BodySha256 = []byte{}, nil }
 	u := order("e1", 0, orderNone, providerStatus("settled"), bodyless)
-	other := newBench(t)
-	other.apply(u)
-	digest := other.store.openLetters()[0].Digest
+	twin := newFixture(t)
+	twin.apply(u)
+	digest := twin.store.openLetters()[0].Digest
 
-	b := newBench(t)
+	b := newFixture(t)
 	b.letterFrom(u, unknownSchema, digest)
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, refused(unknownStatus))
 	if open := b.store.openLetters(); len(open) != 1 || open[0].Reason != unknownStatus || open[0].ID != 1 {
-		t.Errorf("open dead letters = %+v, want the first with %v", open, unknownStatus)
+		t.Errorf("open dead letters %+v, want the first with its new reason", open)
 	}
 }
 
-// An update that can be decoded now and cannot be applied gets an event and a new dead
+// An update that is readable now but cannot be applied becomes an event with a new dead
 // letter.
-func TestReplayOfAnUndecodableUpdateThatIsRefusedNow(t *testing.T) {
-	b := newBench(t)
+func TestReplayOfAnUnreadableUpdateThatIsRefusedNow(t *testing.T) {
+	b := newFixture(t)
 	b.letterFrom(order("e1", 1, orderFailed), unknownSchema, payments.Digest{1})
 	b.apply(order("e0", 0, orderSuccess))
-	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, refused(illegal))
+	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, refused(contradiction))
 	b.wantSettled(payments.Replayed)
-	if open := b.store.openLetters(); len(open) != 1 || open[0].Reason != illegal || open[0].Digest == (payments.Digest{1}) {
-		t.Errorf("open dead letters = %+v, want a new one with %v", open, illegal)
+	if open := b.store.openLetters(); len(open) != 1 || open[0].Reason != contradiction || open[0].Digest == (payments.Digest{1}) {
+		t.Errorf("open dead letters %+v", open)
 	}
 	b.apply(order("e0a", 0, orderSuccess, user("u")))
-	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e1")}, refused(illegal))
+	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e1")}, refused(contradiction))
 }
 
-func TestReplayWithoutAnUpdateIsAnError(t *testing.T) {
-	b := newBench(t)
-	_, err := b.Replay(t.Context(), 1)
+func TestReplayIsRefusedWhereThereIsNothingToJudge(t *testing.T) {
+	b := newFixture(t)
+	_, err := b.Replay(t.Context(), 1, "ann", "")
 	if !errors.Is(err, payments.ErrNotFound) {
-		t.Errorf("Replay(1) = %v, want ErrNotFound", err)
+		t.Errorf("error %v, want ErrNotFound", err)
 	}
 
 	for i, value := range []string{"\xff\xff not protobuf", ""} {
@@ -271,49 +249,45 @@ func TestReplayWithoutAnUpdateIsAnError(t *testing.T) {
 	}
 	b.apply(order("e1", 0, orderCreated, schema(2)))
 	for id := int64(1); id <= 3; id++ {
-		_, err := b.Replay(t.Context(), id)
+		_, err := b.Replay(t.Context(), id, "ann", "")
 		if err == nil || !strings.Contains(err.Error(), "discard it") {
-			t.Errorf("Replay(%d) = %v, want an error with the advice to discard it", id, err)
+			t.Errorf("dead letter %d: error %v, want one that says how to settle it", id, err)
 		}
 	}
 	b.wantOpen(3)
 }
 
-func TestReplayReturnsTheErrorsOfTheStore(t *testing.T) {
-	b := newBench(t)
+func TestReplayPassesOnTheStoresErrors(t *testing.T) {
+	b := newFixture(t)
 	b.apply(order("e1", 0, orderSuccess), order("e2", 1, orderFailed))
 	for name, store := range map[string]payments.Store{
-		"dead letter": broken{Store: b.store, letter: true},
-		"load":        broken{Store: b.store, load: true},
-		"history":     broken{Store: b.store, history: true},
+		"dead letter": failingStore{Store: b.store, letter: true},
+		"load":        failingStore{Store: b.store, load: true},
+		"history":     failingStore{Store: b.store, history: true},
 	} {
-		outcome, err := payments.NewLedger(store).Replay(t.Context(), 1)
+		outcome, err := payments.NewLedger(store).Replay(t.Context(), 1, "ann", "")
 		if !errors.Is(err, errBroken) || outcome != nil {
-			t.Errorf("Replay(1) with a broken %s = %v, %v, want errBroken", name, outcome, err)
+			t.Errorf("%s: got %v and error %v, want the store's error", name, outcome, err)
 		}
 	}
 }
 
 func TestReplayIsJudgedAgainAfterARace(t *testing.T) {
-	b := newBench(t)
-	ahead := func(u *payrelayv1.Update) { u.OccurredAt = timestamppb.New(today.Add(25 * time.Hour)) }
-	later := func(u *payrelayv1.Update) { u.OccurredAt = timestamppb.New(today.Add(26 * time.Hour)) }
-	b.apply(order("e1", 0, orderFailed, ahead))
+	b := newFixture(t)
+	b.apply(order("e1", 0, orderSuccess, ahead(25)))
 	b.now = today.Add(48 * time.Hour)
 	b.store.beforeCommit = func() error {
 		b.store.beforeCommit = nil
-		b.apply(order("e2", 0, orderSuccess, later))
+		b.apply(order("e2", 0, orderFailed, ahead(26)))
 		return nil
 	}
 	wantOutcomes(t, []*payrelayv1.Outcome{b.replay(1)}, verdict(applied))
-	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e1"), b.store.recorded("e2")}, verdict(applied), refused(illegal))
-	if o := b.store.order("o1"); o.Status != orderFailed {
-		t.Errorf("status = %v, want FAILED", o.Status)
-	}
+	wantOutcomes(t, []*payrelayv1.Outcome{b.store.recorded("e1"), b.store.recorded("e2")}, verdict(applied), refused(contradiction))
+	b.wantOrder(orderSuccess)
 }
 
-// payloadOf returns the payload that the ledger writes for an event: without the body.
-func payloadOf(t *testing.T, u *payrelayv1.Update) []byte {
+// payloadOf returns the payload of a dead letter as the ledger writes it, without the body.
+func payloadOf(t testing.TB, u *payrelayv1.Update) []byte {
 	t.Helper()
 	bare := proto.CloneOf(u)
 	bare.RawBody, bare.BodySha256 = nil, nil

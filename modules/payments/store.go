@@ -3,11 +3,12 @@ package payments
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 var (
-	// ErrRaced is returned by [Store.Commit] if the state that the changes were made
-	// from is no longer the stored one. Nothing was written: load and judge again.
+	// ErrRaced is returned by [Store.Commit] if the stored state has changed since it was
+	// read. Nothing was written: load and judge again.
 	ErrRaced = errors.New("another writer was first")
 	// ErrNotFound means that there is no such order, dispute or dead letter.
 	ErrNotFound = errors.New("not found")
@@ -23,86 +24,150 @@ var (
 // modules/store/storetest. An error that is none of the above is temporary: the same
 // call may succeed later.
 //
-// The unit of consistency is an order with all of its disputes. It has one version,
-// which every change of any part increments.
+// The unit of consistency is an aggregate: one order, or one dispute. It has a
+// version, which every change increments.
 type Store interface {
-	// Load reads what a batch is judged against. It need not read one snapshot of
-	// the database, because Commit checks the versions. But it must read the version
-	// of an order before the disputes of that order, or Commit would not notice a
-	// change in between.
+	// Load reads the stored data that a batch is judged against. It need not read one
+	// snapshot of the database, because Commit checks the versions.
 	Load(ctx context.Context, lookup Lookup) (*Snapshot, error)
-	// History reads all events of the orders and their disputes that are InHistory,
-	// by order id, in any order and without raw bodies.
-	History(ctx context.Context, orderIDs []string) (map[string][]*Event, error)
-	// DeadLetter reads one dead letter, or ErrNotFound.
+	// History reads the events of orders and disputes that are InHistory, in any order
+	// and without raw bodies. It reads at most limit events of each order and dispute.
+	History(ctx context.Context, of Subjects, limit int) (*Histories, error)
+	// HistoryPage reads a part of one history: about limit of the oldest events whose
+	// time is not before from. The events of one instant are all in the same page.
+	HistoryPage(ctx context.Context, of Subject, from time.Time, limit int) (*HistoryPage, error)
+	// Checkpoint reads the newest checkpoint of an order or dispute whose Before is not
+	// after a time. It returns nil if there is none.
+	Checkpoint(ctx context.Context, of Subject, notAfter time.Time) (*Checkpoint, error)
+	// DeadLetter reads one dead letter, or returns ErrNotFound.
 	DeadLetter(ctx context.Context, id int64) (*DeadLetter, error)
 	// Commit writes the changes in one transaction. If it returns ErrRaced or
-	// ErrUnstorable, nothing was written; after any other error that is unknown.
+	// ErrUnstorable, nothing was written. After any other error, the changes may have
+	// been written.
 	Commit(ctx context.Context, changes *Changes) error
 }
 
-// Lookup names what a batch is about. No list has duplicates.
-type Lookup struct {
-	Keys       []Key
-	OrderIDs   []string
-	DisputeIDs []string
+// Subjects names orders and disputes. Neither list has duplicates.
+type Subjects struct {
+	Orders   []string
+	Disputes []DisputeKey
 }
 
-// Snapshot holds what is stored about a [Lookup].
+func (s Subjects) empty() bool { return len(s.Orders)+len(s.Disputes) == 0 }
+
+// Subject names one order or, if Order is empty, one dispute.
+type Subject struct {
+	Order   string
+	Dispute DisputeKey
+}
+
+// Lookup names the keys, orders and disputes of a batch. No list has duplicates.
+type Lookup struct {
+	Keys []Key
+	Subjects
+}
+
+// Snapshot holds the stored data of a [Lookup].
 type Snapshot struct {
-	// Recorded holds those keys of the lookup that are recorded.
+	// Recorded has the keys of the lookup that are recorded.
 	Recorded map[Key]Recorded
-	// Aggregates holds the orders of the lookup, each with all its disputes.
-	Aggregates map[string]*Aggregate
-	// DisputeOrders maps each existing dispute of the lookup to its order.
-	DisputeOrders map[string]string
+	Orders   map[string]*Aggregate[Order]
+	Disputes map[DisputeKey]*Aggregate[Dispute]
 }
 
 // Recorded describes the event that is recorded under a key.
 type Recorded struct {
-	Digest Digest
-	// InHistory reports whether the event is part of its order's history.
+	Facts Digest
+	// Body is the digest of the body if an older release recorded the event, which read
+	// fewer fields than this one. It is nil otherwise.
+	Body *Digest
+	// InHistory reports whether the event is part of the history of its order or
+	// dispute.
 	InHistory bool
 }
 
-// Folded is the state that a history folds to.
-type Folded[S any] struct {
+// Histories holds the events of aggregates.
+type Histories struct {
+	Orders   map[string][]*Event
+	Disputes map[DisputeKey][]*Event
+}
+
+// HistoryPage is a part of the history of one order or dispute.
+type HistoryPage struct {
+	// Events are InHistory, in any order, and without raw bodies.
+	Events []*Event
+	// Next is the time of the first event after this page; zero if there is none.
+	Next time.Time
+}
+
+// Checkpoint is the state after a part of a history. It saves reading that part again. A
+// store may lose checkpoints, because they can be computed from the history.
+type Checkpoint struct {
+	// Before is the end of the part, which has the events before this time.
+	Before time.Time
+	// State is the order or dispute after those events, in a text form that only this
+	// package reads.
+	State string
+	// Rules is the version of the rules that the state was folded by.
+	Rules int
+}
+
+// Checkpoints holds changes of the checkpoints of one order or dispute.
+type Checkpoints struct {
+	Of Subject
+	// If Replace is set, the checkpoints after From, up to and including To, are removed
+	// first. A zero From or To sets no limit.
+	Replace  bool
+	From, To time.Time
+	New      []Checkpoint
+}
+
+// Rules is the version of the rules of orders and disputes. An aggregate that was
+// folded by older rules is folded again before anything is added to it.
+const Rules = 2
+
+// Aggregate is an order or a dispute, as stored.
+type Aggregate[S any] struct {
+	// Version is the number of commits that changed the aggregate; 0 if it is not
+	// stored yet.
+	Version int64
+	// State is the state after all events of the history.
 	State S
 	// Head is the position of the newest event, including refused ones.
 	Head Position
-}
-
-// Aggregate is an order with its disputes, as stored.
-type Aggregate struct {
-	OrderID string
-	// Version is the number of commits that changed the aggregate; 0 if it is not
-	// stored yet.
-	Version  int64
-	Order    Folded[Order]
-	Disputes []Folded[Dispute]
+	// Rules is the version of the rules that the history was folded by.
+	Rules int
+	// Events is the number of events in the history. It is valid only if Rules is the
+	// current version, and may be too low for a long history.
+	Events int
+	// Pending is the time from which on the history must still be folded again; zero if
+	// it is folded. There is a checkpoint at that time, and State is not up to date.
+	Pending time.Time
 }
 
 // Changes holds everything that one batch writes.
 type Changes struct {
-	// Aggregates hold the version that was read, and the state to store under the
-	// next version: the order, and those of its disputes that changed. They are
-	// sorted by order id, so that all writers lock in the same order. If the version
-	// has changed, or a dispute belongs to another order by now, Commit returns
-	// ErrRaced.
-	Aggregates []*Aggregate
-	// Events are new. If a key exists by now, Commit returns ErrRaced.
+	// Orders and Disputes hold the version that was read, and the state to store
+	// under the next version. They are sorted by id and by key, so that all writers
+	// lock in the same order. If a version has changed, Commit returns ErrRaced.
+	Orders   []*Aggregate[Order]
+	Disputes []*Aggregate[Dispute]
+	// Events are new. If a key already exists, Commit returns ErrRaced.
 	Events []*Event
-	// Revised events are stored already. Their verdict and reason change, and with
-	// those InHistory.
+	// Revised events are already stored. Their Verdict, Reason, Forced and Discarded
+	// change, and so does InHistory.
 	Revised []*Event
-	// DeadLetters are new. One that exists under the same key and digest is opened
-	// again with the new reason, unless an operator has discarded it. None is listed
-	// twice, or in Settled too.
+	// DeadLetters are new or were delivered again. If the key and digest exist, the
+	// deliveries are added, and the dead letter is opened again with the new reason,
+	// unless an operator accepted or discarded it. None is listed twice or is also in
+	// Settled.
 	DeadLetters []*DeadLetter
 	// Settled dead letters no longer need an operator.
 	Settled []Settlement
+	// Checkpoints has the changes of checkpoints, sorted like orders and disputes.
+	Checkpoints []*Checkpoints
 }
 
 func (c *Changes) empty() bool {
-	return len(c.Events)+len(c.Revised)+len(c.DeadLetters)+len(c.Settled) == 0
+	return len(c.Orders)+len(c.Disputes)+len(c.Events)+len(c.Revised)+len(c.DeadLetters)+len(c.Settled) == 0
 }

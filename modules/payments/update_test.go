@@ -13,13 +13,18 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// Short names for the values of the contract.
+// Short names for the contract's long ones.
 const (
 	orderNone    = payrelayv1.OrderStatus_ORDER_STATUS_UNSPECIFIED
 	orderCreated = payrelayv1.OrderStatus_ORDER_STATUS_CREATED
 	orderUpdated = payrelayv1.OrderStatus_ORDER_STATUS_UPDATED
 	orderSuccess = payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS
 	orderFailed  = payrelayv1.OrderStatus_ORDER_STATUS_FAILED
+
+	orderAuthorized = payrelayv1.OrderStatus_ORDER_STATUS_AUTHORIZED
+	orderCanceled   = payrelayv1.OrderStatus_ORDER_STATUS_CANCELED
+	orderReversed   = payrelayv1.OrderStatus_ORDER_STATUS_REVERSED
+	orderRefunded   = payrelayv1.OrderStatus_ORDER_STATUS_REFUNDED
 
 	disputeNone      = payrelayv1.DisputeStatus_DISPUTE_STATUS_UNSPECIFIED
 	disputeOpen      = payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN
@@ -37,6 +42,7 @@ const (
 
 	noReason         = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSPECIFIED
 	illegal          = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ILLEGAL_TRANSITION
+	contradiction    = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONTRADICTION
 	conflict         = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONFLICT
 	futureTime       = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_FUTURE_TIME
 	unknownStatus    = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_STATUS
@@ -47,7 +53,7 @@ const (
 	unstorable       = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSTORABLE
 )
 
-// noon is the start of the histories in tests, and today the time of the ledger's clock.
+// noon is the start of the tests' history, and today is the time of the ledger's clock.
 var (
 	noon  = time.Date(2026, 1, 4, 12, 0, 0, 0, time.UTC)
 	today = noon.Add(time.Hour)
@@ -56,15 +62,15 @@ var (
 // change modifies an update.
 type change func(*payrelayv1.Update)
 
-// order returns a well-formed update of order "o1" that occurred at noon plus the
-// seconds. Its body is unique to its provider and event id.
+// order returns a well-formed update of order "o1", which happened a number of seconds
+// after noon. Each source and event id has another body.
 func order(eventID string, second int, status payrelayv1.OrderStatus, changes ...change) *payrelayv1.Update {
 	return update(eventID, second, changes, func(u *payrelayv1.Update) {
 		u.Subject = &payrelayv1.Update_Order{Order: &payrelayv1.OrderSnapshot{Status: status}}
 	})
 }
 
-// dispute returns a well-formed update of the dispute without an id of order "o1".
+// dispute returns a well-formed update of the only dispute of order "o1".
 func dispute(eventID string, second int, status payrelayv1.DisputeStatus, changes ...change) *payrelayv1.Update {
 	return update(eventID, second, changes, func(u *payrelayv1.Update) {
 		u.Subject = &payrelayv1.Update_Dispute{Dispute: &payrelayv1.DisputeSnapshot{Status: status}}
@@ -114,7 +120,42 @@ func amount(minor int64, currency string) change {
 	}
 }
 
-// providerStatus sets a status that is not in the contract.
+func partOf(name string) change { return func(u *payrelayv1.Update) { u.GetOrder().Part = name } }
+
+func authorized(minor int64, currency string) change {
+	return func(u *payrelayv1.Update) {
+		u.GetOrder().Authorized = &payrelayv1.Money{MinorUnits: minor, Currency: currency}
+	}
+}
+
+func captured(minor int64, currency string) change {
+	return func(u *payrelayv1.Update) {
+		u.GetOrder().Captured = &payrelayv1.Money{MinorUnits: minor, Currency: currency}
+	}
+}
+
+func refundedTotal(minor int64, currency string) change {
+	return func(u *payrelayv1.Update) {
+		u.GetOrder().Refunded = &payrelayv1.Money{MinorUnits: minor, Currency: currency}
+	}
+}
+
+func outcomeAmount(minor int64, currency string) change {
+	return func(u *payrelayv1.Update) {
+		u.GetDispute().OutcomeAmount = &payrelayv1.Money{MinorUnits: minor, Currency: currency}
+	}
+}
+
+// exponent sets the exponent of the amount of an order.
+func exponent(digits int32) change {
+	return func(u *payrelayv1.Update) { u.GetOrder().GetAmount().Exponent = &digits }
+}
+
+func stage(s payrelayv1.DisputeStage) change {
+	return func(u *payrelayv1.Update) { u.GetDispute().Stage = s }
+}
+
+// providerStatus sets a status that this release does not know.
 func providerStatus(word string) change {
 	return func(u *payrelayv1.Update) {
 		if d := u.GetDispute(); d != nil {
@@ -125,8 +166,21 @@ func providerStatus(word string) change {
 	}
 }
 
+// note returns a well-formed note about order "o1".
+func note(eventID string, second int, kind string, changes ...change) *payrelayv1.Update {
+	return update(eventID, second, changes, func(u *payrelayv1.Update) {
+		u.Subject = &payrelayv1.Update_Note{Note: &payrelayv1.Note{Kind: kind}}
+	})
+}
+
 func keyOf(u *payrelayv1.Update) payments.Key {
-	return payments.Key{Provider: u.GetProvider(), EventID: u.GetEventId()}
+	key := payments.Key{Source: u.GetProvider(), Kind: payments.KindOrder, EventID: u.GetEventId()}
+	if u.GetDispute() != nil {
+		key.Kind = payments.KindDispute
+	} else if u.GetNote() != nil {
+		key.Kind = payments.KindNote
+	}
+	return key
 }
 
 func verdict(v payrelayv1.Verdict) *payrelayv1.Outcome { return &payrelayv1.Outcome{Verdict: v} }
@@ -142,13 +196,13 @@ func wantOutcomes(t *testing.T, got []*payrelayv1.Outcome, want ...*payrelayv1.O
 	}
 	for i := range want {
 		if got[i].GetVerdict() != want[i].GetVerdict() || got[i].GetReason() != want[i].GetReason() {
-			t.Errorf("outcome %d = %v %v, want %v %v", i,
+			t.Errorf("outcome %d is %v %v, want %v %v", i,
 				got[i].GetVerdict(), got[i].GetReason(), want[i].GetVerdict(), want[i].GetReason())
 		}
 	}
 }
 
-// A body of MaxBodyBytes fits an update whose other fields have their largest size.
+// A body of MaxBodyBytes fits an update whose other fields have their maximum length.
 func TestMaxBodyFitsAnUpdate(t *testing.T) {
 	id := strings.Repeat("i", payments.MaxIDBytes)
 	text := strings.Repeat("t", payments.MaxTextBytes)
@@ -167,6 +221,6 @@ func TestMaxBodyFitsAnUpdate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if size := proto.Size(u); size > payments.MaxUpdateBytes {
-		t.Errorf("size of the update = %d bytes, want at most %d", size, payments.MaxUpdateBytes)
+		t.Errorf("the update has %d bytes, want at most %d", size, payments.MaxUpdateBytes)
 	}
 }

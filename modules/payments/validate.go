@@ -2,7 +2,9 @@ package payments
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -33,15 +35,18 @@ func (e *InvalidError) Error() string { return e.message }
 func invalid(code, message string) error { return &InvalidError{code: code, message: message} }
 
 // Validate checks that an update is well-formed. The error is an [InvalidError]. A
-// well-formed update may still be impossible to apply: the ledger decides that, and
-// it becomes a dead letter. An update of a newer schema version passes, because only
-// a newer release can judge it.
+// well-formed update that cannot be applied becomes a dead letter of the ledger. Validate
+// accepts an update of a newer schema version, which only a newer release can judge, and
+// one for which [IsUnreadable] returns true.
 func Validate(u *payrelayv1.Update) error {
 	if u == nil {
 		return invalid("field_required", "update is required")
 	}
 	if unknownSchema(u) {
 		return nil
+	}
+	if IsUnreadable(u) {
+		return validateUnreadable(u)
 	}
 	for _, check := range []func(*payrelayv1.Update) error{validateIDs, validateTimes, validateBody, validateSubject} {
 		if err := check(u); err != nil {
@@ -63,6 +68,8 @@ func validateIDs(u *payrelayv1.Update) error {
 		{"order_id", u.GetOrderId(), true},
 		{"user_id", u.GetUserId(), false},
 		{"dispute_id", u.GetDispute().GetDisputeId(), false},
+		{"dispute_id", u.GetNote().GetDisputeId(), false},
+		{"part", u.GetOrder().GetPart(), false},
 	} {
 		if err := validateID(field.name, field.value, field.required); err != nil {
 			return err
@@ -147,31 +154,33 @@ func validateBody(u *payrelayv1.Update) error {
 func validateSubject(u *payrelayv1.Update) error {
 	switch subject := u.GetSubject().(type) {
 	case *payrelayv1.Update_Order:
-		return validateOrder(subject.Order)
+		o := subject.Order
+		known := payrelayv1.OrderStatus_name[int32(o.GetStatus())] != ""
+		if err := validateStatus(int32(o.GetStatus()), known, o.GetProviderStatus()); err != nil {
+			return err
+		}
+		return validateMoney(o.GetAmount(), o.GetAuthorized(), o.GetCaptured(), o.GetRefunded())
 	case *payrelayv1.Update_Dispute:
-		return validateDispute(subject.Dispute)
+		d := subject.Dispute
+		known := payrelayv1.DisputeStatus_name[int32(d.GetStatus())] != ""
+		if err := validateStatus(int32(d.GetStatus()), known, d.GetProviderStatus()); err != nil {
+			return err
+		}
+		if err := validateText("reason", d.GetReason()); err != nil {
+			return err
+		}
+		return validateMoney(d.GetAmount(), d.GetOutcomeAmount())
+	case *payrelayv1.Update_Note:
+		if isBlank(subject.Note.GetKind()) {
+			return invalid("field_required", "kind of a note must not be empty or blank")
+		}
+		if err := validateText("kind", subject.Note.GetKind()); err != nil {
+			return err
+		}
+		return validateText("text", subject.Note.GetText())
 	default:
-		return invalid("field_required", "an update must carry an order or a dispute")
+		return invalid("field_required", "an update must carry an order, a dispute or a note")
 	}
-}
-
-func validateOrder(o *payrelayv1.OrderSnapshot) error {
-	known := payrelayv1.OrderStatus_name[int32(o.GetStatus())] != ""
-	if err := validateStatus(int32(o.GetStatus()), known, o.GetProviderStatus()); err != nil {
-		return err
-	}
-	return validateMoney(o.GetAmount(), 0)
-}
-
-func validateDispute(d *payrelayv1.DisputeSnapshot) error {
-	known := payrelayv1.DisputeStatus_name[int32(d.GetStatus())] != ""
-	if err := validateStatus(int32(d.GetStatus()), known, d.GetProviderStatus()); err != nil {
-		return err
-	}
-	if err := validateText("reason", d.GetReason()); err != nil {
-		return err
-	}
-	return validateMoney(d.GetAmount(), 1)
 }
 
 // validateStatus checks that there is a status of the contract or one in the
@@ -184,15 +193,58 @@ func validateStatus(number int32, known bool, providerStatus string) error {
 	return validateText("status", providerStatus)
 }
 
-func validateMoney(m *payrelayv1.Money, least int64) error {
-	if m == nil {
-		return nil
-	}
-	if _, ok := minorUnitDigits[m.GetCurrency()]; !ok {
-		return invalidCurrency()
-	}
-	if m.GetMinorUnits() < least {
-		return invalid("invalid_amount", fmt.Sprintf("amount must be at least %d in minor units", least))
+func validateMoney(amounts ...*payrelayv1.Money) error {
+	for _, m := range amounts {
+		switch {
+		case m == nil:
+		case !isCurrency(m.GetCurrency()):
+			return invalidCurrency()
+		case m.GetMinorUnits() < 0:
+			return invalid("invalid_amount", "an amount must not be negative")
+		case m.Exponent != nil && (m.GetExponent() < 0 || m.GetExponent() > maxExponent):
+			return invalid("invalid_amount", fmt.Sprintf("the exponent of an amount must be between 0 and %d", maxExponent))
+		}
 	}
 	return nil
+}
+
+// NewUnreadable returns an update for an authentic webhook whose body cannot be read. It
+// has the whole body and no subject, and the ledger makes it a dead letter. The event id
+// is derived from the body, so that deliveries of the same body are one dead letter. The
+// body must not be empty.
+func NewUnreadable(source string, body []byte, receivedAt time.Time) *payrelayv1.Update {
+	digest := sha256.Sum256(body)
+	return &payrelayv1.Update{
+		Provider: source, EventId: bodyEventID(digest[:]), SchemaVersion: SchemaVersion,
+		ReceivedAt: timestamppb.New(receivedAt.Truncate(time.Microsecond)), RawBody: body, BodySha256: digest[:],
+	}
+}
+
+func bodyEventID(digest []byte) string { return "sha256:" + hex.EncodeToString(digest) }
+
+// IsUnreadable reports whether an update has the form that [NewUnreadable] returns. Only
+// such an update may have no order.
+func IsUnreadable(u *payrelayv1.Update) bool {
+	return u.GetSubject() == nil && u.GetOrderId() == "" && len(u.GetRawBody()) > 0 &&
+		len(u.GetBodySha256()) == sha256.Size && u.GetEventId() == bodyEventID(u.GetBodySha256())
+}
+
+// validateUnreadable checks an update for which IsUnreadable returns true.
+func validateUnreadable(u *payrelayv1.Update) error {
+	if err := validateID("provider", u.GetProvider(), true); err != nil {
+		return err
+	}
+	if u.GetReceivedAt() != nil && !storable(u.GetReceivedAt()) {
+		return invalid("invalid_time", "received_at must be a time between the years 1970 and 9999")
+	}
+	return validateBody(u)
+}
+
+// unreadableBody returns the dead letter of a valid update for which IsUnreadable
+// returns true. Its digest is that of the body, which does not depend on the release.
+func unreadableBody(u *payrelayv1.Update, now time.Time) *DeadLetter {
+	letter := wholeLetter(u, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE, now,
+		"the body of the webhook cannot be read; the log of the ingest role has the cause under its SHA-256")
+	letter.Digest = sha256.Sum256(u.GetRawBody())
+	return letter
 }

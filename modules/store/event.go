@@ -6,6 +6,7 @@ import (
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -17,58 +18,102 @@ type EventSubject struct {
 	OrderCreatedAt, EvidenceDueAt             *timestamppb.Timestamp
 	// Amount has an empty currency if the event reports no amount.
 	Amount payments.Money
+	Note   bool
+	// Whole is an update with nothing but the subject, as binary Protobuf. It is nil
+	// if the fields above hold all of the subject.
+	Whole []byte
 }
 
 // SubjectOf returns the subject of an event.
-func SubjectOf(e *payments.Event) EventSubject {
-	if d := e.Update.GetDispute(); d != nil {
-		return EventSubject{
-			DisputeID: e.DisputeID(), Status: reported(payments.DisputeStatuses, d.GetStatus()), ProviderStatus: d.GetProviderStatus(),
+func SubjectOf(e *payments.Event) (s EventSubject) {
+	whole := false
+	switch subject := e.Update.GetSubject().(type) {
+	case *payrelayv1.Update_Dispute:
+		d := subject.Dispute
+		s = EventSubject{
+			DisputeID: e.Dispute().ID, Status: reported(payments.DisputeStatuses, d.GetStatus()), ProviderStatus: d.GetProviderStatus(),
 			Reason: d.GetReason(), EvidenceDueAt: d.GetEvidenceDueAt(), Amount: amountOf(d.GetAmount()),
 		}
+		whole = d.GetStage() != 0 || d.GetOutcomeAmount() != nil || hasExponent(d.GetAmount())
+	case *payrelayv1.Update_Note:
+		s = EventSubject{DisputeID: subject.Note.GetDisputeId(), Note: true}
+		whole = true
+	default:
+		o := e.Update.GetOrder()
+		s = EventSubject{
+			Status: reported(payments.OrderStatuses, o.GetStatus()), ProviderStatus: o.GetProviderStatus(),
+			OrderCreatedAt: o.GetCreatedAt(), Amount: amountOf(o.GetAmount()),
+		}
+		whole = o.GetPart() != "" || o.GetAuthorized() != nil || o.GetCaptured() != nil || o.GetRefunded() != nil || hasExponent(o.GetAmount())
 	}
-	o := e.Update.GetOrder()
-	return EventSubject{
-		Status: reported(payments.OrderStatuses, o.GetStatus()), ProviderStatus: o.GetProviderStatus(),
-		OrderCreatedAt: o.GetCreatedAt(), Amount: amountOf(o.GetAmount()),
+	if whole {
+		// Marshal fails only for text that is not UTF-8, which no valid update has.
+		s.Whole, _ = proto.Marshal(&payrelayv1.Update{Subject: e.Update.Subject})
 	}
+	return s
 }
 
 // Complete sets the key and the update of an event that was read, from the columns
-// of its subject and the update's other fields.
-func (s EventSubject) Complete(e *payments.Event, u *payrelayv1.Update) error {
-	e.Key = payments.Key{Provider: u.GetProvider(), EventID: u.GetEventId()}
+// of its subject and the update's other fields. hasFacts is false for an event of a
+// release that did not store the facts; Complete then computes them.
+func (s EventSubject) Complete(e *payments.Event, u *payrelayv1.Update, hasFacts bool) error {
+	e.Key = payments.Key{Source: u.GetProvider(), Kind: s.kind(), EventID: u.GetEventId()}
 	e.Update = u
 	if err := s.describe(u); err != nil {
-		return fmt.Errorf("event %s/%s: %w", e.Key.Provider, e.Key.EventID, err)
+		return fmt.Errorf("event %s/%s: %w", e.Key.Source, e.Key.EventID, err)
+	}
+	if !hasFacts {
+		e.Facts = payments.FactsDigest(u)
 	}
 	return nil
 }
 
+func (s EventSubject) kind() payments.Kind {
+	switch {
+	case s.Note:
+		return payments.KindNote
+	case s.DisputeID != "":
+		return payments.KindDispute
+	default:
+		return payments.KindOrder
+	}
+}
+
 func (s EventSubject) describe(u *payrelayv1.Update) (err error) {
-	if s.DisputeID == "" {
-		o := &payrelayv1.OrderSnapshot{ProviderStatus: s.ProviderStatus, CreatedAt: s.OrderCreatedAt, Amount: s.money()}
+	whole := new(payrelayv1.Update)
+	if err := proto.Unmarshal(s.Whole, whole); err != nil {
+		return fmt.Errorf("read its subject: %w", err)
+	}
+	switch s.kind() {
+	case payments.KindNote:
+		u.Subject = whole.Subject
+		return nil
+	case payments.KindDispute:
+		d := whole.GetDispute()
+		if d == nil {
+			d = &payrelayv1.DisputeSnapshot{ProviderStatus: s.ProviderStatus, Reason: s.Reason, Amount: s.Amount.Proto()}
+		}
+		d.DisputeId, d.EvidenceDueAt = s.DisputeID, s.EvidenceDueAt
+		u.Subject = &payrelayv1.Update_Dispute{Dispute: d}
+		d.Status, err = parseReported(payments.DisputeStatuses, s.Status)
+		return err
+	default:
+		o := whole.GetOrder()
+		if o == nil {
+			o = &payrelayv1.OrderSnapshot{ProviderStatus: s.ProviderStatus, Amount: s.Amount.Proto()}
+		}
+		o.CreatedAt = s.OrderCreatedAt
 		u.Subject = &payrelayv1.Update_Order{Order: o}
 		o.Status, err = parseReported(payments.OrderStatuses, s.Status)
 		return err
 	}
-	d := &payrelayv1.DisputeSnapshot{
-		DisputeId: s.DisputeID, ProviderStatus: s.ProviderStatus, Reason: s.Reason, Amount: s.money(), EvidenceDueAt: s.EvidenceDueAt,
-	}
-	u.Subject = &payrelayv1.Update_Dispute{Dispute: d}
-	d.Status, err = parseReported(payments.DisputeStatuses, s.Status)
-	return err
 }
 
+func hasExponent(m *payrelayv1.Money) bool { return m != nil && m.Exponent != nil }
+
+// amountOf returns an amount without its exponent, which has no column.
 func amountOf(m *payrelayv1.Money) payments.Money {
 	return payments.Money{MinorUnits: m.GetMinorUnits(), Currency: m.GetCurrency()}
-}
-
-func (s EventSubject) money() *payrelayv1.Money {
-	if s.Amount.Currency == "" {
-		return nil
-	}
-	return &payrelayv1.Money{MinorUnits: s.Amount.MinorUnits, Currency: s.Amount.Currency}
 }
 
 // reported returns the name of a status that an event reports. A status that this

@@ -41,12 +41,21 @@ func (r Reader) Disputes(ctx context.Context, q payments.DisputeQuery) (payments
 }
 
 // Dispute reads one dispute. The error is payments.ErrNotFound if it does not exist.
-func (r Reader) Dispute(ctx context.Context, id string) (payments.Dispute, error) {
-	dispute, err := readOne(ctx, r, r.dialect.dispute(id), scanDispute)
+func (r Reader) Dispute(ctx context.Context, key payments.DisputeKey) (payments.Dispute, error) {
+	dispute, err := readOne(ctx, r, r.dialect.dispute(key), scanDispute)
 	if err != nil {
-		return payments.Dispute{}, fmt.Errorf("read dispute %s: %w", id, err)
+		return payments.Dispute{}, fmt.Errorf("read dispute %s of %s: %w", key.ID, key.Source, err)
 	}
 	return dispute, nil
+}
+
+// DisputesWith reads the disputes of all sources that have an id.
+func (r Reader) DisputesWith(ctx context.Context, id string) ([]payments.Dispute, error) {
+	disputes, err := readAll(ctx, r, r.dialect.disputesWith(id), scanDispute)
+	if err != nil {
+		return nil, fmt.Errorf("read disputes %s: %w", id, err)
+	}
+	return disputes, nil
 }
 
 // Events reads one page of recorded events, in the order in which they reached the

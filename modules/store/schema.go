@@ -55,7 +55,10 @@ func (s Schema) Migrations(ctx context.Context) ([]Migration, error) {
 	}
 	list := make([]Migration, len(status))
 	for i, m := range status {
-		name := strings.TrimSuffix(path.Base(m.Source.Path), ".sql")
+		name, _, _ := strings.Cut(path.Base(m.Source.Path), ".")
+		if m.Source.Type == goose.TypeGo {
+			name = fmt.Sprintf("%05d_old_data", m.Source.Version)
+		}
 		list[i] = Migration{Version: m.Source.Version, Name: name, AppliedAt: m.AppliedAt}
 	}
 	return list, nil

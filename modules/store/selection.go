@@ -71,19 +71,27 @@ func (d Dialect) orders() *Selection {
 // Disputes selects a page of disputes, and one dispute more: DisputeColumns.
 func (d Dialect) Disputes(q payments.DisputeQuery) *Selection {
 	s := d.disputes()
+	s.among("source", q.Sources)
 	s.among("dispute_id", q.DisputeIDs)
 	s.among("order_id", q.OrderIDs)
 	s.among("user_id", q.UserIDs)
 	s.among("status", names(payments.DisputeStatuses, q.Statuses))
 	s.during("opened_at", q.From, q.To)
-	s.page("opened_at", "dispute_id", q.Page)
+	s.page("opened_at", "dispute_id", q.Page, "source")
 	return s
 }
 
-// dispute selects the dispute with an id, with the same columns.
-func (d Dialect) dispute(id string) *Selection {
+// disputesWith selects the disputes with an id, with the same columns.
+func (d Dialect) disputesWith(id string) *Selection {
 	s := d.disputes()
 	s.and("dispute_id = " + s.arg(id))
+	return s
+}
+
+// dispute selects the dispute with a key, with the same columns.
+func (d Dialect) dispute(key payments.DisputeKey) *Selection {
+	s := d.disputesWith(key.ID)
+	s.and("source = " + s.arg(key.Source))
 	return s
 }
 
@@ -92,15 +100,17 @@ func (d Dialect) disputes() *Selection {
 	return &Selection{dialect: d, text: "SELECT " + DisputeColumns + " FROM disputes", where: []string{"status <> ''"}}
 }
 
-// Events selects a page of events, and one event more: seq and EventColumns.
+// Events selects a page of events, and one event more: seq, digest and
+// EventColumns.
 func (d Dialect) Events(q payments.EventQuery) *Selection {
-	s := &Selection{dialect: d, text: "SELECT seq, " + EventColumns + " FROM events", where: []string{"dispute_id = ''"}}
+	s := &Selection{dialect: d, text: "SELECT seq, digest, " + EventColumns + " FROM events", where: []string{"dispute_id = ''"}}
 	if q.Disputes {
 		s.where[0] = "dispute_id <> ''"
 	}
 	if len(q.OrderIDs) > 0 {
 		s.and(d.OfOrders(s.arg(d.List(q.OrderIDs))))
 	}
+	s.among("provider", q.Sources)
 	s.among("dispute_id", q.DisputeIDs)
 	s.among("user_id", q.UserIDs)
 	s.among("status", q.Kinds)
@@ -118,6 +128,8 @@ func (d Dialect) deadLetters(q payments.DeadLetterQuery) *Selection {
 	s := d.letters()
 	s.and("id > " + s.arg(q.AfterID))
 	s.among("reason", names(payments.DeadLetterReasons, q.Reasons))
+	s.among("provider", q.Sources)
+	s.during("created_at", q.From, q.To)
 	if !q.Settled {
 		s.and("resolution = ''")
 	}
@@ -161,14 +173,20 @@ func (s *Selection) during(column string, from, to time.Time) {
 	}
 }
 
-// page sorts by a time and then by an id, and continues after the row of the
-// previous page.
-func (s *Selection) page(at, id string, page payments.PageRequest) {
+// page sorts by a time, an id and further columns, and continues after the row of
+// the previous page. The only further column is the source.
+func (s *Selection) page(at, id string, page payments.PageRequest, further ...string) {
 	after, direction := directions(page)
-	if page.After != nil {
-		s.and("(" + at + ", " + id + ")" + after + "(" + s.arg(s.dialect.Time(page.After.At)) + ", " + s.arg(page.After.ID) + ")")
+	columns := append([]string{at, id}, further...)
+	s.order, s.limit = strings.Join(columns, direction+", ")+direction, page.Limit+1
+	if page.After == nil {
+		return
 	}
-	s.order, s.limit = at+direction+", "+id+direction, page.Limit+1
+	values := []string{s.arg(s.dialect.Time(page.After.At)), s.arg(page.After.ID)}
+	if len(further) > 0 && page.After.Source != "" {
+		values = append(values, s.arg(page.After.Source))
+	}
+	s.and("(" + strings.Join(columns[:len(values)], ", ") + ")" + after + "(" + strings.Join(values, ", ") + ")")
 }
 
 func directions(page payments.PageRequest) (after, direction string) {

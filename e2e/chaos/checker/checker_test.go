@@ -2,6 +2,7 @@ package checker
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,11 +17,11 @@ type breach struct {
 }
 
 var breaches = map[string]breach{
-	"lost": {NoLoss, lost, func(r *testRun) { r.remove(r.find(valid).Event) }},
+	"lost": {NoLoss, lost, func(r *testRun) { r.remove(r.find(valid).Key()) }},
 	"lost, although another attempt got no answer": {NoLoss, lost, func(r *testRun) {
-		event := r.find(valid).Event
-		r.Attempts = append(r.Attempts, history.Attempt{Event: event, To: "ingest-1", Failure: "cut"})
-		r.remove(event)
+		w := r.find(valid)
+		r.Attempts = append(r.Attempts, history.Attempt{Webhook: w.ID, To: "ingest-1", Failure: "cut"})
+		r.remove(w.Key())
 	}},
 	"without a verdict":   {NoLoss, stuck, func(r *testRun) { r.State.Events[0].Verdict = "" }},
 	"dead letter missing": {NoLoss, lost, func(r *testRun) { r.State.DeadLetters = r.State.DeadLetters[1:] }},
@@ -28,40 +29,88 @@ var breaches = map[string]breach{
 	"dead letter without an event": {NoPhantom, other, func(r *testRun) {
 		r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: history.Provider, Event: "unknown"})
 	}},
-	"poison record lost": {NoLoss, lost, func(r *testRun) { r.Poison[0].Digest = "another" }},
+	"conflict lost": {NoLoss, lost, func(r *testRun) {
+		i := r.letterIndex("conflict")
+		r.State.DeadLetters = slices.Delete(r.State.DeadLetters, i, i+1)
+	}},
+	"conflict counted too few times": {NoLoss, lost, func(r *testRun) { r.State.DeadLetters[r.letterIndex("conflict")].Deliveries = 0 }},
+	"a dead letter for each delivery": {NoLoss, lost, func(r *testRun) {
+		r.State.DeadLetters = append(r.State.DeadLetters, r.State.DeadLetters[r.letterIndex("conflict")])
+	}},
+	"duplicate in another form taken for a conflict": {NoPhantom, other, func(r *testRun) {
+		r.letter(r.find(func(w *history.Webhook) bool { return strings.HasSuffix(w.ID, " again") }), "conflict")
+	}},
+	"forced without an operator": {NoPhantom, other, func(r *testRun) { r.State.Events[0].Forced = true }},
+	"accepted, and not settled so": {NoLoss, lost, func(r *testRun) {
+		r.decide(r.letterIndex("contradiction"), history.Accepted)
+		r.letterOf(r.Decisions[0]).Why = ""
+	}},
+	"discarded, and open again": {NoLoss, lost, func(r *testRun) {
+		r.decide(r.letterIndex("contradiction"), history.Discarded)
+		r.letterOf(r.Decisions[0]).Resolution = ""
+	}},
+	"discarded, and back in the history": {NoPhantom, other, func(r *testRun) {
+		r.decide(r.letterIndex("contradiction"), history.Discarded)
+		r.eventOf(r.Decisions[0]).InHistory = true
+	}},
+	"discarded, and applied": {NoLoss, lost, func(r *testRun) {
+		r.decide(r.letterIndex("contradiction"), history.Discarded)
+		r.eventOf(r.Decisions[0]).Verdict, r.eventOf(r.Decisions[0]).Reason = "applied", ""
+	}},
+	"conflict discarded without an operator": {NoLoss, lost, func(r *testRun) {
+		r.State.DeadLetters[r.letterIndex("conflict")].Resolution = history.Discarded
+	}},
+	"accepted, and without effect": {Convergence, diverged, func(r *testRun) {
+		orders, disputes := r.State.Orders, r.State.Disputes
+		r.decide(r.letterIndex("contradiction"), history.Accepted)
+		r.State.Orders, r.State.Disputes = orders, disputes
+	}},
+	"accepted conflict is no event": {NoLoss, lost, func(r *testRun) {
+		r.decide(r.letterIndex("conflict"), history.Accepted)
+		r.State.Events = slices.DeleteFunc(r.State.Events, func(e history.Event) bool { return e.Forced })
+	}},
+	"order with less captured": {Convergence, diverged, func(r *testRun) {
+		o := &r.State.Orders[slices.IndexFunc(r.State.Orders, func(o history.StoredOrder) bool { return o.Parts != "" })]
+		o.Parts = ""
+	}},
+	"dispute in another stage":              {Convergence, diverged, func(r *testRun) { r.State.Disputes[0].Stage = "unknown" }},
+	"more commits than events of a dispute": {ExactlyOnce, doubled, func(r *testRun) { r.State.Disputes[0].Version++ }},
+	"poison record lost":                    {NoLoss, lost, func(r *testRun) { r.Poison[0].Digest = "another" }},
 	"never sent": {NoPhantom, other, func(r *testRun) {
 		r.State.Events = append(r.State.Events, history.Event{Provider: history.Provider, Event: "unknown", Verdict: "applied"})
 	}},
 	"of another provider":          {NoPhantom, other, func(r *testRun) { r.State.Events[0].Provider = "another" }},
 	"another body":                 {NoPhantom, other, func(r *testRun) { r.State.Events[0].Digest = history.Digest([]byte("{}")) }},
 	"body changed in the database": {NoPhantom, other, func(r *testRun) { r.State.Events[0].BodyDigest = history.Digest([]byte("{}")) }},
-	"another amount":               {NoPhantom, other, func(r *testRun) { r.State.Events[0].Facts.Amount++ }},
+	"another amount":               {NoPhantom, other, func(r *testRun) { r.State.Events[0].Facts.Amount.Minor++ }},
 	"another time":                 {NoPhantom, other, func(r *testRun) { r.State.Events[0].Facts.At++ }},
 	"recorded twice":               {ExactlyOnce, doubled, func(r *testRun) { r.State.Events = append(r.State.Events, r.State.Events[0]) }},
 	"more commits than events":     {ExactlyOnce, doubled, func(r *testRun) { r.State.Orders[0].Version++ }},
 	"order in another state":       {Convergence, diverged, func(r *testRun) { r.State.Orders[0].Status = "unknown" }},
-	"order with an older amount":   {Convergence, diverged, func(r *testRun) { r.State.Orders[0].Amount-- }},
+	"order with an older amount":   {Convergence, diverged, func(r *testRun) { r.State.Orders[0].Amount.Minor-- }},
 	"order missing":                {Convergence, diverged, func(r *testRun) { r.State.Orders = r.State.Orders[1:] }},
 	"order without events": {Convergence, diverged, func(r *testRun) {
-		r.State.Orders = append(r.State.Orders, history.StoredOrder{Order: history.Order{ID: "x"}})
+		r.State.Orders = append(r.State.Orders, history.StoredOrder{Order: history.Order{ID: "x", Status: "created"}})
 	}},
 	"dispute in another state": {Convergence, diverged, func(r *testRun) { r.State.Disputes[0].Status = "open, closed" }},
 	"dispute missing":          {Convergence, diverged, func(r *testRun) { r.State.Disputes = r.State.Disputes[1:] }},
-	"dispute without events":   {Convergence, diverged, func(r *testRun) { r.State.Disputes = append(r.State.Disputes, history.Dispute{ID: "x"}) }},
+	"dispute without events": {Convergence, diverged, func(r *testRun) {
+		r.State.Disputes = append(r.State.Disputes, history.StoredDispute{Dispute: history.Dispute{ID: "x"}})
+	}},
 	"dead-lettered by mistake": {Convergence, diverged, func(r *testRun) {
 		e := &r.State.Events[slices.IndexFunc(r.State.Events, func(e history.Event) bool { return e.Verdict == "applied" })]
-		e.Verdict, e.Reason = "dead_lettered", "illegal_transition"
-		r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: history.Provider, Event: e.Event, Digest: e.Digest, Reason: e.Reason})
+		e.Verdict, e.Reason = "dead_lettered", "contradiction"
+		r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: history.Provider, Kind: e.Key().Kind, Event: e.Event, Digest: e.FactsDigest, Reason: e.Reason})
 	}},
 	"applied and a dead letter": {Convergence, diverged, func(r *testRun) {
 		e := r.State.Events[slices.IndexFunc(r.State.Events, func(e history.Event) bool { return e.Verdict == "applied" })]
-		r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: history.Provider, Event: e.Event, Digest: e.Digest})
+		r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: history.Provider, Kind: e.Key().Kind, Event: e.Event, Digest: e.FactsDigest})
 	}},
 	"stored although refused": {DefiniteFailure, other, func(r *testRun) {
 		bad := r.find(invalid)
 		r.State.Events = append(r.State.Events, eventOf(bad, "applied"))
 	}},
-	"accepted although invalid": {DefiniteFailure, other, func(r *testRun) { r.attempts(r.find(invalid).Event)[0].Status = 200 }},
+	"accepted although invalid": {DefiniteFailure, other, func(r *testRun) { r.attempts(r.find(invalid).ID)[0].Status = 200 }},
 	"never caught up":           {Liveness, stuck, func(r *testRun) { r.CaughtUp = -1 }},
 	"caught up late":            {Liveness, stuck, func(r *testRun) { r.CaughtUp = history.CaughtUpWithin + 1 }},
 	"complaint":                 {Liveness, other, func(r *testRun) { r.Complaints = []string{"api-1 stopped with exit code 1"} }},
@@ -86,25 +135,25 @@ var breaches = map[string]breach{
 	"usage unknown after the run": {Liveness, other, func(r *testRun) {
 		r.Fresh, r.Used = []history.Usage{usage("api-1", 30, 1<<20)}, nil
 	}},
-	"undocumented status": {BoundedAnswers, other, func(r *testRun) { r.attempts(r.find(valid).Event)[0].Status = 500 }},
+	"undocumented status": {BoundedAnswers, other, func(r *testRun) { r.attempts(r.find(valid).ID)[0].Status = 500 }},
 	"valid webhook refused": {BoundedAnswers, other, func(r *testRun) {
-		r.Attempts = append(r.Attempts, history.Attempt{Event: r.find(valid).Event, To: "ingest-1", Status: 400})
+		r.Attempts = append(r.Attempts, history.Attempt{Webhook: r.find(valid).ID, To: "ingest-1", Status: 400})
 	}},
 	"late answer": {BoundedAnswers, other, func(r *testRun) {
-		a := r.attempts(r.find(valid).Event)[0]
+		a := r.attempts(r.find(valid).ID)[0]
 		a.Done = a.From + history.Strict.Answer.Microseconds() + 1
 	}},
 	"late answer while another ingest was frozen": {BoundedAnswers, other, func(r *testRun) {
-		a := r.attempts(r.find(valid).Event)[0]
+		a := r.attempts(r.find(valid).ID)[0]
 		a.Done = a.From + history.Strict.Answer.Microseconds() + 1
 		r.Faults = []history.Fault{{Kind: history.Freeze, Target: "ingest-2", From: a.From, Healed: a.Done, Ready: a.Done}}
 	}},
 	"late answer while the tester was stalled for part of it": {BoundedAnswers, other, func(r *testRun) {
-		a := r.attempts(r.find(valid).Event)[0]
+		a := r.attempts(r.find(valid).ID)[0]
 		a.Done = a.From + history.Strict.Answer.Microseconds() + 500_000
 		r.Stalls = []history.Stall{{From: a.From + 1000, To: a.From + 401_000}}
 	}},
-	"no Retry-After": {BoundedAnswers, other, func(r *testRun) { r.attempts(r.find(valid).Event)[0].Defect = "has no Retry-After" }},
+	"no Retry-After": {BoundedAnswers, other, func(r *testRun) { r.attempts(r.find(valid).ID)[0].Defect = "has no Retry-After" }},
 }
 
 // TestCheckAccepts: a good run violates nothing, and neither do delays that faults
@@ -113,16 +162,29 @@ func TestCheckAccepts(t *testing.T) {
 	r := newTestRun(200)
 	r.leak(usage("api-1", 50+5+history.MaxMoreGoroutines, 4<<20+history.MaxMoreHeap)) // the most that is allowed
 	faults := r.Faults
-	a := r.attempts(r.find(valid).Event)[0]
+	a := r.attempts(r.find(valid).ID)[0]
 	a.Done = a.From + history.Strict.Answer.Microseconds() + 1
 	r.Faults = append(faults, history.Fault{Kind: history.Freeze, Target: "ingest-1", From: a.From, Healed: a.Done, Ready: a.Done, Usage: r.Baseline})
-	late := r.attempts(r.find(ofDispute).Event)[0]
+	late := r.attempts(r.find(ofDispute).ID)[0]
 	late.Done = late.From + history.Strict.Answer.Microseconds() + 500_000
 	r.Stalls = []history.Stall{{From: late.From, To: late.From + 600_000}}
-	r.Attempts = append(r.Attempts, history.Attempt{Event: r.find(ofDispute).Event, To: "ingest-1", Status: 503},
-		history.Attempt{Event: r.find(ofDispute).Event, To: "ingest-1", Failure: "cut"})
+	r.Attempts = append(r.Attempts, history.Attempt{Webhook: r.find(ofDispute).ID, To: "ingest-1", Status: 503},
+		history.Attempt{Webhook: r.find(ofDispute).ID, To: "ingest-1", Failure: "cut"})
 	for _, v := range Check(r.History, &r.State) {
 		t.Errorf("%s: %s", v.Invariant, v.What)
+	}
+}
+
+// TestCheckAcceptsDecisions: dead letters that an operator decided violate nothing.
+func TestCheckAcceptsDecisions(t *testing.T) {
+	for _, resolution := range []string{history.Accepted, history.Discarded} {
+		for _, reason := range []string{"contradiction", "currency_mismatch", "order_mismatch", "conflict"} {
+			r := newTestRun(500)
+			r.decide(r.letterIndex(reason), resolution)
+			for _, v := range Check(r.History, &r.State) {
+				t.Errorf("%s %s: %s: %s", reason, resolution, v.Invariant, v.What)
+			}
+		}
 	}
 }
 
@@ -144,11 +206,11 @@ func TestCheckDetects(t *testing.T) {
 func TestCheckAcceptsUnknown(t *testing.T) {
 	for _, recorded := range []bool{true, false} {
 		r := newTestRun(20)
-		webhook := workload.OrderWebhook("unknown", history.Facts{Order: "unknown", User: "u", Status: "created", Amount: 1, Currency: "USD", At: 1_000_000, CreatedAt: 1_000_000})
+		webhook := workload.OrderWebhook("unknown", history.Facts{Order: "unknown", User: "u", Status: "created", Amount: history.Money{Minor: 1, Currency: "USD"}, At: 1_000_000, CreatedAt: 1_000_000})
 		r.send(webhook)
-		r.attempts("unknown")[0].Status = 0
+		r.attempts(webhook.ID)[0].Status = 0
 		if recorded {
-			r.store("unknown", []*history.Webhook{webhook})
+			r.store([]Fact{{Webhook: webhook}})
 		}
 		for _, v := range Check(r.History, &r.State) {
 			t.Errorf("recorded = %t: %s: %s", recorded, v.Invariant, v.What)
@@ -166,15 +228,15 @@ func TestCheckParity(t *testing.T) {
 		t.Errorf("CheckParity(equal runs) = %v, want none", found)
 	}
 	for name, change := range map[string]func(*testRun){
-		"order":   func(r *testRun) { r.State.Orders[3].Amount++ },
+		"order":   func(r *testRun) { r.State.Orders[3].Amount.Minor++ },
 		"dispute": func(r *testRun) { r.State.Disputes[0].Status = "x" },
-		"event":   func(r *testRun) { r.remove(r.State.Events[0].Event) },
+		"event":   func(r *testRun) { r.remove(r.State.Events[0].Key()) },
 	} {
 		if found := CheckParity(reports(change)); len(found) != 1 || found[0].Invariant != Parity {
 			t.Errorf("CheckParity(another %s) = %v, want one violation of %s", name, found, Parity)
 		}
 	}
-	other := reports(func(r *testRun) { r.State.Orders[3].Amount++ })
+	other := reports(func(r *testRun) { r.State.Orders[3].Amount.Minor++ })
 	if other[1].Seed++; len(CheckParity(other)) != 0 {
 		t.Error("CheckParity compares runs with different seeds")
 	}

@@ -46,13 +46,13 @@ func (c *checker) checkAnswers() {
 		a := &c.Attempts[i]
 		took := history.Micros(a.Done - a.From)
 		if took > c.Limits.Answer && took > c.Limits.Answer+c.HeldUp(a) {
-			c.violated(BoundedAnswers, other, "%s answered %s with %s after %s", a.To, a.Event, a.Outcome(), took)
+			c.violated(BoundedAnswers, other, "%s answered %s with %s after %s", a.To, a.Webhook, a.Outcome(), took)
 		}
-		if !documented(a, c.sent[a.Event]) {
-			c.violated(BoundedAnswers, other, "%s was answered %d", a.Event, a.Status)
+		if !documented(a, c.sent[a.Webhook]) {
+			c.violated(BoundedAnswers, other, "%s was answered %d", a.Webhook, a.Status)
 		}
 		if a.Defect != "" {
-			c.violated(BoundedAnswers, other, "the answer %d to %s %s", a.Status, a.Event, a.Defect)
+			c.violated(BoundedAnswers, other, "the answer %d to %s %s", a.Status, a.Webhook, a.Defect)
 		}
 	}
 }

@@ -3,84 +3,148 @@ package checker
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/payrelay/payrelay/e2e/chaos/history"
 )
 
-// Model is what the database should hold about one order. It follows the rules of
-// the README, implemented here a second time and as simply as possible: all facts
-// are sorted and then folded at once.
+// Model is what the database should hold. It follows the rules of docs/payments.md,
+// implemented here a second time and as simply as possible: all facts are sorted and
+// then folded at once.
 type Model struct {
-	Order    history.Order
+	Orders   map[string]history.Order
 	Disputes map[string]history.Dispute
 	// DeadLettered has the reason of every event that must be a dead letter.
-	DeadLettered map[string]string
+	DeadLettered map[history.Key]string
 }
 
-// ranks order the statuses of the same time; finalRank is the rank of those that
-// end an order or a dispute.
-var ranks = map[string]int{
-	"created": 1, "updated": 2, "success": finalRank, "failed": finalRank,
-	"open": 1, "under_review": 2, "submitted": 2,
-	"won": finalRank, "lost": finalRank, "closed": finalRank, "canceled": finalRank,
+// Fact is a webhook that counts. Forced means that an operator accepted it.
+type Fact struct {
+	*history.Webhook
+	Forced bool
 }
 
-const finalRank = 3
+var (
+	orderStatuses   = strings.Fields("created updated authorized failed canceled success refunded reversed")
+	disputeStatuses = strings.Fields("open under_review submitted closed lost canceled won")
+	stages          = strings.Fields("inquiry chargeback pre_arbitration arbitration")
+)
 
-// Fold returns the model of an order after its webhooks, which may come in any
-// sequence.
-func Fold(order string, webhooks []*history.Webhook) Model {
-	sorted := slices.SortedFunc(slices.Values(webhooks), func(a, b *history.Webhook) int {
-		return cmp.Or(cmp.Compare(a.Facts.At, b.Facts.At), cmp.Compare(ranks[a.Facts.Status], ranks[b.Facts.Status]), cmp.Compare(a.Event, b.Event))
+// rank orders the statuses of the same time; it is -1 for an unknown status.
+func rank(f history.Facts) int {
+	if f.Dispute != "" {
+		return slices.Index(disputeStatuses, f.Status)
+	}
+	return slices.Index(orderStatuses, f.Status)
+}
+
+// stage returns 0 for a stage that is not said.
+func stage(name string) int { return 1 + slices.Index(stages, name) }
+
+// Fold returns the model of facts, which may come in any sequence.
+func Fold(facts []Fact) Model {
+	sorted := slices.SortedFunc(slices.Values(facts), func(a, b Fact) int {
+		f, g := a.Facts, b.Facts
+		return cmp.Or(cmp.Compare(f.At, g.At), cmp.Compare(stage(f.Stage), stage(g.Stage)), cmp.Compare(rank(f), rank(g)),
+			cmp.Compare(f.Refunded.Minor, g.Refunded.Minor), cmp.Compare(f.Captured.Minor, g.Captured.Minor), cmp.Compare(a.Event, b.Event))
 	})
-	m := Model{Order: history.Order{ID: order}, Disputes: make(map[string]history.Dispute), DeadLettered: make(map[string]string)}
-	for _, w := range sorted {
-		switch {
-		case w.Facts.Status == "":
-			m.DeadLettered[w.Event] = "unknown_status"
-		case w.Facts.Dispute != "":
-			m.foldDispute(w)
+	m := Model{make(map[string]history.Order), make(map[string]history.Dispute), make(map[history.Key]string)}
+	orders, disputes := make(map[string]*orderModel), make(map[string]*disputeModel)
+	for _, fact := range sorted {
+		reason := ""
+		switch f := fact.Facts; {
+		case rank(f) < 0:
+			reason = "unknown_status"
+		case f.Dispute != "":
+			if disputes[f.Dispute] == nil {
+				disputes[f.Dispute] = &disputeModel{Dispute: history.Dispute{ID: f.Dispute, Order: f.Order}}
+			}
+			reason = disputes[f.Dispute].fold(f, fact.Forced)
 		default:
-			m.foldOrder(w)
+			if orders[f.Order] == nil {
+				orders[f.Order] = &orderModel{Order: history.Order{ID: f.Order}, parts: make(map[string]*partModel)}
+			}
+			reason = orders[f.Order].fold(f, fact.Forced)
 		}
+		if reason != "" {
+			m.DeadLettered[fact.Key()] = reason
+		}
+	}
+	for id, o := range orders {
+		m.Orders[id] = o.state()
+	}
+	for id, d := range disputes {
+		m.Disputes[id] = d.Dispute
 	}
 	return m
 }
 
-func (m *Model) foldOrder(w *history.Webhook) {
-	f, state := w.Facts, &m.Order
-	if !follows(state.Status, f.Status) {
-		m.DeadLettered[w.Event] = "illegal_transition"
-		return
+// take sets known to a newer value, unless that is absent.
+func take[T comparable](known *T, newer T) {
+	var absent T
+	if newer != absent {
+		*known = newer
 	}
-	if state.Status == "" {
-		state.CreatedAt = f.CreatedAt
-	}
-	state.Status, state.User, state.Amount, state.Currency, state.UpdatedAt = f.Status, f.User, f.Amount, f.Currency, f.At
 }
 
-func (m *Model) foldDispute(w *history.Webhook) {
-	f := w.Facts
-	state, known := m.Disputes[f.Dispute]
-	if !known {
-		state = history.Dispute{ID: f.Dispute, Order: f.Order}
-	}
-	if follows(state.Status, f.Status) {
-		if state.Status == "" {
-			state.OpenedAt = f.At
-		}
-		state.Status, state.User, state.Reason, state.Amount, state.Currency, state.UpdatedAt = f.Status, f.User, f.Reason, f.Amount, f.Currency, f.At
-		if f.EvidenceDueAt != 0 {
-			state.EvidenceDueAt = f.EvidenceDueAt
-		}
-	} else {
-		m.DeadLettered[w.Event] = "illegal_transition"
-	}
-	m.Disputes[f.Dispute] = state
+// disputeModel is a dispute, and the time of the webhook that set its status.
+type disputeModel struct {
+	history.Dispute
+	statusAt int64
 }
 
-// follows reports whether a status may come after another: the same status again
-// is a newer snapshot, a rank never falls, and nothing follows a final status.
-func follows(from, to string) bool {
-	return from == to || ranks[from] < finalRank && ranks[to] >= ranks[from]
+// fold takes the next facts, or returns the reason why they are a dead letter.
+func (d *disputeModel) fold(f history.Facts, forced bool) string {
+	if f.Order != d.Order && !forced {
+		return "order_mismatch"
+	}
+	up := d.Stage != "" && stage(f.Stage) > stage(d.Stage)
+	down := f.Stage != "" && stage(f.Stage) < stage(d.Stage)
+	sets, newRound := true, false
+	if isOutcome(d.Status) {
+		switch f.Status {
+		case "open", "submitted":
+			newRound = true
+		case "under_review": // vague: only a higher stage makes it a new round
+			sets, newRound = up, up
+		case "closed": // hides no other outcome
+			sets = up || d.Status == "closed"
+		default:
+			otherSide := d.Status != "closed" && (d.Status == "lost") != (f.Status == "lost")
+			if otherSide && !forced && (down || !up && f.At == d.statusAt) {
+				return "contradiction"
+			}
+			sets = d.Status == "closed" || !down
+		}
+	}
+	if d.OpenedAt == 0 {
+		d.OpenedAt = f.At
+	}
+	if newRound {
+		d.Reopened++
+		d.OutcomeAmount = history.Money{}
+	}
+	if sets || forced {
+		if newRound || up || down {
+			d.EvidenceDueAt = 0
+		}
+		if !isOutcome(f.Status) || !down {
+			take(&d.Stage, f.Stage)
+		}
+		d.Status, d.statusAt = f.Status, f.At
+	}
+	take(&d.User, f.User)
+	take(&d.Reason, f.Reason)
+	take(&d.Amount, f.Amount)
+	take(&d.OutcomeAmount, f.OutcomeAmount)
+	take(&d.EvidenceDueAt, f.EvidenceDueAt)
+	d.UpdatedAt = f.At
+	if isOutcome(d.Status) {
+		d.EvidenceDueAt = 0
+	}
+	return ""
+}
+
+func isOutcome(status string) bool {
+	return status == "won" || status == "lost" || status == "closed" || status == "canceled"
 }

@@ -14,13 +14,13 @@ func fingerprints(h *history.History, s *history.State) []uint64 {
 	add := func(order string, row any) { rows[order] = append(rows[order], fmt.Sprintf("%+v", row)) }
 	for _, e := range s.Events {
 		// Not the verdict: whether an event is "stale" depends on when it arrived.
-		add(e.Facts.Order, []string{e.Event, e.Digest, e.Reason})
+		add(e.Facts.Order, []string{e.Key().String(), e.Digest, e.Reason, fmt.Sprint(e.Forced)})
 	}
 	for _, o := range s.Orders {
 		add(o.ID, o.Order)
 	}
 	for _, d := range s.Disputes {
-		add(d.Order, d)
+		add(d.Order, d.Dispute)
 	}
 	prints := make([]uint64, h.Orders)
 	for i := range prints {

@@ -24,6 +24,11 @@ type Report struct {
 	Redelivered int `json:"redelivered"`
 	Recovered   int `json:"recovered"`
 	Attempts    int `json:"attempts"`
+	// Accepted and Discarded are the numbers of dead letters that an operator decided
+	// so, and Long the number of orders with a history that is not read whole.
+	Accepted  int `json:"accepted"`
+	Discarded int `json:"discarded"`
+	Long      int `json:"long"`
 	// Faults counts the faults by kind.
 	Faults map[string]int `json:"faults"`
 	// Counts has the number of violations by kind: lost, doubled, stuck, diverged,
@@ -63,6 +68,7 @@ func NewReport(h *history.History, s *history.State) *Report {
 		Faults: make(map[string]int), Counts: make(map[string]int), Answers: make(map[string]map[string]int)}
 	r.Stalled = h.StalledBetween(0, math.MaxInt64)
 	r.addViolations(Check(h, s))
+	r.addDecisions(h, s)
 	r.addAttempts(h)
 	r.addFaults(h)
 	r.addAnswers(h)
@@ -91,6 +97,29 @@ func (r *Report) addViolations(found []Violation) {
 	r.Invariants = slices.Sorted(maps.Keys(count))
 }
 
+// long is the number of events from which on the program does not read a history
+// whole.
+const long = 512
+
+func (r *Report) addDecisions(h *history.History, s *history.State) {
+	for _, d := range h.Decisions {
+		if d.Resolution == history.Accepted {
+			r.Accepted++
+		} else {
+			r.Discarded++
+		}
+	}
+	events := make(map[string]int)
+	for _, e := range s.Events {
+		if e.Facts.Dispute != "" {
+			continue
+		}
+		if events[e.Facts.Order]++; events[e.Facts.Order] == long {
+			r.Long++
+		}
+	}
+}
+
 func (r *Report) addAttempts(h *history.History) {
 	last := make(map[string]int64) // when the webhook's last attempt was done
 	acked := make(map[string]bool)
@@ -100,16 +129,16 @@ func (r *Report) addAttempts(h *history.History) {
 			r.Slowest = max(r.Slowest, took-h.HeldUp(a))
 		}
 		switch {
-		case a.Accepted() && acked[a.Event]:
+		case a.Accepted() && acked[a.Webhook]:
 			r.Redelivered++
 		case a.Accepted():
-			acked[a.Event] = true
+			acked[a.Webhook] = true
 			r.Acked++
-			if a.Verdict == "duplicate" && last[a.Event] != 0 && last[a.Event] <= a.From {
+			if a.Verdict == "duplicate" && last[a.Webhook] != 0 && last[a.Webhook] <= a.From {
 				r.Recovered++
 			}
 		}
-		last[a.Event] = a.Done
+		last[a.Webhook] = a.Done
 	}
 }
 
@@ -165,8 +194,8 @@ func (r *Report) addAnswers(h *history.History) {
 // String returns the report in a few lines.
 func (r *Report) String() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s, seed %d: %d webhooks acknowledged in %d attempts, %d redelivered, %d recovered; %s\n", r.Cell, r.Seed,
-		r.Acked, r.Attempts, r.Redelivered, r.Recovered, counts(r.Faults))
+	fmt.Fprintf(&text, "%s, seed %d: %d webhooks acknowledged in %d attempts, %d redelivered, %d recovered; %d orders have a long history; %d dead letters accepted, %d discarded; %s\n", r.Cell, r.Seed,
+		r.Acked, r.Attempts, r.Redelivered, r.Recovered, r.Long, r.Accepted, r.Discarded, counts(r.Faults))
 	ms := func(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 	fmt.Fprintf(&text, "lost %d, doubled %d, stuck %d, diverged %d, other %d; slowest answer %s, ready %s and accepting %s after healing, caught up after %s; back at the baseline after %s, at most %d goroutines and %s of heap above it; the tester was stalled for %s\n",
 		r.Counts[lost], r.Counts[doubled], r.Counts[stuck], r.Counts[diverged], r.Counts[other],

@@ -26,7 +26,7 @@ func TestReplay(t *testing.T) {
 			t.Fatal(err)
 		}
 		if wrong {
-			r.remove(r.find(valid).Event)
+			r.remove(r.find(valid).Key())
 		}
 		if err := history.Save(dir, r.History, &r.State); err != nil {
 			t.Fatal(err)
@@ -64,11 +64,11 @@ func TestReportCounts(t *testing.T) {
 	webhook := workload.Generator{Seed: 1}.Order(0)[0].Webhook
 	r.send(webhook)
 	r.Attempts = []history.Attempt{
-		{Event: webhook.Event, To: "ingest-1", From: 100, Done: 200, Failure: "cut"},
-		{Event: webhook.Event, To: "ingest-1", From: 300, Done: 400, Status: 503},
-		{Event: webhook.Event, To: "ingest-2", From: 500, Done: 600, Status: 200, Verdict: "duplicate"},
-		{Event: webhook.Event, To: "ingest-1", From: 700, Done: 800, Status: 200, Verdict: "duplicate"},
-		{Event: webhook.Event, To: "ingest-1", From: 850, Done: 890, Status: 503}, // during two faults
+		{Webhook: webhook.ID, To: "ingest-1", From: 100, Done: 200, Failure: "cut"},
+		{Webhook: webhook.ID, To: "ingest-1", From: 300, Done: 400, Status: 503},
+		{Webhook: webhook.ID, To: "ingest-2", From: 500, Done: 600, Status: 200, Verdict: "duplicate"},
+		{Webhook: webhook.ID, To: "ingest-1", From: 700, Done: 800, Status: 200, Verdict: "duplicate"},
+		{Webhook: webhook.ID, To: "ingest-1", From: 850, Done: 890, Status: 503}, // during two faults
 	}
 	r.Faults = []history.Fault{
 		{Kind: history.Kill, Target: "api-1", From: 50, Healed: 450, Over: 450, Ready: 475},

@@ -1,6 +1,10 @@
 package checker
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/payrelay/payrelay/e2e/chaos/history"
@@ -18,16 +22,19 @@ type testRun struct {
 func newTestRun(orders int) *testRun {
 	r := &testRun{History: &history.History{Cell: history.Cell{Mode: payments.HTTP, Store: history.SQLite, Processes: 1},
 		Seed: 7, Orders: orders, Limits: history.Strict, CaughtUp: time.Second}}
+	var facts []Fact
 	for number := range orders {
-		var valid []*history.Webhook
 		for _, d := range (workload.Generator{Seed: r.Seed}).Order(number) {
 			r.send(d.Webhook)
+			for _, w := range d.Then {
+				r.send(w)
+			}
 			if d.Webhook.Valid() {
-				valid = append(valid, d.Webhook)
+				facts = append(facts, Fact{Webhook: d.Webhook})
 			}
 		}
-		r.store(history.OrderID(number), valid)
 	}
+	r.store(facts)
 	r.Poison = []history.PoisonRecord{{Digest: "acked", Topic: "topic", Acked: true}, {Digest: "unknown", Topic: "topic"}}
 	r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: "topic/0", Event: "17", Digest: "acked", Reason: "undecodable"})
 	return r
@@ -41,28 +48,95 @@ func (r *testRun) send(w *history.Webhook) {
 	}
 	at := int64(len(r.Attempts)) * 1000
 	r.Webhooks = append(r.Webhooks, w)
-	r.Attempts = append(r.Attempts, history.Attempt{Event: w.Event, To: "ingest-1", From: at, Done: at + 500, Status: status})
+	r.Attempts = append(r.Attempts, history.Attempt{Webhook: w.ID, To: "ingest-1", From: at, Done: at + 500, Status: status})
 }
 
-// store adds the rows that the webhooks of an order should make.
-func (r *testRun) store(order string, webhooks []*history.Webhook) {
-	model := Fold(order, webhooks)
-	r.State.Orders = append(r.State.Orders, history.StoredOrder{Order: model.Order, Version: int64(len(webhooks))})
-	for _, d := range model.Disputes {
-		r.State.Disputes = append(r.State.Disputes, d)
-	}
-	for _, w := range webhooks {
-		e := eventOf(w, "applied")
-		if reason := model.DeadLettered[w.Event]; reason != "" {
-			e.Verdict, e.Reason = "dead_lettered", reason
-			r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: history.Provider, Event: e.Event, Digest: e.Digest, Reason: reason})
+// store adds the rows that facts should make.
+func (r *testRun) store(facts []Fact) {
+	model, changes := Fold(facts), make(map[subject]int64)
+	for _, f := range facts {
+		changes[about(f.Webhook)]++
+		e := eventOf(f.Webhook, "applied")
+		e.Forced = f.Forced
+		if reason := model.DeadLettered[f.Key()]; reason != "" {
+			e.Verdict, e.Reason, e.InHistory = "dead_lettered", reason, reason != "unknown_status"
+			r.letter(f.Webhook, reason)
 		}
 		r.State.Events = append(r.State.Events, e)
 	}
+	for _, id := range slices.Sorted(maps.Keys(model.Orders)) {
+		r.State.Orders = append(r.State.Orders, history.StoredOrder{Order: model.Orders[id], Version: changes[subject{"order", id}]})
+	}
+	for _, id := range slices.Sorted(maps.Keys(model.Disputes)) {
+		r.State.Disputes = append(r.State.Disputes, history.StoredDispute{Dispute: model.Disputes[id], Version: changes[subject{"dispute", id}]})
+	}
+	for _, w := range r.Webhooks {
+		if strings.HasSuffix(w.ID, " in conflict") && slices.ContainsFunc(facts, func(f Fact) bool { return f.Key() == w.Key() }) {
+			r.letter(w, "conflict")
+		}
+	}
+}
+
+// letter adds an open dead letter of a webhook.
+func (r *testRun) letter(w *history.Webhook, reason string) {
+	r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{ID: int64(len(r.State.DeadLetters) + 1),
+		Provider: history.Provider, Kind: w.Facts.Kind(), Event: w.Event, Order: w.Facts.Order, Digest: factsDigest(w), Reason: reason, Deliveries: 1})
+}
+
+// factsDigest stands in for the digest of the facts that the program makes.
+func factsDigest(w *history.Webhook) string { return history.Digest(fmt.Append(nil, w.Facts)) }
+
+// decide has an operator decide the dead letter at an index, as the program would.
+func (r *testRun) decide(index int, resolution string) {
+	l := r.State.DeadLetters[index]
+	kept := slices.DeleteFunc(slices.Clone(r.State.DeadLetters), func(d history.DeadLetter) bool { return d.Reason != "undecodable" })
+	r.Decisions = append(r.Decisions, history.Decision{Letter: l, Resolution: resolution, Why: "the bank says so"})
+	r.State.Events, r.State.Orders, r.State.Disputes, r.State.DeadLetters = nil, nil, nil, nil
+	var facts []Fact
+	isConflict := l.Reason == "conflict"
+	for _, w := range r.Webhooks {
+		isIts := w.Key() == l.Key() && w.Repeats == isConflict && w.Valid()
+		switch {
+		case isIts && isConflict && resolution == history.Accepted:
+			own := *w
+			own.Event += "#" + l.Digest[:16]
+			facts = append(facts, Fact{&own, true})
+		case isIts && !isConflict && resolution == history.Accepted:
+			facts = append(facts, Fact{w, true})
+		case w.Valid() && !w.Repeats && (isConflict || !isIts):
+			facts = append(facts, Fact{Webhook: w})
+		}
+	}
+	r.store(facts)
+	for _, w := range r.Webhooks {
+		if w.Key() == l.Key() && !w.Repeats && w.Valid() && !isConflict && resolution == history.Discarded {
+			e := eventOf(w, "dead_lettered")
+			e.Reason, e.InHistory = l.Reason, false
+			r.State.Events = append(r.State.Events, e)
+		}
+	}
+	r.State.DeadLetters = slices.DeleteFunc(r.State.DeadLetters, func(d history.DeadLetter) bool { return d.Key() == l.Key() && d.Reason == l.Reason })
+	l.Resolution, l.By, l.Why, l.ID = resolution, "operator", "the bank says so", int64(len(r.Webhooks))
+	r.Decisions[len(r.Decisions)-1].Letter.ID = l.ID
+	r.State.DeadLetters = append(append(r.State.DeadLetters, l), kept...)
+}
+
+// letterIndex returns the index of the first dead letter with a reason.
+func (r *testRun) letterIndex(reason string) int {
+	return slices.IndexFunc(r.State.DeadLetters, func(l history.DeadLetter) bool { return l.Reason == reason })
+}
+
+// letterOf and eventOf return the dead letter of a decision, and its event.
+func (r *testRun) letterOf(d history.Decision) *history.DeadLetter {
+	return &r.State.DeadLetters[slices.IndexFunc(r.State.DeadLetters, func(l history.DeadLetter) bool { return l.ID == d.Letter.ID })]
+}
+
+func (r *testRun) eventOf(d history.Decision) *history.Event {
+	return &r.State.Events[slices.IndexFunc(r.State.Events, func(e history.Event) bool { return e.Key() == d.Letter.Key() })]
 }
 
 func eventOf(w *history.Webhook, verdict string) history.Event {
-	return history.Event{Provider: history.Provider, Event: w.Event, Facts: w.Facts, Digest: w.Digest(), BodyDigest: w.Digest(), Verdict: verdict}
+	return history.Event{Provider: history.Provider, Event: w.Event, InHistory: w.Facts.Status != "", Facts: w.Facts, FactsDigest: factsDigest(w), Digest: w.Digest(), BodyDigest: w.Digest(), Verdict: verdict}
 }
 
 func usage(process string, goroutines int, heap int64) history.Usage {
@@ -80,10 +154,10 @@ func (r *testRun) leak(leaked history.Usage) {
 }
 
 // attempts returns the attempts at a webhook.
-func (r *testRun) attempts(event string) []*history.Attempt {
+func (r *testRun) attempts(id string) []*history.Attempt {
 	var all []*history.Attempt
 	for i := range r.History.Attempts {
-		if a := &r.History.Attempts[i]; a.Event == event {
+		if a := &r.History.Attempts[i]; a.Webhook == id {
 			all = append(all, a)
 		}
 	}
@@ -91,10 +165,10 @@ func (r *testRun) attempts(event string) []*history.Attempt {
 }
 
 // remove deletes the rows of an event from the database.
-func (r *testRun) remove(event string) {
+func (r *testRun) remove(key history.Key) {
 	var left []history.Event
 	for _, e := range r.State.Events {
-		if e.Event != event {
+		if e.Key() != key {
 			left = append(left, e)
 		}
 	}
@@ -111,6 +185,6 @@ func (r *testRun) find(match func(*history.Webhook) bool) *history.Webhook {
 	panic("the generator makes no such webhook")
 }
 
-func valid(w *history.Webhook) bool     { return w.Valid() && w.Facts.Status != "" }
+func valid(w *history.Webhook) bool     { return w.Valid() && w.Facts.Status != "" && !w.Repeats }
 func invalid(w *history.Webhook) bool   { return !w.Valid() }
-func ofDispute(w *history.Webhook) bool { return w.Facts.Dispute != "" && w.Valid() }
+func ofDispute(w *history.Webhook) bool { return w.Facts.Dispute != "" && valid(w) }

@@ -2,61 +2,97 @@ package checker
 
 import "github.com/payrelay/payrelay/e2e/chaos/history"
 
-// checkStates checks C4, and C3 for versions: an order's version counts the
-// commits that changed it, so it cannot exceed the number of its events.
+// checkStates checks C4, and C3 for versions: the version of an order or a dispute
+// counts the commits that changed it, so it cannot exceed the number of its events
+// and of the decisions about them.
 func (c *checker) checkStates() {
-	recorded := make(map[string][]*history.Webhook) // by order
-	for _, w := range c.Webhooks {
-		if len(c.recorded[w.Event]) > 0 {
-			recorded[w.Facts.Order] = append(recorded[w.Facts.Order], w)
+	var facts []Fact
+	changes := make(map[subject]int64)
+	add := func(key history.Key, w *history.Webhook) {
+		if len(c.recorded[key]) == 0 {
+			return
+		}
+		changes[about(w)]++
+		if c.forced[key] || c.discarded[key] != "" {
+			changes[about(w)]++
+		}
+		if c.discarded[key] == "" {
+			facts = append(facts, Fact{w, c.forced[key]})
 		}
 	}
-	orders, disputes := make(map[string]history.StoredOrder), make(map[string]history.Dispute)
+	for key, w := range c.first {
+		add(key, w)
+	}
+	for key, w := range c.conflicts {
+		add(key, w)
+	}
+	model := Fold(facts)
+	c.checkOrders(model, changes)
+	c.checkDisputes(model, changes)
+	c.checkReasons(model, facts)
+}
+
+// subject is an order or a dispute.
+type subject struct{ kind, id string }
+
+func about(w *history.Webhook) subject {
+	if w.Facts.Dispute != "" {
+		return subject{"dispute", w.Facts.Dispute}
+	}
+	return subject{"order", w.Facts.Order}
+}
+
+func (c *checker) checkOrders(model Model, changes map[subject]int64) {
+	stored := make(map[string]history.StoredOrder)
 	for _, o := range c.state.Orders {
-		orders[o.ID] = o
+		stored[o.ID] = o
 	}
+	for id, want := range model.Orders {
+		got := stored[id]
+		if got.Order != want {
+			c.violated(Convergence, diverged, "order %s is %+v, want %+v by its events", id, got.Order, want)
+		}
+		if n := changes[subject{"order", id}]; got.Version > n {
+			c.violated(ExactlyOnce, doubled, "order %s was changed %d times by %d events and decisions", id, got.Version, n)
+		}
+		delete(stored, id)
+	}
+	for id, o := range stored {
+		// A row without a status only lends its number to events.
+		if o.Status != "" {
+			c.violated(Convergence, diverged, "order %s is stored without any event", id)
+		}
+	}
+}
+
+func (c *checker) checkDisputes(model Model, changes map[subject]int64) {
+	stored := make(map[string]history.StoredDispute)
 	for _, d := range c.state.Disputes {
-		disputes[d.ID] = d
+		stored[d.ID] = d
 	}
-	for id, webhooks := range recorded {
-		model := Fold(id, webhooks)
-		c.checkOrder(model, orders[id], len(webhooks), disputes)
-		c.checkReasons(model.DeadLettered, webhooks)
-		delete(orders, id)
+	for id, want := range model.Disputes {
+		got := stored[id]
+		if got.Dispute != want {
+			c.violated(Convergence, diverged, "dispute %s is %+v, want %+v by its events", id, got.Dispute, want)
+		}
+		if n := changes[subject{"dispute", id}]; got.Version > n {
+			c.violated(ExactlyOnce, doubled, "dispute %s was changed %d times by %d events and decisions", id, got.Version, n)
+		}
+		delete(stored, id)
 	}
-	for id := range orders {
-		c.violated(Convergence, diverged, "order %s is stored without any event", id)
-	}
-	for id := range disputes {
+	for id := range stored {
 		c.violated(Convergence, diverged, "dispute %s is stored without any event", id)
 	}
 }
 
-// checkOrder compares an order and its disputes with the model, and deletes the
-// disputes from the map.
-func (c *checker) checkOrder(want Model, got history.StoredOrder, events int, disputes map[string]history.Dispute) {
-	id := want.Order.ID
-	if got.Order != want.Order {
-		c.violated(Convergence, diverged, "order %s is %+v, want %+v by its events", id, got.Order, want.Order)
-	}
-	if got.Version > int64(events) {
-		c.violated(ExactlyOnce, doubled, "order %s was changed %d times by %d events", id, got.Version, events)
-	}
-	for dispute, state := range want.Disputes {
-		if disputes[dispute] != state {
-			c.violated(Convergence, diverged, "dispute %s is %+v, want %+v by its events", dispute, disputes[dispute], state)
-		}
-		delete(disputes, dispute)
-	}
-}
-
-// checkReasons requires exactly those events of an order to be dead letters that
-// are ones in the model.
-func (c *checker) checkReasons(want map[string]string, webhooks []*history.Webhook) {
-	for _, w := range webhooks {
-		for _, e := range c.recorded[w.Event] {
-			if e.Reason != want[w.Event] {
-				c.violated(Convergence, diverged, "%s is %s with the reason %q, want the reason %q by the history of its order", w.Event, e.Verdict, e.Reason, want[w.Event])
+// checkReasons requires exactly those events to be dead letters that are ones in the
+// model.
+func (c *checker) checkReasons(model Model, facts []Fact) {
+	for _, f := range facts {
+		want := model.DeadLettered[f.Key()]
+		for _, e := range c.recorded[f.Key()] {
+			if e.Reason != want {
+				c.violated(Convergence, diverged, "%s is %s with the reason %q, want the reason %q by its history", f.Key(), e.Verdict, e.Reason, want)
 			}
 		}
 	}

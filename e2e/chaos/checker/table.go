@@ -14,6 +14,7 @@ import (
 // Totals sums up several runs.
 type Totals struct {
 	Acked, Redelivered, Recovered, Violations int
+	Accepted, Discarded, Long                 int
 	Faults, Counts                            map[string]int
 	Slowest, Ready, Accepting, CaughtUp, Back time.Duration
 	MoreGoroutines                            int
@@ -26,6 +27,7 @@ func Sum(reports []*Report) Totals {
 	t := Totals{Faults: make(map[string]int), Counts: make(map[string]int)}
 	for _, r := range reports {
 		t.Acked, t.Redelivered, t.Recovered = t.Acked+r.Acked, t.Redelivered+r.Redelivered, t.Recovered+r.Recovered
+		t.Accepted, t.Discarded, t.Long = t.Accepted+r.Accepted, t.Discarded+r.Discarded, t.Long+r.Long
 		for kind, n := range r.Faults {
 			t.Faults[kind] += n
 		}
@@ -44,8 +46,8 @@ func Sum(reports []*Report) Totals {
 // Table returns a table in Markdown with one line for each run and one for all.
 func Table(reports []*Report) string {
 	var text strings.Builder
-	text.WriteString("| mode/store/processes | acked | SIGKILL | SIGTERM | SIGSTOP | links cut or slowed | locks | lost | doubled | stuck | diverged | other | redelivered | recovered | slowest answer | ready after healing | first 2xx | caught up | back at baseline | goroutines over it | heap over it |\n")
-	text.WriteString("|---|" + strings.Repeat("--:|", 20) + "\n")
+	text.WriteString("| mode/store/processes | acked | SIGKILL | SIGTERM | SIGSTOP | links cut or slowed | locks | lost | doubled | stuck | diverged | other | redelivered | recovered | long histories | letters accepted | discarded | slowest answer | ready after healing | first 2xx | caught up | back at baseline | goroutines over it | heap over it |\n")
+	text.WriteString("|---|" + strings.Repeat("--:|", 23) + "\n")
 	for _, r := range reports {
 		line(&text, r.Cell.String(), Sum([]*Report{r}))
 	}
@@ -58,10 +60,10 @@ func line(text *strings.Builder, name string, t Totals) {
 	for _, kind := range history.LinkFaults {
 		links += t.Faults[kind]
 	}
-	fmt.Fprintf(text, "| %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s | %d | %s |\n", name, t.Acked,
+	fmt.Fprintf(text, "| %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s | %d | %s |\n", name, t.Acked,
 		t.Faults[history.Kill], t.Faults[history.Terminate], t.Faults[history.Freeze], links, t.Faults[history.Lock],
 		t.Counts[lost], t.Counts[doubled], t.Counts[stuck], t.Counts[diverged], t.Counts[other],
-		t.Redelivered, t.Recovered, seconds(t.Slowest), seconds(t.Ready), seconds(t.Accepting), seconds(t.CaughtUp),
+		t.Redelivered, t.Recovered, t.Long, t.Accepted, t.Discarded, seconds(t.Slowest), seconds(t.Ready), seconds(t.Accepting), seconds(t.CaughtUp),
 		seconds(t.Back), t.MoreGoroutines, history.Mebibytes(t.MoreHeap))
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -12,10 +13,12 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver of PostgreSQL
-	_ "modernc.org/sqlite"             // the driver of SQLite
+	"google.golang.org/protobuf/proto"
+	_ "modernc.org/sqlite" // the driver of SQLite
 
 	"github.com/payrelay/payrelay/e2e/chaos/history"
 	"github.com/payrelay/payrelay/e2e/servers"
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
 // createDatabase creates the database of the cell, without tables.
@@ -149,46 +152,107 @@ func (r reader) micros(column string) string {
 
 func (r reader) readEvents() error {
 	return r.query(`SELECT provider, event_id, order_id, dispute_id, user_id, status, provider_status, reason, amount, currency, `+
-		r.micros("occurred_at")+`, `+r.micros("order_created_at")+`, `+r.micros("evidence_due_at")+`, verdict, dead_letter_reason, in_history, digest, body FROM events`,
+		r.micros("occurred_at")+`, `+r.micros("order_created_at")+`, `+r.micros("evidence_due_at")+`, verdict, dead_letter_reason, in_history, forced, digest, facts, subject,
+		(SELECT body FROM bodies WHERE bodies.event = events.seq AND bodies.recorded_at = events.recorded_at) FROM events`,
 		func(rows *sql.Rows) error {
 			var e history.Event
-			var digest, body []byte
+			var digest, facts, subject, body []byte
 			f := &e.Facts
-			err := rows.Scan(&e.Provider, &e.Event, &f.Order, &f.Dispute, &f.User, &f.Status, &f.ProviderStatus, &f.Reason, &f.Amount, &f.Currency,
-				&f.At, &f.CreatedAt, &f.EvidenceDueAt, &e.Verdict, &e.Reason, &e.InHistory, &digest, &body)
-			e.Digest, e.BodyDigest = hex.EncodeToString(digest), history.Digest(body)
+			err := rows.Scan(&e.Provider, &e.Event, &f.Order, &f.Dispute, &f.User, &f.Status, &f.ProviderStatus, &f.Reason, &f.Amount.Minor, &f.Amount.Currency,
+				&f.At, &f.CreatedAt, &f.EvidenceDueAt, &e.Verdict, &e.Reason, &e.InHistory, &e.Forced, &digest, &facts, &subject, &body)
+			e.Digest, e.FactsDigest, e.BodyDigest = hex.EncodeToString(digest), hex.EncodeToString(facts), history.Digest(body)
+			if err == nil && subject != nil {
+				err = addSubject(f, subject)
+			}
 			r.state.Events = append(r.state.Events, e)
 			return err
 		})
 }
 
+// addSubject adds the facts that have no column of their own. They are stored as an
+// update of the contract with nothing but its subject, in binary Protobuf.
+func addSubject(f *history.Facts, subject []byte) error {
+	u := new(payrelayv1.Update)
+	if err := proto.Unmarshal(subject, u); err != nil {
+		return fmt.Errorf("read the subject of an event: %w", err)
+	}
+	o, d := u.GetOrder(), u.GetDispute()
+	f.Part, f.Authorized, f.Captured, f.Refunded = o.GetPart(), moneyOf(o.GetAuthorized()), moneyOf(o.GetCaptured()), moneyOf(o.GetRefunded())
+	f.OutcomeAmount = moneyOf(d.GetOutcomeAmount())
+	if d.GetStage() != 0 {
+		f.Stage = strings.ToLower(strings.TrimPrefix(d.GetStage().String(), "DISPUTE_STAGE_"))
+	}
+	return nil
+}
+
+func moneyOf(m *payrelayv1.Money) history.Money {
+	return history.Money{Minor: m.GetMinorUnits(), Currency: m.GetCurrency()}
+}
+
 func (r reader) readOrders() error {
-	return r.query(`SELECT order_id, version, status, user_id, amount, currency, `+r.micros("created_at")+`, `+r.micros("updated_at")+` FROM orders`,
+	return r.query(`SELECT order_id, version, status, user_id, amount, currency, parts, `+r.micros("created_at")+`, `+r.micros("updated_at")+` FROM orders`,
 		func(rows *sql.Rows) error {
 			var o history.StoredOrder
-			err := rows.Scan(&o.ID, &o.Version, &o.Status, &o.User, &o.Amount, &o.Currency, &o.CreatedAt, &o.UpdatedAt)
+			var parts string
+			err := rows.Scan(&o.ID, &o.Version, &o.Status, &o.User, &o.Amount.Minor, &o.Amount.Currency, &parts, &o.CreatedAt, &o.UpdatedAt)
+			if err == nil {
+				o.Parts, err = partsOf(parts)
+			}
 			r.state.Orders = append(r.state.Orders, o)
 			return err
 		})
 }
 
+// partsOf reads the column of the parts of an order.
+func partsOf(text string) (history.Parts, error) {
+	if text == "" {
+		return "", nil
+	}
+	type money = struct {
+		MinorUnits int64
+		Currency   string
+	}
+	amount := func(m money) history.Money { return history.Money{Minor: m.MinorUnits, Currency: m.Currency} }
+	var stored []struct {
+		Part                                    string
+		Authorized, Captured, Refunded, Implied money
+		Paid                                    bool
+		AllRefunded                             bool `json:"all_refunded"`
+	}
+	if err := json.Unmarshal([]byte(text), &stored); err != nil {
+		return "", fmt.Errorf("read the parts of an order: %w", err)
+	}
+	var all []history.Part
+	for _, p := range stored {
+		if p.Captured.Currency == "" {
+			p.Captured = p.Implied
+		}
+		if p.AllRefunded {
+			p.Refunded = p.Captured
+		}
+		all = append(all, history.Part{Name: p.Part, Authorized: amount(p.Authorized), Captured: amount(p.Captured), Refunded: amount(p.Refunded), Paid: p.Paid})
+	}
+	return history.NewParts(all), nil
+}
+
 func (r reader) readDisputes() error {
-	return r.query(`SELECT dispute_id, order_id, status, user_id, reason, amount, currency, `+
+	return r.query(`SELECT dispute_id, order_id, version, stage, status, reopened, user_id, reason, amount, currency, outcome_amount, outcome_currency, `+
 		r.micros("opened_at")+`, `+r.micros("updated_at")+`, `+r.micros("evidence_due_at")+` FROM disputes`,
 		func(rows *sql.Rows) error {
-			var d history.Dispute
-			err := rows.Scan(&d.ID, &d.Order, &d.Status, &d.User, &d.Reason, &d.Amount, &d.Currency, &d.OpenedAt, &d.UpdatedAt, &d.EvidenceDueAt)
+			var d history.StoredDispute
+			err := rows.Scan(&d.ID, &d.Order, &d.Version, &d.Stage, &d.Status, &d.Reopened, &d.User, &d.Reason, &d.Amount.Minor, &d.Amount.Currency,
+				&d.OutcomeAmount.Minor, &d.OutcomeAmount.Currency, &d.OpenedAt, &d.UpdatedAt, &d.EvidenceDueAt)
 			r.state.Disputes = append(r.state.Disputes, d)
 			return err
 		})
 }
 
 func (r reader) readDeadLetters() error {
-	return r.query(`SELECT provider, event_id, digest, reason, resolution FROM dead_letters`,
+	return r.query(`SELECT id, provider, kind, event_id, order_id, digest, reason, deliveries, resolution, resolved_by, why FROM dead_letters`,
 		func(rows *sql.Rows) error {
 			var l history.DeadLetter
 			var digest []byte
-			err := rows.Scan(&l.Provider, &l.Event, &digest, &l.Reason, &l.Resolution)
+			err := rows.Scan(&l.ID, &l.Provider, &l.Kind, &l.Event, &l.Order, &digest, &l.Reason, &l.Deliveries, &l.Resolution, &l.By, &l.Why)
 			l.Digest = hex.EncodeToString(digest)
 			r.state.DeadLetters = append(r.state.DeadLetters, l)
 			return err

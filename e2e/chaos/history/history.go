@@ -20,6 +20,8 @@ type History struct {
 	// Complaints are failures of processes: a start or stop that failed, or an error
 	// in a log.
 	Complaints []string `json:"complaints,omitempty"`
+	// Decisions are what an operator decided about dead letters after the last fault.
+	Decisions []Decision `json:"decisions,omitempty"`
 	// Baseline is the usage of every process under load, before the first fault.
 	Baseline []Usage `json:"baseline,omitempty"`
 	// Used is the idle usage of the processes after the run, and Fresh that of the
@@ -40,7 +42,8 @@ func OrderID(number int) string { return fmt.Sprintf("o-%d", number) }
 
 // Attempt is one sending of a webhook. Times are microseconds since the run began.
 type Attempt struct {
-	Event string `json:"event"`
+	// Webhook is the ID of the webhook.
+	Webhook string `json:"webhook"`
 	// To is the name of the ingest process.
 	To   string `json:"to"`
 	From int64  `json:"from"`

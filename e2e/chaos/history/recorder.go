@@ -37,9 +37,9 @@ type entry struct {
 }
 
 type sending struct {
-	Event string `json:"event"`
-	To    string `json:"to"`
-	At    int64  `json:"at"`
+	Webhook string `json:"webhook"`
+	To      string `json:"to"`
+	At      int64  `json:"at"`
 }
 
 // NewRecorder creates the file of a run in a directory. The time of the run counts
@@ -60,13 +60,13 @@ func (r *Recorder) Now() int64 { return time.Since(r.began).Microseconds() }
 func (r *Recorder) Sending(w *Webhook, to string) Attempt {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.known[w.Event] {
-		r.known[w.Event] = true
+	if !r.known[w.ID] {
+		r.known[w.ID] = true
 		r.webhooks = append(r.webhooks, w)
 		r.write(entry{Webhook: w})
 	}
-	r.write(entry{Sends: &sending{w.Event, to, r.Now()}})
-	return Attempt{Event: w.Event, To: to}
+	r.write(entry{Sends: &sending{w.ID, to, r.Now()}})
+	return Attempt{Webhook: w.ID, To: to}
 }
 
 // Done records the end of an attempt. The caller has set its times: Done may have

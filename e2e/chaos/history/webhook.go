@@ -14,6 +14,9 @@ const CardNumber = "4111111111111111"
 // Webhook is one event of the provider: the request that is sent, and what the
 // database must hold of it.
 type Webhook struct {
+	// ID names the webhook in the history. Several webhooks may have one Event, which
+	// is the id that the provider sends.
+	ID    string `json:"id"`
 	Event string `json:"event"`
 	// Path, ContentType and Body are sent byte for byte.
 	Path        string `json:"path"`
@@ -21,12 +24,38 @@ type Webhook struct {
 	Body        string `json:"body"`
 	// Refusal is the status that an invalid webhook must be answered with; 0 for a
 	// valid one.
-	Refusal int   `json:"refused,omitempty"`
+	Refusal int `json:"refused,omitempty"`
+	// Repeats means that the webhook is sent only after another one with the same key
+	// was accepted: it is a duplicate if its facts are the same, and otherwise a
+	// conflict.
+	Repeats bool  `json:"repeats,omitempty"`
 	Facts   Facts `json:"says"`
 }
 
 // Valid reports whether the webhook must be accepted.
 func (w *Webhook) Valid() bool { return w.Refusal == 0 }
+
+// Key returns the identity of the event.
+func (w *Webhook) Key() Key { return Key{w.Facts.Kind(), w.Event} }
+
+// Key is the identity of an event among those of its source: an order and a dispute
+// may use the same id.
+type Key struct {
+	Kind  string `json:"kind"`
+	Event string `json:"event"`
+}
+
+// String returns the kind and the id.
+func (k Key) String() string { return k.Kind + " event " + k.Event }
+
+// Money is an amount in minor units. It is not known if it has no currency.
+type Money struct {
+	Minor    int64  `json:"minor,omitempty"`
+	Currency string `json:"currency,omitempty"`
+}
+
+// Known reports whether the amount is known.
+func (m Money) Known() bool { return m.Currency != "" }
 
 // Facts are the contents of a webhook in the terms of the database. Times are in
 // microseconds since 1970; 0 means none.
@@ -40,11 +69,33 @@ type Facts struct {
 	Status         string `json:"status,omitempty"`
 	ProviderStatus string `json:"provider_status,omitempty"`
 	Reason         string `json:"reason,omitempty"`
-	Amount         int64  `json:"amount,omitempty"` // in minor units
-	Currency       string `json:"currency,omitempty"`
+	Amount         Money  `json:"amount,omitzero"`
 	At             int64  `json:"at"`
 	CreatedAt      int64  `json:"created_at,omitempty"`
 	EvidenceDueAt  int64  `json:"evidence_due_at,omitempty"`
+	// The next ones are those of an order. Part is what the totals are about.
+	Part       string `json:"part,omitempty"`
+	Authorized Money  `json:"authorized,omitzero"`
+	Captured   Money  `json:"captured,omitzero"`
+	Refunded   Money  `json:"refunded,omitzero"`
+	// The next ones are those of a dispute.
+	Stage         string `json:"stage,omitempty"`
+	OutcomeAmount Money  `json:"outcome_amount,omitzero"`
+}
+
+// Kind returns "order" or "dispute".
+func (f Facts) Kind() string {
+	if f.Dispute != "" {
+		return "dispute"
+	}
+	return "order"
+}
+
+// Same reports whether two webhooks say the same. The times of the provider and the
+// user do not count.
+func (f Facts) Same(g Facts) bool {
+	f.At, f.CreatedAt, f.User = g.At, g.CreatedAt, g.User
+	return f == g
 }
 
 // Digest returns the SHA-256 of the body in hexadecimal.

@@ -1,6 +1,9 @@
 package sabotage
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/payrelay/payrelay/e2e/chaos/checker"
 	"github.com/payrelay/payrelay/e2e/chaos/history"
 	"github.com/payrelay/payrelay/modules/payments"
@@ -25,6 +28,7 @@ var (
 	onKafkaPostgres = history.Cell{Mode: payments.Kafka, Store: history.Postgres, Broker: history.Embedded, Processes: 1}
 	onHTTP          = history.Cell{Mode: payments.HTTP, Store: history.SQLite, Processes: 1}
 	onGRPC          = history.Cell{Mode: payments.GRPC, Store: history.SQLite, Processes: 1}
+	onTwoGRPC       = history.Cell{Mode: payments.GRPC, Store: history.Postgres, Processes: 2}
 	onTwoProtobuf   = history.Cell{Mode: payments.Protobuf, Store: history.Postgres, Processes: 2}
 )
 
@@ -40,24 +44,16 @@ const (
 // find duplicates.
 const (
 	dropKeySQLite = `
-import (
-	"context"
-	"regexp"
-)
+import "context"
 
 func (s *Store) Migrate(ctx context.Context) error {
 	if err := s.originalMigrate(ctx); err != nil {
 		return err
 	}
-	var schema string // of the table and its indexes
-	err := s.writer.QueryRowContext(ctx, "SELECT group_concat(sql, ';') FROM sqlite_schema WHERE tbl_name = 'events'").Scan(&schema)
-	if keyless := sabotagedKey.ReplaceAllString(schema, ""); err == nil && keyless != schema {
-		_, err = s.writer.ExecContext(ctx, "DROP TABLE events; "+keyless+"; CREATE INDEX events_by_key ON events (event_id, provider)")
-	}
+	_, err := s.writer.ExecContext(ctx, "DROP INDEX events_by_key; CREATE INDEX events_by_key ON events (event_id, provider, " +
+		"(CASE WHEN note THEN 'note' WHEN dispute_id <> '' THEN 'dispute' ELSE 'order' END))")
 	return err
 }
-
-var sabotagedKey = regexp.MustCompile(` + "`(?i),\\s*UNIQUE\\s*\\([^)]*\\)`" + `)
 `
 	dropKeyPostgres = `
 import "context"
@@ -66,14 +62,61 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if err := s.originalMigrate(ctx); err != nil {
 		return err
 	}
-	_, err := s.ledger.Exec(ctx, "ALTER TABLE events DROP CONSTRAINT IF EXISTS events_event_id_provider_key")
+	_, err := s.ledger.Exec(ctx, "DROP INDEX IF EXISTS events_by_key")
 	if err == nil {
-		_, err = s.ledger.Exec(ctx, "CREATE INDEX IF NOT EXISTS events_by_key ON events (event_id, provider)")
+		_, err = s.ledger.Exec(ctx, "CREATE INDEX events_by_key ON events (event_id, provider)")
 	}
 	return err
 }
 `
 )
+
+// writeOrdersOfAnyVersion writes orders without a look at the version in the database.
+// Those with version 0 only lend their number to events.
+const writeOrdersOfAnyVersion = `
+var writeOrders = newStatement(wholeOrder, "WITH written AS (INSERT INTO orders ("+wholeOrder.names()+") SELECT * FROM @rows"+
+	" ON CONFLICT (order_id) DO UPDATE SET version = excluded.version, "+orderState.assignments("excluded")+
+	" WHERE excluded.version > 0) SELECT (@count = @count)::all_written")
+`
+
+// table is one of the tables of the rules.
+type table struct{ name, status, prefix string }
+
+var (
+	orderMoves        = table{"orderMoves", "OrderStatus", "ORDER_STATUS_"}
+	disputeMovesLevel = table{"disputeMovesLevel", "DisputeStatus", "DISPUTE_STATUS_"}
+	disputeMovesUp    = table{"disputeMovesUp", "DisputeStatus", "DISPUTE_STATUS_"}
+)
+
+// cell returns a build in which one cell of a table has another move.
+func cell(name string, runs history.Cell, t table, from, to, move string) Sabotage {
+	status := func(name string) string { return "payrelayv1." + t.status + "_" + t.prefix + strings.ToUpper(name) }
+	return Sabotage{Name: name, Cell: runs, Only: []string{"kill ingest", "kill api"}, Violates: []string{checker.Convergence},
+		Swaps: []Swap{{inModules, fmt.Sprintf(`
+import (
+	"maps"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+)
+
+var %[1]s = func() moves[payrelayv1.%[2]s] {
+	changed := maps.Clone(original%[3]s)
+	changed[[2]payrelayv1.%[2]s{%[4]s, %[5]s}] = %[6]s
+	return changed
+}()
+`, t.name, t.status, strings.ToUpper(t.name[:1])+t.name[1:], status(from), status(to), move)}}}
+}
+
+// seeded returns a build with the seed of its run.
+func seeded(seed uint64, s Sabotage) Sabotage {
+	s.Seed = seed
+	return s
+}
+
+// smallLimits make histories long, and their folds pending, that would not be.
+const smallLimits = `
+var defaultLimits = limits{whole: 128, interval: 64, page: 64, commit: 128}
+`
 
 // Sabotages lists all broken builds.
 var Sabotages = []Sabotage{
@@ -164,11 +207,7 @@ var sabotagedSeen sync.Map // the time of the first judgement by key
 	},
 	{
 		Name: "check, then insert", Cell: onTwoProtobuf, Only: []string{"kill ingest"}, Violates: []string{checker.ExactlyOnce},
-		Swaps: []Swap{{inPostgres, dropKeyPostgres + `
-var writeOrders = newStatement(wholeOrder, "WITH written AS (INSERT INTO orders ("+wholeOrder.names()+") SELECT * FROM @rows"+
-	" ON CONFLICT (order_id) DO UPDATE SET version = excluded.version, "+orderState.assignments("excluded")+")"+
-	" SELECT (@count = @count)::first_writer")
-`}},
+		Swaps: []Swap{{inPostgres, dropKeyPostgres + writeOrdersOfAnyVersion}},
 	},
 	{
 		// The poison records come first: after the updates of their batch, which wait
@@ -311,29 +350,169 @@ func retry(next payments.Applier, cfg RetryConfig) payments.Applier {
 	{
 		Name: "last to arrive wins", Cell: onHTTP, Only: []string{"kill ingest"}, Violates: []string{checker.Convergence},
 		Swaps: []Swap{{inModules, `
-func (h *history[S]) add(e *entry, complete bool) bool {
+func (h *history[S]) record(e *entry) {
 	h.Head = Position{} // so that every event is newer
-	return h.originalAdd(e, complete)
+	h.originalRecord(e)
 }
 `}},
 	},
 	{
-		Name: "update lost between two writers", Cell: onKafka, Only: []string{"kill ingest"}, Violates: []string{checker.Convergence},
-		Swaps: []Swap{{inSQLite, `
-import "github.com/payrelay/payrelay/modules/payments"
+		Name: "update lost between two writers", Cell: onTwoGRPC, Only: []string{"kill ingest"}, Violates: []string{checker.Convergence},
+		Swaps: []Swap{{inPostgres, writeOrdersOfAnyVersion}},
+	},
+	cell("a failed payment is final", onHTTP, orderMoves, "failed", "success", "contradict"),
+	cell("a cancellation is final", onGRPC, orderMoves, "canceled", "success", "keep"),
+	cell("canceled after a success, and nobody asked", onKafka, orderMoves, "success", "canceled", "set"),
+	cell("a reversal takes nothing back", onHTTP, orderMoves, "success", "reversed", "keep"),
+	cell("a reversal is final", onGRPC, orderMoves, "reversed", "success", "keep"),
+	cell("no second chargeback after won", onGRPC, disputeMovesLevel, "won", "open", "keep"),
+	cell("an appeal is not a new round", onHTTP, disputeMovesUp, "lost", "open", "set"),
+	seeded(87, cell("two outcomes of one instant", onGRPC, disputeMovesLevel, "lost", "won", "set")),
+	{
+		Name: "digest of the body", Cell: onHTTP, Only: []string{"kill ingest"}, Violates: []string{checker.NoPhantom},
+		Swaps: []Swap{{inModules, `
+import (
+	"crypto/sha256"
 
-func (tx transaction) writeOrders(use *statements, aggregates []*payments.Aggregate) error {
-	for _, a := range aggregates {
-		if a.Version == 0 {
-			continue
-		}
-		stored := tx.tx.QueryRowContext(tx.ctx, "SELECT version FROM orders WHERE order_id = ?", a.OrderID)
-		if err := stored.Scan(&a.Version); err != nil {
-			return err
-		}
-	}
-	return tx.originalWriteOrders(use, aggregates)
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+)
+
+func FactsDigest(u *payrelayv1.Update) Digest {
+	facts := originalFactsDigest(u)
+	return sha256.Sum256(append(facts[:], u.GetRawBody()...))
 }
+`}},
+	},
+	{
+		Name: "digest without the amount", Cell: onHTTP, Only: []string{"kill ingest"}, Violates: []string{checker.NoLoss},
+		Swaps: []Swap{{inModules, `
+import (
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"google.golang.org/protobuf/proto"
+)
+
+func FactsDigest(u *payrelayv1.Update) Digest {
+	silent := proto.CloneOf(u)
+	if s := silent.GetOrder(); s != nil {
+		s.Amount = nil
+	}
+	if s := silent.GetDispute(); s != nil {
+		s.Amount = nil
+	}
+	return originalFactsDigest(silent)
+}
+`}},
+	},
+	{
+		Name: "digest without the part", Cell: onGRPC, Only: []string{"kill ingest"}, Violates: []string{checker.NoLoss},
+		Swaps: []Swap{{inModules, `
+import (
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"google.golang.org/protobuf/proto"
+)
+
+func FactsDigest(u *payrelayv1.Update) Digest {
+	silent := proto.CloneOf(u)
+	if s := silent.GetOrder(); s != nil {
+		s.Part = ""
+	}
+	return originalFactsDigest(silent)
+}
+`}},
+	},
+	{
+		Name: "digest without the deadline", Cell: onHTTP, Only: []string{"kill ingest"}, Violates: []string{checker.NoLoss},
+		Swaps: []Swap{{inModules, `
+import (
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"google.golang.org/protobuf/proto"
+)
+
+func FactsDigest(u *payrelayv1.Update) Digest {
+	silent := proto.CloneOf(u)
+	if s := silent.GetDispute(); s != nil {
+		s.EvidenceDueAt = nil
+	}
+	return originalFactsDigest(silent)
+}
+`}},
+	},
+	{
+		Name: "accepted, but not by force", Cell: onHTTP, Only: []string{"kill ingest"}, Violates: []string{checker.NoLoss, checker.Convergence},
+		Swaps: []Swap{{inModules, `
+import payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+
+func stepOrder(o Order, u *payrelayv1.Update, _ bool) (Order, payrelayv1.DeadLetterReason) {
+	return originalStepOrder(o, u, false)
+}
+
+func stepDispute(d Dispute, u *payrelayv1.Update, _ bool) (Dispute, payrelayv1.DeadLetterReason) {
+	return originalStepDispute(d, u, false)
+}
+`}},
+	},
+	{
+		Name: "accepted, which only settles", Cell: onGRPC, Only: []string{"kill api"}, Violates: []string{checker.NoLoss, checker.Convergence},
+		Swaps: []Swap{{inModules, `
+import (
+	"context"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+)
+
+func (l *Ledger) Accept(ctx context.Context, id int64, by, why string) (*payrelayv1.Outcome, error) {
+	return &payrelayv1.Outcome{Verdict: payrelayv1.Verdict_VERDICT_APPLIED}, l.Discard(ctx, id, by, why)
+}
+`}},
+	},
+	{
+		Name: "accepted, and forgotten when it is folded again", Cell: onHTTP, Only: []string{"kill ingest"}, Violates: []string{checker.NoLoss, checker.Convergence},
+		Swaps: []Swap{{inModules, `
+func recordedEntry(e *Event) *entry {
+	recorded := originalRecordedEntry(e)
+	recorded.Forced = false
+	return recorded
+}
+`}},
+	},
+	{
+		Name: "discarded, and back when it is folded again", Cell: onGRPC, Only: []string{"kill api"}, Violates: []string{checker.NoLoss, checker.NoPhantom},
+		Swaps: []Swap{{inModules, `
+func (e *Event) InHistory() bool {
+	return e.Key.Kind != KindNote && (!e.refused() || reasons[e.Reason].inHistory)
+}
+
+func recordedEntry(e *Event) *entry {
+	recorded := originalRecordedEntry(e)
+	recorded.Discarded = false
+	return recorded
+}
+`}},
+	},
+	{
+		Name: "a late update is folded from a checkpoint without an earlier one", Cell: onHTTP, Only: []string{"kill ingest"}, Violates: []string{checker.Convergence},
+		Swaps: []Swap{{inModules, `
+import "time"
+
+func (f *refolding[S]) finish(converged time.Time) error {
+	err := f.originalFinish(converged)
+	f.checkpoints.Replace = false
+	return err
+}
+`}},
+	},
+	{
+		Name: "the fold of a late update ends too early", Cell: onGRPC, Only: []string{"kill api"}, Violates: []string{checker.Convergence},
+		Swaps: []Swap{{inModules, `
+func (f *refolding[S]) converged() bool { return f.comparable && f.inserted }
+`}},
+	},
+	{
+		Name: "a fold in several commits is never finished", Cell: onHTTP, Only: []string{"kill api"}, Violates: []string{checker.Convergence},
+		Swaps: []Swap{{inModules, smallLimits + `
+func (b *batch) unfinished() (of Subjects) { return of }
+
+func (s *Snapshot) pending() (of Subjects) { return of }
 `}},
 	},
 	{
@@ -349,11 +528,11 @@ import (
 
 func checkHeaders(http.Header) error { return nil }
 
-func (s *Server) answer(c echo.Context, update *payrelayv1.Update, outcome *payrelayv1.Outcome) error {
+func (s *Server) answer(c echo.Context, update *payrelayv1.Update, ignored []string, outcome *payrelayv1.Outcome) error {
 	if err := originalCheckHeaders(c.Request().Header); err != nil {
 		return err
 	}
-	return s.originalAnswer(c, update, outcome)
+	return s.originalAnswer(c, update, ignored, outcome)
 }
 `}},
 	},

@@ -2,10 +2,10 @@ package workload
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/payrelay/payrelay/e2e/chaos/checker"
-	"github.com/payrelay/payrelay/e2e/chaos/history"
 )
 
 func TestGeneratorRepeats(t *testing.T) {
@@ -22,10 +22,11 @@ func TestGeneratorRepeats(t *testing.T) {
 // TestGeneratorRates: the generator has the rates of the constants.
 func TestGeneratorRates(t *testing.T) {
 	const orders = 20_000
-	var webhooks, twice, atOnce, bad, dead, inOrder, disputes float64
+	var webhooks, twice, atOnce, bad, inOrder, disputes, again, conflicts float64
+	reasons := make(map[string]int)
 	for number := range orders {
-		var events []string
-		var valid []*history.Webhook
+		var events []int64
+		var facts []checker.Fact
 		for _, d := range (Generator{1}).Order(number) {
 			if !d.Webhook.Valid() {
 				bad++
@@ -34,21 +35,36 @@ func TestGeneratorRates(t *testing.T) {
 			webhooks++
 			twice += count(d.Again > 0)
 			atOnce += count(d.Copies > 1)
-			events, valid = append(events, d.Webhook.Event), append(valid, d.Webhook)
+			events, facts = append(events, d.Webhook.Facts.At), append(facts, checker.Fact{Webhook: d.Webhook})
+			for _, w := range d.Then {
+				if w.Facts.Same(d.Webhook.Facts) {
+					again++
+				} else {
+					conflicts++
+				}
+			}
 		}
-		model := checker.Fold(history.OrderID(number), valid)
-		dead += count(len(model.DeadLettered) > 0)
+		model := checker.Fold(facts)
 		disputes += count(len(model.Disputes) > 0)
-		inOrder += count(isSorted(events))
+		for _, reason := range model.DeadLettered {
+			reasons[reason]++
+		}
+		inOrder += count(slices.IsSorted(events))
+	}
+	for _, reason := range []string{"contradiction", "currency_mismatch", "order_mismatch", "unknown_status"} {
+		if n := reasons[reason]; n < orders/500 || n > orders/20 {
+			t.Errorf("%d orders have %d dead letters with the reason %s, want between 1 in 500 and 1 in 20", orders, n, reason)
+		}
 	}
 	for name, rate := range map[string]struct{ got, want float64 }{
 		"sent twice":   {twice / webhooks, sentTwice},
 		"sent at once": {atOnce / webhooks, sentAtOnce},
 		"invalid":      {bad / webhooks, invalid},
+		"cosmetic":     {again / webhooks, cosmetic},
+		"conflicting":  {conflicts / webhooks, conflicting},
 		"disputed":     {disputes / orders, disputedOrders},
 		// A shuffle of few webhooks sometimes leaves them in order.
-		"shuffled":      {1 - inOrder/orders, 0.93 * shuffledOrders},
-		"dead-lettered": {dead / orders, 0.8*contradicted + unknownStatuses},
+		"shuffled": {1 - inOrder/orders, 0.93 * shuffledOrders},
 	} {
 		if rate.got < 0.85*rate.want || rate.got > 1.15*rate.want {
 			t.Errorf("%s: rate %.4f, want about %.4f", name, rate.got, rate.want)
@@ -63,15 +79,21 @@ func count(is bool) float64 {
 	return 0
 }
 
-// isSorted reports whether events are in the order of their numbers, which have
-// one digit for nearly all orders.
-func isSorted(events []string) bool {
-	for i := 1; i < len(events); i++ {
-		if len(events[i]) == len(events[i-1]) && events[i] < events[i-1] {
-			return false
+// TestOddities: each oddity changes the webhook.
+func TestOddities(t *testing.T) {
+	for i, change := range oddities {
+		changed := false
+		for number := range 10 {
+			for _, d := range (Generator{1}).Order(number) {
+				w := *d.Webhook
+				change(&w)
+				changed = changed || w.Body != d.Webhook.Body || w.ContentType != d.Webhook.ContentType
+			}
+		}
+		if !changed {
+			t.Errorf("oddity %d changes no webhook", i)
 		}
 	}
-	return true
 }
 
 // TestMutations: each mutation changes the webhook, and sets how it must be

@@ -3,6 +3,7 @@ package workload
 import (
 	"container/heap"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,8 @@ type Provider struct {
 	backlog backlog
 	// open counts the webhooks without a final answer, waiting or in flight.
 	open int
+	// held are the webhooks that are held back.
+	held []pending
 }
 
 // StartProvider begins to send to the ingest processes with these names and URLs, until
@@ -66,6 +69,39 @@ func (p *Provider) Finish() (orders, unanswered int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return int(p.orders.Load()), p.open
+}
+
+// Resume sends what was held back, and again every webhook with one of the keys, and
+// waits like [Provider.Finish]. It returns the number of webhooks without a final
+// answer.
+func (p *Provider) Resume(ctx context.Context, again []history.Key) (unanswered int) {
+	p.mu.Lock()
+	due := p.held
+	p.held = nil
+	p.mu.Unlock()
+	for number := range int(p.orders.Load()) {
+		if number == OperatedOrders {
+			break
+		}
+		for _, d := range p.generator.Order(number) {
+			for _, w := range append([]*history.Webhook{d.Webhook}, d.Then...) {
+				if w.Valid() && slices.Contains(again, w.Key()) {
+					due = append(due, pending{Delivery: Delivery{Webhook: w, Copies: 1}, acked: true})
+				}
+			}
+		}
+	}
+	p.mu.Lock()
+	p.open += len(due)
+	p.mu.Unlock()
+	for _, d := range due {
+		p.enqueue(d, 0)
+	}
+	for range senders {
+		p.senders.Go(func() { p.send(ctx) })
+	}
+	_, unanswered = p.Finish()
+	return unanswered
 }
 
 // Wait waits for the senders of a provider whose context has ended. The provider
@@ -104,12 +140,23 @@ func (p *Provider) send(ctx context.Context) {
 // beginOrder sends the webhooks of the next order.
 func (p *Provider) beginOrder(ctx context.Context) {
 	number := p.orders.Add(1) - 1
-	deliveries := p.generator.Order(int(number))
+	var turn []pending
 	p.mu.Lock()
-	p.open += len(deliveries)
+	for _, d := range p.generator.Order(int(number)) {
+		if d.Held {
+			p.held = append(p.held, pending{Delivery: d})
+			continue
+		}
+		turn = append(turn, pending{Delivery: d})
+	}
+	p.open += len(turn)
 	p.mu.Unlock()
-	for _, d := range deliveries {
-		p.deliver(ctx, pending{Delivery: d})
+	for _, d := range turn {
+		if d.After > 0 {
+			p.enqueue(d, d.After)
+		} else {
+			p.deliver(ctx, d)
+		}
 	}
 }
 
@@ -120,6 +167,7 @@ func (p *Provider) deliver(ctx context.Context, d pending) {
 	if answered && !d.acked && d.Webhook.Valid() {
 		d.acked = true
 		p.acked.Add(1)
+		p.follow(d.Then)
 	}
 	switch {
 	case !answered:
@@ -134,6 +182,17 @@ func (p *Provider) deliver(ctx context.Context, d pending) {
 		p.mu.Lock()
 		p.open--
 		p.mu.Unlock()
+	}
+}
+
+// follow adds the webhooks with the key of one that was accepted to the backlog. The
+// first to be recorded under a key counts, so they must not come before it.
+func (p *Provider) follow(then []*history.Webhook) {
+	p.mu.Lock()
+	p.open += len(then)
+	p.mu.Unlock()
+	for _, w := range then {
+		p.enqueue(pending{Delivery: Delivery{Webhook: w, Copies: 1}}, minBackoff)
 	}
 }
 

@@ -22,12 +22,28 @@ const (
 // OrderWebhook returns a webhook about an order. Its status is the provider's
 // word, which is the same as payrelay's if payrelay knows it.
 func OrderWebhook(event string, f history.Facts) *history.Webhook {
-	body := map[string]any{
-		"provider_event_id": event, "order_id": f.Order, "user_id": f.User, "status": f.Status + f.ProviderStatus,
-		"created_at": rfc3339(f.CreatedAt), "updated_at": rfc3339(f.At),
-		"meta": map[string]any{"amount": decimal(f.Amount), "currency": f.Currency, "card": history.CardNumber},
+	return orderWebhook(event, f, f.Status+f.ProviderStatus)
+}
+
+// orderWebhook returns a webhook about an order in the words of a provider.
+func orderWebhook(event string, f history.Facts, word string) *history.Webhook {
+	meta := map[string]any{"card": history.CardNumber}
+	if f.Amount.Known() {
+		meta["amount"], meta["currency"] = decimal(f.Amount.Minor), f.Amount.Currency
 	}
-	return &history.Webhook{Event: event, Path: ordersPath, Body: encode(body), Facts: f}
+	for name, total := range map[string]history.Money{"authorized": f.Authorized, "captured": f.Captured, "refunded": f.Refunded} {
+		if total.Known() {
+			meta[name], meta["currency"] = decimal(total.Minor), total.Currency
+		}
+	}
+	body := map[string]any{
+		"provider_event_id": event, "order_id": f.Order, "user_id": f.User, "status": word,
+		"created_at": rfc3339(f.CreatedAt), "updated_at": rfc3339(f.At), "meta": meta,
+	}
+	if f.Part != "" {
+		body["part"] = f.Part
+	}
+	return &history.Webhook{ID: "order " + event, Event: event, Path: ordersPath, Body: encode(body), Facts: f}
 }
 
 // disputeStatuses are the provider's words for payrelay's statuses of a dispute.
@@ -41,10 +57,19 @@ var disputeStatuses = map[string]string{
 func DisputeWebhook(event string, f history.Facts) *history.Webhook {
 	body := map[string]any{
 		"provider_event_id": event, "order_id": f.Order, "user_id": f.User, "status": disputeStatuses[f.Status],
-		"reason": f.Reason, "amount": decimal(f.Amount), "currency": f.Currency, "occurred_at": rfc3339(f.At), "card": history.CardNumber,
+		"reason": f.Reason, "occurred_at": rfc3339(f.At), "card": history.CardNumber,
 	}
 	if f.Dispute != f.Order {
 		body["dispute_id"] = f.Dispute
+	}
+	if f.Amount.Known() {
+		body["amount"], body["currency"] = decimal(f.Amount.Minor), f.Amount.Currency
+	}
+	if f.OutcomeAmount.Known() {
+		body["outcome_amount"], body["currency"] = decimal(f.OutcomeAmount.Minor), f.OutcomeAmount.Currency
+	}
+	if f.Stage != "" {
+		body["stage"] = f.Stage
 	}
 	if f.EvidenceDueAt != 0 {
 		body["evidence_due_at"] = rfc3339(f.EvidenceDueAt)
@@ -52,7 +77,7 @@ func DisputeWebhook(event string, f history.Facts) *history.Webhook {
 	if f.Status == "won" || f.Status == "lost" {
 		body["meta"] = map[string]any{"resolution": f.Status}
 	}
-	return &history.Webhook{Event: event, Path: disputesPath, Body: encode(body), Facts: f}
+	return &history.Webhook{ID: "dispute " + event, Event: event, Path: disputesPath, Body: encode(body), Facts: f}
 }
 
 func encode(body map[string]any) string {

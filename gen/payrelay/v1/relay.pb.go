@@ -29,8 +29,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// OrderStatus is the status of an order. An order goes from CREATED to SUCCESS or
-// FAILED, by way of UPDATED any number of times. Any status may be the first one.
+// OrderStatus is the status of an order. No status is final. docs/payments.md has the
+// rules.
 type OrderStatus int32
 
 const (
@@ -38,12 +38,22 @@ const (
 	OrderStatus_ORDER_STATUS_UNSPECIFIED OrderStatus = 0
 	// The order was created.
 	OrderStatus_ORDER_STATUS_CREATED OrderStatus = 1
-	// The order was changed and is not final yet.
+	// The order was changed, and the payment is not decided.
 	OrderStatus_ORDER_STATUS_UPDATED OrderStatus = 2
-	// The payment succeeded. Final.
+	// The payment succeeded.
 	OrderStatus_ORDER_STATUS_SUCCESS OrderStatus = 3
-	// The payment failed. Final.
+	// An attempt to pay failed.
 	OrderStatus_ORDER_STATUS_FAILED OrderStatus = 4
+	// An amount is reserved, and can be captured.
+	OrderStatus_ORDER_STATUS_AUTHORIZED OrderStatus = 5
+	// The order was canceled, voided, abandoned or expired. Nothing was captured, and
+	// nothing will be.
+	OrderStatus_ORDER_STATUS_CANCELED OrderStatus = 6
+	// A success was undone, but not by a refund or a dispute.
+	OrderStatus_ORDER_STATUS_REVERSED OrderStatus = 7
+	// A success that was refunded in full. Only a snapshot has this status; it sets the
+	// status of the order to SUCCESS.
+	OrderStatus_ORDER_STATUS_REFUNDED OrderStatus = 8
 )
 
 // Enum value maps for OrderStatus.
@@ -54,6 +64,10 @@ var (
 		2: "ORDER_STATUS_UPDATED",
 		3: "ORDER_STATUS_SUCCESS",
 		4: "ORDER_STATUS_FAILED",
+		5: "ORDER_STATUS_AUTHORIZED",
+		6: "ORDER_STATUS_CANCELED",
+		7: "ORDER_STATUS_REVERSED",
+		8: "ORDER_STATUS_REFUNDED",
 	}
 	OrderStatus_value = map[string]int32{
 		"ORDER_STATUS_UNSPECIFIED": 0,
@@ -61,6 +75,10 @@ var (
 		"ORDER_STATUS_UPDATED":     2,
 		"ORDER_STATUS_SUCCESS":     3,
 		"ORDER_STATUS_FAILED":      4,
+		"ORDER_STATUS_AUTHORIZED":  5,
+		"ORDER_STATUS_CANCELED":    6,
+		"ORDER_STATUS_REVERSED":    7,
+		"ORDER_STATUS_REFUNDED":    8,
 	}
 )
 
@@ -103,13 +121,13 @@ const (
 	DisputeStatus_DISPUTE_STATUS_UNDER_REVIEW DisputeStatus = 2
 	// Evidence was submitted (representment), and a decision is pending.
 	DisputeStatus_DISPUTE_STATUS_SUBMITTED DisputeStatus = 3
-	// The dispute was decided in favour of the merchant. Final.
+	// The dispute was decided in favour of the merchant.
 	DisputeStatus_DISPUTE_STATUS_WON DisputeStatus = 4
-	// The dispute was decided in favour of the cardholder. Final.
+	// The dispute was decided in favour of the cardholder.
 	DisputeStatus_DISPUTE_STATUS_LOST DisputeStatus = 5
-	// The dispute was closed, and the provider did not report in whose favour. Final.
+	// The dispute was closed, and the provider did not report the decision.
 	DisputeStatus_DISPUTE_STATUS_CLOSED DisputeStatus = 6
-	// The dispute was withdrawn before a decision. Final.
+	// The dispute was withdrawn before a decision.
 	DisputeStatus_DISPUTE_STATUS_CANCELED DisputeStatus = 7
 )
 
@@ -164,6 +182,67 @@ func (DisputeStatus) EnumDescriptor() ([]byte, []int) {
 	return file_payrelay_v1_relay_proto_rawDescGZIP(), []int{1}
 }
 
+// DisputeStage is the stage of a dispute in the process of the card scheme.
+type DisputeStage int32
+
+const (
+	// The provider does not state the stage.
+	DisputeStage_DISPUTE_STAGE_UNSPECIFIED DisputeStage = 0
+	// An inquiry before a chargeback: a retrieval or a request for information.
+	DisputeStage_DISPUTE_STAGE_INQUIRY DisputeStage = 1
+	// A chargeback.
+	DisputeStage_DISPUTE_STAGE_CHARGEBACK DisputeStage = 2
+	// A second chargeback or an appeal.
+	DisputeStage_DISPUTE_STAGE_PRE_ARBITRATION DisputeStage = 3
+	// Arbitration: the card scheme decides.
+	DisputeStage_DISPUTE_STAGE_ARBITRATION DisputeStage = 4
+)
+
+// Enum value maps for DisputeStage.
+var (
+	DisputeStage_name = map[int32]string{
+		0: "DISPUTE_STAGE_UNSPECIFIED",
+		1: "DISPUTE_STAGE_INQUIRY",
+		2: "DISPUTE_STAGE_CHARGEBACK",
+		3: "DISPUTE_STAGE_PRE_ARBITRATION",
+		4: "DISPUTE_STAGE_ARBITRATION",
+	}
+	DisputeStage_value = map[string]int32{
+		"DISPUTE_STAGE_UNSPECIFIED":     0,
+		"DISPUTE_STAGE_INQUIRY":         1,
+		"DISPUTE_STAGE_CHARGEBACK":      2,
+		"DISPUTE_STAGE_PRE_ARBITRATION": 3,
+		"DISPUTE_STAGE_ARBITRATION":     4,
+	}
+)
+
+func (x DisputeStage) Enum() *DisputeStage {
+	p := new(DisputeStage)
+	*p = x
+	return p
+}
+
+func (x DisputeStage) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DisputeStage) Descriptor() protoreflect.EnumDescriptor {
+	return file_payrelay_v1_relay_proto_enumTypes[2].Descriptor()
+}
+
+func (DisputeStage) Type() protoreflect.EnumType {
+	return &file_payrelay_v1_relay_proto_enumTypes[2]
+}
+
+func (x DisputeStage) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DisputeStage.Descriptor instead.
+func (DisputeStage) EnumDescriptor() ([]byte, []int) {
+	return file_payrelay_v1_relay_proto_rawDescGZIP(), []int{2}
+}
+
 // Verdict is what became of an update.
 type Verdict int32
 
@@ -213,11 +292,11 @@ func (x Verdict) String() string {
 }
 
 func (Verdict) Descriptor() protoreflect.EnumDescriptor {
-	return file_payrelay_v1_relay_proto_enumTypes[2].Descriptor()
+	return file_payrelay_v1_relay_proto_enumTypes[3].Descriptor()
 }
 
 func (Verdict) Type() protoreflect.EnumType {
-	return &file_payrelay_v1_relay_proto_enumTypes[2]
+	return &file_payrelay_v1_relay_proto_enumTypes[3]
 }
 
 func (x Verdict) Number() protoreflect.EnumNumber {
@@ -226,7 +305,7 @@ func (x Verdict) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Verdict.Descriptor instead.
 func (Verdict) EnumDescriptor() ([]byte, []int) {
-	return file_payrelay_v1_relay_proto_rawDescGZIP(), []int{2}
+	return file_payrelay_v1_relay_proto_rawDescGZIP(), []int{3}
 }
 
 // DeadLetterReason is the reason why an update is a dead letter.
@@ -235,9 +314,10 @@ type DeadLetterReason int32
 const (
 	// The update is not a dead letter.
 	DeadLetterReason_DEAD_LETTER_REASON_UNSPECIFIED DeadLetterReason = 0
-	// The history of the order or dispute does not allow the status at this time.
+	// The rules of an earlier release did not allow the status. This release does not set
+	// it.
 	DeadLetterReason_DEAD_LETTER_REASON_ILLEGAL_TRANSITION DeadLetterReason = 1
-	// The idempotency key was recorded before with a different body.
+	// The idempotency key was recorded before with other facts.
 	DeadLetterReason_DEAD_LETTER_REASON_CONFLICT DeadLetterReason = 2
 	// occurred_at is more than a day ahead of the clock of the api role.
 	DeadLetterReason_DEAD_LETTER_REASON_FUTURE_TIME DeadLetterReason = 3
@@ -245,7 +325,7 @@ const (
 	DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_STATUS DeadLetterReason = 4
 	// schema_version is newer than this release knows.
 	DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_SCHEMA DeadLetterReason = 5
-	// The currency is not that of the order or dispute.
+	// The currency is not the one that the order captured.
 	DeadLetterReason_DEAD_LETTER_REASON_CURRENCY_MISMATCH DeadLetterReason = 6
 	// The dispute belongs to another order.
 	DeadLetterReason_DEAD_LETTER_REASON_ORDER_MISMATCH DeadLetterReason = 7
@@ -253,21 +333,25 @@ const (
 	DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE DeadLetterReason = 8
 	// The database refuses a value of the update.
 	DeadLetterReason_DEAD_LETTER_REASON_UNSTORABLE DeadLetterReason = 9
+	// The update and the history of its order or dispute cannot both be true, and a wrong
+	// choice would hide money.
+	DeadLetterReason_DEAD_LETTER_REASON_CONTRADICTION DeadLetterReason = 10
 )
 
 // Enum value maps for DeadLetterReason.
 var (
 	DeadLetterReason_name = map[int32]string{
-		0: "DEAD_LETTER_REASON_UNSPECIFIED",
-		1: "DEAD_LETTER_REASON_ILLEGAL_TRANSITION",
-		2: "DEAD_LETTER_REASON_CONFLICT",
-		3: "DEAD_LETTER_REASON_FUTURE_TIME",
-		4: "DEAD_LETTER_REASON_UNKNOWN_STATUS",
-		5: "DEAD_LETTER_REASON_UNKNOWN_SCHEMA",
-		6: "DEAD_LETTER_REASON_CURRENCY_MISMATCH",
-		7: "DEAD_LETTER_REASON_ORDER_MISMATCH",
-		8: "DEAD_LETTER_REASON_UNDECODABLE",
-		9: "DEAD_LETTER_REASON_UNSTORABLE",
+		0:  "DEAD_LETTER_REASON_UNSPECIFIED",
+		1:  "DEAD_LETTER_REASON_ILLEGAL_TRANSITION",
+		2:  "DEAD_LETTER_REASON_CONFLICT",
+		3:  "DEAD_LETTER_REASON_FUTURE_TIME",
+		4:  "DEAD_LETTER_REASON_UNKNOWN_STATUS",
+		5:  "DEAD_LETTER_REASON_UNKNOWN_SCHEMA",
+		6:  "DEAD_LETTER_REASON_CURRENCY_MISMATCH",
+		7:  "DEAD_LETTER_REASON_ORDER_MISMATCH",
+		8:  "DEAD_LETTER_REASON_UNDECODABLE",
+		9:  "DEAD_LETTER_REASON_UNSTORABLE",
+		10: "DEAD_LETTER_REASON_CONTRADICTION",
 	}
 	DeadLetterReason_value = map[string]int32{
 		"DEAD_LETTER_REASON_UNSPECIFIED":        0,
@@ -280,6 +364,7 @@ var (
 		"DEAD_LETTER_REASON_ORDER_MISMATCH":     7,
 		"DEAD_LETTER_REASON_UNDECODABLE":        8,
 		"DEAD_LETTER_REASON_UNSTORABLE":         9,
+		"DEAD_LETTER_REASON_CONTRADICTION":      10,
 	}
 )
 
@@ -294,11 +379,11 @@ func (x DeadLetterReason) String() string {
 }
 
 func (DeadLetterReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_payrelay_v1_relay_proto_enumTypes[3].Descriptor()
+	return file_payrelay_v1_relay_proto_enumTypes[4].Descriptor()
 }
 
 func (DeadLetterReason) Type() protoreflect.EnumType {
-	return &file_payrelay_v1_relay_proto_enumTypes[3]
+	return &file_payrelay_v1_relay_proto_enumTypes[4]
 }
 
 func (x DeadLetterReason) Number() protoreflect.EnumNumber {
@@ -307,7 +392,7 @@ func (x DeadLetterReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DeadLetterReason.Descriptor instead.
 func (DeadLetterReason) EnumDescriptor() ([]byte, []int) {
-	return file_payrelay_v1_relay_proto_rawDescGZIP(), []int{3}
+	return file_payrelay_v1_relay_proto_rawDescGZIP(), []int{4}
 }
 
 // ApplyUpdateRequest is the request of RelayService.ApplyUpdate.
@@ -506,8 +591,8 @@ type Update struct {
 	// The version of the meaning of this message. The current version is 1, and 0 means
 	// 1. A receiver that does not know the version records the update as a dead letter.
 	SchemaVersion uint32 `protobuf:"varint,1,opt,name=schema_version,json=schemaVersion,proto3" json:"schema_version,omitempty"`
-	// The name of the provider, such as "generic". Required. With event_id it is the
-	// idempotency key of the update.
+	// The name of the source, such as "generic". Required. The source, the kind of the
+	// subject and event_id are the idempotency key of the update.
 	Provider string `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
 	// The provider's id of the event, the same in every delivery of it. Required.
 	EventId string `protobuf:"bytes,3,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
@@ -531,6 +616,7 @@ type Update struct {
 	//
 	//	*Update_Order
 	//	*Update_Dispute
+	//	*Update_Note
 	Subject       isUpdate_Subject `protobuf_oneof:"subject"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -654,6 +740,15 @@ func (x *Update) GetDispute() *DisputeSnapshot {
 	return nil
 }
 
+func (x *Update) GetNote() *Note {
+	if x != nil {
+		if x, ok := x.Subject.(*Update_Note); ok {
+			return x.Note
+		}
+	}
+	return nil
+}
+
 type isUpdate_Subject interface {
 	isUpdate_Subject()
 }
@@ -668,9 +763,17 @@ type Update_Dispute struct {
 	Dispute *DisputeSnapshot `protobuf:"bytes,11,opt,name=dispute,proto3,oneof"`
 }
 
+type Update_Note struct {
+	// A fact about the order order_id, or about one of its disputes, that changes no
+	// state.
+	Note *Note `protobuf:"bytes,12,opt,name=note,proto3,oneof"`
+}
+
 func (*Update_Order) isUpdate_Subject() {}
 
 func (*Update_Dispute) isUpdate_Subject() {}
+
+func (*Update_Note) isUpdate_Subject() {}
 
 // OrderSnapshot is the state of an order as the provider reported it.
 type OrderSnapshot struct {
@@ -682,8 +785,16 @@ type OrderSnapshot struct {
 	ProviderStatus string `protobuf:"bytes,2,opt,name=provider_status,json=providerStatus,proto3" json:"provider_status,omitempty"`
 	// The time at which the provider created the order. Optional.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	// The amount of the order, at least 0. Absent if the webhook has no amount.
-	Amount        *Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	// The amount of the order, at least 0. Absent if the webhook has none.
+	Amount *Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	// The provider's id of the payment, capture or refund that the snapshot is about.
+	// Empty if it is about the order as a whole.
+	Part string `protobuf:"bytes,5,opt,name=part,proto3" json:"part,omitempty"`
+	// Running totals of the part, or of the whole order if part is empty. Absent if not
+	// stated.
+	Authorized    *Money `protobuf:"bytes,6,opt,name=authorized,proto3" json:"authorized,omitempty"`
+	Captured      *Money `protobuf:"bytes,7,opt,name=captured,proto3" json:"captured,omitempty"`
+	Refunded      *Money `protobuf:"bytes,8,opt,name=refunded,proto3" json:"refunded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -746,6 +857,34 @@ func (x *OrderSnapshot) GetAmount() *Money {
 	return nil
 }
 
+func (x *OrderSnapshot) GetPart() string {
+	if x != nil {
+		return x.Part
+	}
+	return ""
+}
+
+func (x *OrderSnapshot) GetAuthorized() *Money {
+	if x != nil {
+		return x.Authorized
+	}
+	return nil
+}
+
+func (x *OrderSnapshot) GetCaptured() *Money {
+	if x != nil {
+		return x.Captured
+	}
+	return nil
+}
+
+func (x *OrderSnapshot) GetRefunded() *Money {
+	if x != nil {
+		return x.Refunded
+	}
+	return nil
+}
+
 // DisputeSnapshot is the state of a dispute (chargeback) as the provider reported it.
 type DisputeSnapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -759,10 +898,14 @@ type DisputeSnapshot struct {
 	ProviderStatus string `protobuf:"bytes,3,opt,name=provider_status,json=providerStatus,proto3" json:"provider_status,omitempty"`
 	// The reason of the cardholder in the provider's words, such as "fraud". Optional.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The disputed amount, at least 1 minor unit. Absent if the webhook has no amount.
+	// The amount at stake. Absent or 0 if the webhook has no amount.
 	Amount *Money `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
 	// The deadline for submitting evidence. Optional.
 	EvidenceDueAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=evidence_due_at,json=evidenceDueAt,proto3" json:"evidence_due_at,omitempty"`
+	// The stage. Unspecified if the provider does not state it.
+	Stage DisputeStage `protobuf:"varint,7,opt,name=stage,proto3,enum=payrelay.v1.DisputeStage" json:"stage,omitempty"`
+	// The amount that the merchant finally loses. Absent if it is not stated.
+	OutcomeAmount *Money `protobuf:"bytes,8,opt,name=outcome_amount,json=outcomeAmount,proto3" json:"outcome_amount,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -839,21 +982,104 @@ func (x *DisputeSnapshot) GetEvidenceDueAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *DisputeSnapshot) GetStage() DisputeStage {
+	if x != nil {
+		return x.Stage
+	}
+	return DisputeStage_DISPUTE_STAGE_UNSPECIFIED
+}
+
+func (x *DisputeSnapshot) GetOutcomeAmount() *Money {
+	if x != nil {
+		return x.OutcomeAmount
+	}
+	return nil
+}
+
+// Note is a fact that is recorded and changes no state, such as a fraud warning or a
+// comment of the issuer.
+type Note struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The kind of the note, such as "fraud_warning" or "comment". Required.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The text in the provider's words. Optional.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// The id of the dispute that the note is about. Empty if it is about the order.
+	DisputeId     string `protobuf:"bytes,3,opt,name=dispute_id,json=disputeId,proto3" json:"dispute_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Note) Reset() {
+	*x = Note{}
+	mi := &file_payrelay_v1_relay_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Note) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Note) ProtoMessage() {}
+
+func (x *Note) ProtoReflect() protoreflect.Message {
+	mi := &file_payrelay_v1_relay_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Note.ProtoReflect.Descriptor instead.
+func (*Note) Descriptor() ([]byte, []int) {
+	return file_payrelay_v1_relay_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Note) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Note) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Note) GetDisputeId() string {
+	if x != nil {
+		return x.DisputeId
+	}
+	return ""
+}
+
 // Money is an amount in minor units of its currency: 100.50 USD is 10050 and "USD",
 // 100 JPY is 100 and "JPY".
 type Money struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The number of minor units. It is not negative.
 	MinorUnits int64 `protobuf:"varint,1,opt,name=minor_units,json=minorUnits,proto3" json:"minor_units,omitempty"`
-	// An active ISO 4217 code of three capital letters.
-	Currency      string `protobuf:"bytes,2,opt,name=currency,proto3" json:"currency,omitempty"`
+	// The ISO 4217 code, such as "USD", or another code of 3 to 10 capital letters and
+	// digits.
+	Currency string `protobuf:"bytes,2,opt,name=currency,proto3" json:"currency,omitempty"`
+	// The number of decimal digits of the minor unit. Absent if it is that of ISO 4217 or
+	// unknown.
+	Exponent      *int32 `protobuf:"varint,3,opt,name=exponent,proto3,oneof" json:"exponent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Money) Reset() {
 	*x = Money{}
-	mi := &file_payrelay_v1_relay_proto_msgTypes[7]
+	mi := &file_payrelay_v1_relay_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -865,7 +1091,7 @@ func (x *Money) String() string {
 func (*Money) ProtoMessage() {}
 
 func (x *Money) ProtoReflect() protoreflect.Message {
-	mi := &file_payrelay_v1_relay_proto_msgTypes[7]
+	mi := &file_payrelay_v1_relay_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -878,7 +1104,7 @@ func (x *Money) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Money.ProtoReflect.Descriptor instead.
 func (*Money) Descriptor() ([]byte, []int) {
-	return file_payrelay_v1_relay_proto_rawDescGZIP(), []int{7}
+	return file_payrelay_v1_relay_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Money) GetMinorUnits() int64 {
@@ -895,6 +1121,13 @@ func (x *Money) GetCurrency() string {
 	return ""
 }
 
+func (x *Money) GetExponent() int32 {
+	if x != nil && x.Exponent != nil {
+		return *x.Exponent
+	}
+	return 0
+}
+
 // Outcome is the verdict about one update. It is final, and never a reason to send
 // the update again.
 type Outcome struct {
@@ -909,7 +1142,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_payrelay_v1_relay_proto_msgTypes[8]
+	mi := &file_payrelay_v1_relay_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -921,7 +1154,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_payrelay_v1_relay_proto_msgTypes[8]
+	mi := &file_payrelay_v1_relay_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -934,7 +1167,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_payrelay_v1_relay_proto_rawDescGZIP(), []int{8}
+	return file_payrelay_v1_relay_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Outcome) GetVerdict() Verdict {
@@ -970,7 +1203,7 @@ type UndecodableRecord struct {
 
 func (x *UndecodableRecord) Reset() {
 	*x = UndecodableRecord{}
-	mi := &file_payrelay_v1_relay_proto_msgTypes[9]
+	mi := &file_payrelay_v1_relay_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -982,7 +1215,7 @@ func (x *UndecodableRecord) String() string {
 func (*UndecodableRecord) ProtoMessage() {}
 
 func (x *UndecodableRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_payrelay_v1_relay_proto_msgTypes[9]
+	mi := &file_payrelay_v1_relay_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -995,7 +1228,7 @@ func (x *UndecodableRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndecodableRecord.ProtoReflect.Descriptor instead.
 func (*UndecodableRecord) Descriptor() ([]byte, []int) {
-	return file_payrelay_v1_relay_proto_rawDescGZIP(), []int{9}
+	return file_payrelay_v1_relay_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UndecodableRecord) GetTopic() string {
@@ -1052,7 +1285,7 @@ const file_payrelay_v1_relay_proto_rawDesc = "" +
 	"\x13ApplyUpdatesRequest\x12-\n" +
 	"\aupdates\x18\x01 \x03(\v2\x13.payrelay.v1.UpdateR\aupdates\"H\n" +
 	"\x14ApplyUpdatesResponse\x120\n" +
-	"\boutcomes\x18\x01 \x03(\v2\x14.payrelay.v1.OutcomeR\boutcomes\"\xc9\x03\n" +
+	"\boutcomes\x18\x01 \x03(\v2\x14.payrelay.v1.OutcomeR\boutcomes\"\xf2\x03\n" +
 	"\x06Update\x12%\n" +
 	"\x0eschema_version\x18\x01 \x01(\rR\rschemaVersion\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x19\n" +
@@ -1068,14 +1301,21 @@ const file_payrelay_v1_relay_proto_rawDesc = "" +
 	"bodySha256\x122\n" +
 	"\x05order\x18\n" +
 	" \x01(\v2\x1a.payrelay.v1.OrderSnapshotH\x00R\x05order\x128\n" +
-	"\adispute\x18\v \x01(\v2\x1c.payrelay.v1.DisputeSnapshotH\x00R\adisputeB\t\n" +
-	"\asubject\"\xd1\x01\n" +
+	"\adispute\x18\v \x01(\v2\x1c.payrelay.v1.DisputeSnapshotH\x00R\adispute\x12'\n" +
+	"\x04note\x18\f \x01(\v2\x11.payrelay.v1.NoteH\x00R\x04noteB\t\n" +
+	"\asubject\"\xf9\x02\n" +
 	"\rOrderSnapshot\x120\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x18.payrelay.v1.OrderStatusR\x06status\x12'\n" +
 	"\x0fprovider_status\x18\x02 \x01(\tR\x0eproviderStatus\x129\n" +
 	"\n" +
 	"created_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12*\n" +
-	"\x06amount\x18\x04 \x01(\v2\x12.payrelay.v1.MoneyR\x06amount\"\x95\x02\n" +
+	"\x06amount\x18\x04 \x01(\v2\x12.payrelay.v1.MoneyR\x06amount\x12\x12\n" +
+	"\x04part\x18\x05 \x01(\tR\x04part\x122\n" +
+	"\n" +
+	"authorized\x18\x06 \x01(\v2\x12.payrelay.v1.MoneyR\n" +
+	"authorized\x12.\n" +
+	"\bcaptured\x18\a \x01(\v2\x12.payrelay.v1.MoneyR\bcaptured\x12.\n" +
+	"\brefunded\x18\b \x01(\v2\x12.payrelay.v1.MoneyR\brefunded\"\x81\x03\n" +
 	"\x0fDisputeSnapshot\x12\x1d\n" +
 	"\n" +
 	"dispute_id\x18\x01 \x01(\tR\tdisputeId\x122\n" +
@@ -1083,11 +1323,20 @@ const file_payrelay_v1_relay_proto_rawDesc = "" +
 	"\x0fprovider_status\x18\x03 \x01(\tR\x0eproviderStatus\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12*\n" +
 	"\x06amount\x18\x05 \x01(\v2\x12.payrelay.v1.MoneyR\x06amount\x12B\n" +
-	"\x0fevidence_due_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\revidenceDueAt\"D\n" +
+	"\x0fevidence_due_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\revidenceDueAt\x12/\n" +
+	"\x05stage\x18\a \x01(\x0e2\x19.payrelay.v1.DisputeStageR\x05stage\x129\n" +
+	"\x0eoutcome_amount\x18\b \x01(\v2\x12.payrelay.v1.MoneyR\routcomeAmount\"M\n" +
+	"\x04Note\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x1d\n" +
+	"\n" +
+	"dispute_id\x18\x03 \x01(\tR\tdisputeId\"r\n" +
 	"\x05Money\x12\x1f\n" +
 	"\vminor_units\x18\x01 \x01(\x03R\n" +
 	"minorUnits\x12\x1a\n" +
-	"\bcurrency\x18\x02 \x01(\tR\bcurrency\"p\n" +
+	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12\x1f\n" +
+	"\bexponent\x18\x03 \x01(\x05H\x00R\bexponent\x88\x01\x01B\v\n" +
+	"\t_exponent\"p\n" +
 	"\aOutcome\x12.\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x14.payrelay.v1.VerdictR\averdict\x125\n" +
 	"\x06reason\x18\x02 \x01(\x0e2\x1d.payrelay.v1.DeadLetterReasonR\x06reason\"\x9f\x01\n" +
@@ -1097,13 +1346,17 @@ const file_payrelay_v1_relay_proto_rawDesc = "" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x10\n" +
 	"\x03key\x18\x04 \x01(\fR\x03key\x12\x14\n" +
 	"\x05value\x18\x05 \x01(\fR\x05value\x12\x16\n" +
-	"\x06detail\x18\x06 \x01(\tR\x06detail*\x92\x01\n" +
+	"\x06detail\x18\x06 \x01(\tR\x06detail*\x80\x02\n" +
 	"\vOrderStatus\x12\x1c\n" +
 	"\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ORDER_STATUS_CREATED\x10\x01\x12\x18\n" +
 	"\x14ORDER_STATUS_UPDATED\x10\x02\x12\x18\n" +
 	"\x14ORDER_STATUS_SUCCESS\x10\x03\x12\x17\n" +
-	"\x13ORDER_STATUS_FAILED\x10\x04*\xf0\x01\n" +
+	"\x13ORDER_STATUS_FAILED\x10\x04\x12\x1b\n" +
+	"\x17ORDER_STATUS_AUTHORIZED\x10\x05\x12\x19\n" +
+	"\x15ORDER_STATUS_CANCELED\x10\x06\x12\x19\n" +
+	"\x15ORDER_STATUS_REVERSED\x10\a\x12\x19\n" +
+	"\x15ORDER_STATUS_REFUNDED\x10\b*\xf0\x01\n" +
 	"\rDisputeStatus\x12\x1e\n" +
 	"\x1aDISPUTE_STATUS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13DISPUTE_STATUS_OPEN\x10\x01\x12\x1f\n" +
@@ -1112,14 +1365,20 @@ const file_payrelay_v1_relay_proto_rawDesc = "" +
 	"\x12DISPUTE_STATUS_WON\x10\x04\x12\x17\n" +
 	"\x13DISPUTE_STATUS_LOST\x10\x05\x12\x19\n" +
 	"\x15DISPUTE_STATUS_CLOSED\x10\x06\x12\x1b\n" +
-	"\x17DISPUTE_STATUS_CANCELED\x10\a*\x90\x01\n" +
+	"\x17DISPUTE_STATUS_CANCELED\x10\a*\xa8\x01\n" +
+	"\fDisputeStage\x12\x1d\n" +
+	"\x19DISPUTE_STAGE_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15DISPUTE_STAGE_INQUIRY\x10\x01\x12\x1c\n" +
+	"\x18DISPUTE_STAGE_CHARGEBACK\x10\x02\x12!\n" +
+	"\x1dDISPUTE_STAGE_PRE_ARBITRATION\x10\x03\x12\x1d\n" +
+	"\x19DISPUTE_STAGE_ARBITRATION\x10\x04*\x90\x01\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fVERDICT_APPLIED\x10\x01\x12\x15\n" +
 	"\x11VERDICT_DUPLICATE\x10\x02\x12\x11\n" +
 	"\rVERDICT_STALE\x10\x03\x12\x19\n" +
 	"\x15VERDICT_DEAD_LETTERED\x10\x04\x12\x12\n" +
-	"\x0eVERDICT_QUEUED\x10\x05*\x8c\x03\n" +
+	"\x0eVERDICT_QUEUED\x10\x05*\xb2\x03\n" +
 	"\x10DeadLetterReason\x12\"\n" +
 	"\x1eDEAD_LETTER_REASON_UNSPECIFIED\x10\x00\x12)\n" +
 	"%DEAD_LETTER_REASON_ILLEGAL_TRANSITION\x10\x01\x12\x1f\n" +
@@ -1130,7 +1389,9 @@ const file_payrelay_v1_relay_proto_rawDesc = "" +
 	"$DEAD_LETTER_REASON_CURRENCY_MISMATCH\x10\x06\x12%\n" +
 	"!DEAD_LETTER_REASON_ORDER_MISMATCH\x10\a\x12\"\n" +
 	"\x1eDEAD_LETTER_REASON_UNDECODABLE\x10\b\x12!\n" +
-	"\x1dDEAD_LETTER_REASON_UNSTORABLE\x10\t2\xb5\x01\n" +
+	"\x1dDEAD_LETTER_REASON_UNSTORABLE\x10\t\x12$\n" +
+	" DEAD_LETTER_REASON_CONTRADICTION\x10\n" +
+	"2\xb5\x01\n" +
 	"\fRelayService\x12P\n" +
 	"\vApplyUpdate\x12\x1f.payrelay.v1.ApplyUpdateRequest\x1a .payrelay.v1.ApplyUpdateResponse\x12S\n" +
 	"\fApplyUpdates\x12 .payrelay.v1.ApplyUpdatesRequest\x1a!.payrelay.v1.ApplyUpdatesResponseB\xa3\x01\n" +
@@ -1149,51 +1410,59 @@ func file_payrelay_v1_relay_proto_rawDescGZIP() []byte {
 	return file_payrelay_v1_relay_proto_rawDescData
 }
 
-var file_payrelay_v1_relay_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_payrelay_v1_relay_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_payrelay_v1_relay_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_payrelay_v1_relay_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_payrelay_v1_relay_proto_goTypes = []any{
 	(OrderStatus)(0),              // 0: payrelay.v1.OrderStatus
 	(DisputeStatus)(0),            // 1: payrelay.v1.DisputeStatus
-	(Verdict)(0),                  // 2: payrelay.v1.Verdict
-	(DeadLetterReason)(0),         // 3: payrelay.v1.DeadLetterReason
-	(*ApplyUpdateRequest)(nil),    // 4: payrelay.v1.ApplyUpdateRequest
-	(*ApplyUpdateResponse)(nil),   // 5: payrelay.v1.ApplyUpdateResponse
-	(*ApplyUpdatesRequest)(nil),   // 6: payrelay.v1.ApplyUpdatesRequest
-	(*ApplyUpdatesResponse)(nil),  // 7: payrelay.v1.ApplyUpdatesResponse
-	(*Update)(nil),                // 8: payrelay.v1.Update
-	(*OrderSnapshot)(nil),         // 9: payrelay.v1.OrderSnapshot
-	(*DisputeSnapshot)(nil),       // 10: payrelay.v1.DisputeSnapshot
-	(*Money)(nil),                 // 11: payrelay.v1.Money
-	(*Outcome)(nil),               // 12: payrelay.v1.Outcome
-	(*UndecodableRecord)(nil),     // 13: payrelay.v1.UndecodableRecord
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(DisputeStage)(0),             // 2: payrelay.v1.DisputeStage
+	(Verdict)(0),                  // 3: payrelay.v1.Verdict
+	(DeadLetterReason)(0),         // 4: payrelay.v1.DeadLetterReason
+	(*ApplyUpdateRequest)(nil),    // 5: payrelay.v1.ApplyUpdateRequest
+	(*ApplyUpdateResponse)(nil),   // 6: payrelay.v1.ApplyUpdateResponse
+	(*ApplyUpdatesRequest)(nil),   // 7: payrelay.v1.ApplyUpdatesRequest
+	(*ApplyUpdatesResponse)(nil),  // 8: payrelay.v1.ApplyUpdatesResponse
+	(*Update)(nil),                // 9: payrelay.v1.Update
+	(*OrderSnapshot)(nil),         // 10: payrelay.v1.OrderSnapshot
+	(*DisputeSnapshot)(nil),       // 11: payrelay.v1.DisputeSnapshot
+	(*Note)(nil),                  // 12: payrelay.v1.Note
+	(*Money)(nil),                 // 13: payrelay.v1.Money
+	(*Outcome)(nil),               // 14: payrelay.v1.Outcome
+	(*UndecodableRecord)(nil),     // 15: payrelay.v1.UndecodableRecord
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 }
 var file_payrelay_v1_relay_proto_depIdxs = []int32{
-	8,  // 0: payrelay.v1.ApplyUpdateRequest.update:type_name -> payrelay.v1.Update
-	12, // 1: payrelay.v1.ApplyUpdateResponse.outcome:type_name -> payrelay.v1.Outcome
-	8,  // 2: payrelay.v1.ApplyUpdatesRequest.updates:type_name -> payrelay.v1.Update
-	12, // 3: payrelay.v1.ApplyUpdatesResponse.outcomes:type_name -> payrelay.v1.Outcome
-	14, // 4: payrelay.v1.Update.occurred_at:type_name -> google.protobuf.Timestamp
-	14, // 5: payrelay.v1.Update.received_at:type_name -> google.protobuf.Timestamp
-	9,  // 6: payrelay.v1.Update.order:type_name -> payrelay.v1.OrderSnapshot
-	10, // 7: payrelay.v1.Update.dispute:type_name -> payrelay.v1.DisputeSnapshot
-	0,  // 8: payrelay.v1.OrderSnapshot.status:type_name -> payrelay.v1.OrderStatus
-	14, // 9: payrelay.v1.OrderSnapshot.created_at:type_name -> google.protobuf.Timestamp
-	11, // 10: payrelay.v1.OrderSnapshot.amount:type_name -> payrelay.v1.Money
-	1,  // 11: payrelay.v1.DisputeSnapshot.status:type_name -> payrelay.v1.DisputeStatus
-	11, // 12: payrelay.v1.DisputeSnapshot.amount:type_name -> payrelay.v1.Money
-	14, // 13: payrelay.v1.DisputeSnapshot.evidence_due_at:type_name -> google.protobuf.Timestamp
-	2,  // 14: payrelay.v1.Outcome.verdict:type_name -> payrelay.v1.Verdict
-	3,  // 15: payrelay.v1.Outcome.reason:type_name -> payrelay.v1.DeadLetterReason
-	4,  // 16: payrelay.v1.RelayService.ApplyUpdate:input_type -> payrelay.v1.ApplyUpdateRequest
-	6,  // 17: payrelay.v1.RelayService.ApplyUpdates:input_type -> payrelay.v1.ApplyUpdatesRequest
-	5,  // 18: payrelay.v1.RelayService.ApplyUpdate:output_type -> payrelay.v1.ApplyUpdateResponse
-	7,  // 19: payrelay.v1.RelayService.ApplyUpdates:output_type -> payrelay.v1.ApplyUpdatesResponse
-	18, // [18:20] is the sub-list for method output_type
-	16, // [16:18] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	9,  // 0: payrelay.v1.ApplyUpdateRequest.update:type_name -> payrelay.v1.Update
+	14, // 1: payrelay.v1.ApplyUpdateResponse.outcome:type_name -> payrelay.v1.Outcome
+	9,  // 2: payrelay.v1.ApplyUpdatesRequest.updates:type_name -> payrelay.v1.Update
+	14, // 3: payrelay.v1.ApplyUpdatesResponse.outcomes:type_name -> payrelay.v1.Outcome
+	16, // 4: payrelay.v1.Update.occurred_at:type_name -> google.protobuf.Timestamp
+	16, // 5: payrelay.v1.Update.received_at:type_name -> google.protobuf.Timestamp
+	10, // 6: payrelay.v1.Update.order:type_name -> payrelay.v1.OrderSnapshot
+	11, // 7: payrelay.v1.Update.dispute:type_name -> payrelay.v1.DisputeSnapshot
+	12, // 8: payrelay.v1.Update.note:type_name -> payrelay.v1.Note
+	0,  // 9: payrelay.v1.OrderSnapshot.status:type_name -> payrelay.v1.OrderStatus
+	16, // 10: payrelay.v1.OrderSnapshot.created_at:type_name -> google.protobuf.Timestamp
+	13, // 11: payrelay.v1.OrderSnapshot.amount:type_name -> payrelay.v1.Money
+	13, // 12: payrelay.v1.OrderSnapshot.authorized:type_name -> payrelay.v1.Money
+	13, // 13: payrelay.v1.OrderSnapshot.captured:type_name -> payrelay.v1.Money
+	13, // 14: payrelay.v1.OrderSnapshot.refunded:type_name -> payrelay.v1.Money
+	1,  // 15: payrelay.v1.DisputeSnapshot.status:type_name -> payrelay.v1.DisputeStatus
+	13, // 16: payrelay.v1.DisputeSnapshot.amount:type_name -> payrelay.v1.Money
+	16, // 17: payrelay.v1.DisputeSnapshot.evidence_due_at:type_name -> google.protobuf.Timestamp
+	2,  // 18: payrelay.v1.DisputeSnapshot.stage:type_name -> payrelay.v1.DisputeStage
+	13, // 19: payrelay.v1.DisputeSnapshot.outcome_amount:type_name -> payrelay.v1.Money
+	3,  // 20: payrelay.v1.Outcome.verdict:type_name -> payrelay.v1.Verdict
+	4,  // 21: payrelay.v1.Outcome.reason:type_name -> payrelay.v1.DeadLetterReason
+	5,  // 22: payrelay.v1.RelayService.ApplyUpdate:input_type -> payrelay.v1.ApplyUpdateRequest
+	7,  // 23: payrelay.v1.RelayService.ApplyUpdates:input_type -> payrelay.v1.ApplyUpdatesRequest
+	6,  // 24: payrelay.v1.RelayService.ApplyUpdate:output_type -> payrelay.v1.ApplyUpdateResponse
+	8,  // 25: payrelay.v1.RelayService.ApplyUpdates:output_type -> payrelay.v1.ApplyUpdatesResponse
+	24, // [24:26] is the sub-list for method output_type
+	22, // [22:24] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_payrelay_v1_relay_proto_init() }
@@ -1204,14 +1473,16 @@ func file_payrelay_v1_relay_proto_init() {
 	file_payrelay_v1_relay_proto_msgTypes[4].OneofWrappers = []any{
 		(*Update_Order)(nil),
 		(*Update_Dispute)(nil),
+		(*Update_Note)(nil),
 	}
+	file_payrelay_v1_relay_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_payrelay_v1_relay_proto_rawDesc), len(file_payrelay_v1_relay_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   10,
+			NumEnums:      5,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

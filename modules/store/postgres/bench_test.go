@@ -25,6 +25,14 @@ func BenchmarkLedger(b *testing.B) {
 	})
 }
 
+func BenchmarkLongHistory(b *testing.B) {
+	serverURL(b)
+	storetest.BenchmarkLongHistory(b, func(tb testing.TB) payments.Store {
+		_, store := migrated(tb)
+		return store
+	})
+}
+
 func BenchmarkGrown(b *testing.B) {
 	serverURL(b)
 	storetest.BenchmarkGrown(b, func(b *testing.B, events int) payments.Store {

@@ -43,45 +43,54 @@ func (s *Store) send(ctx context.Context, batch *pgx.Batch) error {
 	return err
 }
 
-// batchOf returns the statements of a commit. The orders are the first, in the order
-// of their ids: every writer that changes an order, or something that belongs to it,
-// has to lock it there. So two writers cannot deadlock, and the later one finds out
-// that it has lost before it writes the rest.
+// batchOf returns the statements of a commit. Orders are written first and disputes
+// second, sorted by key. All writers lock them in this order, so two writers cannot
+// deadlock, and a writer that lost a race fails before it writes the rest.
 func batchOf(changes *payments.Changes) *pgx.Batch {
 	batch := new(pgx.Batch)
-	writeOrders.queue(batch, ordersOf(changes), len(changes.Aggregates))
-	disputes := disputesOf(changes)
-	writeDisputes.queue(batch, disputes, len(disputes))
+	writeOrders.queue(batch, ordersOf(changes), len(changes.Orders))
+	writeDisputes.queue(batch, changes.Disputes, len(changes.Disputes))
 	insertEvents.queue(batch, eventsOf(changes.Events))
 	reviseEvents.queue(batch, eventsOf(changes.Revised), len(changes.Revised))
-	settleLetters.queue(batch, settlementsOf(changes))
+	settleLetters.queue(batch, settlementsOf(changes), decisionsIn(changes))
 	putLetters.queue(batch, changes.DeadLetters)
+	for _, c := range changes.Checkpoints {
+		queueCheckpoints(batch, c)
+	}
 	return batch
 }
 
-// ordersOf returns the rows of the aggregates, and those of the orders of events
-// without an aggregate: an event outside of every history, whose order may not exist
-// yet, has a row to refer to.
+func queueCheckpoints(batch *pgx.Batch, c *payments.Checkpoints) {
+	order, source, dispute := c.Of.Order, c.Of.Dispute.Source, c.Of.Dispute.ID
+	if c.Replace {
+		batch.Queue(deleteCheckpoints, order, source, dispute, c.From, store.EndOf(c))
+	}
+	if len(c.New) == 0 {
+		return
+	}
+	times, rules, states := make([]time.Time, len(c.New)), make([]int16, len(c.New)), make([]string, len(c.New))
+	for i, n := range c.New {
+		times[i], rules[i], states[i] = n.Before, int16(n.Rules), n.State
+	}
+	batch.Queue(putCheckpoints, order, source, dispute, times, rules, states)
+}
+
+// ordersOf returns the rows of the orders, and placeholders for the orders of events
+// without an aggregate, which may not exist yet: every event needs a row of its order
+// to refer to.
 func ordersOf(changes *payments.Changes) []orderRow {
-	rows := make(map[string]orderRow, len(changes.Aggregates))
+	rows := make(map[string]orderRow, len(changes.Orders))
 	for _, e := range changes.Events {
 		id := e.Update.GetOrderId()
-		rows[id] = orderRow{id: id}
+		rows[id] = orderRow{id: id, Aggregate: placeholder}
 	}
-	for _, a := range changes.Aggregates {
-		rows[a.OrderID] = orderRow{a.OrderID, a.Version + 1, a.Order}
+	for _, a := range changes.Orders {
+		rows[a.State.ID] = orderRow{a.State.ID, a.Version + 1, a}
 	}
 	return slices.SortedFunc(maps.Values(rows), func(x, y orderRow) int { return cmp.Compare(x.id, y.id) })
 }
 
-func disputesOf(changes *payments.Changes) []disputeRow {
-	var rows []disputeRow
-	for _, a := range changes.Aggregates {
-		rows = append(rows, a.Disputes...)
-	}
-	slices.SortFunc(rows, func(x, y disputeRow) int { return cmp.Compare(x.State.ID, y.State.ID) })
-	return rows
-}
+var placeholder = new(payments.Aggregate[payments.Order])
 
 func eventsOf(events []*payments.Event) []eventRow {
 	rows := make([]eventRow, len(events))
@@ -91,34 +100,23 @@ func eventsOf(events []*payments.Event) []eventRow {
 	return rows
 }
 
+// decisionsIn returns the number of dead letters that an operator accepts or discards.
+func decisionsIn(changes *payments.Changes) (n int) {
+	for _, s := range changes.Settled {
+		if s.Resolution == payments.Accepted || s.Resolution == payments.Discarded {
+			n++
+		}
+	}
+	return n
+}
+
 func settlementsOf(changes *payments.Changes) []settlementRow {
 	rows := make([]settlementRow, len(changes.Settled))
 	for i := range changes.Settled {
 		rows[i] = &changes.Settled[i]
 	}
 	slices.SortFunc(rows, func(x, y settlementRow) int {
-		return cmp.Or(cmp.Compare(x.Key.Provider, y.Key.Provider), cmp.Compare(x.Key.EventID, y.Key.EventID), slices.Compare(x.Digest[:], y.Digest[:]))
+		return cmp.Or(cmp.Compare(x.Key.Source, y.Key.Source), cmp.Compare(x.Key.EventID, y.Key.EventID), slices.Compare(x.Digest[:], y.Digest[:]))
 	})
 	return rows
-}
-
-// Discard settles a dead letter that does not matter. It does nothing if the dead
-// letter is discarded already. It is an error if it was settled otherwise, or if it
-// does not exist, which is payments.ErrNotFound.
-func (s *Store) Discard(ctx context.Context, id int64, at time.Time) error {
-	discarded := false
-	err := s.query(ctx, s.reader, discardLetter, []any{id, at}, func(store.Row) error {
-		discarded = true
-		return nil
-	})
-	if err == nil && !discarded {
-		var letter *payments.DeadLetter
-		if letter, err = s.DeadLetter(ctx, id); err == nil {
-			err = fmt.Errorf("it was settled before: %s", letter.Resolution)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("discard dead letter %d: %w", id, err)
-	}
-	return nil
 }

@@ -41,7 +41,7 @@ func busyUpdate(n int) *payrelayv1.Update {
 }
 
 // Three processes with two ledgers each get the same updates in batches, each in its
-// own order, some with conflicting bodies. Each update has its effect once, and there
+// own order, some in conflict. Each update has its effect once, and there
 // is no deadlock.
 func TestProcessesOnTheSameOrders(t *testing.T) {
 	databaseURL, first := migrated(t)
@@ -69,16 +69,25 @@ func TestProcessesOnTheSameOrders(t *testing.T) {
 	}
 }
 
-// applyBusy sends a batch until it is recorded, with a second body for some of its
+// inConflict returns an update with the same key as busyUpdate(n) and other facts.
+func inConflict(n int) *payrelayv1.Update {
+	u := busyUpdate(n)
+	if d := u.GetDispute(); d != nil {
+		d.Reason = "another"
+	} else {
+		u.GetOrder().Amount = &payrelayv1.Money{MinorUnits: 7, Currency: "EUR"}
+	}
+	return u
+}
+
+// applyBusy sends a batch until it is recorded, and other facts for some of its
 // events. A ledger that loses too many races returns ErrRaced; then it sends again.
 func applyBusy(t *testing.T, store payments.Store, numbers []int) {
 	var batch []*payrelayv1.Update
 	for _, n := range numbers {
 		batch = append(batch, busyUpdate(n))
 		if n%10 == 0 {
-			other := busyUpdate(n)
-			other.RawBody = append(other.RawBody, " of another"...)
-			batch = append(batch, other)
+			batch = append(batch, inConflict(n))
 		}
 	}
 	for {
@@ -93,7 +102,7 @@ func applyBusy(t *testing.T, store payments.Store, numbers []int) {
 	}
 }
 
-// wantEachOnce checks that every update is in the history of its order, and that every
+// wantEachOnce checks that every update is in the history of its order or dispute, and that every
 // order has the state of its newest event.
 func wantEachOnce(t *testing.T, databaseURL string, store *postgres.Store, updates int) {
 	t.Helper()
@@ -106,27 +115,35 @@ func wantEachOnce(t *testing.T, databaseURL string, store *postgres.Store, updat
 	}
 	for i := range busyOrders {
 		id := fmt.Sprintf("order-%d", i)
-		history, err := store.History(t.Context(), []string{id})
+		subjects := payments.Subjects{Orders: []string{id}}
+		for parity := range 2 {
+			subjects.Disputes = append(subjects.Disputes, payments.DisputeKey{Source: "generic", ID: fmt.Sprintf("dispute-%d-%d", i, parity)})
+		}
+		read, err := store.History(t.Context(), subjects, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, want := len(history[id]), (updates-i+busyOrders-1)/busyOrders; got != want {
-			t.Errorf("got %d events in the history of %s, want %d", got, id, want)
+		history, got := read.Orders[id], len(read.Orders[id])
+		for _, key := range subjects.Disputes {
+			got += len(read.Disputes[key])
+		}
+		if want := (updates - i + busyOrders - 1) / busyOrders; got != want {
+			t.Errorf("got %d events in the history of %s and its disputes, want %d", got, id, want)
 		}
 		order, err := store.Order(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := lastOf(history[id]); !order.UpdatedAt.Equal(want) {
+		if want := lastOf(history); !order.UpdatedAt.Equal(want) {
 			t.Errorf("%s was updated at %v, want %v", id, order.UpdatedAt, want)
 		}
 	}
 }
 
-// lastOf returns the time of the newest event of the order itself.
+// lastOf returns the time of the newest event.
 func lastOf(history []*payments.Event) (last time.Time) {
 	for _, e := range history {
-		if at := e.Update.GetOccurredAt().AsTime(); !e.IsDispute() && at.After(last) {
+		if at := e.Update.GetOccurredAt().AsTime(); at.After(last) {
 			last = at
 		}
 	}

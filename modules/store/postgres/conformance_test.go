@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store"
 	"github.com/payrelay/payrelay/modules/store/storetest"
 )
 
@@ -23,7 +24,7 @@ func (e engine) Open(t *testing.T) storetest.Store { return open(t, e.databaseUR
 
 func (e engine) Body(t *testing.T, key payments.Key) (body []byte) {
 	withConnection(t, e.databaseURL, func(conn *pgx.Conn) error {
-		row := conn.QueryRow(t.Context(), "SELECT body FROM events WHERE provider = $1 AND event_id = $2", key.Provider, key.EventID)
+		row := conn.QueryRow(t.Context(), "SELECT coalesce((SELECT body FROM bodies WHERE event = seq AND bodies.recorded_at = events.recorded_at), body) FROM events WHERE provider = $1 AND event_id = $2 AND "+store.KindColumn+" = $3", key.Source, key.EventID, key.Kind)
 		return row.Scan(&body)
 	})
 	return body

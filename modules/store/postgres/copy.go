@@ -106,6 +106,9 @@ func (c copying) columnTypes(ctx context.Context, table string, columns []string
 	for _, field := range description.Fields {
 		known[field.Name] = field.DataTypeOID
 	}
+	if table == "events" {
+		delete(known, "body") // it is only for events from before the table bodies
+	}
 	types := make([]uint32, len(columns))
 	for i, column := range columns {
 		types[i] = known[column]
@@ -120,7 +123,7 @@ func (c copying) Table(ctx context.Context, table string, columns []string) (tra
 	if _, err := c.columnTypes(ctx, table, columns); err != nil {
 		return nil, err
 	}
-	rows, err := c.tx.Query(ctx, "SELECT "+strings.Join(columns, ", ")+" FROM "+table+" ORDER BY 1")
+	rows, err := c.tx.Query(ctx, "SELECT "+strings.Join(columns, ", ")+" FROM "+table+" ORDER BY 1, 2")
 	if err != nil {
 		return nil, classified(err)
 	}
@@ -203,6 +206,8 @@ func fromColumn(value any) any {
 			return int64(1)
 		}
 		return int64(0)
+	case int16:
+		return int64(v)
 	case int32:
 		return int64(v)
 	case []byte:

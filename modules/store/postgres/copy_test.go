@@ -16,6 +16,7 @@ import (
 
 	"github.com/payrelay/payrelay/e2e/servers"
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store"
 	"github.com/payrelay/payrelay/modules/store/postgres"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
 	"github.com/payrelay/payrelay/modules/store/storetest"
@@ -54,7 +55,7 @@ func (e fileEngine) Body(t *testing.T, key payments.Key) (body []byte) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	row := db.QueryRow("SELECT body FROM events WHERE provider = ? AND event_id = ?", key.Provider, key.EventID)
+	row := db.QueryRow("SELECT (SELECT body FROM bodies WHERE event = seq AND bodies.recorded_at = events.recorded_at) FROM events WHERE provider = ? AND event_id = ? AND "+store.KindColumn+" = ?", key.Source, key.EventID, string(key.Kind))
 	if err := row.Scan(&body); err != nil {
 		t.Fatal(err)
 	}
@@ -204,8 +205,7 @@ func TestACopyThatDiffersIsRefused(t *testing.T) {
 	for name, spoil := range map[string]string{
 		"another value": "NEW.user_id := 'x'; RETURN NEW;",
 		"another time":  "NEW.occurred_at := NEW.occurred_at + interval '1 microsecond'; RETURN NEW;",
-		"another body":  `NEW.body := NEW.body || '\x00'; RETURN NEW;`,
-		"no body":       "NEW.body := NULL; RETURN NEW;",
+		"another body":  `NEW.digest := NEW.digest || '\x00'; RETURN NEW;`,
 		"a row less":    "RETURN NULL;",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -259,7 +259,8 @@ func TestCopiesThatAreRefused(t *testing.T) {
 	refused("no tables", "app migrate up")
 }
 
-// After all migrations both engines have the same columns.
+// After all migrations both engines have the same columns, except for the one with the
+// bodies from before there was a table of bodies.
 func TestColumnsAreThoseOfSQLite(t *testing.T) {
 	databaseURL, _ := migrated(t)
 	snapshot, err := openFile(t, filepath.Join(t.TempDir(), "payrelay.db")).Freeze(t.Context())
@@ -275,9 +276,9 @@ func TestColumnsAreThoseOfSQLite(t *testing.T) {
 		rows.Close()
 		withConnection(t, databaseURL, func(conn *pgx.Conn) error {
 			var columns string
-			row := conn.QueryRow(t.Context(), "SELECT string_agg(column_name, ' ' ORDER BY ordinal_position) FROM information_schema.columns WHERE table_name = $1", table)
+			row := conn.QueryRow(t.Context(), "SELECT string_agg(column_name, ' ' ORDER BY column_name) FROM information_schema.columns WHERE table_name = $1 AND (table_name, column_name) <> ('events', 'body')", table)
 			err := row.Scan(&columns)
-			if want := strings.Join(rows.Columns(), " "); columns != want {
+			if want := strings.Join(slices.Sorted(slices.Values(rows.Columns())), " "); columns != want {
 				t.Errorf("%s has the columns\n%s, want\n%s", table, columns, want)
 			}
 			return err

@@ -16,22 +16,20 @@ var (
 	// misconfiguredClasses are: access denied, no such database, no such schema,
 	// and a missing right, table or column.
 	misconfiguredClasses = []string{"28", "3D", "3F", "42"}
-	// unstorableClasses are: invalid value, violated constraint, exceeded limit.
+	// unstorableClasses are invalid value, violated constraint and exceeded limit.
 	unstorableClasses = []string{"22", "23", "54"}
 )
 
-// wonRace is the constraint of the domain first_writer.
+// wonRace is the constraint of the domain all_written. It is violated after a lost race.
 const wonRace = "another_writer_was_first"
 
 // SQLSTATE codes of errors that are not simply temporary.
 const (
-	uniqueViolation = "23505"
-	// cardinalityViolation reports a row that a statement contains twice: a dispute
-	// that two orders of a batch claim, one of them too late.
-	cardinalityViolation = "21000"
+	uniqueViolation      = "23505"
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
 	lockNotAvailable     = "55P03"
+	queryCanceled        = "57014"
 	// readOnly comes from a server that is no longer the primary.
 	readOnly = "25006"
 )
@@ -48,7 +46,7 @@ func classified(err error) error {
 		return err
 	}
 	switch failed.Code {
-	case uniqueViolation, cardinalityViolation, serializationFailure, deadlockDetected:
+	case uniqueViolation, serializationFailure, deadlockDetected:
 		return fmt.Errorf("%w: %w", payments.ErrRaced, err)
 	}
 	switch {

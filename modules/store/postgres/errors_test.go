@@ -13,10 +13,10 @@ import (
 
 func TestClasses(t *testing.T) {
 	for code, want := range map[string]error{
-		"23505": payments.ErrRaced, "21000": payments.ErrRaced, "40001": payments.ErrRaced, "40P01": payments.ErrRaced,
+		"23505": payments.ErrRaced, "40001": payments.ErrRaced, "40P01": payments.ErrRaced,
 		"28P01": payments.ErrMisconfigured, "28000": payments.ErrMisconfigured, "3D000": payments.ErrMisconfigured, "3F000": payments.ErrMisconfigured, "42501": payments.ErrMisconfigured, "42P01": payments.ErrMisconfigured,
 		"22021": payments.ErrUnstorable, "22P05": payments.ErrUnstorable, "23514": payments.ErrUnstorable, "23503": payments.ErrUnstorable, "54000": payments.ErrUnstorable,
-		"08006": nil, "25006": nil, "53100": nil, "53300": nil, "55P03": nil, "57014": nil, "57P01": nil, "57P03": nil, "58030": nil, "XX000": nil, "": nil,
+		"08006": nil, "21000": nil, "25006": nil, "53100": nil, "53300": nil, "55P03": nil, "57014": nil, "57P01": nil, "57P03": nil, "58030": nil, "XX000": nil, "": nil,
 	} {
 		cause := &pgconn.PgError{Code: code}
 		got := classified(fmt.Errorf("commit: %w", cause))

@@ -6,7 +6,7 @@ import "github.com/jackc/pgx/v5/pgxpool"
 var LedgerStatements = []string{
 	writeOrders.one, writeDisputes.one, insertEvents.one, reviseEvents.one, settleLetters.one, putLetters.one,
 	writeOrders.many, writeDisputes.many, insertEvents.many, reviseEvents.many, settleLetters.many, putLetters.many,
-	selectRecorded, selectAggregates, selectOwners, selectHistory,
+	selectRecorded, selectOrders, selectDisputes, selectHistory, selectDisputeHistory,
 }
 
 func (s *Store) LedgerPool() *pgxpool.Pool { return s.ledger }

@@ -24,7 +24,7 @@ func TestWritesFollowAFailover(t *testing.T) {
 	hosts := parseURL(t, first).Host + "," + parseURL(t, second).Host
 	store := open(t, strings.Replace(first, parseURL(t, first).Host, hosts, 1))
 	put := func(n int) error {
-		letter := &payments.DeadLetter{Key: payments.Key{Provider: "p", EventID: fmt.Sprint(n)}, CreatedAt: storetest.TrafficStart}
+		letter := &payments.DeadLetter{Key: payments.Key{Source: "p", EventID: fmt.Sprint(n)}, CreatedAt: storetest.TrafficStart}
 		return store.Commit(t.Context(), &payments.Changes{DeadLetters: []*payments.DeadLetter{letter}})
 	}
 	if err := put(0); err != nil {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/pressly/goose/v3/lock"
 
 	"github.com/payrelay/payrelay/modules/store"
+	"github.com/payrelay/payrelay/modules/store/retention"
 )
 
 //go:embed migrations
@@ -45,7 +47,20 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("migrate database: %w", classified(err))
 	}
+	s.makeDays(ctx)
 	return nil
+}
+
+// makeDays makes the partitions of the next days. Without one its bodies are kept
+// elsewhere, so an error does not keep a process from starting: the periodic run, which
+// tries again, reports it.
+func (s *Store) makeDays(ctx context.Context) {
+	session, err := s.Maintain(ctx)
+	if err != nil {
+		return
+	}
+	_ = session.MakeDays(ctx, time.Now(), retention.DaysAhead)
+	_ = session.Close()
 }
 
 // Migrations returns the migrations of this release by ascending version.
@@ -89,7 +104,10 @@ func (s *Store) withSchema(use func(store.Schema) error) error {
 		return err
 	}
 	db := stdlib.OpenDB(*s.migration)
-	schema, err := store.NewSchema(goose.DialectPostgres, db, migrationFiles, goose.WithSessionLocker(locker))
+	oldData := goose.NewGoMigration(6, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+		return store.MigrateOldData(ctx, tx, dialect)
+	}}, nil)
+	schema, err := store.NewSchema(goose.DialectPostgres, db, migrationFiles, goose.WithGoMigrations(oldData), goose.WithSessionLocker(locker))
 	if err == nil {
 		err = use(schema)
 	}

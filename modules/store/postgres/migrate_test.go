@@ -26,7 +26,7 @@ func TestManyProcessesMigrateAtOnce(t *testing.T) {
 			if err := store.Migrate(t.Context()); err != nil {
 				t.Error(err)
 			}
-			if _, err := store.Load(t.Context(), payments.Lookup{OrderIDs: []string{"o1"}}); err != nil {
+			if _, err := store.Load(t.Context(), ofOrder("o1")); err != nil {
 				t.Errorf("after the migration: %v", err)
 			}
 		})
@@ -37,8 +37,7 @@ func TestManyProcessesMigrateAtOnce(t *testing.T) {
 // A migration that meets a lock, such as that of VACUUM, lets later transactions pass,
 // and tries again.
 func TestMigrationsWaitForOthers(t *testing.T) {
-	databaseURL, _ := migrated(t)
-	execute(t, databaseURL, "DELETE FROM goose_db_version WHERE version_id > 1")
+	databaseURL := oldDatabase(t, 1)
 	store := open(t, withParameters(t, databaseURL, url.Values{"lock_timeout": {"200"}}))
 	done := make(chan error, 1)
 	withConnection(t, databaseURL, func(reader *pgx.Conn) error {

@@ -65,6 +65,10 @@ func Open(ctx context.Context, databaseURL string) (*Store, error) {
 		return s.query(ctx, s.reader, text, args, each)
 	})
 	ledger.BeforeConnect = neverCancel(&s.abandoned)
+	ledger.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, keepOrderOfIndexes)
+		return err
+	}
 	if s.ledger, err = pgxpool.NewWithConfig(ctx, ledger); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -34,9 +33,11 @@ func col[R, V any](name, sqlType string, value func(R) V) column[R] {
 	return column[R]{name, sqlType, func(row R) any { return value(row) }, array}
 }
 
-func text[R any](name string, value func(R) string) column[R]   { return col(name, "text", value) }
-func bigint[R any](name string, value func(R) int64) column[R]  { return col(name, "bigint", value) }
-func binary[R any](name string, value func(R) []byte) column[R] { return col(name, "bytea", value) }
+func text[R any](name string, value func(R) string) column[R]    { return col(name, "text", value) }
+func bigint[R any](name string, value func(R) int64) column[R]   { return col(name, "bigint", value) }
+func smallint[R any](name string, value func(R) int16) column[R] { return col(name, "smallint", value) }
+func boolean[R any](name string, value func(R) bool) column[R]   { return col(name, "boolean", value) }
+func binary[R any](name string, value func(R) []byte) column[R]  { return col(name, "bytea", value) }
 
 // instant is NULL for the zero time.
 func instant[R any](name string, value func(R) time.Time) column[R] {
@@ -69,9 +70,15 @@ func (c columns[R]) assignments(from string) string {
 	return c.join(func(_ int, c column[R]) string { return c.name + " = " + from + "." + c.name })
 }
 
-// arguments returns a placeholder for each column, with its type and a suffix.
-func (c columns[R]) arguments(suffix string) string {
-	return c.join(func(i int, c column[R]) string { return fmt.Sprintf("$%d::%s%s", i+1, c.sqlType, suffix) })
+// arguments returns a placeholder for each column, with its type.
+func (c columns[R]) arguments() string {
+	return c.join(func(i int, c column[R]) string { return fmt.Sprintf("$%d::%s", i+1, c.sqlType) })
+}
+
+// arrays returns the elements of an array for each column. They are in the list of a
+// SELECT, because PostgreSQL stores each array of FROM unnest(…) as a table first.
+func (c columns[R]) arrays() string {
+	return c.join(func(i int, c column[R]) string { return fmt.Sprintf("unnest($%d::%s[])", i+1, c.sqlType) })
 }
 
 func (c columns[R]) join(item func(int, column[R]) string) string {
@@ -98,8 +105,8 @@ func newStatement[R any](c columns[R], text string) statement[R] {
 	given := " AS given (" + c.names() + ")"
 	return statement[R]{
 		columns: c,
-		one:     strings.ReplaceAll(text, "@rows", "(VALUES ("+c.arguments("")+"))"+given),
-		many:    strings.ReplaceAll(text, "@rows", "unnest("+c.arguments("[]")+")"+given),
+		one:     strings.ReplaceAll(text, "@rows", "(VALUES ("+c.arguments()+"))"+given),
+		many:    strings.ReplaceAll(text, "@rows", "(SELECT "+c.arrays()+")"+given),
 	}
 }
 
@@ -122,10 +129,10 @@ func (s statement[R]) queue(batch *pgx.Batch, rows []R, more ...any) {
 // orderRow is a row of orders as a commit writes it.
 type orderRow struct {
 	id string
-	// version is the new version; 0 for a placeholder, which exists so that events of
-	// the order have a row to refer to.
+	// version is the new version, or 0 for a placeholder, to which events of the order
+	// refer.
 	version int64
-	payments.Folded[payments.Order]
+	*payments.Aggregate[payments.Order]
 }
 
 var orderKey = columns[orderRow]{
@@ -133,39 +140,59 @@ var orderKey = columns[orderRow]{
 	bigint("version", func(o orderRow) int64 { return o.version }),
 }
 
-var orderState = slices.Concat(columns[orderRow]{
+var orderState = columns[orderRow]{
 	text("status", func(o orderRow) string { return payments.OrderStatuses.Name(o.State.Status) }),
 	text("user_id", func(o orderRow) string { return o.State.UserID }),
 	bigint("amount", func(o orderRow) int64 { return o.State.Amount.MinorUnits }),
 	text("currency", func(o orderRow) string { return o.State.Amount.Currency }),
+	smallint("exponent", func(o orderRow) int16 { return int16(o.State.Amount.Exponent) }),
 	instant("created_at", func(o orderRow) time.Time { return o.State.CreatedAt }),
 	instant("updated_at", func(o orderRow) time.Time { return o.State.UpdatedAt }),
-}, head(func(o orderRow) payments.Position { return o.Head }))
+	text("parts", func(o orderRow) string { return o.State.Parts }),
+	smallint("rules", func(o orderRow) int16 { return int16(o.Rules) }),
+	bigint("events", func(o orderRow) int64 { return int64(o.Events) }),
+	instant("pending_at", func(o orderRow) time.Time { return o.Pending }),
+	instant("head_at", func(o orderRow) time.Time { return o.Head.At }),
+	col("head_rank", "integer", func(o orderRow) int32 { return int32(o.Head.Rank) }),
+	bigint("head_refunded", func(o orderRow) int64 { return o.Head.Refunded }),
+	bigint("head_captured", func(o orderRow) int64 { return o.Head.Captured }),
+	text("head_event_id", func(o orderRow) string { return o.Head.EventID }),
+	text("head_source", func(o orderRow) string { return o.Head.Source }),
+}
 
-type disputeRow = payments.Folded[payments.Dispute]
+type disputeRow = *payments.Aggregate[payments.Dispute]
 
 var disputeKey = columns[disputeRow]{
 	text("dispute_id", func(d disputeRow) string { return d.State.ID }),
-	text("order_id", func(d disputeRow) string { return d.State.OrderID }),
+	text("source", func(d disputeRow) string { return d.State.Source }),
+	bigint("version", func(d disputeRow) int64 { return d.Version + 1 }),
 }
 
-var disputeState = slices.Concat(columns[disputeRow]{
+var disputeState = columns[disputeRow]{
+	text("order_id", func(d disputeRow) string { return d.State.OrderID }),
+	text("stage", func(d disputeRow) string { return payments.DisputeStages.Name(d.State.Stage) }),
 	text("status", func(d disputeRow) string { return payments.DisputeStatuses.Name(d.State.Status) }),
+	instant("status_at", func(d disputeRow) time.Time { return d.State.StatusAt }),
+	col("reopened", "integer", func(d disputeRow) int32 { return int32(d.State.Reopened) }),
 	text("user_id", func(d disputeRow) string { return d.State.UserID }),
 	text("reason", func(d disputeRow) string { return d.State.Reason }),
 	bigint("amount", func(d disputeRow) int64 { return d.State.Amount.MinorUnits }),
 	text("currency", func(d disputeRow) string { return d.State.Amount.Currency }),
+	smallint("exponent", func(d disputeRow) int16 { return int16(d.State.Amount.Exponent) }),
+	bigint("outcome_amount", func(d disputeRow) int64 { return d.State.OutcomeAmount.MinorUnits }),
+	text("outcome_currency", func(d disputeRow) string { return d.State.OutcomeAmount.Currency }),
+	smallint("outcome_exponent", func(d disputeRow) int16 { return int16(d.State.OutcomeAmount.Exponent) }),
 	instant("opened_at", func(d disputeRow) time.Time { return d.State.OpenedAt }),
 	instant("updated_at", func(d disputeRow) time.Time { return d.State.UpdatedAt }),
 	instant("evidence_due_at", func(d disputeRow) time.Time { return d.State.EvidenceDueAt }),
-}, head(func(d disputeRow) payments.Position { return d.Head }))
-
-func head[R any](of func(R) payments.Position) columns[R] {
-	return columns[R]{
-		instant("head_at", func(r R) time.Time { return of(r).At }),
-		col("head_rank", "integer", func(r R) int32 { return int32(of(r).Rank) }),
-		text("head_event_id", func(r R) string { return of(r).EventID }),
-	}
+	smallint("rules", func(d disputeRow) int16 { return int16(d.Rules) }),
+	bigint("events", func(d disputeRow) int64 { return int64(d.Events) }),
+	instant("pending_at", func(d disputeRow) time.Time { return d.Pending }),
+	instant("head_at", func(d disputeRow) time.Time { return d.Head.At }),
+	smallint("head_stage", func(d disputeRow) int16 { return int16(d.Head.Stage) }),
+	col("head_rank", "integer", func(d disputeRow) int32 { return int32(d.Head.Rank) }),
+	text("head_event_id", func(d disputeRow) string { return d.Head.EventID }),
+	text("head_source", func(d disputeRow) string { return d.Head.Source }),
 }
 
 // eventRow is a row of events as a commit writes it.
@@ -175,12 +202,17 @@ type eventRow struct {
 }
 
 var eventKey = columns[eventRow]{
-	text("provider", func(e eventRow) string { return e.Key.Provider }),
+	text("provider", func(e eventRow) string { return e.Key.Source }),
 	text("event_id", func(e eventRow) string { return e.Key.EventID }),
 }
 
-// eventFacts are the columns of an event that never change.
-var eventFacts = columns[eventRow]{
+// eventKind has no column of its own, see [store.KindColumn].
+var eventKind = columns[eventRow]{
+	text("kind", func(e eventRow) string { return string(e.Key.Kind) }),
+}
+
+// eventContent are the columns of an event that never change.
+var eventContent = columns[eventRow]{
 	text("order_id", func(e eventRow) string { return e.Update.GetOrderId() }),
 	text("dispute_id", func(e eventRow) string { return e.subject.DisputeID }),
 	text("user_id", func(e eventRow) string { return e.Update.GetUserId() }),
@@ -195,7 +227,14 @@ var eventFacts = columns[eventRow]{
 	timestamp("evidence_due_at", func(e eventRow) *timestamppb.Timestamp { return e.subject.EvidenceDueAt }),
 	instant("recorded_at", func(e eventRow) time.Time { return e.RecordedAt }),
 	bigint("schema_version", func(e eventRow) int64 { return int64(e.Update.GetSchemaVersion()) }),
-	binary("digest", func(e eventRow) []byte { return e.Digest[:] }),
+	boolean("note", func(e eventRow) bool { return e.subject.Note }),
+	binary("facts", func(e eventRow) []byte { return e.Facts[:] }),
+	binary("subject", func(e eventRow) []byte { return e.subject.Whole }),
+	binary("digest", func(e eventRow) []byte { return payments.BodyDigest(e.Update) }),
+}
+
+// eventBody has a table of its own.
+var eventBody = columns[eventRow]{
 	binary("body", func(e eventRow) []byte { return e.Update.GetRawBody() }),
 }
 
@@ -203,34 +242,35 @@ var eventFacts = columns[eventRow]{
 var eventVerdict = columns[eventRow]{
 	text("verdict", func(e eventRow) string { return payments.Verdicts.Name(e.Verdict) }),
 	text("dead_letter_reason", func(e eventRow) string { return payments.DeadLetterReasons.Name(e.Reason) }),
-	col("in_history", "boolean", func(e eventRow) bool { return e.InHistory() }),
+	boolean("in_history", func(e eventRow) bool { return e.InHistory() }),
+	boolean("forced", func(e eventRow) bool { return e.Forced }),
+	boolean("discarded", func(e eventRow) bool { return e.Discarded }),
 }
 
 type letterRow = *payments.DeadLetter
 
 var letterKey = columns[letterRow]{
-	text("provider", func(l letterRow) string { return l.Key.Provider }),
+	text("provider", func(l letterRow) string { return l.Key.Source }),
 	text("event_id", func(l letterRow) string { return l.Key.EventID }),
 	binary("digest", func(l letterRow) []byte { return l.Digest[:] }),
 }
 
-// letterCase are the columns that change when a dead letter is opened again.
-var letterCase = columns[letterRow]{
+var letterContent = columns[letterRow]{
+	text("kind", func(l letterRow) string { return string(l.Key.Kind) }),
 	text("reason", func(l letterRow) string { return payments.DeadLetterReasons.Name(l.Reason) }),
 	text("detail", func(l letterRow) string { return l.Detail }),
 	text("order_id", func(l letterRow) string { return l.OrderID }),
 	text("dispute_id", func(l letterRow) string { return l.DisputeID }),
 	binary("payload", func(l letterRow) []byte { return l.Payload }),
-}
-
-var letterCreation = columns[letterRow]{
 	instant("created_at", func(l letterRow) time.Time { return l.CreatedAt }),
+	bigint("deliveries", func(l letterRow) int64 { return l.Deliveries }),
+	instant("last_at", func(l letterRow) time.Time { return l.LastAt }),
 }
 
 type settlementRow = *payments.Settlement
 
 var settlementKey = columns[settlementRow]{
-	text("provider", func(s settlementRow) string { return s.Key.Provider }),
+	text("provider", func(s settlementRow) string { return s.Key.Source }),
 	text("event_id", func(s settlementRow) string { return s.Key.EventID }),
 	binary("digest", func(s settlementRow) []byte { return s.Digest[:] }),
 }
@@ -238,4 +278,6 @@ var settlementKey = columns[settlementRow]{
 var settlementState = columns[settlementRow]{
 	text("resolution", func(s settlementRow) string { return string(s.Resolution) }),
 	instant("resolved_at", func(s settlementRow) time.Time { return s.At }),
+	text("resolved_by", func(s settlementRow) string { return s.By }),
+	text("why", func(s settlementRow) string { return s.Why }),
 }

@@ -63,6 +63,12 @@ var (
 	migrationSettings = commonSettings.with(settings{"statement_timeout": "0", "lock_timeout": "2000"})
 )
 
+// keepOrderOfIndexes completes the settings of the ledger: a page of a long history
+// comes from the index by time in its order, where a plan without statistics would read
+// the whole history and sort it. It is not part of the URL, because a pooler that is
+// not told about a parameter refuses the connection.
+const keepOrderOfIndexes = "SET enable_bitmapscan = off; SET enable_sort = off"
+
 func (s settings) with(others settings) settings {
 	all := maps.Clone(s)
 	maps.Copy(all, others)

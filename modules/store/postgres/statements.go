@@ -2,36 +2,34 @@ package postgres
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/payrelay/payrelay/modules/store"
 )
 
-// A commit detects that another writer was first by the rows that a statement did
-// not write. The statement then casts false to the domain first_writer, which has
-// only the value true, so that the transaction fails.
+// A commit counts the rows that a statement wrote, to detect that another writer was
+// first. If a row is missing, the statement casts false to the domain all_written, which
+// allows only true, so the transaction fails.
 const (
-	// versionUnchanged is the condition to update an order.
-	versionUnchanged = "orders.version = excluded.version - 1"
-	// everyOrderWritten ignores placeholders, and does not count an order that was
-	// read before and is a new row now: it was lost in a failover to a server that
-	// lagged behind. A row that was updated here has this transaction as its xmax, a
-	// new one has none.
-	everyOrderWritten = "SELECT (count(*) = @count)::first_writer FROM written WHERE version = 1 OR (version > 1 AND NOT new)"
-	everyRowWritten   = "SELECT (count(*) = @count)::first_writer FROM written"
-	// sameOwner is the condition to update a dispute.
-	sameOwner = "disputes.order_id = excluded.order_id"
-	// notFinal is the condition to settle a dead letter. A discarded one can be
-	// settled, because its update has been applied after all.
-	notFinal = "dead_letters.resolution IN ('', 'discarded')"
+	// everyRowWritten ignores placeholders. It does not count an aggregate that was read
+	// before and is inserted now, because a failover to a lagging server lost it. An
+	// updated row has this transaction as its xmax, and an inserted row has none.
+	everyRowWritten      = "SELECT (count(*) = @count)::all_written FROM written WHERE version = 1 OR (version > 1 AND NOT new)"
+	everyEventRevised    = "SELECT (count(*) = @count)::all_written FROM written"
+	everyDecisionWritten = "SELECT (count(*) = @count)::all_written FROM written WHERE resolution IN ('accepted', 'discarded')"
+	orderIsUnchanged     = "orders.version = excluded.version - 1"
+	disputeIsUnchanged   = "disputes.version = excluded.version - 1"
+	letterIsOpen         = "dead_letters.resolution = ''"
+	letterHasTheKey      = "dead_letters.provider = given.provider AND dead_letters.event_id = given.event_id AND dead_letters.digest = given.digest"
+	eventHasTheKey       = "events.event_id = given.event_id AND events.provider = given.provider AND " + store.KindColumn + " = given.kind"
+	countFurtherDelivery = "deliveries = dead_letters.deliveries + excluded.deliveries, last_at = excluded.last_at"
 )
 
 var (
 	wholeOrder      = slices.Concat(orderKey, orderState)
 	wholeDispute    = slices.Concat(disputeKey, disputeState)
-	wholeEvent      = slices.Concat(eventKey, eventFacts, eventVerdict)
-	judgedEvent     = slices.Concat(eventKey, eventVerdict)
-	wholeLetter     = slices.Concat(letterKey, letterCase, letterCreation)
+	wholeEvent      = slices.Concat(eventKey, eventContent, eventVerdict)
+	judgedEvent     = slices.Concat(eventKey, eventKind, eventVerdict)
+	wholeLetter     = slices.Concat(letterKey, letterContent)
 	wholeSettlement = slices.Concat(settlementKey, settlementState)
 )
 
@@ -41,69 +39,92 @@ WITH written AS (
 	INSERT INTO orders (`+wholeOrder.names()+`)
 	SELECT * FROM @rows
 	ON CONFLICT (order_id) DO UPDATE SET version = excluded.version, `+orderState.assignments("excluded")+`
-	WHERE `+versionUnchanged+`
+	WHERE `+orderIsUnchanged+`
 	RETURNING version, xmax = 0 AS new
 )
-`+everyOrderWritten)
+`+everyRowWritten)
 
 var writeDisputes = newStatement(wholeDispute, `
 WITH written AS (
 	INSERT INTO disputes (`+wholeDispute.names()+`)
 	SELECT * FROM @rows
-	ON CONFLICT (dispute_id) DO UPDATE SET `+disputeState.assignments("excluded")+`
-	WHERE `+sameOwner+`
-	RETURNING dispute_id
+	ON CONFLICT (dispute_id, source) DO UPDATE SET version = excluded.version, `+disputeState.assignments("excluded")+`
+	WHERE `+disputeIsUnchanged+`
+	RETURNING version, xmax = 0 AS new
 )
 `+everyRowWritten)
 
-var insertEvents = newStatement(wholeEvent, `
-INSERT INTO events (`+wholeEvent.names()+`, order_ref)
-SELECT given.*, (SELECT o.id FROM orders o WHERE o.order_id = given.order_id) FROM @rows`)
+// The sequences follow the order of the batch.
+var insertEvents = newStatement(slices.Concat(wholeEvent, eventBody), `
+WITH numbered AS MATERIALIZED (
+	SELECT nextval('events_seq_seq') AS seq, given.* FROM @rows
+), recorded AS (
+	INSERT INTO events (seq, `+wholeEvent.names()+`, order_ref)
+	SELECT seq, `+wholeEvent.names()+`, (SELECT o.id FROM orders o WHERE o.order_id = numbered.order_id) FROM numbered
+)
+INSERT INTO bodies (event, recorded_at, body)
+SELECT seq, recorded_at, body FROM numbered WHERE length(body) > 0`)
 
 var reviseEvents = newStatement(judgedEvent, `
 WITH written AS (
 	UPDATE events SET `+eventVerdict.assignments("given")+` FROM @rows
-	WHERE events.event_id = given.event_id AND events.provider = given.provider
+	WHERE `+eventHasTheKey+`
 	RETURNING seq
 )
-`+everyRowWritten)
+`+everyEventRevised)
 
-// A settlement of a dead letter that is settled already, or does not exist, does
-// nothing.
+// A settlement of a dead letter that is already settled or does not exist does nothing.
+// If it is a decision of an operator, the commit fails with ErrRaced.
 var settleLetters = newStatement(wholeSettlement, `
-UPDATE dead_letters SET `+settlementState.assignments("given")+` FROM @rows
-WHERE dead_letters.provider = given.provider AND dead_letters.event_id = given.event_id AND dead_letters.digest = given.digest
-AND `+notFinal)
+WITH written AS (
+	UPDATE dead_letters SET `+settlementState.assignments("given")+` FROM @rows
+	WHERE `+letterHasTheKey+` AND `+letterIsOpen+`
+	RETURNING dead_letters.resolution
+)
+`+everyDecisionWritten)
 
 // Ids follow the order of the batch. Rows are written in the order of their keys, so
-// that two processes with the same batch do not deadlock. A dead letter that an
-// operator has discarded is not opened again.
+// that two processes with the same batch do not deadlock. If an operator accepted or
+// discarded the dead letter, only its deliveries change.
 var putLetters = newStatement(wholeLetter, `
 INSERT INTO dead_letters (id, `+wholeLetter.names()+`, resolution)
 SELECT *, '' FROM (SELECT nextval('dead_letters_id_seq'), given.* FROM @rows) AS numbered
 ORDER BY `+letterKey.names()+`
-ON CONFLICT (provider, event_id, digest) DO UPDATE SET `+letterCase.assignments("excluded")+`, resolution = '', resolved_at = NULL
-WHERE dead_letters.resolution <> 'discarded'`)
+ON CONFLICT (provider, event_id, digest) DO UPDATE SET `+countFurtherDelivery+`, `+store.ReopenLetter)
 
-// discardLetter keeps the time at which a dead letter was discarded first.
-const discardLetter = `UPDATE dead_letters SET resolution = 'discarded', resolved_at = coalesce(resolved_at, $2)
-	WHERE id = $1 AND resolution IN ('', 'discarded') RETURNING resolution`
+// The lookups by source and id may also select rows with the id of one key and the source
+// of another, which the caller skips.
+const (
+	byKeys             = " FROM events WHERE event_id = ANY($1::text[]) AND provider = ANY($2::text[])"
+	selectRecorded     = "SELECT " + store.RecordedColumns + byKeys
+	selectWithoutFacts = "SELECT " + store.WithoutFactsColumns + byKeys + " AND facts IS NULL"
+	selectDisputes     = "SELECT version, " + store.DisputeColumns + ", " + store.DisputeFoldColumns + ` FROM disputes
+	WHERE dispute_id = ANY($1::text[]) AND source = ANY($2::text[])`
+	// in_history is false for notes.
+	selectHistory = `SELECT history.* FROM orders, LATERAL (
+		SELECT ` + store.EventColumns + ` FROM events WHERE in_history AND dispute_id = '' AND order_ref = orders.id LIMIT $2
+	) AS history WHERE orders.order_id = ANY($1::text[])`
+	selectDisputeHistory = `SELECT history.* FROM unnest($1::text[], $2::text[]) AS wanted (id, source), LATERAL (
+		SELECT ` + store.EventColumns + ` FROM events
+		WHERE in_history AND dispute_id <> '' AND dispute_id = wanted.id AND provider = wanted.source LIMIT $3
+	) AS history`
+	selectPage = "SELECT " + store.EventColumns + ` FROM events
+		WHERE in_history AND dispute_id = '' AND order_ref = (SELECT id FROM orders WHERE order_id = $1) AND occurred_at >= $2
+		ORDER BY occurred_at LIMIT $3`
+	selectDisputePage = "SELECT " + store.EventColumns + ` FROM events
+		WHERE in_history AND dispute_id <> '' AND dispute_id = $1 AND provider = $2 AND occurred_at >= $3
+		ORDER BY occurred_at LIMIT $4`
+)
 
-// selectRecorded is the lookup of idempotency keys. It can select more than these:
-// an event id of one provider with another provider.
-const selectRecorded = `SELECT provider, event_id, digest, in_history FROM events WHERE event_id = ANY($1::text[]) AND provider = ANY($2::text[])`
+const (
+	ofSubject        = "order_id = $1 AND source = $2 AND dispute_id = $3"
+	selectCheckpoint = "SELECT " + store.CheckpointColumns + " FROM checkpoints WHERE " + ofSubject + `
+		AND before_at <= $4 ORDER BY before_at DESC LIMIT 1`
+	deleteCheckpoints = "DELETE FROM checkpoints WHERE " + ofSubject + " AND before_at > $4 AND before_at <= $5"
+	putCheckpoints    = "INSERT INTO checkpoints (order_id, source, dispute_id, " + store.CheckpointColumns + `)
+		SELECT $1, $2, $3, * FROM unnest($4::timestamptz[], $5::smallint[], $6::text[])
+		ON CONFLICT (order_id, source, dispute_id, before_at) DO UPDATE SET rules = excluded.rules, state = excluded.state`
+)
 
-const selectOwners = `SELECT dispute_id, order_id FROM disputes WHERE dispute_id = ANY($1::text[])`
-
-// selectAggregates selects a row for each dispute of an order, and one with NULLs for
-// an order without disputes.
-var selectAggregates = `SELECT orders.order_id, version, ` + of("orders", store.OrderColumns, store.HeadColumns) + `, ` + of("disputes", store.DisputeColumns, store.HeadColumns) + `
-	FROM orders LEFT JOIN disputes ON disputes.order_id = orders.order_id
-	WHERE orders.order_id = ANY($1::text[]) AND version > 0`
-
-var selectHistory = `SELECT ` + store.EventColumns + ` FROM events WHERE in_history AND ` + ofOrders("$1::text[]")
-
-// of qualifies columns with the name of their table.
-func of(table string, columns ...string) string {
-	return table + "." + strings.ReplaceAll(strings.Join(columns, ", "), ", ", ", "+table+".")
-}
+const selectOrders = "SELECT order_id, version, " + store.OrderColumns + ", " + store.OrderFoldColumns + ` FROM orders
+	WHERE order_id = ANY($1::text[]) AND version > 0`

@@ -20,6 +20,10 @@ func BenchmarkLedger(b *testing.B) {
 	storetest.BenchmarkLedger(b, func(tb testing.TB) payments.Store { return openMigrated(tb) })
 }
 
+func BenchmarkLongHistory(b *testing.B) {
+	storetest.BenchmarkLongHistory(b, func(tb testing.TB) payments.Store { return openMigrated(tb) })
+}
+
 func BenchmarkGrown(b *testing.B) {
 	storetest.BenchmarkGrown(b, func(b *testing.B, events int) payments.Store {
 		path := filepath.Join(b.TempDir(), "payrelay.db")
@@ -47,10 +51,11 @@ func fillWithPast(b *testing.B, path string, events int) {
 			SELECT n, 'old-' || lower(hex(randomblob(8))), 3, 'success', 'user-' || n, 10050, 'USD', %s, %[2]s, %[2]s, 3, 'old-' || n FROM counter`, events/3+1000, at),
 		fmt.Sprintf(`WITH RECURSIVE counter(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM counter WHERE n < %d)
 			INSERT INTO events (provider, event_id, order_ref, order_id, dispute_id, user_id, status, provider_status, reason, amount, currency,
-				occurred_at, received_at, order_created_at, verdict, dead_letter_reason, in_history, recorded_at, schema_version, digest, body)
+				occurred_at, received_at, order_created_at, verdict, dead_letter_reason, in_history, recorded_at, schema_version, digest)
 			SELECT 'generic', 'old-' || lower(hex(randomblob(8))), n / 3000 * 1000 + n %% 1000 + 1,
 				(SELECT order_id FROM orders WHERE id = n / 3000 * 1000 + n %% 1000 + 1), '', 'user-' || n, 'updated', '', '', 10050, 'USD',
-				%s, %[2]s, %[2]s, 'applied', '', 1, %[2]s, 1, zeroblob(32), randomblob(400) FROM counter`, events-1, at),
+				%s, %[2]s, %[2]s, 'applied', '', 1, %[2]s, 1, zeroblob(32) FROM counter`, events-1, at),
+		"INSERT INTO bodies (event, recorded_at, body) SELECT seq, recorded_at, randomblob(400) FROM events",
 		"PRAGMA wal_checkpoint(TRUNCATE)",
 	} {
 		if _, err := db.ExecContext(b.Context(), statement); err != nil {

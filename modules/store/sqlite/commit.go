@@ -5,9 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
+	"slices"
 
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store"
 )
 
 // Commit writes the changes in one transaction, or nothing. It waits for its turn
@@ -19,20 +20,6 @@ func (s *Store) Commit(ctx context.Context, changes *payments.Changes) error {
 		return err
 	}
 	return s.transact(ctx, func(tx transaction) error { return tx.write(use, changes) })
-}
-
-// Discard settles a dead letter that does not matter. It does nothing if the dead
-// letter is discarded already. It is an error if it was settled otherwise, or if it
-// does not exist, which is payments.ErrNotFound.
-func (s *Store) Discard(ctx context.Context, id int64, at time.Time) error {
-	_, err := s.use(ctx)
-	if err == nil {
-		err = s.transact(ctx, func(tx transaction) error { return tx.discard(id, at) })
-	}
-	if err != nil {
-		return fmt.Errorf("discard dead letter %d: %w", id, err)
-	}
-	return nil
 }
 
 func (s *Store) transact(ctx context.Context, do func(transaction) error) error {
@@ -64,10 +51,10 @@ type transaction struct {
 // write writes the aggregates first, because most races show there, and because
 // events refer to their orders.
 func (tx transaction) write(use *statements, changes *payments.Changes) error {
-	if err := tx.writeOrders(use, changes.Aggregates); err != nil {
+	if err := tx.writeOrders(use, changes.Orders); err != nil {
 		return fmt.Errorf("write orders: %w", err)
 	}
-	if err := tx.writeDisputes(use, changes.Aggregates); err != nil {
+	if err := tx.writeDisputes(use, changes.Disputes); err != nil {
 		return fmt.Errorf("write disputes: %w", err)
 	}
 	if err := tx.writeEvents(use, changes); err != nil {
@@ -82,15 +69,17 @@ func (tx transaction) write(use *statements, changes *payments.Changes) error {
 	if err := tx.writeDeadLetters(use, changes.DeadLetters); err != nil {
 		return fmt.Errorf("write dead letters: %w", err)
 	}
+	if err := tx.writeCheckpoints(use, changes.Checkpoints); err != nil {
+		return fmt.Errorf("write checkpoints: %w", err)
+	}
 	return nil
 }
 
-func (tx transaction) writeOrders(use *statements, aggregates []*payments.Aggregate) error {
+func (tx transaction) writeOrders(use *statements, orders []*payments.Aggregate[payments.Order]) error {
 	insert, update := tx.with(use.insertOrder), tx.with(use.updateOrder)
 	var values []any
-	for _, a := range aggregates {
-		values = appendHead(appendOrder(values[:0], a.Order.State), a.Order.Head)
-		values = append(values, a.OrderID)
+	for _, a := range orders {
+		values = append(appendOrder(values[:0], a), a.State.ID)
 		write := insert
 		if a.Version > 0 {
 			write, values = update, append(values, a.Version)
@@ -102,27 +91,28 @@ func (tx transaction) writeOrders(use *statements, aggregates []*payments.Aggreg
 	return nil
 }
 
-func (tx transaction) writeDisputes(use *statements, aggregates []*payments.Aggregate) error {
-	put := tx.with(use.putDispute)
+func (tx transaction) writeDisputes(use *statements, disputes []*payments.Aggregate[payments.Dispute]) error {
+	insert, update := tx.with(use.insertDispute), tx.with(use.updateDispute)
 	var values []any
-	for _, a := range aggregates {
-		for _, d := range a.Disputes {
-			values = appendHead(appendDispute(values[:0], d.State), d.Head)
-			if err := put.row(values...); err != nil {
-				return err
-			}
+	for _, a := range disputes {
+		values = appendDispute(values[:0], a)
+		write := insert
+		if a.Version > 0 {
+			write, values = update, append(values, a.Version)
+		}
+		if err := write.row(values...); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// writeEvents also writes placeholders for orders that have events in the changes
-// but no aggregate: an event outside of every history, whose order may not exist
-// yet, needs a row to refer to.
+// writeEvents writes the events and their bodies. It also writes placeholders for orders that have events in the changes
+// but no aggregate: every event needs a row of its order to refer to.
 func (tx transaction) writeEvents(use *statements, changes *payments.Changes) error {
-	written := make(map[string]bool, len(changes.Aggregates))
-	for _, a := range changes.Aggregates {
-		written[a.OrderID] = true
+	written := make(map[string]bool, len(changes.Orders))
+	for _, a := range changes.Orders {
+		written[a.State.ID] = true
 	}
 	placeholder := tx.with(use.putPlaceholder)
 	for _, e := range changes.Events {
@@ -132,11 +122,42 @@ func (tx transaction) writeEvents(use *statements, changes *payments.Changes) er
 			}
 		}
 	}
-	insert := tx.with(use.insertEvent)
+	insert, bodies := tx.with(use.insertEvent), bodyWriter{one: tx.with(use.insertBody), many: tx.with(use.insertBodies)}
 	var values []any
 	for _, e := range changes.Events {
 		values = appendEvent(values[:0], e)
-		if err := insert.row(values...); err != nil {
+		seq, err := insert.id(values...)
+		if err != nil {
+			return err
+		}
+		if body := e.Update.GetRawBody(); len(body) > 0 {
+			if err := bodies.add(seq, instant(e.RecordedAt), body); err != nil {
+				return err
+			}
+		}
+	}
+	return bodies.flush()
+}
+
+// bodyWriter writes bodies, many with one statement: for a large batch that costs half
+// of what a statement for each does.
+type bodyWriter struct {
+	one, many *bound
+	values    []any
+}
+
+func (w *bodyWriter) add(row ...any) (err error) {
+	if w.values = append(w.values, row...); len(w.values) == bodiesAtOnce*bodyColumns {
+		_, err = w.many.exec(w.values...)
+		w.values = w.values[:0]
+	}
+	return err
+}
+
+// flush writes the bodies that are left, one by one.
+func (w *bodyWriter) flush() error {
+	for row := range slices.Chunk(w.values, bodyColumns) {
+		if _, err := w.one.exec(row...); err != nil {
 			return err
 		}
 	}
@@ -147,25 +168,31 @@ func (tx transaction) reviseEvents(use *statements, events []*payments.Event) er
 	revise := tx.with(use.reviseEvent)
 	for _, e := range events {
 		verdict, reason := payments.Verdicts.Name(e.Verdict), payments.DeadLetterReasons.Name(e.Reason)
-		if err := revise.row(verdict, reason, e.InHistory(), e.Key.Provider, e.Key.EventID); err != nil {
+		err := revise.row(verdict, reason, e.InHistory(), e.Forced, e.Discarded, e.Key.Source, e.Key.EventID, string(e.Key.Kind))
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// settle returns ErrRaced for a decision of an operator about a dead letter that is not
+// open.
 func (tx transaction) settle(use *statements, settled []payments.Settlement) error {
 	settle := tx.with(use.settleDeadLetter)
 	for _, s := range settled {
-		if _, err := settle.exec(string(s.Resolution), instant(s.At), s.Key.Provider, s.Key.EventID, s.Digest[:]); err != nil {
+		settled, err := settle.exec(string(s.Resolution), instant(s.At), s.By, s.Why, s.Key.Source, s.Key.EventID, s.Digest[:])
+		if err == nil && settled == 0 && (s.Resolution == payments.Accepted || s.Resolution == payments.Discarded) {
+			err = payments.ErrRaced
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// writeDeadLetters opens dead letters, for the first time or again. One that an
-// operator has discarded stays discarded.
+// writeDeadLetters opens dead letters, for the first time or again.
 func (tx transaction) writeDeadLetters(use *statements, letters []*payments.DeadLetter) error {
 	put := tx.with(use.putDeadLetter)
 	for _, d := range letters {
@@ -176,40 +203,37 @@ func (tx transaction) writeDeadLetters(use *statements, letters []*payments.Dead
 	return nil
 }
 
-func (tx transaction) discard(id int64, at time.Time) error {
-	var resolution payments.Resolution
-	row := tx.tx.QueryRowContext(tx.ctx, "SELECT resolution FROM dead_letters WHERE id = ?", id)
-	err := row.Scan(&resolution)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return payments.ErrNotFound
-	case err != nil:
-		return err
+func (tx transaction) writeCheckpoints(use *statements, checkpoints []*payments.Checkpoints) error {
+	for _, c := range checkpoints {
+		order, source, dispute := c.Of.Order, c.Of.Dispute.Source, c.Of.Dispute.ID
+		if c.Replace {
+			if _, err := tx.with(use.deleteCheckpoints).exec(order, source, dispute, c.From.UnixMicro(), store.EndOf(c).UnixMicro()); err != nil {
+				return err
+			}
+		}
+		for _, n := range c.New {
+			if _, err := tx.with(use.putCheckpoint).exec(order, source, dispute, n.Before.UnixMicro(), n.Rules, n.State); err != nil {
+				return err
+			}
+		}
 	}
-	switch resolution {
-	case payments.Discarded:
-		return nil
-	case "":
-		_, err := tx.tx.ExecContext(tx.ctx, "UPDATE dead_letters SET resolution = ?, resolved_at = ? WHERE id = ?",
-			string(payments.Discarded), instant(at), id)
-		return err
-	default:
-		return fmt.Errorf("it was settled before: %s", resolution)
-	}
+	return nil
 }
 
 // with returns a statement in the transaction.
-func (tx transaction) with(stmt *sql.Stmt) bound {
-	return bound{tx.ctx, tx.tx.StmtContext(tx.ctx, stmt)}
+func (tx transaction) with(stmt *sql.Stmt) *bound {
+	return &bound{tx: tx, prepared: stmt}
 }
 
+// bound is a prepared statement in a transaction. It is bound on first use, because few
+// commits need all statements.
 type bound struct {
-	ctx  context.Context
-	stmt *sql.Stmt
+	tx             transaction
+	prepared, stmt *sql.Stmt
 }
 
 // row writes one row. If no row is written, another writer was first.
-func (b bound) row(values ...any) error {
+func (b *bound) row(values ...any) error {
 	written, err := b.exec(values...)
 	if err == nil && written == 0 {
 		return payments.ErrRaced
@@ -217,10 +241,27 @@ func (b bound) row(values ...any) error {
 	return err
 }
 
-func (b bound) exec(values ...any) (written int64, err error) {
-	result, err := b.stmt.ExecContext(b.ctx, values...)
+// id inserts one row and returns its number.
+func (b *bound) id(values ...any) (int64, error) {
+	result, err := b.run(values)
 	if err != nil {
-		return 0, classified(err)
+		return 0, err
+	}
+	return result.LastInsertId()
+}
+
+func (b *bound) exec(values ...any) (written int64, err error) {
+	result, err := b.run(values)
+	if err != nil {
+		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+func (b *bound) run(values []any) (sql.Result, error) {
+	if b.stmt == nil {
+		b.stmt = b.tx.tx.StmtContext(b.tx.ctx, b.prepared)
+	}
+	result, err := b.stmt.ExecContext(b.tx.ctx, values...)
+	return result, classified(err)
 }

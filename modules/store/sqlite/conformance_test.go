@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store"
 	"github.com/payrelay/payrelay/modules/store/storetest"
 )
 
@@ -20,16 +21,17 @@ type engine struct{ path string }
 // Open migrates each time, as every process does when it starts.
 func (e engine) Open(t *testing.T) storetest.Store {
 	t.Helper()
-	store := openAt(t, e.path)
-	if err := store.Migrate(t.Context()); err != nil {
+	opened := openAt(t, e.path)
+	if err := opened.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return store
+	return opened
 }
 
 func (e engine) Body(t *testing.T, key payments.Key) (body []byte) {
 	t.Helper()
-	row := raw(t, e.path).QueryRow("SELECT body FROM events WHERE provider = ? AND event_id = ?", key.Provider, key.EventID)
+	row := raw(t, e.path).QueryRow(`SELECT (SELECT body FROM bodies WHERE event = seq AND bodies.recorded_at = events.recorded_at) FROM events
+		WHERE provider = ? AND event_id = ? AND `+store.KindColumn+" = ?", key.Source, key.EventID, string(key.Kind))
 	if err := row.Scan(&body); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"fmt"
 
@@ -47,5 +48,8 @@ func (s *Store) checkSchema(ctx context.Context) error {
 }
 
 func (s *Store) schema() (store.Schema, error) {
-	return store.NewSchema(goose.DialectSQLite3, s.writer, migrationFiles)
+	oldData := goose.NewGoMigration(4, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+		return store.MigrateOldData(ctx, tx, dialect)
+	}}, nil)
+	return store.NewSchema(goose.DialectSQLite3, s.writer, migrationFiles, goose.WithGoMigrations(oldData))
 }

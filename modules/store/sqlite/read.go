@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/payrelay/payrelay/modules/payments"
@@ -18,36 +17,42 @@ func (s *Store) Load(ctx context.Context, lookup payments.Lookup) (*payments.Sna
 		return nil, err
 	}
 	snapshot := &payments.Snapshot{
-		Recorded:      make(map[payments.Key]payments.Recorded),
-		Aggregates:    make(map[string]*payments.Aggregate),
-		DisputeOrders: make(map[string]string),
+		Recorded: make(map[payments.Key]payments.Recorded),
+		Orders:   make(map[string]*payments.Aggregate[payments.Order]),
+		Disputes: make(map[payments.DisputeKey]*payments.Aggregate[payments.Dispute]),
 	}
 	if err := use.readRecorded(ctx, lookup.Keys, snapshot.Recorded); err != nil {
 		return nil, fmt.Errorf("read recorded keys: %w", err)
 	}
-	if err := use.readAggregates(ctx, lookup.OrderIDs, snapshot.Aggregates); err != nil {
-		return nil, err
+	if err := use.readOrders(ctx, lookup.Orders, snapshot.Orders); err != nil {
+		return nil, fmt.Errorf("read orders: %w", err)
 	}
-	if err := use.readOwners(ctx, lookup.DisputeIDs, snapshot.DisputeOrders); err != nil {
-		return nil, fmt.Errorf("read orders of disputes: %w", err)
+	if err := use.readDisputes(ctx, lookup.Disputes, snapshot.Disputes); err != nil {
+		return nil, fmt.Errorf("read disputes: %w", err)
 	}
 	return snapshot, nil
 }
 
+// readRecorded selects the events with the ids, and skips those of other kinds than the
+// lookup has.
 func (st *statements) readRecorded(ctx context.Context, keys []payments.Key, into map[payments.Key]payments.Recorded) error {
-	byProvider := make(map[string][]string, 1)
+	bySource, wanted := make(map[string][]string, 1), make(map[payments.Key]bool, len(keys))
 	for _, key := range keys {
-		byProvider[key.Provider] = append(byProvider[key.Provider], key.EventID)
+		wanted[key] = true
+		bySource[key.Source] = append(bySource[key.Source], key.EventID)
 	}
-	for provider, eventIDs := range byProvider {
+	for source, eventIDs := range bySource {
+		complete := true
 		err := each(ctx, st.recorded, func(row store.Row) error {
-			key, recorded := payments.Key{Provider: provider}, payments.Recorded{}
-			if err := row.Scan(&key.EventID, store.DigestField(&recorded.Digest), &recorded.InHistory); err != nil {
-				return err
+			key, r, hasFacts, err := store.ScanRecorded(row)
+			if wanted[key] {
+				into[key], complete = r, complete && hasFacts
 			}
-			into[key] = recorded
-			return nil
-		}, provider, list(eventIDs))
+			return err
+		}, source, list(eventIDs))
+		if err == nil && !complete {
+			err = each(ctx, st.withoutFacts, func(row store.Row) error { return store.AddFacts(row, into) }, source, list(eventIDs))
+		}
 		if err != nil {
 			return err
 		}
@@ -55,77 +60,107 @@ func (st *statements) readRecorded(ctx context.Context, keys []payments.Key, int
 	return nil
 }
 
-// readAggregates reads the versions of orders before their disputes. If a commit
-// comes in between, the disputes are newer than the version, and Commit detects the
-// race. The other way round it would go unnoticed.
-func (st *statements) readAggregates(ctx context.Context, orderIDs []string, into map[string]*payments.Aggregate) error {
-	var stored []string
-	err := each(ctx, st.orders, func(row store.Row) error {
-		a := new(payments.Aggregate)
-		fields := slices.Concat([]any{&a.OrderID, &a.Version}, store.OrderFields(&a.Order.State), store.HeadFields(&a.Order.Head))
-		if err := row.Scan(fields...); err != nil {
-			return err
-		}
-		a.Order.State.ID = a.OrderID
-		into[a.OrderID] = a
-		stored = append(stored, a.OrderID)
-		return nil
-	}, list(orderIDs))
-	if err != nil {
-		return fmt.Errorf("read orders: %w", err)
-	}
-	if len(stored) == 0 {
+func (st *statements) readOrders(ctx context.Context, ids []string, into map[string]*payments.Aggregate[payments.Order]) error {
+	if len(ids) == 0 {
 		return nil
 	}
-	err = each(ctx, st.disputes, func(row store.Row) error {
-		var d payments.Folded[payments.Dispute]
-		if err := row.Scan(append(store.DisputeFields(&d.State), store.HeadFields(&d.Head)...)...); err != nil {
+	return each(ctx, st.orders, func(row store.Row) error {
+		a := new(payments.Aggregate[payments.Order])
+		err := row.Scan(append([]any{&a.State.ID}, store.OrderAggregateFields(a)...)...)
+		into[a.State.ID] = a
+		return err
+	}, list(ids))
+}
+
+func (st *statements) readDisputes(ctx context.Context, keys []payments.DisputeKey, into map[payments.DisputeKey]*payments.Aggregate[payments.Dispute]) error {
+	for source, ids := range bySource(keys) {
+		err := each(ctx, st.disputes, func(row store.Row) error {
+			a := new(payments.Aggregate[payments.Dispute])
+			err := row.Scan(store.DisputeAggregateFields(a)...)
+			into[a.State.DisputeKey] = a
+			return err
+		}, source, list(ids))
+		if err != nil {
 			return err
 		}
-		a := into[d.State.OrderID]
-		a.Disputes = append(a.Disputes, d)
-		return nil
-	}, list(stored))
-	if err != nil {
-		return fmt.Errorf("read disputes of orders: %w", err)
 	}
 	return nil
 }
 
-func (st *statements) readOwners(ctx context.Context, disputeIDs []string, into map[string]string) error {
-	if len(disputeIDs) == 0 {
-		return nil
+// bySource returns the ids of disputes by their source.
+func bySource(keys []payments.DisputeKey) map[string][]string {
+	ids := make(map[string][]string)
+	for _, key := range keys {
+		ids[key.Source] = append(ids[key.Source], key.ID)
 	}
-	return each(ctx, st.owners, func(row store.Row) error {
-		var disputeID, orderID string
-		if err := row.Scan(&disputeID, &orderID); err != nil {
-			return err
-		}
-		into[disputeID] = orderID
-		return nil
-	}, list(disputeIDs))
+	return ids
 }
 
-// History reads the events from which the state of the orders is folded.
-func (s *Store) History(ctx context.Context, orderIDs []string) (map[string][]*payments.Event, error) {
+// History reads the histories of orders and disputes.
+func (s *Store) History(ctx context.Context, of payments.Subjects, limit int) (*payments.Histories, error) {
 	use, err := s.use(ctx)
 	if err != nil {
 		return nil, err
 	}
-	history := make(map[string][]*payments.Event, len(orderIDs))
-	err = each(ctx, use.history, func(row store.Row) error {
-		e := new(payments.Event)
-		if err := store.ScanEvent(row, e); err != nil {
-			return err
+	read := &payments.Histories{Orders: make(map[string][]*payments.Event), Disputes: make(map[payments.DisputeKey][]*payments.Event)}
+	for _, id := range of.Orders {
+		events, err := use.readHistory(ctx, payments.Subject{Order: id}, time.Time{}, limit)
+		if err != nil {
+			return nil, fmt.Errorf("read the history of orders: %w", err)
 		}
-		orderID := e.Update.GetOrderId()
-		history[orderID] = append(history[orderID], e)
-		return nil
-	}, list(orderIDs))
-	if err != nil {
-		return nil, fmt.Errorf("read history: %w", err)
+		if len(events) > 0 {
+			read.Orders[id] = events
+		}
 	}
-	return history, nil
+	for _, key := range of.Disputes {
+		events, err := use.readHistory(ctx, payments.Subject{Dispute: key}, time.Time{}, limit)
+		if err != nil {
+			return nil, fmt.Errorf("read the history of disputes: %w", err)
+		}
+		if len(events) > 0 {
+			read.Disputes[key] = events
+		}
+	}
+	return read, nil
+}
+
+// HistoryPage reads a part of one history.
+func (s *Store) HistoryPage(ctx context.Context, of payments.Subject, from time.Time, limit int) (*payments.HistoryPage, error) {
+	use, err := s.use(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return store.HistoryPage(from, limit, func(from time.Time, limit int) ([]*payments.Event, error) {
+		return use.readHistory(ctx, of, from, limit)
+	})
+}
+
+// readHistory reads the oldest events of a history whose time is not before from.
+func (st *statements) readHistory(ctx context.Context, of payments.Subject, from time.Time, limit int) (events []*payments.Event, err error) {
+	query, args := st.history, []any{of.Order}
+	if of.Order == "" {
+		query, args = st.disputeHistory, []any{of.Dispute.Source, of.Dispute.ID}
+	}
+	err = each(ctx, query, func(row store.Row) error {
+		e := new(payments.Event)
+		events = append(events, e)
+		return store.ScanEvent(row, e)
+	}, append(args, from.UnixMicro(), limit)...)
+	return events, err
+}
+
+// Checkpoint reads the newest checkpoint of an order or dispute that is not after a
+// time.
+func (s *Store) Checkpoint(ctx context.Context, of payments.Subject, notAfter time.Time) (c *payments.Checkpoint, err error) {
+	use, err := s.use(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = each(ctx, use.checkpoint, func(row store.Row) error {
+		c = new(payments.Checkpoint)
+		return row.Scan(store.CheckpointFields(c)...)
+	}, of.Order, of.Dispute.Source, of.Dispute.ID, notAfter.UnixMicro())
+	return c, err
 }
 
 // dialect passes lists as JSON.
@@ -152,7 +187,7 @@ func (s *Store) query(ctx context.Context, text string, args []any, each func(st
 	if err != nil {
 		return err
 	}
-	return eachRow(rows, each)
+	return store.EachRow(rows, each)
 }
 
 func each(ctx context.Context, query *sql.Stmt, scan func(store.Row) error, args ...any) error {
@@ -160,15 +195,5 @@ func each(ctx context.Context, query *sql.Stmt, scan func(store.Row) error, args
 	if err != nil {
 		return err
 	}
-	return eachRow(rows, scan)
-}
-
-func eachRow(rows *sql.Rows, scan func(store.Row) error) error {
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	return store.EachRow(rows, scan)
 }

@@ -33,7 +33,7 @@ func (s snapshot) Close() error {
 }
 
 func (s snapshot) Table(ctx context.Context, name string) (transfer.Rows, error) {
-	rows, err := s.tx.QueryContext(ctx, "SELECT * FROM "+name+" ORDER BY 1")
+	rows, err := s.tx.QueryContext(ctx, "SELECT * FROM "+name+" ORDER BY 1, 2")
 	if err != nil {
 		return nil, fmt.Errorf("read table %s: %w", name, err)
 	}

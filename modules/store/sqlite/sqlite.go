@@ -42,6 +42,9 @@ type Store struct {
 
 	mu       sync.Mutex
 	prepared *statements
+
+	// maintained is locked while a session maintains the database.
+	maintained sync.Mutex
 }
 
 var _ payments.Store = (*Store)(nil)

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
@@ -160,7 +159,7 @@ func TestMigrate(t *testing.T) {
 		}
 		wantPending(false)
 	}
-	if _, err := store.Load(t.Context(), payments.Lookup{OrderIDs: []string{"order-1"}}); err != nil {
+	if _, err := store.Load(t.Context(), payments.Lookup{Subjects: payments.Subjects{Orders: []string{"order-1"}}}); err != nil {
 		t.Errorf("load after the migration: %v", err)
 	}
 }
@@ -179,23 +178,45 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	wantError(t, store.Commit(t.Context(), &payments.Changes{}), "version 999")
 	_, err = store.Orders(t.Context(), payments.OrderQuery{Page: payments.PageRequest{Limit: 1}})
 	wantError(t, err, "version 999")
-	wantError(t, store.Discard(t.Context(), 1, time.Now()), "version 999")
+	_, err = store.DeadLetter(t.Context(), 1)
+	wantError(t, err, "version 999")
 }
 
-// A status that this release cannot read must not be read as none.
+// An unknown name in a column is an error.
 func TestUnknownNamesAreErrors(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "payrelay.db")
 	store := openAt(t, path)
 	if err := store.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	storetest.Apply(t, payments.NewLedger(store), new(storetest.Traffic).Batch(1))
-	execRaw(t, raw(t, path), "UPDATE orders SET status = 'from_the_future'")
-	_, err := store.Orders(t.Context(), payments.OrderQuery{Page: payments.PageRequest{Limit: 1}})
-	wantError(t, err, "from_the_future")
-	execRaw(t, raw(t, path), "UPDATE events SET status = 'from_the_future'")
-	_, err = store.Events(t.Context(), payments.EventQuery{Page: payments.PageRequest{Limit: 1}})
-	wantError(t, err, "from_the_future")
+	ledger, u := payments.NewLedger(store), new(storetest.Traffic).Next()
+	storetest.Apply(t, ledger, []*payrelayv1.Update{u})
+	u.Subject = &payrelayv1.Update_Dispute{Dispute: &payrelayv1.DisputeSnapshot{Status: payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN}}
+	storetest.Apply(t, ledger, []*payrelayv1.Update{u})
+	page := payments.PageRequest{Limit: 1}
+	for _, test := range []struct {
+		statement string
+		read      func() error
+	}{
+		{"UPDATE orders SET status = 'from_the_future'", func() error {
+			_, err := store.Orders(t.Context(), payments.OrderQuery{Page: page})
+			return err
+		}},
+		{"UPDATE disputes SET stage = 'from_the_future'", func() error {
+			_, err := store.Disputes(t.Context(), payments.DisputeQuery{Page: page})
+			return err
+		}},
+		{"UPDATE events SET status = 'from_the_future'", func() error {
+			_, err := store.Events(t.Context(), payments.EventQuery{Page: page})
+			return err
+		}},
+	} {
+		if err := test.read(); err != nil {
+			t.Error(err)
+		}
+		execRaw(t, raw(t, path), test.statement)
+		wantError(t, test.read(), "from_the_future")
+	}
 }
 
 // Queries must not delay the ledger, nor wait for it.

@@ -4,69 +4,93 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 
 	"github.com/payrelay/payrelay/modules/store"
 )
 
-// The conditions by which a commit detects that another writer was first: then a
-// statement writes no row.
-const (
-	versionUnchanged = "version = ?"
-	versionUnset     = "version = 0" // of an order that is not stored yet, or has only a placeholder
-	sameOwner        = "order_id = excluded.order_id"
-)
-
-// notFinal is the condition that a dead letter can be settled. A discarded one can,
-// because its update has been applied after all.
-const notFinal = "resolution IN ('', 'discarded')"
+// versionUnchanged makes an update write no row if another writer was first. An insert
+// fails in this case, because the row exists.
+const versionUnchanged = "version = ?"
 
 const inList = " IN (SELECT value FROM json_each(?))"
 
 const (
-	orderState     = store.OrderColumns + ", " + store.HeadColumns
-	disputeState   = store.DisputeColumns + ", " + store.HeadColumns
-	selectRecorded = "SELECT event_id, digest, in_history FROM events WHERE provider = ? AND event_id" + inList
-	selectOrders   = "SELECT order_id, version, " + orderState + " FROM orders WHERE version > 0 AND order_id" + inList
-	selectDisputes = "SELECT " + disputeState + " FROM disputes WHERE order_id" + inList
-	selectOwners   = "SELECT dispute_id, order_id FROM disputes WHERE dispute_id" + inList
+	orderColumns   = store.OrderColumns + ", " + store.OrderFoldColumns
+	disputeColumns = store.DisputeColumns + ", " + store.DisputeFoldColumns
 )
 
-var selectHistory = "SELECT " + store.EventColumns + " FROM events WHERE in_history = 1 AND " + ofOrders("?")
+var (
+	selectRecorded     = "SELECT " + store.RecordedColumns + " FROM events WHERE provider = ? AND event_id" + inList
+	selectWithoutFacts = "SELECT " + store.WithoutFactsColumns + " FROM events WHERE facts IS NULL AND provider = ? AND event_id" + inList
+	selectOrders       = "SELECT order_id, version, " + orderColumns + " FROM orders WHERE version > 0 AND order_id" + inList
+	selectDisputes     = "SELECT version, " + disputeColumns + " FROM disputes WHERE source = ? AND dispute_id" + inList
+)
 
+// in_history is 0 for notes.
 const (
-	insertOrder = `INSERT INTO orders (` + orderState + `, order_id, version)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
-		ON CONFLICT (order_id) DO UPDATE SET version = 1, (` + orderState + `) =
-		(excluded.status, excluded.user_id, excluded.amount, excluded.currency, excluded.created_at, excluded.updated_at,
-		excluded.head_at, excluded.head_rank, excluded.head_event_id) WHERE ` + versionUnset
-	updateOrder = `UPDATE orders SET version = version + 1, (` + orderState + `) =
-		(?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE order_id = ? AND ` + versionUnchanged
-	putPlaceholder = `INSERT INTO orders (order_id, version, ` + orderState + `)
-		VALUES (?, 0, '', '', 0, '', NULL, NULL, NULL, 0, '') ON CONFLICT (order_id) DO NOTHING`
-	putDispute = `INSERT INTO disputes (` + disputeState + `)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (dispute_id) DO UPDATE SET status = excluded.status, user_id = excluded.user_id,
-		reason = excluded.reason, amount = excluded.amount, currency = excluded.currency,
-		opened_at = excluded.opened_at, updated_at = excluded.updated_at, evidence_due_at = excluded.evidence_due_at,
-		head_at = excluded.head_at, head_rank = excluded.head_rank, head_event_id = excluded.head_event_id
-		WHERE ` + sameOwner
-	insertEvent = `INSERT INTO events (` + store.EventColumns + `, in_history, body, order_ref)
-		VALUES (?, ?, ?3, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT id FROM orders WHERE order_id = ?3))`
-	reviseEvent   = `UPDATE events SET verdict = ?, dead_letter_reason = ?, in_history = ? WHERE provider = ? AND event_id = ?`
-	putDeadLetter = `INSERT INTO dead_letters (` + store.LetterColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', NULL)
-		ON CONFLICT (provider, event_id, digest) DO UPDATE SET reason = excluded.reason, detail = excluded.detail,
-		order_id = excluded.order_id, dispute_id = excluded.dispute_id, payload = excluded.payload,
-		resolution = '', resolved_at = NULL WHERE resolution <> 'discarded'`
-	settleDeadLetter = `UPDATE dead_letters SET resolution = ?, resolved_at = ?
-		WHERE provider = ? AND event_id = ? AND digest = ? AND ` + notFinal
+	ofOrder   = "in_history = 1 AND dispute_id = '' AND order_ref = (SELECT id FROM orders WHERE order_id = ?)"
+	ofDispute = "in_history = 1 AND dispute_id <> '' AND provider = ? AND dispute_id = ?"
+	oldest    = " AND occurred_at >= ? ORDER BY occurred_at LIMIT ?"
+
+	selectHistory        = "SELECT " + store.EventColumns + " FROM events WHERE " + ofOrder + oldest
+	selectDisputeHistory = "SELECT " + store.EventColumns + " FROM events WHERE " + ofDispute + oldest
+
+	ofSubject         = "order_id = ? AND source = ? AND dispute_id = ?"
+	selectCheckpoint  = "SELECT " + store.CheckpointColumns + " FROM checkpoints WHERE " + ofSubject + " AND before_at <= ? ORDER BY before_at DESC LIMIT 1"
+	deleteCheckpoints = "DELETE FROM checkpoints WHERE " + ofSubject + " AND before_at > ? AND before_at <= ?"
+	putCheckpoint     = "INSERT OR REPLACE INTO checkpoints (order_id, source, dispute_id, " + store.CheckpointColumns + ") VALUES (?, ?, ?, ?, ?, ?)"
 )
+
+var (
+	insertOrder = "INSERT INTO orders (" + orderColumns + ", order_id, version) VALUES (" + places(orderColumns) + ", ?, 1)" +
+		" ON CONFLICT (order_id) DO UPDATE SET version = 1, (" + orderColumns + ") = (" + excluded(orderColumns) + ") WHERE version = 0"
+	updateOrder    = "UPDATE orders SET version = version + 1, (" + orderColumns + ") = (" + places(orderColumns) + ") WHERE order_id = ? AND " + versionUnchanged
+	putPlaceholder = `INSERT INTO orders (order_id, version, status, user_id, amount, currency, head_rank, head_event_id)
+		VALUES (?, 0, '', '', 0, '', 0, '') ON CONFLICT (order_id) DO NOTHING`
+	insertDispute = "INSERT INTO disputes (" + disputeColumns + ", version) VALUES (" + places(disputeColumns) + ", 1)"
+	updateDispute = "UPDATE disputes SET version = version + 1, (" + disputeColumns + ") = (" + places(disputeColumns) + `)
+		WHERE dispute_id = ?1 AND source = ?2 AND ` + versionUnchanged
+	insertEvent = "INSERT INTO events (" + store.EventColumns + ", digest, in_history, order_ref) VALUES (" +
+		places(store.EventColumns+", digest, in_history") + ", (SELECT id FROM orders WHERE order_id = ?3))"
+	insertBody   = "INSERT INTO bodies (event, recorded_at, body) VALUES (?, ?, ?)"
+	insertBodies = insertBody + strings.Repeat(", (?, ?, ?)", bodiesAtOnce-1)
+	reviseEvent  = `UPDATE events SET verdict = ?, dead_letter_reason = ?, in_history = ?, forced = ?, discarded = ?
+		WHERE provider = ? AND event_id = ? AND ` + store.KindColumn + ` = ?`
+	// putDeadLetter changes only the deliveries of a dead letter that an operator accepted
+	// or discarded.
+	putDeadLetter = "INSERT INTO dead_letters (" + letterColumns + ", resolution) VALUES (" + places(letterColumns) + `, '')
+		ON CONFLICT (provider, event_id, digest) DO UPDATE SET deliveries = deliveries + excluded.deliveries, last_at = excluded.last_at, ` +
+		store.ReopenLetter
+	settleDeadLetter = `UPDATE dead_letters SET resolution = ?, resolved_at = ?, resolved_by = ?, why = ?
+		WHERE provider = ? AND event_id = ? AND digest = ? AND resolution = ''`
+)
+
+// bodiesAtOnce is the number of bodies that insertBodies writes, each with bodyColumns
+// values.
+const (
+	bodiesAtOnce = 16
+	bodyColumns  = 3
+)
+
+const letterColumns = "provider, event_id, digest, kind, reason, detail, order_id, dispute_id, payload, created_at, deliveries, last_at"
+
+// places returns a placeholder for each column.
+func places(columns string) string {
+	return "?" + strings.Repeat(", ?", strings.Count(columns, ","))
+}
+
+// excluded returns the columns of the excluded row of an upsert.
+func excluded(columns string) string {
+	return "excluded." + strings.Join(strings.Fields(columns), " excluded.")
+}
 
 // statements are the prepared statements of the ledger.
 type statements struct {
-	recorded, orders, disputes, owners, history *sql.Stmt
+	recorded, withoutFacts, orders, disputes, history, disputeHistory, checkpoint *sql.Stmt
 
-	insertOrder, updateOrder, putPlaceholder, putDispute, insertEvent, reviseEvent,
-	putDeadLetter, settleDeadLetter *sql.Stmt
+	insertOrder, updateOrder, putPlaceholder, insertDispute, updateDispute, insertEvent, insertBody, insertBodies, reviseEvent,
+	putDeadLetter, settleDeadLetter, deleteCheckpoints, putCheckpoint *sql.Stmt
 }
 
 // statementText is the text that a statement is prepared from.
@@ -77,9 +101,13 @@ type statementText struct {
 
 func (p *statements) texts() []statementText {
 	return []statementText{
-		{&p.recorded, selectRecorded}, {&p.orders, selectOrders}, {&p.disputes, selectDisputes}, {&p.owners, selectOwners}, {&p.history, selectHistory},
-		{&p.insertOrder, insertOrder}, {&p.updateOrder, updateOrder}, {&p.putPlaceholder, putPlaceholder}, {&p.putDispute, putDispute},
-		{&p.insertEvent, insertEvent}, {&p.reviseEvent, reviseEvent}, {&p.putDeadLetter, putDeadLetter}, {&p.settleDeadLetter, settleDeadLetter},
+		{&p.recorded, selectRecorded}, {&p.withoutFacts, selectWithoutFacts}, {&p.orders, selectOrders}, {&p.disputes, selectDisputes},
+		{&p.history, selectHistory}, {&p.disputeHistory, selectDisputeHistory}, {&p.checkpoint, selectCheckpoint},
+		{&p.insertOrder, insertOrder}, {&p.updateOrder, updateOrder}, {&p.putPlaceholder, putPlaceholder},
+		{&p.insertDispute, insertDispute}, {&p.updateDispute, updateDispute},
+		{&p.insertEvent, insertEvent}, {&p.insertBody, insertBody}, {&p.insertBodies, insertBodies}, {&p.reviseEvent, reviseEvent},
+		{&p.putDeadLetter, putDeadLetter}, {&p.settleDeadLetter, settleDeadLetter},
+		{&p.deleteCheckpoints, deleteCheckpoints}, {&p.putCheckpoint, putCheckpoint},
 	}
 }
 

@@ -12,36 +12,39 @@ import (
 // The append functions append the values of columns, in the order of the columns in
 // package store.
 
-func appendOrder(values []any, o payments.Order) []any {
+func appendOrder(values []any, a *payments.Aggregate[payments.Order]) []any {
+	o, head := a.State, a.Head
 	return append(values,
-		payments.OrderStatuses.Name(o.Status), o.UserID, o.Amount.MinorUnits, o.Amount.Currency,
-		instant(o.CreatedAt), instant(o.UpdatedAt))
+		payments.OrderStatuses.Name(o.Status), o.UserID, o.Amount.MinorUnits, o.Amount.Currency, int64(o.Amount.Exponent),
+		instant(o.CreatedAt), instant(o.UpdatedAt), o.Parts,
+		a.Rules, a.Events, instant(a.Pending), instant(head.At), head.Rank, head.Refunded, head.Captured, head.EventID, head.Source)
 }
 
-func appendDispute(values []any, d payments.Dispute) []any {
+func appendDispute(values []any, a *payments.Aggregate[payments.Dispute]) []any {
+	d, head := a.State, a.Head
 	return append(values,
-		d.ID, d.OrderID, payments.DisputeStatuses.Name(d.Status), d.UserID, d.Reason, d.Amount.MinorUnits, d.Amount.Currency,
-		instant(d.OpenedAt), instant(d.UpdatedAt), instant(d.EvidenceDueAt))
-}
-
-func appendHead(values []any, head payments.Position) []any {
-	return append(values, instant(head.At), head.Rank, head.EventID)
+		d.ID, d.Source, d.OrderID, payments.DisputeStages.Name(d.Stage), payments.DisputeStatuses.Name(d.Status), instant(d.StatusAt), d.Reopened,
+		d.UserID, d.Reason, d.Amount.MinorUnits, d.Amount.Currency, int64(d.Amount.Exponent),
+		d.OutcomeAmount.MinorUnits, d.OutcomeAmount.Currency, int64(d.OutcomeAmount.Exponent),
+		instant(d.OpenedAt), instant(d.UpdatedAt), instant(d.EvidenceDueAt),
+		a.Rules, a.Events, instant(a.Pending), instant(head.At), head.Stage, head.Rank, head.EventID, head.Source)
 }
 
 func appendEvent(values []any, e *payments.Event) []any {
 	u, subject := e.Update, store.SubjectOf(e)
 	return append(values,
-		e.Key.Provider, e.Key.EventID, u.GetOrderId(), subject.DisputeID, u.GetUserId(), subject.Status, subject.ProviderStatus, subject.Reason,
+		e.Key.Source, e.Key.EventID, u.GetOrderId(), subject.DisputeID, u.GetUserId(), subject.Status, subject.ProviderStatus, subject.Reason,
 		subject.Amount.MinorUnits, subject.Amount.Currency, timestamp(u.GetOccurredAt()), timestamp(u.GetReceivedAt()),
 		timestamp(subject.OrderCreatedAt), timestamp(subject.EvidenceDueAt), payments.Verdicts.Name(e.Verdict),
-		payments.DeadLetterReasons.Name(e.Reason), instant(e.RecordedAt), u.GetSchemaVersion(), e.Digest[:],
-		e.InHistory(), u.GetRawBody())
+		payments.DeadLetterReasons.Name(e.Reason), instant(e.RecordedAt), u.GetSchemaVersion(),
+		subject.Note, e.Forced, e.Discarded, e.Facts[:], subject.Whole,
+		payments.BodyDigest(u), e.InHistory())
 }
 
 func appendLetter(values []any, d *payments.DeadLetter) []any {
 	return append(values,
-		d.Key.Provider, d.Key.EventID, d.Digest[:], payments.DeadLetterReasons.Name(d.Reason), d.Detail,
-		d.OrderID, d.DisputeID, d.Payload, instant(d.CreatedAt))
+		d.Key.Source, d.Key.EventID, d.Digest[:], string(d.Key.Kind), payments.DeadLetterReasons.Name(d.Reason), d.Detail,
+		d.OrderID, d.DisputeID, d.Payload, instant(d.CreatedAt), d.Deliveries, instant(d.LastAt))
 }
 
 // instant returns a time in microseconds since 1970, or NULL for the zero time.
@@ -61,10 +64,10 @@ func timestamp(ts *timestamppb.Timestamp) any {
 }
 
 // list returns a list as an argument of json_each.
-func list(values []string) string {
+func list[V string | int64](values []V) string {
 	data, err := json.Marshal(values)
 	if err != nil {
-		panic(err) // a list of strings can always be encoded
+		panic(err) // such a list can always be encoded
 	}
 	return string(data)
 }

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -131,3 +134,68 @@ func (g *grown) turn(b *testing.B) {
 
 // cost returns the microseconds for an update.
 func (g *grown) cost() float64 { return float64(g.took.Microseconds()) / float64(g.applied) }
+
+// BenchmarkLongHistory measures late updates of one order with many events, and updates of
+// another order meanwhile. PAYRELAY_BENCH_EVENTS is the number of events, by default
+// 100,000.
+func BenchmarkLongHistory(b *testing.B, create func(testing.TB) payments.Store) {
+	events := 100_000
+	if text := os.Getenv("PAYRELAY_BENCH_EVENTS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			b.Fatalf("PAYRELAY_BENCH_EVENTS: %v", err)
+		}
+		events = n
+	}
+	ledger := payments.NewLedger(create(b))
+	for first := 0; first < events; first += 1000 {
+		batch := make([]*payrelayv1.Update, 1000)
+		for i := range batch {
+			batch[i] = order(fmt.Sprint("e", first+i), 2*(first+i), orderUpdated, amount(int64(first+i), "USD"), user("u1"))
+		}
+		Apply(b, ledger, batch)
+	}
+	n := 0
+	late := func(b *testing.B, second int, changes ...change) {
+		n++
+		Apply(b, ledger, []*payrelayv1.Update{order(fmt.Sprint("late", n), second, orderUpdated, changes...)})
+	}
+	b.Run("late=converging", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			late(b, 1+2*(n*7919%events), amount(1, "USD"), user("u1"))
+		}
+	})
+	b.Run("late=first", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			late(b, -1-n, amount(1, "USD"), user("u1"))
+		}
+	})
+	b.Run("late=to-the-end", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			// No other update states this total, so that each state after it changes.
+			late(b, 1+2*(n%100), captured(int64(n), "USD"))
+		}
+	})
+	traffic := new(Traffic)
+	others := func(b *testing.B) {
+		for b.Loop() {
+			Apply(b, ledger, traffic.Batch(16))
+		}
+	}
+	b.Run("others=alone", others)
+	b.Run("others=beside-late", func(b *testing.B) {
+		ctx, cancel := context.WithCancel(context.Background())
+		var sender sync.WaitGroup
+		sender.Go(func() {
+			for tick := time.NewTicker(50 * time.Millisecond); ctx.Err() == nil; <-tick.C {
+				late(b, 1+2*(n*7919%events), amount(1, "USD"), user("u1"))
+			}
+		})
+		others(b)
+		cancel()
+		sender.Wait()
+	})
+}

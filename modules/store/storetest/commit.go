@@ -6,20 +6,22 @@ import (
 	"slices"
 	"testing"
 
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
 func keysAreForEver(t *testing.T, d *db) {
 	first := event(order("e1", 0, orderCreated), applied, noReason)
-	d.commit(&payments.Changes{Aggregates: []*payments.Aggregate{stateOf("o1", orderCreated)}, Events: []*payments.Event{first}})
+	d.commit(&payments.Changes{Orders: []*storedOrder{stateOf("o1", orderCreated)}, Events: []*payments.Event{first}})
 	apart := event(order("e2", 0, orderNone), dead, unknownStatus)
 	d.commit(&payments.Changes{Events: []*payments.Event{apart}})
 	d.reopen()
 
-	other := payments.Key{Provider: "other", EventID: "e1"}
-	got := d.load(payments.Lookup{Keys: []payments.Key{first.Key, apart.Key, other}}).Recorded
-	if len(got) != 2 || got[first.Key] != (payments.Recorded{Digest: first.Digest, InHistory: true}) ||
-		got[apart.Key] != (payments.Recorded{Digest: apart.Digest}) {
+	other, otherKind := first.Key, first.Key
+	other.Source, otherKind.Kind = "other", payments.KindDispute
+	got := d.load(payments.Lookup{Keys: []payments.Key{first.Key, apart.Key, other, otherKind}}).Recorded
+	if len(got) != 2 || got[first.Key] != (payments.Recorded{Facts: first.Facts, InHistory: true}) ||
+		got[apart.Key] != (payments.Recorded{Facts: apart.Facts}) {
 		t.Errorf("Load(...).Recorded = %+v, want the keys of e1, in the history, and of e2, outside of it", got)
 	}
 	for _, e := range []*payments.Event{
@@ -30,10 +32,87 @@ func keysAreForEver(t *testing.T, d *db) {
 			t.Errorf("Commit of a second event %v = %v, want ErrRaced", e.Key, err)
 		}
 	}
-	// The key includes the provider.
-	d.commit(&payments.Changes{Events: []*payments.Event{event(order("e1", 0, orderNone, from("other")), dead, unknownStatus)}})
-	if n := len(d.events()); n != 3 {
-		t.Errorf("got %d events, want 3", n)
+	// The key includes the source and the kind.
+	d.commit(&payments.Changes{Events: []*payments.Event{
+		event(order("e1", 0, orderNone, from("other")), dead, unknownStatus),
+		event(dispute("e1", 0, disputeNone), dead, unknownStatus),
+		event(note("e1", 0, "a note"), applied, noReason),
+	}})
+	if n := len(d.events()); n != 5 {
+		t.Errorf("got %d events, want 5", n)
+	}
+}
+
+// idsNeverCollide records one event id by two sources as an order, a dispute and a
+// note, all of which are also named by that id.
+func idsNeverCollide(t *testing.T, d *db) {
+	const id = "same"
+	kinds := []func(source string) *payrelayv1.Update{
+		func(source string) *payrelayv1.Update { return order(id, 0, orderCreated, of(id), from(source)) },
+		func(source string) *payrelayv1.Update {
+			return dispute(id, 0, disputeOpen, of(id), from(source), disputeID(id))
+		},
+		func(source string) *payrelayv1.Update {
+			return note(id, 0, "about "+source, of(id), from(source), func(u *payrelayv1.Update) { u.GetNote().DisputeId = id })
+		},
+	}
+	var updates []*payrelayv1.Update
+	for _, make := range kinds {
+		for _, source := range []string{"a", "b"} {
+			u := make(source)
+			u.RawBody = fmt.Append(nil, source, keyOf(u).Kind)
+			updates = append(updates, u)
+		}
+	}
+	// Each batch has two sources or three kinds.
+	for _, batch := range [][]*payrelayv1.Update{updates[:2], {updates[2], updates[4]}, {updates[3]}, {updates[5]}} {
+		for i, outcome := range d.apply(batch...) {
+			if v := outcome.GetVerdict(); v != applied {
+				t.Errorf("%v was %v, want applied", keyOf(batch[i]), v)
+			}
+		}
+	}
+	for i, outcome := range d.apply(updates...) {
+		if v := outcome.GetVerdict(); v != duplicate {
+			t.Errorf("%v, once more, was %v, want a duplicate", keyOf(updates[i]), v)
+		}
+	}
+	if n, letters := len(d.events()), len(d.letters()); n != len(updates) || letters != 0 {
+		t.Errorf("got %d events and %d dead letters, want %d and none", n, letters, len(updates))
+	}
+	for i, u := range updates {
+		key := keyOf(u)
+		got := d.load(payments.Lookup{Keys: []payments.Key{key}}).Recorded
+		if len(got) != 1 || got[key] != (payments.Recorded{Facts: payments.FactsDigest(u), InHistory: i < 4}) {
+			t.Errorf("Load(%v).Recorded = %+v, want that event", key, got)
+		}
+		if got := string(d.Body(t, key)); got != string(u.GetRawBody()) {
+			t.Errorf("Body(%v) = %q, want %q", key, got, u.GetRawBody())
+		}
+		e := event(u, dead, conflict)
+		if err := d.Commit(t.Context(), &payments.Changes{Events: []*payments.Event{e}}); !errors.Is(err, payments.ErrRaced) {
+			t.Errorf("Commit of a second event %v = %v, want ErrRaced", key, err)
+		}
+	}
+	// A revision changes only the event of its kind and source.
+	for _, u := range updates {
+		revised := event(u, stale, noReason)
+		revised.Forced = true
+		before := d.events()
+		d.commit(&payments.Changes{Revised: []*payments.Event{revised}})
+		for i, e := range d.events() {
+			want := before[i]
+			if e.Key == revised.Key {
+				want.Verdict, want.Forced = stale, true
+			}
+			if eventLine(&e.Event) != eventLine(&want.Event) {
+				t.Errorf("after a revision of %v got\n%s, want\n%s", revised.Key, eventLine(&e.Event), eventLine(&want.Event))
+			}
+		}
+	}
+	wantLines(t, "orders", texts([]payments.Order{d.order(id)}), texts([]payments.Order{d.aggregate(id).State}))
+	if history := d.history(id)[id]; len(history) != 2 {
+		t.Errorf("got %d events in the history of the order, want those of both sources", len(history))
 	}
 }
 
@@ -43,14 +122,18 @@ func lostRaces(t *testing.T, d *db) {
 	lookup := contested(d)
 	before := d.everything(lookup)
 	for name, spoil := range map[string]func(*payments.Changes){
-		"a version that moved on":   func(c *payments.Changes) { c.Aggregates[2].Version = 1 },
-		"a version not yet reached": func(c *payments.Changes) { c.Aggregates[2].Version = 3 },
-		"an order taken for new":    func(c *payments.Changes) { c.Aggregates[2].Version = 0 },
+		"a version that moved on":   func(c *payments.Changes) { c.Orders[2].Version = 1 },
+		"a version not yet reached": func(c *payments.Changes) { c.Orders[2].Version = 3 },
+		"an order taken for new":    func(c *payments.Changes) { c.Orders[2].Version = 0 },
 		"an event that exists": func(c *payments.Changes) {
 			c.Events = append(c.Events, event(order("e1", 0, orderCreated), applied, noReason))
 		},
-		"a dispute of another order":        func(c *payments.Changes) { c.Aggregates[2].Disputes = disputesOf("o3", "d1") },
-		"a dispute of another, a new order": func(c *payments.Changes) { c.Aggregates[1].Disputes = disputesOf("o2", "d1") },
+		"a dispute that moved on":              func(c *payments.Changes) { c.Disputes[2].Version = 1 },
+		"a dispute not yet reached":            func(c *payments.Changes) { c.Disputes[2].Version = 3 },
+		"a dispute taken for new":              func(c *payments.Changes) { c.Disputes[2].Version = 0 },
+		"a dispute that is not there":          func(c *payments.Changes) { c.Disputes[1].Version = 1 },
+		"an order that is not there":           func(c *payments.Changes) { c.Orders[1].Version = 1 },
+		"an event to revise that is not there": func(c *payments.Changes) { c.Revised[0].Key.Kind = payments.KindDispute },
 	} {
 		t.Run(name, func(t *testing.T) {
 			changes := allKinds()
@@ -72,9 +155,10 @@ func lostRaces(t *testing.T, d *db) {
 func contested(d *db) payments.Lookup {
 	refusedEvent := event(order("e3", 1, orderFailed, of("o3")), dead, illegal)
 	o1, o3 := stateOf("o1", orderCreated), stateOf("o3", orderSuccess)
-	o1.Disputes, o3.Disputes = disputesOf("o1", "d1"), disputesOf("o3", "d3")
+	d1, d3 := disputeOf("o1", "d1"), disputeOf("o3", "d3")
 	d.commit(&payments.Changes{
-		Aggregates: []*payments.Aggregate{o1, o3},
+		Orders:   []*storedOrder{o1, o3},
+		Disputes: []*storedDispute{d1, d3},
 		Events: []*payments.Event{
 			event(order("e1", 0, orderCreated), applied, noReason),
 			event(order("e2", 0, orderSuccess, of("o3")), applied, noReason),
@@ -82,14 +166,11 @@ func contested(d *db) payments.Lookup {
 		},
 		DeadLetters: []*payments.DeadLetter{letter(refusedEvent)},
 	})
-	o3.Version = 1
-	d.commit(&payments.Changes{Aggregates: []*payments.Aggregate{o3}})
+	o3.Version, d3.Version = 1, 1
+	d.commit(&payments.Changes{Orders: []*storedOrder{o3}, Disputes: []*storedDispute{d3}})
 	return payments.Lookup{
-		Keys: []payments.Key{
-			{Provider: "generic", EventID: "e1"}, {Provider: "generic", EventID: "new1"}, {Provider: "generic", EventID: "new2"},
-		},
-		OrderIDs:   []string{"o1", "o2", "o3"},
-		DisputeIDs: []string{"d1", "d2", "d3", "new"},
+		Keys:     []payments.Key{orderKey("e1"), orderKey("new1"), orderKey("new2")},
+		Subjects: payments.Subjects{Orders: []string{"o1", "o2", "o3"}, Disputes: disputeKeys("d1", "d2", "d3", "new")},
 	}
 }
 
@@ -98,12 +179,14 @@ func contested(d *db) payments.Lookup {
 func allKinds() *payments.Changes {
 	o1, o2, o3 := stateOf("o1", orderUpdated), stateOf("o2", orderCreated), stateOf("o3", orderFailed)
 	o1.Version, o3.Version = 1, 2
-	o1.Disputes, o2.Disputes, o3.Disputes = disputesOf("o1", "d1", "new"), disputesOf("o2", "d2"), disputesOf("o3", "d3")
-	o1.Disputes[0].State.Status = disputeWon
+	d1, d3 := disputeOf("o1", "d1"), disputeOf("o3", "d3")
+	d1.Version, d3.Version = 1, 2
+	d1.State.Status = disputeWon
 	apart := event(order("new2", 5, orderNone, of("o9")), dead, unknownStatus)
 	revised := event(order("e3", 1, orderFailed, of("o3")), applied, noReason)
 	return &payments.Changes{
-		Aggregates:  []*payments.Aggregate{o1, o2, o3},
+		Orders:      []*storedOrder{o1, o2, o3},
+		Disputes:    []*storedDispute{d1, disputeOf("o2", "d2"), d3, disputeOf("o1", "new")},
 		Events:      []*payments.Event{event(order("new1", 5, orderUpdated), applied, noReason), apart},
 		Revised:     []*payments.Event{revised},
 		DeadLetters: []*payments.DeadLetter{letter(apart)},
@@ -111,13 +194,15 @@ func allKinds() *payments.Changes {
 	}
 }
 
-func disputesOf(orderID string, ids ...string) []payments.Folded[payments.Dispute] {
-	list := make([]payments.Folded[payments.Dispute], len(ids))
-	for i, id := range ids {
-		list[i].State = payments.Dispute{ID: id, OrderID: orderID, Status: disputeOpen, OpenedAt: noon, UpdatedAt: noon}
-		list[i].Head = payments.Position{At: noon, Rank: 1, EventID: "head"}
+// disputeOf returns a new dispute of the source "generic" whose state does not matter.
+func disputeOf(orderID, id string) *storedDispute { return disputeWith(disputeKey(id), orderID) }
+
+func disputeWith(key payments.DisputeKey, orderID string) *storedDispute {
+	return &storedDispute{
+		State: payments.Dispute{DisputeKey: key, OrderID: orderID, Status: disputeOpen, StatusAt: noon, OpenedAt: noon, UpdatedAt: noon},
+		Head:  payments.Position{At: noon, Rank: 1, EventID: "head", Source: "generic"},
+		Rules: payments.Rules,
 	}
-	return list
 }
 
 // sequenceOfABatch checks that events are listed in the order in which they were

@@ -11,6 +11,7 @@ import (
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/payments/oracle"
 )
 
 // twoHandles checks that two handles, which take turns with one order, see each other's
@@ -35,8 +36,10 @@ func concurrentLedgers(t *testing.T, d *db) {
 	const ledgers = 8
 	rng := rand.New(rand.NewPCG(7, 7))
 	var updates []*payrelayv1.Update
+	var histories []*randomHistory
 	for i := range 5 {
-		updates = append(updates, walk(rng, fmt.Sprint("order", i), 24)...)
+		h := newHistory(d, fmt.Sprint(i, "/"), oracle.RandomHistory(rng, fmt.Sprint(i, "/"), 24))
+		updates, histories = append(updates, h.updates...), append(histories, h)
 	}
 	sends := shuffled(rng, slices.Concat(updates, updates))
 	stores := []payments.Store{d.Store, d.Open(t)}
@@ -51,7 +54,7 @@ func concurrentLedgers(t *testing.T, d *db) {
 				if i+ledgers < len(sends) {
 					batch = append(batch, sends[i+ledgers])
 				}
-				outcomes, err := untilDone(t.Context(), ledger, batch)
+				outcomes, err := applyUntilNotRaced(t.Context(), ledger, batch)
 				if err != nil {
 					t.Error(err)
 				}
@@ -67,17 +70,72 @@ func concurrentLedgers(t *testing.T, d *db) {
 			t.Errorf("event %v was recorded %d times, want once", keyOf(u), n)
 		}
 	}
-	wantResult(d, updates, 0)
+	for _, h := range histories {
+		h.check(0)
+	}
 }
 
-// untilDone sends a batch again after a lost race, as every caller does.
-func untilDone(ctx context.Context, ledger *payments.Ledger, batch []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
-	for {
-		outcomes, err := ledger.Apply(ctx, batch)
-		if !errors.Is(err, payments.ErrRaced) {
-			return outcomes, err
+// twoOperators decide about the same dead letters at once, one by accepting and the
+// other by discarding: of events in a history and outside of one, and of conflicts. One
+// of the operators wins each time, and the other gets ErrSettled.
+func twoOperators(t *testing.T, d *db) {
+	const rounds = 15
+	operators := []Store{d.Store, d.Open(t)}
+	for i := range rounds {
+		id := fmt.Sprint("o", i)
+		d.apply(order("e1"+id, 0, orderSuccess, of(id)), dispute("e1"+id, 0, disputeLost, of(id)))
+		d.apply([]*payrelayv1.Update{
+			order("e2"+id, 1, orderFailed, of(id)), dispute("e2"+id, 0, disputeWon, of(id)), order("e1"+id, 1, orderFailed, of(id)),
+			order("e2"+id, 0, orderFailed, of(id), happened(noon.AddDate(500, 0, 0))),
+		}[i%4])
+		decideAtOnce(t, d, operators, d.openLetters()[0].ID)
+	}
+	if open := d.openLetters(); len(open) != 0 {
+		t.Errorf("%d dead letters are open, want none", len(open))
+	}
+}
+
+// decideAtOnce has one operator accept a dead letter while the other discards it.
+func decideAtOnce(t *testing.T, d *db, operators []Store, id int64) {
+	t.Helper()
+	errs := make([]error, 2)
+	var people sync.WaitGroup
+	for operator, handle := range operators {
+		people.Go(func() {
+			ledger := payments.NewLedger(handle)
+			if operator == 0 {
+				_, errs[0] = ledger.Accept(t.Context(), id, "ann", "it is real")
+			} else {
+				errs[1] = ledger.Discard(t.Context(), id, "bob", "it is not")
+			}
+		})
+	}
+	people.Wait()
+	l, err := d.DeadLetter(t.Context(), id)
+	d.check(err)
+	won, by, lost := payments.Accepted, "ann", errs[1]
+	if errs[0] != nil {
+		won, by, lost = payments.Discarded, "bob", errs[0]
+	}
+	if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(lost, payments.ErrSettled) || l.Resolution != won || l.By != by {
+		t.Errorf("Accept = %v, Discard = %v, and the dead letter is %+v, want one of them", errs[0], errs[1], l)
+	}
+	for _, e := range d.events() {
+		if e.Key == l.Key && l.Reason != conflict && (e.Forced != (won == payments.Accepted) || e.Discarded != (won == payments.Discarded)) {
+			t.Errorf("event %s, want it as its dead letter %+v", eventLine(&e.Event), l)
 		}
 	}
+}
+
+// applyUntilNotRaced sends a batch again after a lost race, as every caller does. It gives up
+// after more lost races in a row than other writers can cause.
+func applyUntilNotRaced(ctx context.Context, ledger *payments.Ledger, batch []*payrelayv1.Update) (outcomes []*payrelayv1.Outcome, err error) {
+	for range 100 {
+		if outcomes, err = ledger.Apply(ctx, batch); !errors.Is(err, payments.ErrRaced) {
+			break
+		}
+	}
+	return outcomes, err
 }
 
 // keepReading lists all events in a loop. No call may fail, and no event may be

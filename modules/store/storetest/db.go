@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
@@ -44,9 +43,21 @@ func (d *db) apply(updates ...*payrelayv1.Update) []*payrelayv1.Outcome {
 
 func (d *db) replay(id int64) *payrelayv1.Outcome {
 	d.t.Helper()
-	outcome, err := payments.NewLedger(d.Store).Replay(d.t.Context(), id)
+	outcome, err := payments.NewLedger(d.Store).Replay(d.t.Context(), id, "ann", "a test")
 	d.check(err)
 	return outcome
+}
+
+func (d *db) accept(id int64) *payrelayv1.Outcome {
+	d.t.Helper()
+	outcome, err := payments.NewLedger(d.Store).Accept(d.t.Context(), id, "ann", "a test")
+	d.check(err)
+	return outcome
+}
+
+func (d *db) discard(id int64) {
+	d.t.Helper()
+	d.check(payments.NewLedger(d.Store).Discard(d.t.Context(), id, "ann", "a test"))
 }
 
 func (d *db) commit(changes *payments.Changes) {
@@ -61,16 +72,28 @@ func (d *db) load(lookup payments.Lookup) *payments.Snapshot {
 	return snapshot
 }
 
-// aggregate returns a stored order with its disputes, sorted by id.
-func (d *db) aggregate(orderID string) *payments.Aggregate {
+type (
+	storedOrder   = payments.Aggregate[payments.Order]
+	storedDispute = payments.Aggregate[payments.Dispute]
+)
+
+// aggregate returns a stored order.
+func (d *db) aggregate(id string) *storedOrder {
 	d.t.Helper()
-	a := d.load(payments.Lookup{OrderIDs: []string{orderID}}).Aggregates[orderID]
+	a := d.load(payments.Lookup{Subjects: payments.Subjects{Orders: []string{id}}}).Orders[id]
 	if a == nil {
-		d.t.Fatalf("order %s is not stored", orderID)
+		d.t.Fatalf("order %s is not stored", id)
 	}
-	slices.SortFunc(a.Disputes, func(x, y payments.Folded[payments.Dispute]) int {
-		return strings.Compare(x.State.ID, y.State.ID)
-	})
+	return a
+}
+
+// disputeAggregate returns a stored dispute.
+func (d *db) disputeAggregate(key payments.DisputeKey) *storedDispute {
+	d.t.Helper()
+	a := d.load(payments.Lookup{Subjects: payments.Subjects{Disputes: []payments.DisputeKey{key}}}).Disputes[key]
+	if a == nil {
+		d.t.Fatalf("dispute %v is not stored", key)
+	}
 	return a
 }
 
@@ -81,18 +104,36 @@ func (d *db) order(id string) payments.Order {
 	return o
 }
 
+// dispute returns a dispute of the source "generic".
 func (d *db) dispute(id string) payments.Dispute {
 	d.t.Helper()
-	state, err := d.Dispute(d.t.Context(), id)
+	state, err := d.Dispute(d.t.Context(), disputeKey(id))
 	d.check(err)
 	return state
 }
 
+// unlimited is a limit that no history of the tests reaches.
+const unlimited = 1 << 20
+
 func (d *db) history(orderIDs ...string) map[string][]*payments.Event {
 	d.t.Helper()
-	history, err := d.History(d.t.Context(), orderIDs)
+	read, err := d.History(d.t.Context(), payments.Subjects{Orders: orderIDs}, unlimited)
 	d.check(err)
-	return history
+	if len(read.Disputes) != 0 {
+		d.t.Errorf("the history of orders has the disputes %v, want none", read.Disputes)
+	}
+	return read.Orders
+}
+
+// disputeHistory returns the histories of disputes.
+func (d *db) disputeHistory(keys ...payments.DisputeKey) map[payments.DisputeKey][]*payments.Event {
+	d.t.Helper()
+	read, err := d.History(d.t.Context(), payments.Subjects{Disputes: keys}, unlimited)
+	d.check(err)
+	if len(read.Orders) != 0 {
+		d.t.Errorf("the history of disputes has the orders %v, want none", read.Orders)
+	}
+	return read.Disputes
 }
 
 // whole requests one page that is large enough for all items of the tests.
@@ -131,8 +172,13 @@ func (d *db) verdictOf(eventID string) *payrelayv1.Outcome {
 // letters returns all dead letters, including settled ones.
 func (d *db) letters() []*payments.DeadLetter {
 	d.t.Helper()
-	var all []*payments.DeadLetter
-	q := payments.DeadLetterQuery{Settled: true, Limit: payments.MaxPageSize}
+	return d.lettersAfter(0)
+}
+
+// lettersAfter returns all dead letters after an id.
+func (d *db) lettersAfter(id int64) (all []*payments.DeadLetter) {
+	d.t.Helper()
+	q := payments.DeadLetterQuery{Settled: true, AfterID: id, Limit: payments.MaxPageSize}
 	for {
 		page, err := d.DeadLetters(d.t.Context(), q)
 		d.check(err)
@@ -170,11 +216,19 @@ func (d *db) wantNotFound(err error, what string) {
 func (d *db) everything(lookup payments.Lookup) []string {
 	d.t.Helper()
 	snapshot := d.load(lookup)
-	lines := []string{fmt.Sprint("recorded ", snapshot.Recorded), fmt.Sprint("owners ", snapshot.DisputeOrders)}
-	for _, id := range lookup.OrderIDs {
-		if snapshot.Aggregates[id] != nil {
-			lines = append(lines, fmt.Sprintf("aggregate %+v", *d.aggregate(id)))
+	lines := []string{fmt.Sprint("recorded ", snapshot.Recorded)}
+	for _, a := range snapshot.Orders {
+		lines = append(lines, fmt.Sprintf("order %+v", *a))
+	}
+	for _, a := range snapshot.Disputes {
+		lines = append(lines, fmt.Sprintf("dispute %+v", *a))
+	}
+	for _, events := range d.disputeHistory(lookup.Disputes...) {
+		for _, e := range events {
+			lines = append(lines, eventLine(e))
 		}
+	}
+	for _, id := range lookup.Orders {
 		for _, e := range d.history(id)[id] {
 			lines = append(lines, eventLine(e))
 		}
@@ -195,7 +249,7 @@ func (d *db) everything(lookup payments.Lookup) []string {
 }
 
 func eventLine(e *payments.Event) string {
-	return fmt.Sprintf("event %v %x %v %v %v %v", e.Key, e.Digest, e.Verdict, e.Reason, e.RecordedAt, e.Update)
+	return fmt.Sprintf("event %v %x %v %v forced=%v discarded=%v %v %v", e.Key, e.Facts, e.Verdict, e.Reason, e.Forced, e.Discarded, e.RecordedAt, e.Update)
 }
 
 func texts[T any](items []T) []string {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"math"
@@ -29,7 +30,7 @@ func asRead(e *payments.Event) *payments.Event {
 		}
 	}
 	if u.GetDispute() != nil {
-		u.GetDispute().DisputeId = e.DisputeID()
+		u.GetDispute().DisputeId = e.Dispute().ID
 	}
 	read.Update = u
 	return &read
@@ -43,10 +44,11 @@ func eventsAreKeptExactly(t *testing.T, d *db) {
 	for _, u := range variety() {
 		e := event(u, verdicts[len(want)%len(verdicts)].GetVerdict(), verdicts[len(want)%len(verdicts)].GetReason())
 		e.RecordedAt = cycled(len(want))
+		e.Forced, e.Discarded = len(want)%3 == 1, len(want)%5 == 1
 		want[e.Key.EventID] = asRead(e)
 		changes.Events = append(changes.Events, e)
 	}
-	changes.Aggregates = []*payments.Aggregate{stateOf("o1", orderCreated)}
+	changes.Orders = []*storedOrder{stateOf("o1", orderCreated)}
 	d.commit(changes)
 	d.reopen()
 
@@ -59,6 +61,9 @@ func eventsAreKeptExactly(t *testing.T, d *db) {
 	}
 	maps.DeleteFunc(want, func(_ string, e *payments.Event) bool { return !e.InHistory() })
 	history := d.history("o1")["o1"]
+	for _, events := range d.disputeHistory(disputeKeys("o1", "d1")...) {
+		history = append(history, events...)
+	}
 	if len(history) != len(want) {
 		t.Errorf("got %d events in the history, want %d", len(history), len(want))
 	}
@@ -104,6 +109,23 @@ func variety() []*payrelayv1.Update {
 		for _, status := range append(slices.Sorted(maps.Keys(payrelayv1.DisputeStatus_name)), math.MaxInt32) {
 			list = append(list, dispute(id(), 0, payrelayv1.DisputeStatus(status), withDispute(round)))
 		}
+		list = append(list, note(id(), 0, strings.Repeat("\u20ac", round), func(u *payrelayv1.Update) {
+			withTimes(u, round)
+			u.GetNote().DisputeId = []string{"", "d1"}[round%2]
+		}))
+	}
+	// Each field that the first release did not have, alone.
+	odd := payments.Money{MinorUnits: 5, Currency: "USD", Exponent: 4}.Proto()
+	for _, alone := range []change{
+		func(u *payrelayv1.Update) { u.GetOrder().Part = "p" }, func(u *payrelayv1.Update) { u.GetOrder().Amount = odd },
+		func(u *payrelayv1.Update) { u.GetOrder().Authorized = odd }, captured(1, "USD"), refunded(0, "USD"),
+	} {
+		list = append(list, order(id(), 0, orderSuccess, alone))
+	}
+	for _, alone := range []change{
+		chargeback, func(u *payrelayv1.Update) { u.GetDispute().Amount = odd }, func(u *payrelayv1.Update) { u.GetDispute().OutcomeAmount = odd },
+	} {
+		list = append(list, dispute(id(), 0, disputeLost, alone))
 	}
 	return list
 }
@@ -113,6 +135,10 @@ func withOrder(i int) change {
 		withTimes(u, i)
 		o := u.GetOrder()
 		o.CreatedAt, o.Amount = maybe(i, 3), money(i)
+		o.Part = []string{"", "", "part"}[i%3]
+		if i%2 == 0 {
+			o.Authorized, o.Captured, o.Refunded = money(i), money(i/2), money(i/4)
+		}
 		if o.Status == orderNone {
 			o.ProviderStatus = "a new word"
 		}
@@ -124,6 +150,9 @@ func withDispute(i int) change {
 		withTimes(u, i)
 		c := u.GetDispute()
 		c.EvidenceDueAt, c.Amount = maybe(i, 3), money(i)
+		if i%4 > 1 {
+			c.Stage, c.OutcomeAmount = payrelayv1.DisputeStage(i%len(payrelayv1.DisputeStage_name)), money(i/2)
+		}
 		c.DisputeId, c.Reason = []string{"", "d1"}[i%2], []string{"", "fraud", strings.Repeat("\u20ac", payments.MaxTextBytes/3)}[i%3]
 		if c.Status == disputeNone {
 			c.ProviderStatus = "a new word"
@@ -150,15 +179,16 @@ func money(i int) *payrelayv1.Money {
 	if m.Currency == "" {
 		return nil
 	}
-	return &payrelayv1.Money{MinorUnits: m.MinorUnits, Currency: m.Currency}
+	return m.Proto()
 }
 
 // stateOf returns a new order whose state does not matter.
-func stateOf(orderID string, status payrelayv1.OrderStatus) *payments.Aggregate {
-	a := &payments.Aggregate{OrderID: orderID}
-	a.Order.State = payments.Order{ID: orderID, Status: status, CreatedAt: noon, UpdatedAt: noon}
-	a.Order.Head = payments.Position{At: noon, Rank: 1, EventID: "head"}
-	return a
+func stateOf(orderID string, status payrelayv1.OrderStatus) *storedOrder {
+	return &storedOrder{
+		State: payments.Order{ID: orderID, Status: status, CreatedAt: noon, UpdatedAt: noon},
+		Head:  payments.Position{At: noon, Rank: 1, EventID: "head", Source: "generic"},
+		Rules: payments.Rules,
+	}
 }
 
 // bodiesAreKept checks bodies that are text, are not text, and are absent.
@@ -167,12 +197,14 @@ func bodiesAreKept(t *testing.T, d *db) {
 		nil, {}, {0}, []byte("{\"a\": \"\\u0000\"}\r\n"), []byte("\x00\xff\xfe'\"\\%"), bytes.Repeat([]byte{0, 1, 2, 0xff}, 1<<18),
 		[]byte(strings.Repeat("\u20ac", 1000)),
 	}
-	changes := &payments.Changes{Aggregates: []*payments.Aggregate{stateOf("o1", orderCreated)}}
+	changes := &payments.Changes{Orders: []*storedOrder{stateOf("o1", orderCreated)}}
 	for i, raw := range bodies {
 		e := event(order(fmt.Sprint("e", i), i, orderCreated), applied, noReason)
 		e.Update.RawBody = raw
 		changes.Events = append(changes.Events, e)
 	}
+	stated := payments.Digest{1, 2, 31: 3}
+	changes.Events[1].Update.BodySha256 = stated[:]
 	d.commit(changes)
 	apart := event(order("apart", 0, orderNone, body("kept too")), dead, unknownStatus)
 	d.commit(&payments.Changes{Events: []*payments.Event{apart}})
@@ -180,6 +212,15 @@ func bodiesAreKept(t *testing.T, d *db) {
 	for i, raw := range bodies {
 		if got := d.Body(t, changes.Events[i].Key); !bytes.Equal(got, raw) {
 			t.Errorf("body %d has %d bytes, %.20q, want %d, %.20q", i, len(got), got, len(raw), raw)
+		}
+	}
+	for _, e := range d.events() {
+		want := payments.Digest(sha256.Sum256(d.Body(t, e.Key)))
+		if e.Key == changes.Events[1].Key {
+			want = stated
+		}
+		if e.BodySHA256 != want {
+			t.Errorf("BodySHA256 of event %v = %x, want %x", e.Key, e.BodySHA256, want)
 		}
 	}
 	if got := d.Body(t, apart.Key); string(got) != "kept too" {

@@ -34,7 +34,7 @@ func orderFilters(t *testing.T, d *db) {
 
 func disputeFilters(t *testing.T, d *db) {
 	s := fill(d)
-	tries := newTries(t, 6)
+	tries := newTries(t, 7)
 	for tries.next() {
 		item := pick(tries.rng, s.disputes)
 		q := payments.DisputeQuery{
@@ -43,10 +43,11 @@ func disputeFilters(t *testing.T, d *db) {
 			UserIDs:    values(tries, 2, s.disputes, item, func(o payments.Dispute) string { return o.UserID }, "absent"),
 			Statuses:   values(tries, 3, s.disputes, item, func(o payments.Dispute) payrelayv1.DisputeStatus { return o.Status }, disputeLost),
 			From:       tries.from(4, item.OpenedAt), To: tries.to(5, item.OpenedAt),
+			Sources: values(tries, 6, s.disputes, item, func(o payments.Dispute) string { return o.Source }, "absent"),
 		}
 		want := selected(s.disputes, func(o payments.Dispute) bool {
 			return among(q.DisputeIDs, o.ID) && among(q.OrderIDs, o.OrderID) && among(q.UserIDs, o.UserID) &&
-				among(q.Statuses, o.Status) && between(q.From, o.OpenedAt, q.To)
+				among(q.Statuses, o.Status) && between(q.From, o.OpenedAt, q.To) && among(q.Sources, o.Source)
 		})
 		d.disputeListing(q, want).check(t, tries.page(len(want)))
 	}
@@ -56,31 +57,30 @@ func eventFilters(t *testing.T, d *db) {
 	s := fill(d)
 	for _, ofDisputes := range []bool{false, true} {
 		events := s.events(ofDisputes)
-		tries := newTries(t, 6)
+		tries := newTries(t, 7)
 		for tries.next() {
 			item := pick(tries.rng, events)
 			q := payments.EventQuery{
 				Disputes:   ofDisputes,
 				OrderIDs:   values(tries, 0, events, item, func(e *payments.Event) string { return e.Update.GetOrderId() }, "absent"),
-				DisputeIDs: values(tries, 1, events, item, (*payments.Event).DisputeID, "absent"),
+				DisputeIDs: values(tries, 1, events, item, disputeIDOf, "absent"),
 				UserIDs:    values(tries, 2, events, item, func(e *payments.Event) string { return e.Update.GetUserId() }, "absent"),
 				Kinds:      values(tries, 3, events, item, kindOf, "absent"),
 				From:       tries.from(4, happenedAt(item)), To: tries.to(5, happenedAt(item)),
+				Sources: values(tries, 6, events, item, func(e *payments.Event) string { return e.Key.Source }, "absent"),
 			}
 			want := selected(events, func(e *payments.Event) bool {
-				return among(q.OrderIDs, e.Update.GetOrderId()) && among(q.DisputeIDs, e.DisputeID()) && among(q.UserIDs, e.Update.GetUserId()) &&
-					among(q.Kinds, kindOf(e)) && between(q.From, happenedAt(e), q.To)
+				return among(q.OrderIDs, e.Update.GetOrderId()) && among(q.DisputeIDs, disputeIDOf(e)) && among(q.UserIDs, e.Update.GetUserId()) &&
+					among(q.Kinds, kindOf(e)) && between(q.From, happenedAt(e), q.To) && among(q.Sources, e.Key.Source)
 			})
 			d.eventListing(q, want).check(t, tries.page(len(want)))
 		}
 	}
 }
 
+// kindOf returns the name of the status that an event reports; a note reports none.
 func kindOf(e *payments.Event) string {
-	if e.IsDispute() {
-		return payments.DisputeStatuses.Name(e.Update.GetDispute().GetStatus())
-	}
-	return payments.OrderStatuses.Name(e.Update.GetOrder().GetStatus())
+	return payments.DisputeStatuses.Name(e.Update.GetDispute().GetStatus()) + payments.OrderStatuses.Name(e.Update.GetOrder().GetStatus())
 }
 
 func happenedAt(e *payments.Event) time.Time { return e.Update.GetOccurredAt().AsTime() }
@@ -168,20 +168,24 @@ func between(from, at, to time.Time) bool {
 // no item has.
 func literalFilters(t *testing.T, d *db) {
 	fill(d)
+	d.commit(&payments.Changes{DeadLetters: []*payments.DeadLetter{letter(event(order("e1", 0, orderCreated, from("p1")), dead, conflict))}})
 	for _, text := range []string{
-		"%", "_", "a%", "_00", "a__", "*", "?", "A08", "a08 ", "'", "''", `"`, `\`, "' OR ''='", "a08' --", "a08,a16", `["a08"]`, "{a08}", "NULL", "u_", "u%", "U1", "CREATED",
+		"%", "_", "a%", "_00", "a__", "*", "?", "A08", "a08 ", "'", "''", `"`, `\`, "' OR ''='", "a08' --", "a08,a16", `["a08"]`, "{a08}", "NULL", "u_", "u%", "U1", "p_", "p%", "CREATED",
 	} {
 		values := []string{text}
 		for _, q := range []payments.OrderQuery{{OrderIDs: values}, {UserIDs: values}} {
 			d.orderListing(q, nil).check(t, whole)
 		}
-		for _, q := range []payments.DisputeQuery{{DisputeIDs: values}, {OrderIDs: values}, {UserIDs: values}} {
+		for _, q := range []payments.DisputeQuery{{Sources: values}, {DisputeIDs: values}, {OrderIDs: values}, {UserIDs: values}} {
 			d.disputeListing(q, nil).check(t, whole)
 		}
-		for _, q := range []payments.EventQuery{{OrderIDs: values}, {DisputeIDs: values}, {UserIDs: values}, {Kinds: values}} {
+		for _, q := range []payments.EventQuery{{Sources: values}, {OrderIDs: values}, {DisputeIDs: values}, {UserIDs: values}, {Kinds: values}} {
 			d.eventListing(q, nil).check(t, whole)
 			q.Disputes = true
 			d.eventListing(q, nil).check(t, whole)
+		}
+		if ids := walkLetters(d, payments.DeadLetterQuery{Sources: values, Settled: true, Limit: 7}); len(ids) != 0 {
+			t.Errorf("the source %q selects the dead letters %v, want none", text, ids)
 		}
 	}
 }
@@ -194,21 +198,23 @@ func longFilters(t *testing.T, d *db) {
 		ids[i] = fmt.Sprint("absent ", i)
 	}
 	kinds := slices.Clone(ids)
-	o, e := s.orders[7], s.events(true)[7]
+	o, ofDisputes := s.orders[7], s.events(true)
+	e := ofDisputes[slices.IndexFunc(ofDisputes, func(e *payments.Event) bool { return kindOf(e) != "" && e.Update.GetUserId() != "" })]
 	c := s.disputes[slices.IndexFunc(s.disputes, func(c payments.Dispute) bool { return c.UserID != "" })]
-	ids[50], ids[100], ids[150] = o.ID, c.ID, e.DisputeID()
+	ids[50], ids[100], ids[150] = o.ID, c.ID, disputeIDOf(e)
 	ids[51], ids[101], ids[151] = "u1", c.OrderID, e.Update.GetOrderId()
 	ids[199], ids[0], kinds[199] = "u2", "u3", kindOf(e)
+	ids[1], ids[198] = c.Source, e.Key.Source
 	in := func(value string) bool { return slices.Contains(ids, value) }
 
 	d.orderListing(payments.OrderQuery{OrderIDs: ids, UserIDs: ids}, selected(s.orders, func(o payments.Order) bool {
 		return in(o.ID) && in(o.UserID)
 	})).check(t, whole)
-	d.disputeListing(payments.DisputeQuery{DisputeIDs: ids, OrderIDs: ids, UserIDs: ids}, selected(s.disputes, func(c payments.Dispute) bool {
-		return in(c.ID) && in(c.OrderID) && in(c.UserID)
+	d.disputeListing(payments.DisputeQuery{Sources: ids, DisputeIDs: ids, OrderIDs: ids, UserIDs: ids}, selected(s.disputes, func(c payments.Dispute) bool {
+		return in(c.ID) && in(c.OrderID) && in(c.UserID) && in(c.Source)
 	})).check(t, whole)
-	q := payments.EventQuery{Disputes: true, OrderIDs: ids, DisputeIDs: ids, UserIDs: ids, Kinds: kinds}
+	q := payments.EventQuery{Disputes: true, Sources: ids, OrderIDs: ids, DisputeIDs: ids, UserIDs: ids, Kinds: kinds}
 	d.eventListing(q, selected(s.events(true), func(e *payments.Event) bool {
-		return in(e.DisputeID()) && in(e.Update.GetOrderId()) && in(e.Update.GetUserId()) && slices.Contains(kinds, kindOf(e))
+		return in(e.Key.Source) && in(disputeIDOf(e)) && in(e.Update.GetOrderId()) && in(e.Update.GetUserId()) && slices.Contains(kinds, kindOf(e))
 	})).check(t, whole)
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,32 +19,38 @@ func lifeOfAnOrder(t *testing.T, d *db) {
 	start := time.Now()
 	wantOutcomes(t, d.apply(order("e1", 0, orderCreated, user("u1"), amount(10050, "USD"))), verdict(applied))
 	d.reopen()
-	wantOutcomes(t, d.apply(order("e2", 1, orderUpdated), dispute("e3", 2, disputeOpen, amount(5000, "USD"))), verdict(applied), verdict(applied))
-	wantOutcomes(t, d.apply(order("e4", 3, orderSuccess), dispute("e5", 4, disputeWon)), verdict(applied), verdict(applied))
+	wantOutcomes(t, d.apply(order("e2", 1, orderUpdated), dispute("e3", 2, disputeOpen, amount(5000, "USD"), chargeback)), verdict(applied), verdict(applied))
+	wantOutcomes(t, d.apply(order("e4", 3, orderSuccess, captured(10000, "USD")), dispute("e5", 4, disputeWon)), verdict(applied), verdict(applied))
 	d.reopen()
 
 	want := payments.Order{
 		ID: "o1", Status: orderSuccess, UserID: "u1", Amount: payments.Money{MinorUnits: 10050, Currency: "USD"}, CreatedAt: after(0), UpdatedAt: after(3),
 	}
-	if got := d.order("o1"); got != want {
+	got := d.order("o1")
+	if captured := got.Totals().Captured; captured.MinorUnits != 10000 || captured.Currency != "USD" {
+		t.Errorf("the order has captured %+v, want 10000 USD", captured)
+	}
+	want.Parts = got.Parts
+	if got != want {
 		t.Errorf("Order = %+v, want %+v", got, want)
 	}
 	wantDispute := payments.Dispute{
-		ID: "o1", OrderID: "o1", Status: disputeWon, Amount: payments.Money{MinorUnits: 5000, Currency: "USD"}, OpenedAt: after(2), UpdatedAt: after(4),
+		DisputeKey: disputeKey("o1"), OrderID: "o1", Stage: payrelayv1.DisputeStage_DISPUTE_STAGE_CHARGEBACK, Status: disputeWon, StatusAt: after(4),
+		Amount: payments.Money{MinorUnits: 5000, Currency: "USD"}, OpenedAt: after(2), UpdatedAt: after(4),
 	}
 	if got := d.dispute("o1"); got != wantDispute {
 		t.Errorf("Dispute = %+v, want %+v", got, wantDispute)
 	}
-	if a := d.aggregate("o1"); a.Version != 3 || a.Order.Head.EventID != "e4" || a.Disputes[0].Head.EventID != "e5" {
-		t.Errorf("loaded %+v, want version 3 with the heads e4 and e5", a)
+	if a, c := d.aggregate("o1"), d.disputeAggregate(disputeKey("o1")); a.Version != 3 || a.Head.EventID != "e4" || c.Version != 2 || c.Head.EventID != "e5" {
+		t.Errorf("loaded %+v and %+v, want version 3 with the head e4, and 2 with e5", a, c)
 	}
 	for _, e := range d.events() {
 		if e.Verdict != applied || e.RecordedAt.Before(start.Truncate(time.Microsecond)) || e.RecordedAt.After(time.Now()) {
 			t.Errorf("event %v is recorded as %v at %v, want applied during the test", e.Key, e.Verdict, e.RecordedAt)
 		}
 	}
-	if history := d.history("o1")["o1"]; len(history) != 5 {
-		t.Errorf("got %d events in the history, want 5", len(history))
+	if orders, disputes := d.history("o1")["o1"], d.disputeHistory(disputeKey("o1")); len(orders) != 3 || len(disputes[disputeKey("o1")]) != 2 {
+		t.Errorf("got %d and %d events in the histories, want 3 and 2", len(orders), len(disputes[disputeKey("o1")]))
 	}
 }
 
@@ -52,10 +59,10 @@ func lifeOfAnOrder(t *testing.T, d *db) {
 func duplicates(t *testing.T, d *db) {
 	first, second := order("e1", 0, orderCreated), order("e2", 1, orderNone, word("new"), of("o2"))
 	wantOutcomes(t, d.apply(first, first, second), verdict(applied), verdict(duplicate), refused(unknownStatus))
-	lookup := payments.Lookup{Keys: []payments.Key{keyOf(first), keyOf(second)}, OrderIDs: []string{"o1", "o2"}}
+	lookup := payments.Lookup{Keys: []payments.Key{keyOf(first), keyOf(second)}, Subjects: payments.Subjects{Orders: []string{"o1", "o2"}}}
 	before := d.everything(lookup)
 	again := proto.CloneOf(first)
-	again.ReceivedAt = again.OccurredAt
+	again.ReceivedAt, again.RawBody = again.OccurredAt, []byte("the same facts in another body")
 	wantOutcomes(t, d.apply(second, again, first), verdict(duplicate), verdict(duplicate), verdict(duplicate))
 	wantLines(t, "after duplicates", d.everything(lookup), before)
 	d.reopen()
@@ -63,15 +70,18 @@ func duplicates(t *testing.T, d *db) {
 	if n := len(d.events()); n != 3 {
 		t.Errorf("got %d events, want 3", n)
 	}
-	// The same event id from two providers is two events.
+	// The same event id from two sources is two events.
 	wantOutcomes(t, d.apply(order("e1", 0, orderCreated, from("other"))), verdict(stale))
+	if got := string(d.Body(t, keyOf(first))); got != "generic e1" {
+		t.Errorf("Body = %q, want that of the first update", got)
+	}
 }
 
-// conflicts keep the first body, and make a dead letter of each other body, once.
+// conflicts keep the first facts, and make a dead letter of all others, once each.
 func conflicts(t *testing.T, d *db) {
 	first := order("e1", 0, orderCreated, body("first"))
 	second, third := order("e1", 0, orderFailed, body("second")), order("e1", 0, orderSuccess, of("o2"), body("third"))
-	wantOutcomes(t, d.apply(first, second), verdict(applied), refused(conflict))
+	wantOutcomes(t, d.apply(first, second, second), verdict(applied), refused(conflict), refused(conflict))
 	wantOutcomes(t, d.apply(second, third, first), refused(conflict), refused(conflict), verdict(duplicate))
 	d.reopen()
 	wantOutcomes(t, d.apply(third, second), refused(conflict), refused(conflict))
@@ -81,11 +91,11 @@ func conflicts(t *testing.T, d *db) {
 	}
 	for i, want := range []*payrelayv1.Update{second, third} {
 		kept := new(payrelayv1.Update)
-		if err := proto.Unmarshal(letters[i].Payload, kept); err != nil || !proto.Equal(kept, want) {
-			t.Errorf("dead letter %d contains %v (%v), want %v", i, kept, err, want)
+		if err := proto.Unmarshal(letters[i].Payload, kept); err != nil || !proto.Equal(kept, want) || letters[i].Deliveries != int64(4-2*i) {
+			t.Errorf("dead letter %d contains %v (%v) with %d deliveries, want %v with %d", i, kept, err, letters[i].Deliveries, want, 4-2*i)
 		}
 	}
-	d.check(d.Discard(t.Context(), letters[0].ID, noon))
+	d.discard(letters[0].ID)
 	wantOutcomes(t, d.apply(second, third), refused(conflict), refused(conflict))
 	if open := d.openLetters(); len(open) != 1 || open[0].ID != letters[1].ID {
 		t.Errorf("after one was discarded and sent again, %d are open, want only the other one", len(open))
@@ -99,7 +109,7 @@ func conflicts(t *testing.T, d *db) {
 func lateUpdates(t *testing.T, d *db) {
 	d.apply(order("e2", 2, orderCreated, user("u2")), order("e5", 5, orderUpdated, user("u5")))
 	wantOutcomes(t, d.apply(order("e4", 4, orderUpdated)), verdict(stale))
-	head := d.aggregate("o1").Order.Head
+	head := d.aggregate("o1").Head
 	if got := d.order("o1"); got.UserID != "u5" || got.CreatedAt != after(2) || got.UpdatedAt != after(5) || head.EventID != "e5" {
 		t.Errorf("after a stale update got %+v and the head %+v, want no change", got, head)
 	}
@@ -108,71 +118,90 @@ func lateUpdates(t *testing.T, d *db) {
 		t.Errorf("after a late update with an amount got %+v, want its amount and time of creation", got)
 	}
 	wantOutcomes(t, d.apply(order("e3", 3, orderCreated), order("e6", 6, orderSuccess)), verdict(stale), verdict(applied))
-	if a := d.aggregate("o1"); a.Version != 4 || a.Order.Head.EventID != "e6" || len(d.history("o1")["o1"]) != 6 || len(d.letters()) != 0 {
+	if a := d.aggregate("o1"); a.Version != 4 || a.Head.EventID != "e6" || len(d.history("o1")["o1"]) != 6 || len(d.letters()) != 0 {
 		t.Errorf("got %+v and %d dead letters, want version 4 with 6 events and none", a, len(d.letters()))
-	}
-	// At the same instant the rank of the status decides, and then the event id.
-	wantOutcomes(t, d.apply(order("e7", 6, orderFailed), order("e0", 6, orderSuccess, user("u0"))), refused(illegal), verdict(applied))
-	if got := d.order("o1"); got.Status != orderSuccess || got.UserID != "u0" {
-		t.Errorf("after updates of the same instant got %+v, want success and the user u0", got)
 	}
 }
 
-// refutedAndReapplied applies updates each of which happened before the last one: the
+// sameInstant are updates of one instant, each of which has its place by another field
+// of the position. Each is applied alone, and every one but the first must be judged to
+// be newer than the head, or older, by what is stored of it.
+func sameInstant(t *testing.T, d *db) {
+	for _, test := range []struct {
+		name         string
+		older, newer *payrelayv1.Update
+	}{
+		{"rank", order("e2", 0, orderCreated), order("e1", 0, orderUpdated)},
+		{"refunded", order("e2", 0, orderSuccess, refunded(1, "USD")), order("e1", 0, orderSuccess, refunded(2, "USD"))},
+		{"captured", order("e2", 0, orderSuccess, captured(1, "USD")), order("e1", 0, orderSuccess, captured(2, "USD"))},
+		{"event id", order("e1", 0, orderCreated), order("e2", 0, orderCreated)},
+		{"source", order("e1", 0, orderCreated, from("a")), order("e1", 0, orderCreated, from("b"))},
+		{"dispute rank", dispute("e2", 0, disputeOpen), dispute("e1", 0, disputeWon)},
+		{"dispute stage", dispute("e2", 0, disputeWon), dispute("e1", 0, disputeOpen, chargeback)},
+		{"dispute event id", dispute("e1", 0, disputeOpen), dispute("e2", 0, disputeOpen)},
+	} {
+		for _, inOrder := range []bool{true, false} {
+			id := fmt.Sprint(test.name, inOrder)
+			older, newer := proto.CloneOf(test.older), proto.CloneOf(test.newer)
+			older.OrderId, newer.OrderId, older.UserId, newer.UserId = id, id, "older", "newer"
+			older.EventId, newer.EventId = older.EventId+id, newer.EventId+id
+			want := []*payrelayv1.Outcome{verdict(applied), verdict(applied)}
+			if !inOrder {
+				older, newer = newer, older
+			}
+			got := slices.Concat(d.apply(older), d.apply(newer))
+			if !inOrder && got[1].GetVerdict() == stale {
+				want[1] = verdict(stale)
+			}
+			wantOutcomes(t, got, want...)
+			of, userID := d.history(id)[id], ""
+			if test.newer.GetDispute() != nil {
+				of, userID = d.disputeHistory(disputeKey(id))[disputeKey(id)], d.dispute(id).UserID
+			} else {
+				userID = d.order(id).UserID
+			}
+			if len(of) != 2 || userID != "newer" {
+				t.Errorf("%s: got %d events and the user %q, want 2 and that of the newer one", id, len(of), userID)
+			}
+		}
+	}
+}
+
+// refusedAndReapplied applies updates each of which happened before the last one: the
 // newest is applied, refused, applied again and refused again.
-func refutedAndReapplied(t *testing.T, d *db) {
-	wantOutcomes(t, d.apply(order("success5", 5, orderSuccess)), verdict(applied))
+func refusedAndReapplied(t *testing.T, d *db) {
+	wantOutcomes(t, d.apply(order("failed5", 5, orderFailed)), verdict(applied))
 	var id int64
 	for i, step := range []struct {
 		late       *payrelayv1.Update
 		status     payrelayv1.OrderStatus
 		updated    int
-		success    *payrelayv1.Outcome
+		failed     *payrelayv1.Outcome
 		resolution payments.Resolution
+		deliveries int64
 	}{
-		{order("failed3", 3, orderFailed), orderFailed, 3, refused(illegal), ""},
-		{order("success2", 2, orderSuccess), orderSuccess, 5, verdict(applied), payments.Reapplied},
-		{order("failed1", 1, orderFailed), orderFailed, 3, refused(illegal), ""},
+		{order("success2", 2, orderSuccess), orderSuccess, 2, refused(contradiction), "", 1},
+		{order("reversed4", 4, orderReversed), orderReversed, 5, verdict(applied), payments.Reapplied, 1},
+		{order("success4", 4, orderSuccess, eventID("x")), orderReversed, 5, verdict(applied), payments.Reapplied, 1},
+		{order("success6", 4, orderSuccess, happened(after(4).Add(time.Microsecond))), orderSuccess, 4, refused(contradiction), "", 2},
 	} {
 		d.apply(step.late)
 		d.reopen()
-		if got := d.order("o1"); got.Status != step.status || got.UpdatedAt != after(step.updated) {
+		if got := d.order("o1"); got.Status != step.status || got.UpdatedAt.Truncate(time.Second) != after(step.updated) {
 			t.Errorf("step %d: the order is %+v, want %v", i, got, step.status)
 		}
-		wantOutcomes(t, []*payrelayv1.Outcome{d.verdictOf("success5")}, step.success)
-		letter := d.letters()[0]
+		wantOutcomes(t, []*payrelayv1.Outcome{d.verdictOf("failed5")}, step.failed)
+		l := d.theLetter()
 		if id == 0 {
-			id = letter.ID
+			id = l.ID
 		}
-		if letter.ID != id || letter.Key.EventID != "success5" || letter.Reason != illegal ||
-			letter.Resolution != step.resolution || letter.ResolvedAt.IsZero() != (step.resolution == "") {
-			t.Errorf("step %d: the dead letter is %+v, want it %q", i, letter, step.resolution)
+		if l.ID != id || l.Key.EventID != "failed5" || l.Reason != contradiction || l.Deliveries != step.deliveries ||
+			l.Resolution != step.resolution || l.ResolvedAt.IsZero() != (step.resolution == "") {
+			t.Errorf("step %d: the dead letter is %+v, want it %q", i, l, step.resolution)
 		}
 	}
-	if bytes.Contains(d.letters()[0].Payload, []byte("generic success5")) || string(d.Body(t, d.letters()[0].Key)) != "generic success5" {
+	if bytes.Contains(d.theLetter().Payload, []byte("generic failed5")) || string(d.Body(t, d.theLetter().Key)) != "generic failed5" {
 		t.Error("the dead letter contains the body, or the event does not")
-	}
-}
-
-// disputeBeforeOrder applies disputes in two currencies before their order, whose
-// currency decides.
-func disputeBeforeOrder(t *testing.T, d *db) {
-	got := d.apply(dispute("e2", 2, disputeOpen, disputeID("eur"), amount(5, "EUR")), dispute("e3", 3, disputeOpen, disputeID("usd"), amount(5, "USD")))
-	wantOutcomes(t, got, verdict(applied), verdict(applied))
-	wantOutcomes(t, d.apply(dispute("e4", 4, disputeWon, disputeID("eur"), amount(5, "EUR"))), verdict(applied))
-	d.reopen()
-	wantOutcomes(t, d.apply(order("e1", 1, orderSuccess, amount(9, "USD"))), verdict(applied))
-	_, err := d.Dispute(t.Context(), "eur")
-	d.wantNotFound(err, "the dispute in euros")
-	if d.dispute("usd").Status != disputeOpen || d.order("o1").Status != orderSuccess {
-		t.Errorf("got the dispute %+v and the order %+v, want open and success", d.dispute("usd"), d.order("o1"))
-	}
-	open := d.openLetters()
-	if len(open) != 2 || open[0].DisputeID != "eur" || open[0].OrderID != "o1" || open[0].Reason != currencyMismatch || open[1].Key.EventID != "e4" {
-		t.Errorf("%d dead letters are open, want those of both updates in euros", len(open))
-	}
-	for event, want := range map[string]*payrelayv1.Outcome{"e2": refused(currencyMismatch), "e3": verdict(applied), "e4": refused(currencyMismatch)} {
-		wantOutcomes(t, []*payrelayv1.Outcome{d.verdictOf(event)}, want)
 	}
 }
 
@@ -228,12 +257,12 @@ func undecodableRecords(t *testing.T, d *db) {
 		t.Fatalf("got %d dead letters and %d events, want 2 and none", len(letters), len(d.events()))
 	}
 	for i, l := range letters {
-		want := payments.Key{Provider: "webhooks.orders/3", EventID: fmt.Sprint(int64(1<<62) + int64(i))}
+		want := payments.Key{Source: "webhooks.orders/3", EventID: fmt.Sprint(int64(1<<62) + int64(i))}
 		if l.Key != want || l.Reason != undecodable || string(l.Payload) != "\x00garbage\xff" || l.OrderID != "" {
 			t.Errorf("got dead letter %+v, want the key %v", l, want)
 		}
 	}
-	d.check(d.Discard(t.Context(), letters[0].ID, noon))
+	d.discard(letters[0].ID)
 	record := &payrelayv1.UndecodableRecord{Topic: "webhooks.orders", Partition: 3, Offset: 1 << 62, Value: []byte("\x00garbage\xff")}
 	d.check(payments.NewLedger(d.Store).DeadLetter(t.Context(), record))
 	if open := d.openLetters(); len(open) != 1 || open[0].ID != letters[1].ID {

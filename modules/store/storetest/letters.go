@@ -16,25 +16,29 @@ import (
 // not text or absent, and unknown ids.
 func lettersAreKeptExactly(t *testing.T, d *db) {
 	payloads := [][]byte{nil, {}, {0, 0xff, '\n', '\''}, []byte(strings.Repeat("\x00\x80", 1<<16))}
-	resolutions := []payments.Resolution{"", payments.Reapplied, payments.Replayed, payments.Discarded}
+	resolutions := []payments.Resolution{"", payments.Reapplied, payments.Replayed, payments.Accepted, payments.Discarded}
+	kinds := []payments.Kind{payments.KindOrder, payments.KindDispute, payments.KindNote, ""}
 	changes, settled := new(payments.Changes), new(payments.Changes)
 	var want []*payments.DeadLetter
-	for i := range 4 * (len(payrelayv1.DeadLetterReason_name) - 1) {
+	for i := range 5 * (len(payrelayv1.DeadLetterReason_name) - 1) {
 		l := &payments.DeadLetter{
-			Key: payments.Key{Provider: "webhooks.orders/3", EventID: fmt.Sprint(i)}, Digest: payments.Digest{byte(i), 31: 0xff},
-			Reason: payrelayv1.DeadLetterReason(1 + i/4), Detail: "a word: \u20ac \"'\\%", Payload: payloads[(i+i/4)%4], CreatedAt: cycled(i),
+			Key:    payments.Key{Source: "webhooks.orders/3", Kind: kinds[i%len(kinds)], EventID: fmt.Sprint(i)},
+			Digest: payments.Digest{byte(i), 31: 0xff}, Reason: payrelayv1.DeadLetterReason(1 + i/5), Detail: "a word: \u20ac \"'\\%",
+			Payload: payloads[(i+i/5)%4], CreatedAt: cycled(i), Deliveries: int64(1 + i*i), LastAt: cycled(i + 2),
 		}
-		if i%3 > 0 {
-			l.OrderID, l.DisputeID = "o1", []string{"", "d1"}[i%2]
+		if l.Key.Kind != "" {
+			l.OrderID, l.DisputeID = "o1", []string{"", "d1"}[i/2%2]
 		}
-		if i == 0 {
+		if i == 3 {
 			l.Key = payments.Key{} // that of an update whose key no store can keep
 		}
 		changes.DeadLetters = append(changes.DeadLetters, l)
 		kept := *l
-		if how := resolutions[i%4]; how != "" {
-			kept.Resolution, kept.ResolvedAt = how, cycled(i+1)
-			settled.Settled = append(settled.Settled, settlement(l, how, kept.ResolvedAt))
+		if how := resolutions[i%5]; how != "" {
+			kept.Resolution, kept.ResolvedAt, kept.By, kept.Why = how, cycled(i+1), []string{"", "ann"}[i%2], []string{"", "because"}[i/2%2]
+			s := settlement(l, how, kept.ResolvedAt)
+			s.By, s.Why = kept.By, kept.Why
+			settled.Settled = append(settled.Settled, s)
 		}
 		want = append(want, &kept)
 	}
@@ -63,162 +67,143 @@ func asText(l *payments.DeadLetter) string {
 	return fmt.Sprintf("%+v %x", shown, l.Payload)
 }
 
+// wantLetters checks all dead letters, which have ids already.
+func wantLetters(d *db, what string, want ...*payments.DeadLetter) {
+	d.t.Helper()
+	var got, wanted []string
+	for _, l := range d.letters() {
+		got = append(got, asText(l))
+	}
+	for _, l := range want {
+		wanted = append(wanted, asText(l))
+	}
+	wantLines(d.t, what, got, wanted)
+}
+
+// lettersByKeyAndDigest checks that a dead letter that comes again is the same one:
+// it takes the new reason, and the deliveries add up.
 func lettersByKeyAndDigest(t *testing.T, d *db) {
 	base := letter(event(order("e1", 0, orderCreated), dead, conflict))
-	otherBody, otherProvider, otherEvent, again := *base, *base, *base, *base
-	otherBody.Digest[31]++
-	otherProvider.Key.Provider, otherEvent.Key.EventID = "other", "e2"
-	d.commit(&payments.Changes{DeadLetters: []*payments.DeadLetter{base, &otherBody, &otherProvider, &otherEvent}})
-	before := d.letters()
-	if len(before) != 4 {
-		t.Fatalf("got %d dead letters, want 4", len(before))
+	otherFacts, otherSource, otherEvent := *base, *base, *base
+	otherFacts.Digest[31]++
+	otherSource.Key.Source, otherEvent.Key.EventID = "other", "e2"
+	// The facts of a dispute or a note with the same id have another digest.
+	ofDispute := letter(event(dispute("e1", 0, disputeOpen), dead, conflict))
+	ofNote := letter(event(note("e1", 0, "a note"), dead, conflict))
+	d.commit(&payments.Changes{DeadLetters: []*payments.DeadLetter{base, &otherFacts, &otherSource, &otherEvent, ofDispute, ofNote}})
+	want := d.letters()
+	if len(want) != 6 {
+		t.Fatalf("got %d dead letters, want 6", len(want))
 	}
-	again.Reason, again.Detail = futureTime, "another reason"
+	again := *base
+	again.Reason, again.Detail, again.OrderID, again.DisputeID, again.Payload = futureTime, "another reason", "o2", "d2", []byte("another")
+	again.CreatedAt, again.LastAt, again.Deliveries = after(7200), after(7201), 3
 	d.commit(&payments.Changes{DeadLetters: []*payments.DeadLetter{&again}})
-	letters := d.letters()
-	if len(letters) != 4 || letters[0].ID != before[0].ID || letters[0].Reason != futureTime || letters[0].Detail != again.Detail {
-		t.Errorf("after the same dead letter came again got %d, the first %+v, want 4 and the first with the new reason", len(letters), letters[0])
-	}
-	for i := range letters[1:] {
-		if asText(letters[1+i]) != asText(before[1+i]) {
-			t.Errorf("another dead letter became %+v, want no change", letters[1+i])
-		}
-	}
+	want[0].Reason, want[0].Detail, want[0].OrderID, want[0].DisputeID, want[0].Payload = futureTime, "another reason", "o2", "d2", []byte("another")
+	want[0].LastAt, want[0].Deliveries = after(7201), 4
+	wantLetters(d, "after the same dead letter came again", want...)
 }
 
+// settledOnce checks that only an open dead letter is settled, and no other one.
 func settledOnce(t *testing.T, d *db) {
-	e := event(order("e1", 0, orderCreated), dead, illegal)
-	other := letter(event(order("e2", 0, orderCreated), dead, illegal))
+	e := event(order("e1", 0, orderCreated), dead, contradiction)
+	other := letter(event(order("e2", 0, orderCreated), dead, contradiction))
 	d.commit(&payments.Changes{DeadLetters: []*payments.DeadLetter{letter(e), other}})
-	otherDigest := settlement(other, payments.Reapplied, after(1))
+	want := d.letters()
+	first, otherDigest, otherKey := settlement(letter(e), payments.Replayed, after(1)), settlement(other, payments.Reapplied, after(1)), settlement(other, payments.Reapplied, after(1))
+	first.By, first.Why = "ann", "try again"
 	otherDigest.Digest[0]++
-	d.commit(&payments.Changes{Settled: []payments.Settlement{settlement(letter(e), payments.Reapplied, after(1)), otherDigest}})
-	d.commit(&payments.Changes{Settled: []payments.Settlement{settlement(letter(e), payments.Replayed, after(2))}})
-	letters := d.letters()
-	if l := letters[0]; l.Resolution != payments.Reapplied || !l.ResolvedAt.Equal(after(1)) {
-		t.Errorf("the resolution is %q at %v, want reapplied at %v", l.Resolution, l.ResolvedAt, after(1))
-	}
-	if letters[1].Resolution != "" || len(letters) != 2 {
-		t.Errorf("after a settlement of another digest got %s, want it open", asText(letters[1]))
+	otherKey.Key.Source = "other"
+	d.commit(&payments.Changes{Settled: []payments.Settlement{first, otherDigest, otherKey}})
+	want[0].Resolution, want[0].ResolvedAt, want[0].By, want[0].Why = payments.Replayed, after(1), "ann", "try again"
+	wantLetters(d, "after one settlement", want...)
+	for _, how := range []payments.Resolution{payments.Reapplied, payments.Replayed, payments.Accepted, payments.Discarded} {
+		second := settlement(letter(e), how, after(2))
+		second.By, second.Why = "bob", "again"
+		err := d.Commit(t.Context(), &payments.Changes{Settled: []payments.Settlement{second}})
+		if decision := how == payments.Accepted || how == payments.Discarded; decision != errors.Is(err, payments.ErrRaced) || !decision && err != nil {
+			t.Errorf("Commit of a second settlement, %s = %v, want ErrRaced only for a decision of an operator", how, err)
+		}
+		wantLetters(d, "after a second settlement", want...)
 	}
 }
 
+// openAgain checks that a redelivery opens a reapplied or replayed dead letter again.
 func openAgain(t *testing.T, d *db) {
 	for i, how := range []payments.Resolution{payments.Reapplied, payments.Replayed} {
-		l := letter(event(order(fmt.Sprint("e", i), 0, orderCreated), dead, illegal))
+		l := letter(event(order(fmt.Sprint("e", i), 0, orderCreated), dead, contradiction))
 		d.commit(&payments.Changes{DeadLetters: []*payments.DeadLetter{l}})
-		d.commit(&payments.Changes{Settled: []payments.Settlement{settlement(l, how, noon)}})
-		first := d.letters()[i]
-		l.Reason, l.Detail = currencyMismatch, "refused again"
+		s := settlement(l, how, noon)
+		s.By, s.Why = "ann", "because"
+		d.commit(&payments.Changes{Settled: []payments.Settlement{s}})
+		want := *d.letters()[i]
+		l.Reason, l.Detail, l.Deliveries, l.LastAt = currencyMismatch, "refused again", 2, after(9)
 		d.commit(&payments.Changes{DeadLetters: []*payments.DeadLetter{l}})
-		got := d.letters()[i]
-		if got.ID != first.ID || got.Resolution != "" || !got.ResolvedAt.IsZero() || got.Reason != currencyMismatch || got.Detail != "refused again" {
-			t.Errorf("after %s and another refusal got %+v, want it open for the new reason", how, got)
+		want.Reason, want.Detail, want.Deliveries, want.LastAt = currencyMismatch, "refused again", 3, after(9)
+		want.Resolution, want.ResolvedAt, want.By, want.Why = "", time.Time{}, "", ""
+		if got := d.letters()[i]; asText(got) != asText(&want) {
+			t.Errorf("after %s and another refusal got\n%s, want\n%s", how, asText(got), asText(&want))
 		}
 	}
 }
 
-// discardedStaySo checks that the decision of an operator lasts when the provider sends
-// the same again, or a record is read again.
-func discardedStaySo(t *testing.T, d *db) {
-	l := letter(event(order("e1", 0, orderCreated), dead, conflict))
-	d.commit(&payments.Changes{DeadLetters: []*payments.DeadLetter{l}})
-	d.check(d.Discard(t.Context(), d.theLetter().ID, noon))
-	before := asText(d.theLetter())
-
-	again, other := *l, letter(event(order("e2", 0, orderNone), dead, unknownStatus))
-	again.Reason, again.Detail, again.CreatedAt = futureTime, "again", after(9)
+// decidedStaySettled checks that a redelivery does not open a dead letter that an operator
+// accepted or discarded, and only raises its number of deliveries.
+func decidedStaySettled(t *testing.T, d *db) {
+	var want []*payments.DeadLetter
+	for i, how := range []payments.Resolution{payments.Discarded, payments.Accepted} {
+		l := letter(event(order(fmt.Sprint("e", i), 0, orderCreated), dead, conflict))
+		s := settlement(l, how, after(1))
+		s.By, s.Why = "ann", "the bank says so"
+		d.commit(&payments.Changes{DeadLetters: []*payments.DeadLetter{l}})
+		d.commit(&payments.Changes{Settled: []payments.Settlement{s}})
+		want = append(want, d.letters()[i])
+	}
+	first, second := *want[0], *want[1]
+	for i, again := range []*payments.DeadLetter{&first, &second} {
+		again.Reason, again.Detail, again.OrderID, again.DisputeID, again.Payload = futureTime, "again", "o2", "d2", []byte("again")
+		again.CreatedAt, again.LastAt, again.Deliveries = after(9), after(10), int64(2+i)
+		want[i].LastAt, want[i].Deliveries = after(10), int64(3+i)
+	}
+	other := letter(event(order("e2", 0, orderNone), dead, unknownStatus))
 	d.commit(&payments.Changes{ // the rest of the commit is written
 		Events:      []*payments.Event{event(order("e2", 0, orderNone), dead, unknownStatus)},
-		DeadLetters: []*payments.DeadLetter{&again, other},
+		DeadLetters: []*payments.DeadLetter{&first, other, &second},
 		Settled:     []payments.Settlement{settlement(letter(event(order("e3", 0, orderCreated), dead, conflict)), payments.Reapplied, noon)},
 	})
 	letters := d.letters()
-	if len(letters) != 2 || asText(letters[0]) != before || letters[1].Key != other.Key || len(d.events()) != 1 {
-		t.Errorf("got %d dead letters, the first\n%s, want 2, the first as before\n%s", len(letters), asText(letters[0]), before)
+	if len(letters) != 3 || letters[2].Key != other.Key || len(d.events()) != 1 {
+		t.Fatalf("got %d dead letters and %d events, want 3 and 1", len(letters), len(d.events()))
 	}
-}
-
-// settledAfterDiscard checks that a dead letter does not contradict the state. The
-// state is the fold of the history: an update that fits in by now is applied although
-// an operator had discarded it.
-func settledAfterDiscard(t *testing.T, d *db) {
-	discardAll := func() {
-		for _, l := range d.openLetters() {
-			d.check(d.Discard(t.Context(), l.ID, noon))
-		}
-		d.reopen()
-	}
-	d.apply(order("success5", 5, orderSuccess), order("failed3", 3, orderFailed))
-	discardAll()
-	wantOutcomes(t, d.apply(order("success2", 2, orderSuccess)), verdict(applied))
-	wantOutcomes(t, []*payrelayv1.Outcome{d.verdictOf("success5")}, verdict(applied))
-	if l := d.letters()[0]; l.Key.EventID != "success5" || l.Resolution != payments.Reapplied || time.Since(l.ResolvedAt) > time.Minute {
-		t.Errorf("the dead letter of the update that was applied is %+v, want it reapplied now", l)
-	}
-
-	// It is refused again, and the operator decides again.
-	wantOutcomes(t, d.apply(order("failed1", 1, orderFailed)), verdict(applied))
-	if l := d.letters()[0]; l.Key.EventID != "success5" || l.Resolution != "" {
-		t.Errorf("the dead letter of the update that is refused again is %+v, want it open", l)
-	}
-
-	id := d.deadLettered(order("replayed", 0, orderCreated, of("o2")), futureTime)
-	discardAll()
-	wantOutcomes(t, []*payrelayv1.Outcome{d.replay(id)}, verdict(applied))
-	l, err := d.DeadLetter(t.Context(), id)
-	d.check(err)
-	if l.Resolution != payments.Replayed || time.Since(l.ResolvedAt) > time.Minute {
-		t.Errorf("the dead letter of the update that was replayed is %+v, want it replayed now", l)
-	}
-}
-
-func discard(t *testing.T, d *db) {
-	open := letter(event(order("e1", 0, orderCreated), dead, illegal))
-	settled := letter(event(order("e2", 0, orderCreated), dead, illegal))
-	bystander := letter(event(order("e3", 0, orderCreated), dead, illegal))
-	d.commit(&payments.Changes{DeadLetters: []*payments.DeadLetter{open, settled, bystander}})
-	d.commit(&payments.Changes{Settled: []payments.Settlement{settlement(settled, payments.Reapplied, noon)}})
-	before := d.letters()
-
-	for range 2 {
-		d.check(d.Discard(t.Context(), before[0].ID, after(5)))
-		d.reopen()
-	}
-	d.check(d.Discard(t.Context(), before[0].ID, after(6))) // it was discarded before that
-	if l := d.letters()[0]; l.Resolution != payments.Discarded || !l.ResolvedAt.Equal(after(5)) {
-		t.Errorf("the resolution is %q at %v, want discarded at %v", l.Resolution, l.ResolvedAt, after(5))
-	}
-	err := d.Discard(t.Context(), before[1].ID, after(5))
-	if err == nil || errors.Is(err, payments.ErrNotFound) || !strings.Contains(err.Error(), string(payments.Reapplied)) {
-		t.Errorf("Discard = %v, want the error that it was reapplied", err)
-	}
-	d.wantNotFound(d.Discard(t.Context(), before[2].ID+1, after(5)), "Discard")
-	if l := d.letters(); asText(l[1]) != asText(before[1]) || asText(l[2]) != asText(before[2]) {
-		t.Errorf("other dead letters became %+v and %+v, want no change", l[1], l[2])
-	}
+	wantLetters(d, "after redeliveries of settled dead letters", want[0], want[1], letters[2])
 }
 
 // letterPages reads the dead letters of several selections in pages of several sizes.
 func letterPages(t *testing.T, d *db) {
-	reasons := []payrelayv1.DeadLetterReason{illegal, conflict, futureTime}
+	reasons := []payrelayv1.DeadLetterReason{contradiction, conflict, futureTime}
+	sources := []string{"a", "b", "B", "a%"}
 	changes := new(payments.Changes)
-	for i := range 30 {
-		changes.DeadLetters = append(changes.DeadLetters, letter(event(order(fmt.Sprint("e", i), i, orderCreated), dead, reasons[i%3])))
+	for i := range 60 {
+		l := letter(event(order(fmt.Sprint("e", i), i, orderCreated, from(sources[i/2%4])), dead, reasons[i%3]))
+		l.CreatedAt = after(i / 4)
+		changes.DeadLetters = append(changes.DeadLetters, l)
 	}
 	d.commit(changes)
 	settled := new(payments.Changes)
-	for _, i := range []int{3, 4, 9, 29} {
+	for _, i := range []int{3, 4, 9, 29, 58, 59} {
 		settled.Settled = append(settled.Settled, settlement(changes.DeadLetters[i], payments.Replayed, noon))
 	}
 	d.commit(settled)
 	all := d.letters()
 	for _, q := range []payments.DeadLetterQuery{
 		{}, {Settled: true}, {Reasons: reasons[:1]}, {Reasons: reasons[:2]}, {Reasons: reasons[1:2], Settled: true}, {Reasons: []payrelayv1.DeadLetterReason{undecodable}},
+		{Sources: sources[:1]}, {Sources: sources[1:3], Settled: true}, {Sources: []string{"A", "%", "absent"}},
+		{From: after(3)}, {To: after(3)}, {From: after(3), To: after(9), Settled: true}, {From: after(3), To: after(3)},
+		{From: after(2).Add(time.Microsecond), To: after(9).Add(time.Microsecond), Sources: sources[:2], Reasons: reasons[1:]},
 	} {
 		var want []int64
 		for _, l := range all {
-			if (q.Settled || l.Resolution == "") && (q.Reasons == nil || slices.Contains(q.Reasons, l.Reason)) {
+			if (q.Settled || l.Resolution == "") && among(q.Reasons, l.Reason) && among(q.Sources, l.Key.Source) && between(q.From, l.CreatedAt, q.To) {
 				want = append(want, l.ID)
 			}
 		}

@@ -42,9 +42,11 @@ func (d *db) disputeListing(q payments.DisputeQuery, want []payments.Dispute) li
 			q.Page = page
 			return d.Disputes(d.t.Context(), q)
 		},
-		cursor: func(o payments.Dispute) payments.Cursor { return payments.Cursor{At: o.OpenedAt, ID: o.ID} },
-		text:   func(o payments.Dispute) string { return fmt.Sprintf("%T %+v", o, o) },
-		want:   texts(want),
+		cursor: func(o payments.Dispute) payments.Cursor {
+			return payments.Cursor{At: o.OpenedAt, ID: o.ID, Source: o.Source}
+		},
+		text: func(o payments.Dispute) string { return fmt.Sprintf("%T %+v", o, o) },
+		want: texts(want),
 	}
 }
 
@@ -116,69 +118,112 @@ func pages(t *testing.T, d *db) {
 	if err != nil || len(page.Items) != 1 || page.Items[0] != s.orders[i] {
 		t.Errorf("after %+v comes %+v (%v), want %+v", *gone.After, page.Items, err, s.orders[i])
 	}
+	withoutSource(t, d, s)
 }
 
-// shelf is what fill stored, each list sorted as its query does.
-type shelf struct {
+// withoutSource reads pages of disputes after a cursor without a source, which are
+// those after all with its time and id.
+func withoutSource(t *testing.T, d *db, s *pageData) {
+	twins := 0
+	for _, c := range s.disputes {
+		cursor := &payments.Cursor{At: c.OpenedAt, ID: c.ID}
+		same := func(o payments.Dispute) bool { return o.OpenedAt.Equal(c.OpenedAt) && o.ID == c.ID }
+		first := slices.IndexFunc(s.disputes, same)
+		last := first
+		for last < len(s.disputes) && same(s.disputes[last]) {
+			last++
+		}
+		twins += last - first - 1
+		for ascending, want := range map[bool][]payments.Dispute{true: s.disputes[last:], false: slices.Clone(s.disputes[:first])} {
+			if !ascending {
+				slices.Reverse(want)
+			}
+			page, err := d.Disputes(t.Context(), payments.DisputeQuery{Page: payments.PageRequest{After: cursor, Ascending: ascending, Limit: payments.MaxPageSize}})
+			d.check(err)
+			wantLines(t, fmt.Sprintf("disputes after %+v, ascending=%v", *cursor, ascending), texts(page.Items), texts(want))
+		}
+	}
+	if twins == 0 {
+		t.Error("no two disputes have one id, want some")
+	}
+}
+
+// pageData holds the items that fill stored, each list sorted like its query.
+type pageData struct {
 	orders   []payments.Order
 	disputes []payments.Dispute
 	recorded []*payments.Event
 }
 
-func (s *shelf) events(ofDisputes bool) []*payments.Event {
-	return selected(s.recorded, func(e *payments.Event) bool { return e.IsDispute() == ofDisputes })
+func (s *pageData) events(ofDisputes bool) []*payments.Event {
+	return selected(s.recorded, func(e *payments.Event) bool { return (disputeIDOf(e) != "") == ofDisputes })
 }
 
-// fill stores orders with only a few different times, some with disputes, events of
-// both, and items that no query may list.
-func fill(d *db) *shelf {
-	s, changes := new(shelf), new(payments.Changes)
+// disputeIDOf returns the id of the dispute that an event or a note is about.
+func disputeIDOf(e *payments.Event) string {
+	return e.Dispute().ID + e.Update.GetNote().GetDisputeId()
+}
+
+// fill stores orders with only a few different times, some with disputes of two
+// sources, events of all kinds, and items that no query may list.
+func fill(d *db) *pageData {
+	s, changes := new(pageData), new(payments.Changes)
 	for i := range 60 {
 		// Ids are sorted by their bytes, in every locale: "B" "a" "é".
 		id := fmt.Sprintf("%s%02d", []string{"a", "B", "\u00e9", "_"}[i%4], i*37%60)
 		a := stateOf(id, payrelayv1.OrderStatus(1+i/3%4))
-		a.Order.State.CreatedAt, a.Order.State.UserID = after(i%5), shelfUser(i)
-		s.orders = append(s.orders, a.Order.State)
-		if i%7 == 0 { // an order that is known only through its disputes
-			a.Order, s.orders = payments.Folded[payments.Order]{State: payments.Order{ID: id}}, s.orders[:len(s.orders)-1]
+		a.State.CreatedAt, a.State.UserID = after(i%5), shelfUser(i)
+		if i%7 == 0 { // an order that has no state
+			a = &storedOrder{State: payments.Order{ID: id}, Rules: payments.Rules}
+		} else {
+			s.orders = append(s.orders, a.State)
 		}
-		changes.Aggregates = append(changes.Aggregates, a)
-		s.record(order("e"+id, i%6, payrelayv1.OrderStatus(i%5), of(id), user(shelfUser(i))), i)
+		changes.Orders = append(changes.Orders, a)
+		s.record(order("e"+id, i%6, payrelayv1.OrderStatus(i%5), of(id), from(sourceOf(i)), user(shelfUser(i))), i)
 		for j := range i % 3 {
-			s.dispute(a, i, fmt.Sprintf("%s/%d", id, 9-j), j)
+			changes.Disputes = append(changes.Disputes, s.dispute(id, fmt.Sprintf("%s/%d", id, 9-j/2), i, j))
 		}
+		s.record(note("e"+id, i%6, "a note", of(id), from(sourceOf(i)), func(u *payrelayv1.Update) {
+			u.GetNote().DisputeId = []string{"", id + "/9"}[i%2]
+		}), 0)
 	}
-	slices.SortFunc(changes.Aggregates, func(x, y *payments.Aggregate) int { return strings.Compare(x.OrderID, y.OrderID) })
+	slices.SortFunc(changes.Orders, func(x, y *storedOrder) int { return strings.Compare(x.State.ID, y.State.ID) })
+	sortDisputes(changes.Disputes)
 	slices.SortFunc(s.orders, func(x, y payments.Order) int {
 		return cmp.Or(x.CreatedAt.Compare(y.CreatedAt), strings.Compare(x.ID, y.ID))
 	})
 	slices.SortFunc(s.disputes, func(x, y payments.Dispute) int {
-		return cmp.Or(x.OpenedAt.Compare(y.OpenedAt), strings.Compare(x.ID, y.ID))
+		return cmp.Or(x.OpenedAt.Compare(y.OpenedAt), strings.Compare(x.ID, y.ID), strings.Compare(x.Source, y.Source))
 	})
 	changes.Events = s.recorded
 	d.commit(changes)
 	return s
 }
 
-func (s *shelf) dispute(a *payments.Aggregate, i int, id string, j int) {
-	folded := disputesOf(a.OrderID, id)[0]
-	folded.State.Status, folded.State.UserID = payrelayv1.DisputeStatus((i+j)%8), shelfUser(i+j)
-	folded.State.OpenedAt = after(i % 4)
-	if folded.State.Status == disputeNone { // without an applied update
-		folded.State = payments.Dispute{ID: id, OrderID: a.OrderID}
+func (s *pageData) dispute(orderID, id string, i, j int) *storedDispute {
+	key := payments.DisputeKey{Source: sourceOf(i + j), ID: id}
+	a := disputeWith(key, orderID)
+	a.State.Status, a.State.UserID = payrelayv1.DisputeStatus((i+j)%8), shelfUser(i+j)
+	a.State.OpenedAt = after(i % 4)
+	if a.State.Status == disputeNone { // without an applied update
+		a.State = payments.Dispute{DisputeKey: key}
 	} else {
-		s.disputes = append(s.disputes, folded.State)
+		s.disputes = append(s.disputes, a.State)
 	}
-	a.Disputes = append(a.Disputes, folded)
-	s.record(dispute("e"+id, i%6, payrelayv1.DisputeStatus((i+j)%8), of(a.OrderID), disputeID(id), user(shelfUser(i+j))), i)
+	u := dispute("e"+id, i%6, payrelayv1.DisputeStatus((i+j)%8), from(key.Source), of(orderID), disputeID(id), user(shelfUser(i+j)))
+	s.record(u, i)
+	return a
 }
 
-func (s *shelf) record(u *payrelayv1.Update, i int) {
+func (s *pageData) record(u *payrelayv1.Update, i int) {
 	outcome := verdicts[i%len(verdicts)]
 	s.recorded = append(s.recorded, event(u, outcome.GetVerdict(), outcome.GetReason()))
 }
 
 func shelfUser(i int) string { return []string{"", "u1", "u2", "u3"}[i/2%4] }
+
+// sourceOf returns a source; that of i+1 is another one.
+func sourceOf(i int) string { return []string{"p1", "P1", "\u00e9"}[i%3] }
 
 // timeBounds tests bounds before, at and after the times of items that are a
 // microsecond apart.
@@ -187,11 +232,10 @@ func timeBounds(t *testing.T, d *db) {
 	at := func(i int) time.Time { return noon.Add(time.Duration(i) * time.Microsecond) }
 	changes := new(payments.Changes)
 	for i := range items {
-		a := stateOf(fmt.Sprint("o", i), orderCreated)
-		a.Disputes = disputesOf(a.OrderID, fmt.Sprint("d", i))
-		a.Order.State.CreatedAt, a.Disputes[0].State.OpenedAt = at(i), at(i)
-		e := event(order(fmt.Sprint("e", i), 0, orderCreated, of(a.OrderID), happened(at(i))), applied, noReason)
-		changes.Aggregates, changes.Events = append(changes.Aggregates, a), append(changes.Events, e)
+		o, c := stateOf(fmt.Sprint("o", i), orderCreated), disputeOf(fmt.Sprint("o", i), fmt.Sprint("d", i))
+		o.State.CreatedAt, c.State.OpenedAt = at(i), at(i)
+		e := event(order(fmt.Sprint("e", i), 0, orderCreated, of(o.State.ID), happened(at(i))), applied, noReason)
+		changes.Orders, changes.Disputes, changes.Events = append(changes.Orders, o), append(changes.Disputes, c), append(changes.Events, e)
 	}
 	d.commit(changes)
 	elsewhere := time.FixedZone("elsewhere", -5*3600)
@@ -200,8 +244,8 @@ func timeBounds(t *testing.T, d *db) {
 			from, to := at(low).In(elsewhere), at(high).In(elsewhere)
 			var orders []payments.Order
 			var disputes []payments.Dispute
-			for _, a := range changes.Aggregates[low:high] {
-				orders, disputes = append(orders, a.Order.State), append(disputes, a.Disputes[0].State)
+			for i := low; i < high; i++ {
+				orders, disputes = append(orders, changes.Orders[i].State), append(disputes, changes.Disputes[i].State)
 			}
 			d.orderListing(payments.OrderQuery{From: from, To: to}, orders).check(t, whole)
 			d.disputeListing(payments.DisputeQuery{From: from, To: to}, disputes).check(t, whole)

@@ -1,234 +1,233 @@
 package storetest
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
-	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/payments/oracle"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// scratch is an empty store that holds the one commit made on it: what a ledger makes
-// of a whole history at once.
-type scratch struct {
-	payments.Store
-	changes *payments.Changes
-}
-
-func (*scratch) Load(context.Context, payments.Lookup) (*payments.Snapshot, error) {
-	return new(payments.Snapshot), nil
-}
-
-func (s *scratch) Commit(_ context.Context, changes *payments.Changes) error {
-	s.changes = changes
-	return nil
-}
-
-// foldResult is the result of updates: expected, or as the store has it.
-type foldResult struct {
-	orders   map[string]payments.Folded[payments.Order]
-	disputes map[string]payments.Folded[payments.Dispute]
-	refused  map[payments.Key]payrelayv1.DeadLetterReason
-}
-
-// fold returns the result of updates that a ledger applies at once.
-func fold(t *testing.T, updates []*payrelayv1.Update) *foldResult {
-	t.Helper()
-	s := new(scratch)
-	if _, err := payments.NewLedger(s).Apply(t.Context(), updates); err != nil {
-		t.Fatal(err)
-	}
-	result := newFoldResult()
-	for _, a := range s.changes.Aggregates {
-		result.add(a)
-	}
-	for _, e := range s.changes.Events {
-		result.judge(e)
-	}
-	return result
-}
-
-func newFoldResult() *foldResult {
-	return &foldResult{
-		make(map[string]payments.Folded[payments.Order]), make(map[string]payments.Folded[payments.Dispute]),
-		make(map[payments.Key]payrelayv1.DeadLetterReason),
-	}
-}
-
-func (s *foldResult) add(a *payments.Aggregate) {
-	s.orders[a.OrderID] = a.Order
-	for _, folded := range a.Disputes {
-		s.disputes[folded.State.ID] = folded
-	}
-}
-
-func (s *foldResult) judge(e *payments.Event) {
-	if e.Verdict == dead {
-		s.refused[e.Key] = e.Reason
-	}
-}
-
-// wantResult checks that the store has the result of these updates: the states, the
-// verdicts, each event once, a dead letter for each refused and conflicting update, and
-// a history that folds to the same states.
-func wantResult(d *db, updates []*payrelayv1.Update, conflicts int) {
-	d.t.Helper()
-	want, got := fold(d.t, updates), newFoldResult()
-	ids := slices.Sorted(maps.Keys(want.orders))
-	for _, id := range ids {
-		got.add(d.aggregate(id))
-	}
-	mine := make(map[payments.Key]bool)
-	for _, u := range updates {
-		mine[keyOf(u)] = true
-	}
-	recorded := selected(d.events(), func(e payments.RecordedEvent) bool { return mine[e.Key] })
-	if len(recorded) != len(updates) {
-		d.t.Errorf("got %d events of %d updates, want one of each", len(recorded), len(updates))
-	}
-	for _, e := range recorded {
-		got.judge(&e.Event)
-	}
-	wantSame(d.t, "stored", got, want)
-	wantOpen(d, mine, want.refused, conflicts)
-
-	var history []*payrelayv1.Update
-	for _, events := range d.history(ids...) {
-		for _, e := range events {
-			history = append(history, e.Update)
-		}
-	}
-	maps.DeleteFunc(want.refused, func(_ payments.Key, r payrelayv1.DeadLetterReason) bool { return r == unknownStatus })
-	wantSame(d.t, "folded from the history", fold(d.t, history), want)
-}
-
-// wantOpen checks the open dead letters of some events.
-func wantOpen(d *db, mine map[payments.Key]bool, refused map[payments.Key]payrelayv1.DeadLetterReason, conflicts int) {
-	d.t.Helper()
-	open := make(map[payments.Key]payrelayv1.DeadLetterReason)
-	for _, l := range selected(d.openLetters(), func(l *payments.DeadLetter) bool { return mine[l.Key] }) {
-		if l.Reason == conflict {
-			conflicts--
-		} else {
-			open[l.Key] = l.Reason
-		}
-	}
-	if !maps.Equal(open, refused) || conflicts != 0 {
-		d.t.Errorf("got the open dead letters\n%v, want those of the refused events\n%v; %d conflicts are missing", open, refused, conflicts)
-	}
-}
-
-func wantSame(t *testing.T, what string, got, want *foldResult) {
-	t.Helper()
-	if !maps.Equal(got.orders, want.orders) {
-		t.Errorf("%s: orders\n%+v, want\n%+v", what, got.orders, want.orders)
-	}
-	if !maps.Equal(got.disputes, want.disputes) {
-		t.Errorf("%s: disputes\n%+v, want\n%+v", what, got.disputes, want.disputes)
-	}
-	if !maps.Equal(got.refused, want.refused) {
-		t.Errorf("%s: refused\n%v, want\n%v", what, got.refused, want.refused)
-	}
-}
-
-// walk returns random updates of one order and its disputes: statuses that go back,
-// equal times, two currencies, an unknown status, and two providers with the same event
-// ids.
-func walk(rng *rand.Rand, orderID string, length int) []*payrelayv1.Update {
-	updates := make([]*payrelayv1.Update, length)
-	for i := range updates {
-		event, second := fmt.Sprintf("%s/%d", orderID, i/2), rng.IntN(1+length/2)
-		common := []change{of(orderID), from([]string{"a", "b"}[i%2]), user(pick(rng, []string{"", "u1", "u2"}))}
-		if rng.IntN(5) < 2 {
-			updates[i] = dispute(event, second, payrelayv1.DisputeStatus(rng.Int32N(9)), append(common, claim(rng))...)
-		} else {
-			updates[i] = order(event, second, payrelayv1.OrderStatus(rng.Int32N(5)), append(common, snapshot(rng))...)
-		}
-	}
-	return updates
-}
-
-func snapshot(rng *rand.Rand) change {
-	return func(u *payrelayv1.Update) {
-		o := u.GetOrder()
-		if o.Status == orderNone {
-			o.ProviderStatus = "a new word"
-		}
-		o.Amount = price(rng)
-		if rng.IntN(3) == 0 {
-			o.CreatedAt = timestamppb.New(noon.Add(-time.Duration(rng.IntN(5)) * time.Hour))
-		}
-		u.OccurredAt.Nanos = rng.Int32N(2) * 999 // nanoseconds are not kept
-	}
-}
-
-func claim(rng *rand.Rand) change {
-	return func(u *payrelayv1.Update) {
-		c := u.GetDispute()
-		if c.Status == disputeNone {
-			c.ProviderStatus = "a new word"
-		}
-		c.DisputeId = pick(rng, []string{"", u.GetOrderId() + "/x", u.GetOrderId() + "/y"})
-		c.Reason, c.Amount = pick(rng, []string{"", "fraud", "goods"}), price(rng)
-		if rng.IntN(3) == 0 {
-			c.EvidenceDueAt = timestamppb.New(noon.Add(time.Duration(rng.IntN(5)) * time.Hour))
-		}
-	}
-}
-
-func price(rng *rand.Rand) *payrelayv1.Money {
-	currency := pick(rng, []string{"", "", "USD", "USD", "USD", "EUR"})
-	if currency == "" {
-		return nil
-	}
-	return &payrelayv1.Money{MinorUnits: 1 + rng.Int64N(3), Currency: currency}
-}
-
-// everyArrival applies the same updates several times, each time to other orders, in
-// another order and in other batches. The result is always the same.
+// everyArrival compares the ledger on this store with the oracle, on random histories
+// in random order of arrival and in batches of 1 to 64. Some updates come twice, and some come
+// again with other facts. Between the batches, an operator accepts and discards dead
+// letters.
 func everyArrival(t *testing.T, d *db) {
-	for round := range uint64(6) {
-		for attempt := range uint64(3) {
-			story := rand.New(rand.NewPCG(round, 0)) // the same updates each time
-			var updates []*payrelayv1.Update
-			for i := range 5 {
-				updates = append(updates, walk(story, fmt.Sprintf("%d/%d/%d", round, attempt, i), 4+story.IntN(12))...)
-			}
-			rng := rand.New(rand.NewPCG(round, 1+attempt))
-			arrival, conflicts := disturbed(rng, updates)
-			for len(arrival) > 0 {
-				n := min(1+rng.IntN(20), len(arrival))
-				d.apply(arrival[:n]...)
-				arrival = arrival[n:]
-			}
-			wantResult(d, updates, conflicts)
-			if t.Failed() {
-				t.Fatalf("the first failure is in round %d, attempt %d", round, attempt)
+	histories := 100
+	if testing.Short() {
+		histories = 20
+	}
+	accepted, discarded := 0, 0
+	for seed := range uint64(histories) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		h := newHistory(d, fmt.Sprint(seed, "/"), oracle.RandomHistory(rng, fmt.Sprint(seed, "/"), 1+rng.IntN(60)))
+		arrival, conflicts := disturbed(rng, h.updates)
+		size, operator := 1+rng.IntN(1<<rng.IntN(7)), rng.IntN(2) == 0
+		for batch := range slices.Chunk(arrival, size) {
+			d.apply(batch...)
+			if open := h.open(); operator && len(open) > 0 {
+				if l := pick(rng, open); rng.IntN(4) == 0 {
+					d.discard(l.ID)
+					discarded++
+				} else if l.Reason != unknownStatus {
+					d.accept(l.ID)
+					accepted++
+				}
 			}
 		}
+		h.check(conflicts)
+		if t.Failed() {
+			t.Fatalf("the first failure is in history %d", seed)
+		}
+	}
+	if accepted < histories/4 || discarded < histories/20 {
+		t.Errorf("%d dead letters were accepted and %d discarded, want more", accepted, discarded)
 	}
 }
 
-// disturbed shuffles the updates, repeats some, and adds other bodies under some of the
-// keys, each after the first body.
+// disturbed shuffles the updates, repeats some, and adds other facts under some of the
+// keys, each after the first facts.
 func disturbed(rng *rand.Rand, updates []*payrelayv1.Update) (arrival []*payrelayv1.Update, conflicts int) {
 	arrival = shuffled(rng, updates)
+	for range len(updates) / 8 {
+		again := proto.CloneOf(pick(rng, updates))
+		again.RawBody = []byte("the same facts in another body")
+		arrival = slices.Insert(arrival, rng.IntN(len(arrival)+1), again)
+	}
 	for conflicts < len(updates)/8 {
 		i := rng.IntN(len(arrival))
-		conflicts++
+		key := oracle.KeyOf(arrival[i])
+		first := slices.IndexFunc(arrival, func(u *payrelayv1.Update) bool { return oracle.KeyOf(u) == key })
 		other := proto.CloneOf(arrival[i])
-		other.RawBody, other.UserId = fmt.Append(nil, "conflict ", conflicts), "another"
-		arrival = slices.Insert(arrival, i+1+rng.IntN(len(arrival)-i), other)
-	}
-	for range len(updates) / 8 {
-		arrival = slices.Insert(arrival, rng.IntN(len(arrival)+1), pick(rng, updates))
+		conflicts++
+		switch s := other.Subject.(type) {
+		case *payrelayv1.Update_Order:
+			s.Order.Part = fmt.Sprint("conflict ", conflicts)
+		case *payrelayv1.Update_Dispute:
+			s.Dispute.Reason = fmt.Sprint("conflict ", conflicts)
+		case *payrelayv1.Update_Note:
+			s.Note.Text = fmt.Sprint("conflict ", conflicts)
+		}
+		arrival = slices.Insert(arrival, first+1+rng.IntN(len(arrival)-first), other)
 	}
 	return arrival, conflicts
+}
+
+// randomHistory is a history of orders and disputes whose ids begin with a prefix.
+type randomHistory struct {
+	db      *db
+	prefix  string
+	updates []*payrelayv1.Update
+	// before is the id of the last dead letter before the history.
+	before int64
+}
+
+func newHistory(d *db, prefix string, updates []*payrelayv1.Update) *randomHistory {
+	h := &randomHistory{db: d, prefix: prefix, updates: updates}
+	if letters := d.letters(); len(letters) > 0 {
+		h.before = letters[len(letters)-1].ID
+	}
+	return h
+}
+
+// letters returns the dead letters of the history.
+func (h *randomHistory) letters() []*payments.DeadLetter {
+	h.db.t.Helper()
+	letters := h.db.lettersAfter(h.before)
+	return selected(letters, func(l *payments.DeadLetter) bool { return strings.HasPrefix(l.OrderID, h.prefix) })
+}
+
+func (h *randomHistory) open() []*payments.DeadLetter {
+	h.db.t.Helper()
+	return selected(h.letters(), func(l *payments.DeadLetter) bool { return l.Resolution == "" })
+}
+
+// events returns the recorded events of the history.
+func (h *randomHistory) events() (events []*payments.Event) {
+	h.db.t.Helper()
+	for _, ofDisputes := range []bool{false, true} {
+		q := payments.EventQuery{Disputes: ofDisputes, OrderIDs: h.orderIDs(), Page: whole}
+		for more := true; more; {
+			page, err := h.db.Events(h.db.t.Context(), q)
+			h.db.check(err)
+			for _, e := range page.Items {
+				events = append(events, &e.Event)
+				q.Page.After = &payments.Cursor{Sequence: e.Sequence}
+			}
+			more = page.More
+		}
+	}
+	return events
+}
+
+func (h *randomHistory) orderIDs() []string {
+	ids := make(map[string]bool)
+	for _, u := range h.updates {
+		ids[u.GetOrderId()] = true
+	}
+	return slices.Sorted(maps.Keys(ids))
+}
+
+// result returns what the queries show of the history.
+func (h *randomHistory) result(events []*payments.Event) oracle.Result {
+	h.db.t.Helper()
+	ctx, end := h.db.t.Context(), oracle.NewResult()
+	orders, err := h.db.Orders(ctx, payments.OrderQuery{OrderIDs: h.orderIDs(), Page: whole})
+	h.db.check(err)
+	for _, o := range orders.Items {
+		end.Orders[o.ID] = oracle.OrderOf(o)
+	}
+	disputes, err := h.db.Disputes(ctx, payments.DisputeQuery{OrderIDs: h.orderIDs(), Page: whole})
+	h.db.check(err)
+	for _, c := range disputes.Items {
+		end.Disputes[c.DisputeKey] = c
+	}
+	for _, e := range events {
+		if e.Verdict == dead && !e.Discarded {
+			end.Refused[e.Key] = payments.DeadLetterReasons.Name(e.Reason)
+		}
+	}
+	return end
+}
+
+// check compares the stored states, verdicts and dead letters with the oracle, and checks
+// that each event is stored once. An accepted conflict is a second event.
+func (h *randomHistory) check(conflicts int) {
+	t, events := h.db.t, h.events()
+	t.Helper()
+	byKey, forced := make(map[payments.Key]*payments.Event), make(map[payments.Key]bool)
+	var kept []*payrelayv1.Update
+	for _, e := range events {
+		byKey[e.Key], forced[e.Key] = e, e.Forced
+		if !e.Discarded {
+			kept = append(kept, e.Update)
+		}
+		if strings.Contains(e.Key.EventID, "#") {
+			conflicts--
+		}
+	}
+	for _, u := range h.updates {
+		if e := byKey[oracle.KeyOf(u)]; e == nil || e.Facts != payments.FactsDigest(u) {
+			t.Errorf("event %v is recorded as %v, want the facts that came first", oracle.KeyOf(u), e)
+		}
+	}
+	want := oracle.Fold(kept, forced)
+	for _, difference := range h.result(events).Differences(want) {
+		t.Error(difference)
+	}
+	open := make(map[payments.Key]string)
+	for _, l := range h.letters() {
+		e := byKey[l.Key]
+		switch {
+		case l.Reason == conflict:
+			if l.Resolution != payments.Accepted {
+				conflicts--
+			}
+		case l.Resolution == "":
+			open[l.Key] = payments.DeadLetterReasons.Name(l.Reason)
+		case (l.Resolution == payments.Accepted) != e.Forced, (l.Resolution == payments.Discarded) != e.Discarded:
+			t.Errorf("got dead letter %+v of the event %s", l, eventLine(e))
+		}
+	}
+	if !maps.Equal(open, want.Refused) || conflicts != 0 || len(byKey) != len(events) {
+		t.Errorf("open dead letters\n%v, want those of the refused events\n%v; %d conflicts are missing, and there are %d events with %d keys",
+			open, want.Refused, conflicts, len(events), len(byKey))
+	}
+	h.checkHeads(events)
+}
+
+// checkHeads checks that Load returns the states that the queries list.
+func (h *randomHistory) checkHeads(events []*payments.Event) {
+	t, inHistory := h.db.t, make(map[payments.DisputeKey]int)
+	t.Helper()
+	for _, e := range events {
+		switch {
+		case !e.InHistory():
+		case e.Key.Kind == payments.KindDispute:
+			inHistory[e.Dispute()]++
+		default:
+			inHistory[payments.DisputeKey{ID: e.Update.GetOrderId()}]++
+		}
+	}
+	for subject, n := range inHistory {
+		got := 0
+		if subject.Source == "" {
+			got = len(h.db.history(subject.ID)[subject.ID])
+			if a := h.db.aggregate(subject.ID); a.State.Status != orderNone && a.State != h.db.order(subject.ID) {
+				t.Errorf("loaded %+v, want what is listed", a)
+			}
+		} else {
+			got = len(h.db.disputeHistory(subject)[subject])
+			h.db.disputeAggregate(subject)
+		}
+		if got != n {
+			t.Errorf("got %d events in the history of %v, want %d", got, subject, n)
+		}
+	}
 }

@@ -11,29 +11,36 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// oneWriterWins checks that of several writers of the same version, new order, new
-// event or new dispute exactly one succeeds.
+// oneWriterWins checks that of several writers of the same version, or of the same new
+// order, dispute or event, exactly one succeeds.
 func oneWriterWins(t *testing.T, d *db) {
-	d.commit(&payments.Changes{Aggregates: []*payments.Aggregate{stateOf("o1", orderCreated)}})
+	d.commit(&payments.Changes{Orders: []*storedOrder{stateOf("o1", orderCreated)}, Disputes: []*storedDispute{disputeOf("o1", "d1")}})
 	handles := []payments.Store{d.Store, d.Open(t)}
+	// Each writer has an order of its own too, of which that of the winner is stored.
+	own := func(test string, writer int) []*storedOrder {
+		return []*storedOrder{stateOf(fmt.Sprint("own/", test, writer), orderCreated)}
+	}
 	for name, changes := range map[string]func(writer int) *payments.Changes{
-		"version": func(int) *payments.Changes {
+		"version": func(writer int) *payments.Changes {
 			a := stateOf("o1", orderUpdated)
 			a.Version = 1
-			return &payments.Changes{Aggregates: []*payments.Aggregate{a}}
+			return &payments.Changes{Orders: append([]*storedOrder{a}, own("version", writer)...)}
 		},
-		"order": func(int) *payments.Changes {
-			return &payments.Changes{Aggregates: []*payments.Aggregate{stateOf("o2", orderCreated)}}
+		"order": func(writer int) *payments.Changes {
+			return &payments.Changes{Orders: append([]*storedOrder{stateOf("o2", orderCreated)}, own("order", writer)...)}
 		},
-		"event": func(writer int) *payments.Changes {
-			id := fmt.Sprint("event", writer)
-			e := event(order("e1", 0, orderCreated, of(id)), applied, noReason)
-			return &payments.Changes{Aggregates: []*payments.Aggregate{stateOf(id, orderCreated)}, Events: []*payments.Event{e}}
+		"dispute version": func(writer int) *payments.Changes {
+			a := disputeOf("o1", "d1")
+			a.Version = 1
+			return &payments.Changes{Orders: own("dispute version", writer), Disputes: []*storedDispute{a}}
 		},
 		"dispute": func(writer int) *payments.Changes {
-			a := stateOf(fmt.Sprint("dispute", writer), orderCreated)
-			a.Disputes = disputesOf(a.OrderID, "d1")
-			return &payments.Changes{Aggregates: []*payments.Aggregate{a}}
+			return &payments.Changes{Orders: own("dispute", writer), Disputes: []*storedDispute{disputeOf("o1", "d2")}}
+		},
+		"event": func(writer int) *payments.Changes {
+			own := own("event", writer)
+			e := event(order("e1", 0, orderCreated, of(own[0].State.ID)), applied, noReason)
+			return &payments.Changes{Orders: own, Events: []*payments.Event{e}}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -43,8 +50,24 @@ func oneWriterWins(t *testing.T, d *db) {
 		})
 	}
 	page, err := d.Orders(t.Context(), payments.OrderQuery{Page: whole})
-	if err != nil || len(page.Items) != 4 { // o1, o2, and one each of the winners for the event and the dispute
-		t.Errorf("got %d orders (%v), want 4 and none of a writer that lost", len(page.Items), err)
+	if err != nil || len(page.Items) != 7 { // o1, o2, and those of five winners
+		t.Errorf("got %d orders (%v), want 7 and none of a writer that lost", len(page.Items), err)
+	}
+}
+
+// ordersAndDisputesDoNotRace checks that an order and its disputes have versions of
+// their own: a change of one is no race for the others.
+func ordersAndDisputesDoNotRace(t *testing.T, d *db) {
+	const key = "same"
+	o, c, other := stateOf(key, orderCreated), disputeOf(key, key), disputeWith(payments.DisputeKey{Source: "other", ID: key}, key)
+	for version := range int64(3) {
+		o.Version, c.Version, other.Version = version, version, version
+		d.commit(&payments.Changes{Orders: []*storedOrder{o}})
+		d.commit(&payments.Changes{Disputes: []*storedDispute{c}})
+		d.commit(&payments.Changes{Disputes: []*storedDispute{other}})
+	}
+	if a, b := d.aggregate(key), d.disputeAggregate(other.State.DisputeKey); a.Version != 3 || b.Version != 3 {
+		t.Errorf("got the versions %d and %d, want 3", a.Version, b.Version)
 	}
 }
 
@@ -78,21 +101,21 @@ func loadWhileWriting(t *testing.T, d *db) {
 	writer.Go(func() {
 		defer done.Store(true)
 		for version := range versions {
-			a := stateOf("o1", orderUpdated)
-			a.Version, a.Disputes = int64(version), disputesOf("o1", "d1")
-			a.Order.State.Amount.MinorUnits, a.Disputes[0].State.Amount.MinorUnits = a.Version+1, a.Version+1
-			if err := other.Commit(t.Context(), &payments.Changes{Aggregates: []*payments.Aggregate{a}}); err != nil {
+			a, c := stateOf("o1", orderUpdated), disputeOf("o1", "d1")
+			a.Version, c.Version = int64(version), int64(version)
+			a.State.Amount.MinorUnits, c.State.Amount.MinorUnits = a.Version+1, a.Version+1
+			if err := other.Commit(t.Context(), &payments.Changes{Orders: []*storedOrder{a}, Disputes: []*storedDispute{c}}); err != nil {
 				t.Errorf("write version %d: %v", version, err)
 				return
 			}
 		}
 	})
 	for !done.Load() {
-		a := d.load(payments.Lookup{OrderIDs: []string{"o1"}}).Aggregates["o1"]
-		if a == nil {
-			continue // not written yet
+		got := d.load(payments.Lookup{Subjects: payments.Subjects{Orders: []string{"o1"}, Disputes: disputeKeys("d1")}})
+		if a := got.Orders["o1"]; a != nil && a.State.Amount.MinorUnits < a.Version {
+			t.Fatalf("loaded with version %d: %+v, want nothing older", a.Version, a)
 		}
-		if len(a.Disputes) != 1 || a.Order.State.Amount.MinorUnits < a.Version || a.Disputes[0].State.Amount.MinorUnits < a.Version {
+		if a := got.Disputes[disputeKey("d1")]; a != nil && a.State.Amount.MinorUnits < a.Version {
 			t.Fatalf("loaded with version %d: %+v, want nothing older", a.Version, a)
 		}
 	}
@@ -109,10 +132,10 @@ func discardWhileWriting(t *testing.T, d *db) {
 	d.commit(changes)
 	all := d.letters()
 	var people sync.WaitGroup
-	for _, operator := range []Store{d.Store, d.Open(t)} {
+	for i, operator := range []Store{d.Store, d.Open(t)} {
 		people.Go(func() {
 			for _, l := range all {
-				if err := operator.Discard(t.Context(), l.ID, noon); err != nil {
+				if err := payments.NewLedger(operator).Discard(t.Context(), l.ID, fmt.Sprint("operator", i), "a test"); err != nil {
 					t.Error(err)
 				}
 			}
@@ -121,8 +144,7 @@ func discardWhileWriting(t *testing.T, d *db) {
 	other := d.Open(t)
 	people.Go(func() {
 		for i := range letters {
-			id := fmt.Sprint("o", i)
-			if err := other.Commit(t.Context(), &payments.Changes{Aggregates: []*payments.Aggregate{stateOf(id, orderCreated)}}); err != nil {
+			if err := other.Commit(t.Context(), &payments.Changes{Orders: []*storedOrder{stateOf(fmt.Sprint("o", i), orderCreated)}}); err != nil {
 				t.Error(err)
 			}
 		}
@@ -142,11 +164,11 @@ func endedContext(t *testing.T, d *db) {
 	for name, call := range map[string]func() error{
 		"Commit":     func() error { return d.Commit(ended, allKinds()) },
 		"Load":       func() error { _, err := d.Load(ended, lookup); return err },
-		"History":    func() error { _, err := d.History(ended, lookup.OrderIDs); return err },
+		"History":    func() error { _, err := d.History(ended, lookup.Subjects, unlimited); return err },
 		"DeadLetter": func() error { _, err := d.DeadLetter(ended, id); return err },
 		"Order":      func() error { _, err := d.Order(ended, "o1"); return err },
 		"Events":     func() error { _, err := d.Events(ended, payments.EventQuery{Page: whole}); return err },
-		"Discard":    func() error { return d.Discard(ended, id, noon) },
+		"Dispute":    func() error { _, err := d.Dispute(ended, disputeKey("d1")); return err },
 	} {
 		if err := call(); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s = %v, want context.Canceled", name, err)
@@ -164,7 +186,7 @@ func cutShort(t *testing.T, d *db) {
 		id := fmt.Sprintf("o%02d", i)
 		e := event(order(id, 0, orderNone, of(id)), dead, illegal)
 		changes := &payments.Changes{
-			Aggregates:  []*payments.Aggregate{stateOf(id, orderCreated)},
+			Orders:      []*storedOrder{stateOf(id, orderCreated)},
 			Events:      []*payments.Event{e},
 			DeadLetters: []*payments.DeadLetter{letter(e)},
 		}

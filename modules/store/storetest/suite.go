@@ -10,7 +10,11 @@
 //	commit, races             a commit is written completely, once, or not at all
 //	concurrent                several handles and ledgers on one database
 //	pages, filters            the queries of the API and of operators
-//	ledger, replay, property  the ledger on a store, also with random updates
+//	ledger, operators         the ledger on a store
+//	property                  the ledger compared with an oracle
+//	scenarios                 every scenario and every pair of snapshots in every arrival
+//	long                      histories that are read in pages
+//	migrated, oldtables       a database of the first release, by [CheckMigrated]
 //	copies                    a copy from another engine, by [RunCopies]
 //
 // The rest are helpers: db is a database under test, updates builds updates, bench
@@ -21,32 +25,32 @@ package storetest
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store/retention"
 )
 
-// Store is what an engine implements: the store of the ledger, and the queries and
-// decisions of the API and of operators.
+// Store is what an engine implements: the store of the ledger, and the queries of the
+// API and of operators.
 type Store interface {
 	payments.Store
 
 	// Orders, Disputes and Events read one page of what a query selects. Orders and
-	// disputes are sorted by time and then by the bytes of the id, events by
-	// sequence.
+	// disputes are sorted by time and then by the bytes of the id and the source,
+	// events by sequence.
 	Orders(ctx context.Context, q payments.OrderQuery) (payments.Page[payments.Order], error)
 	Disputes(ctx context.Context, q payments.DisputeQuery) (payments.Page[payments.Dispute], error)
 	Events(ctx context.Context, q payments.EventQuery) (payments.Page[payments.RecordedEvent], error)
 	// Order and Dispute read one that a query can select. Otherwise the error is
 	// payments.ErrNotFound.
 	Order(ctx context.Context, id string) (payments.Order, error)
-	Dispute(ctx context.Context, id string) (payments.Dispute, error)
+	Dispute(ctx context.Context, key payments.DisputeKey) (payments.Dispute, error)
+	// DisputesWith reads those of all sources that have an id.
+	DisputesWith(ctx context.Context, id string) ([]payments.Dispute, error)
 
 	DeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]*payments.DeadLetter, error)
-	// Discard settles an open dead letter. It does nothing if the dead letter is
-	// discarded already. It is an error if it was settled otherwise, or if it does
-	// not exist, which is payments.ErrNotFound.
-	Discard(ctx context.Context, id int64, at time.Time) error
+
+	retention.Database
 
 	// Close releases the handle. A second call is no error.
 	Close() error
@@ -76,6 +80,7 @@ func Run(t *testing.T, create func(t *testing.T) Engine) {
 		{"KeysAreForEver", keysAreForEver},
 		{"ALostRaceWritesNothing", lostRaces},
 		{"OneOfManyWritersWins", oneWriterWins},
+		{"OrdersAndDisputesDoNotRace", ordersAndDisputesDoNotRace},
 		{"NothingLoadedIsOlderThanItsVersion", loadWhileWriting},
 		{"DiscardWhileOthersWrite", discardWhileWriting},
 		{"AnEndedContextWritesNothing", endedContext},
@@ -84,17 +89,20 @@ func Run(t *testing.T, create func(t *testing.T) Engine) {
 
 		{"UnknownThingsAreNotThere", unknownThings},
 		{"AThousandAtOnce", aThousand},
-		{"AnOrderKnownOnlyThroughDisputes", shells},
-		{"ADisputeOfWhichNothingCounts", refusedDispute},
+		{"IdsNeverCollide", idsNeverCollide},
+		{"DisputesOfSeveralSources", severalSources},
+		{"AnOrderKnownOnlyThroughDisputes", ordersWithDisputesOnly},
+		{"WithoutAState", stateless},
 		{"AnOrderOfWhichNothingCounts", refusedOrder},
-		{"HistoryIsWhatIsFolded", historyIsWhatIsFolded},
+		{"HistoryIsWhatIsFolded", historyHasFoldedEvents},
+		{"HistoryPages", historyPages},
+		{"LimitedHistory", limitedHistory},
+		{"Checkpoints", checkpoints},
 
 		{"ADeadLetterIsNamedByKeyAndDigest", lettersByKeyAndDigest},
 		{"DeadLettersAreSettledOnce", settledOnce},
 		{"SettledDeadLettersOpenAgain", openAgain},
-		{"DiscardedDeadLettersStaySo", discardedStaySo},
-		{"DiscardedDeadLettersAreSettledWhenApplied", settledAfterDiscard},
-		{"Discard", discard},
+		{"DecidedDeadLettersStaySo", decidedStaySettled},
 		{"DeadLetterPages", letterPages},
 
 		{"PagesHaveNoGapAndNoRepeat", pages},
@@ -109,17 +117,33 @@ func Run(t *testing.T, create func(t *testing.T) Engine) {
 		{"LedgerDuplicates", duplicates},
 		{"LedgerConflicts", conflicts},
 		{"LedgerLateUpdates", lateUpdates},
-		{"LedgerRefutesAndReapplies", refutedAndReapplied},
-		{"LedgerDisputeBeforeItsOrder", disputeBeforeOrder},
+		{"LedgerUpdatesOfTheSameInstant", sameInstant},
+		{"LedgerRefusesAndReapplies", refusedAndReapplied},
 		{"LedgerRefusals", refusals},
 		{"LedgerUndecodableRecords", undecodableRecords},
 		{"ReplayOfWhatFitsByNow", replayFits},
 		{"ReplayOfAnUnknownSchema", replaySchema},
 		{"ReplayOfWhatStaysRefused", replayRefused},
 
+		{"Operators", operators},
+		{"DiscardedEventsNeverReturn", discardedNeverReturn},
+		{"TwoOperatorsAtOnce", twoOperators},
+
+		{"OldBodiesLeave", oldBodiesLeave},
+		{"ManyBodiesLeave", manyBodiesLeave},
+		{"OldDeadLettersLoseTheirBodies", oldLettersLoseTheirBodies},
+		{"DeadLettersLoseTheirBodiesAgain", lettersThatOpenAgain},
+		{"EraseAPerson", eraseAPerson},
+		{"EraseThatIsInterrupted", eraseInterrupted},
+		{"EraseALongHistory", eraseALongHistory},
+		{"OneMaintains", oneSession},
+
 		{"TwoHandlesSeeEachOther", twoHandles},
 		{"LedgersOverTwoHandles", concurrentLedgers},
 		{"EveryArrivalEndsTheSame", everyArrival},
+		{"Scenarios", scenarios},
+		{"EveryPairOfSnapshots", pairs},
+		{"LongHistories", longHistories},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			engine := create(t)

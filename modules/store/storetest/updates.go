@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"crypto/sha256"
 	"testing"
 	"time"
 
@@ -12,11 +11,12 @@ import (
 
 // Short names for values of the contract.
 const (
-	orderNone    = payrelayv1.OrderStatus_ORDER_STATUS_UNSPECIFIED
-	orderCreated = payrelayv1.OrderStatus_ORDER_STATUS_CREATED
-	orderUpdated = payrelayv1.OrderStatus_ORDER_STATUS_UPDATED
-	orderSuccess = payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS
-	orderFailed  = payrelayv1.OrderStatus_ORDER_STATUS_FAILED
+	orderNone     = payrelayv1.OrderStatus_ORDER_STATUS_UNSPECIFIED
+	orderCreated  = payrelayv1.OrderStatus_ORDER_STATUS_CREATED
+	orderUpdated  = payrelayv1.OrderStatus_ORDER_STATUS_UPDATED
+	orderSuccess  = payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS
+	orderFailed   = payrelayv1.OrderStatus_ORDER_STATUS_FAILED
+	orderReversed = payrelayv1.OrderStatus_ORDER_STATUS_REVERSED
 
 	disputeNone = payrelayv1.DisputeStatus_DISPUTE_STATUS_UNSPECIFIED
 	disputeOpen = payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN
@@ -30,6 +30,7 @@ const (
 
 	noReason         = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSPECIFIED
 	illegal          = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ILLEGAL_TRANSITION
+	contradiction    = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONTRADICTION
 	conflict         = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONFLICT
 	futureTime       = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_FUTURE_TIME
 	unknownStatus    = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_STATUS
@@ -57,6 +58,12 @@ func order(eventID string, second int, status payrelayv1.OrderStatus, changes ..
 // dispute returns a valid update of the one dispute of order "o1".
 func dispute(eventID string, second int, status payrelayv1.DisputeStatus, changes ...change) *payrelayv1.Update {
 	subject := &payrelayv1.Update_Dispute{Dispute: &payrelayv1.DisputeSnapshot{Status: status}}
+	return update(&payrelayv1.Update{EventId: eventID, Subject: subject}, second, changes)
+}
+
+// note returns a valid note about order "o1".
+func note(eventID string, second int, text string, changes ...change) *payrelayv1.Update {
+	subject := &payrelayv1.Update_Note{Note: &payrelayv1.Note{Kind: "fraud_warning", Text: text}}
 	return update(&payrelayv1.Update{EventId: eventID, Subject: subject}, second, changes)
 }
 
@@ -94,31 +101,73 @@ func amount(minor int64, currency string) change {
 	}
 }
 
+func captured(minor int64, currency string) change {
+	return func(u *payrelayv1.Update) {
+		u.GetOrder().Captured = &payrelayv1.Money{MinorUnits: minor, Currency: currency}
+	}
+}
+
+func refunded(minor int64, currency string) change {
+	return func(u *payrelayv1.Update) {
+		u.GetOrder().Refunded = &payrelayv1.Money{MinorUnits: minor, Currency: currency}
+	}
+}
+
+// chargeback sets the stage of a dispute.
+func chargeback(u *payrelayv1.Update) {
+	u.GetDispute().Stage = payrelayv1.DisputeStage_DISPUTE_STAGE_CHARGEBACK
+}
+
+func eventID(id string) change { return func(u *payrelayv1.Update) { u.EventId = id } }
+
 // word sets the provider's status of an order, for one that is unknown.
 func word(status string) change {
 	return func(u *payrelayv1.Update) { u.GetOrder().ProviderStatus = status }
 }
 
 func keyOf(u *payrelayv1.Update) payments.Key {
-	return payments.Key{Provider: u.GetProvider(), EventID: u.GetEventId()}
+	kind := payments.KindOrder
+	switch {
+	case u.GetDispute() != nil:
+		kind = payments.KindDispute
+	case u.GetNote() != nil:
+		kind = payments.KindNote
+	}
+	return payments.Key{Source: u.GetProvider(), Kind: kind, EventID: u.GetEventId()}
 }
 
-// digestOf returns the digest of an update with a body.
-func digestOf(u *payrelayv1.Update) payments.Digest { return sha256.Sum256(u.GetRawBody()) }
+// orderKey is the key of an event of an order of the source "generic".
+func orderKey(eventID string) payments.Key {
+	return payments.Key{Source: "generic", Kind: payments.KindOrder, EventID: eventID}
+}
 
-// event returns an update as the ledger would record it, for tests that write around
-// the ledger.
+// disputeKey is the key of a dispute of the source "generic".
+func disputeKey(id string) payments.DisputeKey {
+	return payments.DisputeKey{Source: "generic", ID: id}
+}
+
+func disputeKeys(ids ...string) []payments.DisputeKey {
+	keys := make([]payments.DisputeKey, len(ids))
+	for i, id := range ids {
+		keys[i] = disputeKey(id)
+	}
+	return keys
+}
+
+// event returns an event as the ledger would record it, for tests that commit without a
+// ledger.
 func event(u *payrelayv1.Update, verdict payrelayv1.Verdict, reason payrelayv1.DeadLetterReason) *payments.Event {
 	return &payments.Event{
-		Key: keyOf(u), Digest: digestOf(u), Update: u, Verdict: verdict, Reason: reason, RecordedAt: after(3600),
+		Key: keyOf(u), Facts: payments.FactsDigest(u), Update: u, Verdict: verdict, Reason: reason, RecordedAt: after(3600),
 	}
 }
 
 // letter returns the dead letter of an event.
 func letter(e *payments.Event) *payments.DeadLetter {
 	return &payments.DeadLetter{
-		Key: e.Key, Digest: e.Digest, Reason: e.Reason, Detail: "why not",
-		OrderID: e.Update.GetOrderId(), DisputeID: e.DisputeID(), Payload: []byte("payload"), CreatedAt: e.RecordedAt,
+		Key: e.Key, Digest: e.Facts, Reason: e.Reason, Detail: "why not",
+		OrderID: e.Update.GetOrderId(), DisputeID: e.Dispute().ID, Payload: []byte("payload"),
+		CreatedAt: e.RecordedAt, Deliveries: 1, LastAt: e.RecordedAt,
 	}
 }
 

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,8 +14,8 @@ import (
 )
 
 // A Kafka record is one update: the value is the binary message, and the key is the
-// order id, so that one partition holds an order's updates in sequence. The headers
-// help a person to find a record with kcat; no code reads them.
+// order id, so that one partition holds an order's updates in sequence, or the event
+// id of an update that has no order because it cannot be read. The headers help a person to find a record with kcat; no code reads them.
 
 func (c Config) encode(update *payrelayv1.Update) (*sarama.ProducerMessage, error) {
 	value, err := proto.Marshal(update)
@@ -30,7 +31,7 @@ func (c Config) encode(update *payrelayv1.Update) (*sarama.ProducerMessage, erro
 	}
 	return &sarama.ProducerMessage{
 		Topic: topic,
-		Key:   sarama.StringEncoder(update.GetOrderId()),
+		Key:   sarama.StringEncoder(cmp.Or(update.GetOrderId(), update.GetEventId())),
 		Value: sarama.ByteEncoder(value),
 		Headers: []sarama.RecordHeader{
 			header("content_type", "application/protobuf"),
@@ -47,13 +48,13 @@ func header(key, value string) sarama.RecordHeader {
 
 // decode returns the update in a record's value. Because unknown fields are legal in
 // Protobuf, some text parses as a message, so decode also refuses a message without
-// the ids of an event and an order. It does not validate the update.
+// the ids of an event and an order, unless it is an unreadable body. It does not validate the update.
 func decode(value []byte) (*payrelayv1.Update, error) {
 	update := new(payrelayv1.Update)
 	if err := proto.Unmarshal(value, update); err != nil {
 		return nil, err
 	}
-	if update.GetProvider() == "" || update.GetEventId() == "" || update.GetOrderId() == "" {
+	if update.GetProvider() == "" || update.GetEventId() == "" || update.GetOrderId() == "" && !payments.IsUnreadable(update) {
 		return nil, errors.New("it has no provider, event_id or order_id")
 	}
 	return update, nil

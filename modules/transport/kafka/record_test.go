@@ -97,6 +97,25 @@ func TestTopicBySubject(t *testing.T) {
 	}
 }
 
+// An update that cannot be read has no order, so its event id is the key.
+func TestUnreadableUpdateHasAKey(t *testing.T) {
+	update := payments.NewUnreadable("shop", []byte("\xff"), time.Now())
+	record, err := kafkaNames.encode(update)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key, err := record.Key.Encode(); err != nil || string(key) != update.GetEventId() {
+		t.Errorf("key = %q, %v, want %q", key, err, update.GetEventId())
+	}
+	value, err := record.Value.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if decoded, err := decode(value); err != nil || !proto.Equal(decoded, update) {
+		t.Errorf("decode = %v, %v, want %v", decoded, err, update)
+	}
+}
+
 func TestEncodeRefuses(t *testing.T) {
 	large := orderUpdate("event-1")
 	large.RawBody = make([]byte, payments.MaxUpdateBytes)
