@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
@@ -142,20 +143,58 @@ func (ps parts) encode() string {
 	if len(stated) == 0 {
 		return ""
 	}
-	text, err := json.Marshal(stated)
+	encoded, err := json.Marshal(stated)
 	if err != nil {
-		panic(err) // strings and numbers can always be encoded
+		panic(err) // a struct of texts and numbers can be encoded
 	}
-	return string(text)
+	text := string(encoded)
+	recentParts.put(text, stated)
+	return text
 }
 
 func decodeParts(text string) (parts, error) {
 	if text == "" {
 		return nil, nil
 	}
+	if ps, known := recentParts.get(text); known {
+		return ps, nil
+	}
 	var ps parts
 	if err := json.Unmarshal([]byte(text), &ps); err != nil {
 		return nil, fmt.Errorf("read the parts of an order: %w", err)
 	}
 	return ps, nil
+}
+
+// recentParts holds the parts that were encoded last, because each step of a fold
+// decodes what the step before it encoded.
+var recentParts partsCache
+
+type partsCache struct {
+	mu      sync.Mutex
+	entries [8]struct {
+		text string
+		ps   parts
+	}
+	next int
+}
+
+// put keeps parts, which must not change any more.
+func (c *partsCache) put(text string, ps parts) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.entries[c.next].text, c.entries[c.next].ps = text, ps
+	c.next = (c.next + 1) % len(c.entries)
+}
+
+// get returns a copy of the parts, with room for one more.
+func (c *partsCache) get(text string) (parts, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.entries {
+		if e := &c.entries[i]; e.text == text {
+			return append(make(parts, 0, len(e.ps)+1), e.ps...), true
+		}
+	}
+	return nil, false
 }
