@@ -195,7 +195,7 @@ func (r *run) drain(ctx context.Context) {
 		r.deployment.Complain("%d webhooks had no final answer within %s after the last fault", unanswered, workload.DrainWithin)
 	}
 	if err := r.awaitApplied(ctx, 0); err != nil {
-		r.deployment.Complain("%s after the last fault: %v", history.CaughtUpWithin, err)
+		r.deployment.Complain("%s after the last fault: %v", r.Limits.CaughtUp, err)
 		r.history.CaughtUp = -1
 		return
 	}
@@ -209,7 +209,7 @@ func (r *run) drain(ctx context.Context) {
 // which sentinels may belong. Sentinels that are sent when those are applied belong to a
 // later batch.
 func (r *run) awaitApplied(ctx context.Context, round int) error {
-	ctx, cancel := context.WithTimeout(ctx, history.CaughtUpWithin)
+	ctx, cancel := context.WithTimeout(ctx, r.Limits.CaughtUp)
 	defer cancel()
 	for _, n := range []int{2 * round, 2*round + 1} {
 		if err := workload.SendSentinels(ctx, r.recorder, r.deployment.IngestURLs(), n); err != nil {
@@ -276,7 +276,7 @@ func (r *run) resume(ctx context.Context) {
 		r.deployment.Complain("%d webhooks had no final answer within %s after the decisions of the operator", unanswered, workload.DrainWithin)
 	}
 	if err := r.awaitApplied(ctx, 1); err != nil {
-		r.deployment.Complain("%s after the decisions of the operator: %v", history.CaughtUpWithin, err)
+		r.deployment.Complain("%s after the decisions of the operator: %v", r.Limits.CaughtUp, err)
 	}
 }
 

@@ -112,7 +112,7 @@ var breaches = map[string]breach{
 	}},
 	"accepted although invalid": {DefiniteFailure, other, func(r *testRun) { r.attempts(r.find(invalid).ID)[0].Status = 200 }},
 	"never caught up":           {Liveness, stuck, func(r *testRun) { r.CaughtUp = -1 }},
-	"caught up late":            {Liveness, stuck, func(r *testRun) { r.CaughtUp = history.CaughtUpWithin + 1 }},
+	"caught up late":            {Liveness, stuck, func(r *testRun) { r.CaughtUp = history.Strict.CaughtUp + 1 }},
 	"complaint":                 {Liveness, other, func(r *testRun) { r.Complaints = []string{"api-1 stopped with exit code 1"} }},
 	"ready late": {Liveness, other, func(r *testRun) {
 		r.Faults = []history.Fault{{Kind: history.Kill, Target: "api-1", From: 1, Healed: 2, Over: 2, Ready: 2 + history.Strict.Ready.Microseconds() + 1}}

@@ -11,8 +11,8 @@ func (c *checker) checkLiveness() {
 	for _, complaint := range c.Complaints {
 		c.violated(Liveness, other, "%s", complaint)
 	}
-	if c.CaughtUp < 0 || c.CaughtUp > history.CaughtUpWithin {
-		c.violated(Liveness, stuck, "not everything that was answered 2xx was applied within %s", history.CaughtUpWithin)
+	if c.CaughtUp < 0 || c.CaughtUp > c.Limits.CaughtUp {
+		c.violated(Liveness, stuck, "not everything that was answered 2xx was applied within %s", c.Limits.CaughtUp)
 	}
 	for _, f := range c.Faults {
 		if took := history.Micros(f.Ready-f.Over) - c.StalledBetween(f.Over, f.Ready); took > c.Limits.Ready {

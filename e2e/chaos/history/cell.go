@@ -84,15 +84,15 @@ type Limits struct {
 	// Ready is the longest time from the end of a fault until every process is
 	// ready.
 	Ready time.Duration `json:"ready"`
+	// CaughtUp is the longest time from the end of the last fault until everything
+	// that was answered 2xx is applied.
+	CaughtUp time.Duration `json:"caught_up"`
 }
 
 // IngestTimeout is the deadline of a webhook in every ingest process of a run.
 const IngestTimeout = 3 * time.Second
 
 // Strict are the limits that payrelay promises on a machine that does nothing
-// else: an answer within the deadline and one second, and readiness in five.
-var Strict = Limits{Answer: IngestTimeout + time.Second, Ready: 5 * time.Second}
-
-// CaughtUpWithin is the longest time from the end of the last fault until
-// everything that was answered 2xx is applied.
-const CaughtUpWithin = 60 * time.Second
+// else: an answer within the deadline and one second, readiness in five, and
+// everything applied in a minute.
+var Strict = Limits{Answer: IngestTimeout + time.Second, Ready: 5 * time.Second, CaughtUp: time.Minute}
