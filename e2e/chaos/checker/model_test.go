@@ -43,7 +43,7 @@ func TestFoldOrder(t *testing.T) {
 		parts  []history.Part
 		dead   map[history.Key]string
 	}{
-		"a second card works, and nobody says what fails later": {
+		"a second card works, and a later failure names no part": {
 			[]Fact{order("e3", "success", 3, history.Facts{Amount: usd(30)}), order("e2", "failed", 2, history.Facts{}), order("e4", "failed", 4, history.Facts{})},
 			"success", []history.Part{{Captured: usd(30), Paid: true}}, map[history.Key]string{{Kind: "order", Event: "e4"}: "contradiction"},
 		},

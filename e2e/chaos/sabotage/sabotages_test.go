@@ -362,7 +362,7 @@ func (h *history[S]) record(e *entry) {
 	},
 	cell("a failed payment is final", onHTTP, orderMoves, "failed", "success", "contradict"),
 	cell("a cancellation is final", onGRPC, orderMoves, "canceled", "success", "keep"),
-	cell("canceled after a success, and nobody asked", onKafka, orderMoves, "success", "canceled", "set"),
+	cell("canceled after a success without a contradiction", onKafka, orderMoves, "success", "canceled", "set"),
 	cell("a reversal takes nothing back", onHTTP, orderMoves, "success", "reversed", "keep"),
 	cell("a reversal is final", onGRPC, orderMoves, "reversed", "success", "keep"),
 	cell("no second chargeback after won", onGRPC, disputeMovesLevel, "won", "open", "keep"),

@@ -139,9 +139,9 @@ func (l *life) afterPayment(f history.Facts) {
 		l.addOrder(mixed, "success")
 	}
 	if l.Float64() < l.mistakes*contradicted {
-		nobody := says
-		nobody.Part = ""
-		l.addOrder(nobody, l.pick("failed", "canceled"))
+		unnamed := says
+		unnamed.Part = ""
+		l.addOrder(unnamed, l.pick("failed", "canceled"))
 	}
 }
 
