@@ -62,7 +62,7 @@ func TestOneMalformedUpdateRefusesTheCall(t *testing.T) {
 // The update of an unreadable body has no order. The ledger makes it a dead letter.
 func TestUnreadableBodyIsAccepted(t *testing.T) {
 	next := &recorder{}
-	update := payments.NewUnreadable("shop", []byte("\xff"), time.Now())
+	update := payments.NewWrongEnvironment("shop", []byte("\xff"), time.Now())
 	for protocol, client := range clients(startInternal(t, next, "")) {
 		if _, err := client.ApplyUpdate(t.Context(), &payrelayv1.ApplyUpdateRequest{Update: update}); err != nil || !proto.Equal(next.last()[0], update) {
 			t.Errorf("%s: ApplyUpdate() = %v and applies %v, want nil and %v", protocol, err, next.last(), update)

@@ -101,6 +101,8 @@ var reasons = map[payrelayv1.DeadLetterReason]struct {
 		detail: "%s", whole: true},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSTORABLE: {
 		detail: "%s", whole: true},
+	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_WRONG_ENVIRONMENT: {
+		detail: "it is a test event at a source of live ones, or the reverse: correct the environment of the source, or the endpoint at the provider", whole: true},
 }
 
 // newDeadLetter returns the dead letter of a refused event. The payload has the body

@@ -1,7 +1,9 @@
 package payments
 
 import (
+	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,6 +98,18 @@ func TestInsertKeepsTheStatesOfTheWholeHistory(t *testing.T) {
 	}
 	if history.State != state {
 		t.Errorf("state %+v, want %+v", history.State, state)
+	}
+}
+
+func TestEveryReasonIsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/payments.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range DeadLetterReasons.All() {
+		if !strings.Contains(string(page), "\n| `"+name+"` |") {
+			t.Errorf("the table of reasons in docs/payments.md does not have %s", name)
+		}
 	}
 }
 

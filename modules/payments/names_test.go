@@ -27,7 +27,7 @@ func TestNames(t *testing.T) {
 	wantNames(t, payments.DeadLetterReasons, map[payrelayv1.DeadLetterReason]string{
 		illegal: "illegal_transition", contradiction: "contradiction", conflict: "conflict", futureTime: "future_time",
 		unknownStatus: "unknown_status", unknownSchema: "unknown_schema", currencyMismatch: "currency_mismatch",
-		orderMismatch: "order_mismatch", undecodable: "undecodable", unstorable: "unstorable",
+		orderMismatch: "order_mismatch", undecodable: "undecodable", unstorable: "unstorable", wrongEnvironment: "wrong_environment",
 	}, len(payrelayv1.DeadLetterReason_name))
 }
 

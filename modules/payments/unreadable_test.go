@@ -52,6 +52,50 @@ func TestUnreadableBodyIsOneDeadLetter(t *testing.T) {
 	b.wantOpen(2)
 }
 
+// The reason of the ingest role becomes that of the dead letter. One that this release
+// does not know is undecodable, as it is for a release that does not know the field.
+func TestReasonOfAWholeBody(t *testing.T) {
+	body := []byte(`{"livemode":false}`)
+	for stated, want := range map[payrelayv1.DeadLetterReason]payrelayv1.DeadLetterReason{
+		noReason: undecodable, undecodable: undecodable, wrongEnvironment: wrongEnvironment, 99: undecodable,
+	} {
+		b := newFixture(t)
+		u := payments.NewWrongEnvironment("shop", body, b.now)
+		if want := payments.NewUnreadable("shop", body, b.now); u.GetEventId() != want.GetEventId() || u.GetDeadLetterReason() != wrongEnvironment {
+			t.Errorf("NewWrongEnvironment() = %v, want %v with a reason", u, want)
+		}
+		u.DeadLetterReason = stated
+		wantOutcomes(t, b.apply(u, order("e1", 0, orderCreated), u), refused(want), verdict(applied), refused(want))
+		open := b.store.openLetters()
+		if len(open) != 1 || open[0].Reason != want || open[0].Deliveries != 2 || open[0].Digest != sha256.Sum256(body) {
+			t.Fatalf("open dead letters of reason %v = %+v, want one of %v with 2 deliveries", stated, open, want)
+		}
+		if other := want == wrongEnvironment; strings.Contains(open[0].Detail, "environment") != other || strings.Contains(open[0].Detail, "%!") {
+			t.Errorf("detail of %v = %q", want, open[0].Detail)
+		}
+		kept := new(payrelayv1.Update)
+		if err := proto.Unmarshal(open[0].Payload, kept); err != nil || !proto.Equal(kept, u) {
+			t.Errorf("payload = %v, %v, want %v", kept, err, u)
+		}
+		if _, err := b.Ledger.Replay(t.Context(), open[0].ID, "ann", "again"); !errors.Is(err, payments.ErrNotJudgeable) {
+			t.Errorf("Replay() = %v, want ErrNotJudgeable", err)
+		}
+		if err := b.Ledger.Discard(t.Context(), open[0].ID, "ann", "a test payment"); err != nil {
+			t.Errorf("Discard() = %v", err)
+		}
+		b.wantOpen(0)
+	}
+}
+
+// Once the environment of a source is corrected, the same body is an update.
+func TestABodyOfTheOtherEnvironmentCanBeSentAgain(t *testing.T) {
+	b := newFixture(t)
+	u := order("e1", 0, orderCreated)
+	wantOutcomes(t, b.apply(payments.NewWrongEnvironment(u.GetProvider(), u.GetRawBody(), b.now)), refused(wrongEnvironment))
+	wantOutcomes(t, b.apply(u), verdict(applied))
+	b.wantOrder(orderCreated)
+}
+
 func TestValidateUnreadable(t *testing.T) {
 	changed := func(change func(*payrelayv1.Update)) *payrelayv1.Update {
 		u := payments.NewUnreadable("shop", []byte("x"), today)
@@ -62,6 +106,9 @@ func TestValidateUnreadable(t *testing.T) {
 		"as it was made":     changed(func(*payrelayv1.Update) {}),
 		"without a receipt":  changed(func(u *payrelayv1.Update) { u.ReceivedAt = nil }),
 		"of an older schema": changed(func(u *payrelayv1.Update) { u.SchemaVersion = 0 }),
+		"undecodable":        changed(func(u *payrelayv1.Update) { u.DeadLetterReason = undecodable }),
+		"wrong environment":  changed(func(u *payrelayv1.Update) { u.DeadLetterReason = wrongEnvironment }),
+		"a newer reason":     changed(func(u *payrelayv1.Update) { u.DeadLetterReason = 99 }),
 	} {
 		if err := payments.Validate(u); err != nil || !payments.IsUnreadable(u) {
 			t.Errorf("Validate(%s) = %v, IsUnreadable() = %t, want nil, true", name, err, payments.IsUnreadable(u))
@@ -71,14 +118,18 @@ func TestValidateUnreadable(t *testing.T) {
 		u    *payrelayv1.Update
 		code string
 	}{
-		"no provider":   {changed(func(u *payrelayv1.Update) { u.Provider = " " }), "field_required"},
-		"another body":  {changed(func(u *payrelayv1.Update) { u.RawBody = []byte("y") }), "digest_mismatch"},
-		"another id":    {changed(func(u *payrelayv1.Update) { u.EventId = "e1" }), "field_required"},
-		"no body":       {changed(func(u *payrelayv1.Update) { u.RawBody = nil }), "field_required"},
-		"no digest":     {changed(func(u *payrelayv1.Update) { u.BodySha256 = nil }), "field_required"},
-		"a cut digest":  {changed(func(u *payrelayv1.Update) { u.BodySha256 = u.BodySha256[:31] }), "field_required"},
-		"an order's id": {changed(func(u *payrelayv1.Update) { u.OrderId = "o1" }), "field_required"},
-		"a bad receipt": {changed(func(u *payrelayv1.Update) { u.ReceivedAt = &timestamppb.Timestamp{Seconds: -1} }), "invalid_time"},
+		"no provider":            {changed(func(u *payrelayv1.Update) { u.Provider = " " }), "field_required"},
+		"another body":           {changed(func(u *payrelayv1.Update) { u.RawBody = []byte("y") }), "digest_mismatch"},
+		"another id":             {changed(func(u *payrelayv1.Update) { u.EventId = "e1" }), "field_required"},
+		"no body":                {changed(func(u *payrelayv1.Update) { u.RawBody = nil }), "field_required"},
+		"no digest":              {changed(func(u *payrelayv1.Update) { u.BodySha256 = nil }), "field_required"},
+		"a cut digest":           {changed(func(u *payrelayv1.Update) { u.BodySha256 = u.BodySha256[:31] }), "field_required"},
+		"an order's id":          {changed(func(u *payrelayv1.Update) { u.OrderId = "o1" }), "field_required"},
+		"a conflict":             {changed(func(u *payrelayv1.Update) { u.DeadLetterReason = conflict }), "invalid_field"},
+		"unstorable":             {changed(func(u *payrelayv1.Update) { u.DeadLetterReason = unstorable }), "invalid_field"},
+		"an order with a reason": {order("e1", 0, orderCreated, func(u *payrelayv1.Update) { u.DeadLetterReason = wrongEnvironment }), "invalid_field"},
+		"no body but a reason":   {changed(func(u *payrelayv1.Update) { u.RawBody, u.DeadLetterReason = nil, wrongEnvironment }), "invalid_field"},
+		"a bad receipt":          {changed(func(u *payrelayv1.Update) { u.ReceivedAt = &timestamppb.Timestamp{Seconds: -1} }), "invalid_time"},
 		"an order": {changed(func(u *payrelayv1.Update) {
 			u.Subject = &payrelayv1.Update_Order{Order: &payrelayv1.OrderSnapshot{Status: orderCreated}}
 		}), "field_required"},

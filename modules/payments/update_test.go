@@ -51,6 +51,7 @@ const (
 	orderMismatch    = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ORDER_MISMATCH
 	undecodable      = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE
 	unstorable       = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSTORABLE
+	wrongEnvironment = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_WRONG_ENVIRONMENT
 )
 
 // noon is the start of the tests' history, and today is the time of the ledger's clock.

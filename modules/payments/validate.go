@@ -48,6 +48,9 @@ func Validate(u *payrelayv1.Update) error {
 	if IsUnreadable(u) {
 		return validateUnreadable(u)
 	}
+	if u.GetDeadLetterReason() != noReason {
+		return invalid("invalid_field", "dead_letter_reason must only be in an update without a subject that has the body of a webhook")
+	}
 	for _, check := range []func(*payrelayv1.Update) error{validateIDs, validateTimes, validateBody, validateSubject} {
 		if err := check(u); err != nil {
 			return err
@@ -220,10 +223,20 @@ func NewUnreadable(source string, body []byte, receivedAt time.Time) *payrelayv1
 	}
 }
 
+// NewWrongEnvironment returns an update for an authentic webhook of the other environment,
+// such as a test event at a source of live ones. It has the form of an update that
+// [NewUnreadable] returns, and the same body has the same key. A release that does not
+// know the field dead_letter_reason records it as undecodable.
+func NewWrongEnvironment(source string, body []byte, receivedAt time.Time) *payrelayv1.Update {
+	u := NewUnreadable(source, body, receivedAt)
+	u.DeadLetterReason = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_WRONG_ENVIRONMENT
+	return u
+}
+
 func bodyEventID(digest []byte) string { return "sha256:" + hex.EncodeToString(digest) }
 
-// IsUnreadable reports whether an update has the form that [NewUnreadable] returns. Only
-// such an update may have no order.
+// IsUnreadable reports whether an update has the form that [NewUnreadable] and
+// [NewWrongEnvironment] return. Only such an update may have no order.
 func IsUnreadable(u *payrelayv1.Update) bool {
 	return u.GetSubject() == nil && u.GetOrderId() == "" && len(u.GetRawBody()) > 0 &&
 		len(u.GetBodySha256()) == sha256.Size && u.GetEventId() == bodyEventID(u.GetBodySha256())
@@ -237,14 +250,29 @@ func validateUnreadable(u *payrelayv1.Update) error {
 	if u.GetReceivedAt() != nil && !storable(u.GetReceivedAt()) {
 		return invalid("invalid_time", "received_at must be a time between the years 1970 and 9999")
 	}
+	reason := u.GetDeadLetterReason()
+	if _, ofBody := bodyDetails[reason]; !ofBody && reason != noReason && DeadLetterReasons.Name(reason) != "" {
+		return invalid("invalid_field", fmt.Sprintf("dead_letter_reason of a body must not be %q", DeadLetterReasons.Name(reason)))
+	}
 	return validateBody(u)
+}
+
+// bodyDetails holds the reasons that the ingest role can state for a whole body, with
+// the arguments of their details in reasons.
+var bodyDetails = map[payrelayv1.DeadLetterReason][]any{
+	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE: {
+		"the body of the webhook cannot be read; the log of the ingest role has the cause under its SHA-256"},
+	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_WRONG_ENVIRONMENT: nil,
 }
 
 // unreadableBody returns the dead letter of a valid update for which IsUnreadable
 // returns true. Its digest is that of the body, which does not depend on the release.
 func unreadableBody(u *payrelayv1.Update, now time.Time) *DeadLetter {
-	letter := wholeLetter(u, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE, now,
-		"the body of the webhook cannot be read; the log of the ingest role has the cause under its SHA-256")
+	reason := u.GetDeadLetterReason()
+	if _, known := bodyDetails[reason]; !known {
+		reason = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE
+	}
+	letter := wholeLetter(u, reason, now, bodyDetails[reason]...)
 	letter.Digest = sha256.Sum256(u.GetRawBody())
 	return letter
 }

@@ -336,6 +336,9 @@ const (
 	// The update and the history of its order or dispute cannot both be true, and a wrong
 	// choice would hide money.
 	DeadLetterReason_DEAD_LETTER_REASON_CONTRADICTION DeadLetterReason = 10
+	// An authentic webhook of the other environment: a test event at a source of live ones,
+	// or the reverse.
+	DeadLetterReason_DEAD_LETTER_REASON_WRONG_ENVIRONMENT DeadLetterReason = 11
 )
 
 // Enum value maps for DeadLetterReason.
@@ -352,6 +355,7 @@ var (
 		8:  "DEAD_LETTER_REASON_UNDECODABLE",
 		9:  "DEAD_LETTER_REASON_UNSTORABLE",
 		10: "DEAD_LETTER_REASON_CONTRADICTION",
+		11: "DEAD_LETTER_REASON_WRONG_ENVIRONMENT",
 	}
 	DeadLetterReason_value = map[string]int32{
 		"DEAD_LETTER_REASON_UNSPECIFIED":        0,
@@ -365,6 +369,7 @@ var (
 		"DEAD_LETTER_REASON_UNDECODABLE":        8,
 		"DEAD_LETTER_REASON_UNSTORABLE":         9,
 		"DEAD_LETTER_REASON_CONTRADICTION":      10,
+		"DEAD_LETTER_REASON_WRONG_ENVIRONMENT":  11,
 	}
 )
 
@@ -617,9 +622,13 @@ type Update struct {
 	//	*Update_Order
 	//	*Update_Dispute
 	//	*Update_Note
-	Subject       isUpdate_Subject `protobuf_oneof:"subject"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Subject isUpdate_Subject `protobuf_oneof:"subject"`
+	// Set by the ingest role in an update without a subject: why the whole body is a dead
+	// letter, UNDECODABLE or WRONG_ENVIRONMENT. Unspecified, and a number that the receiver
+	// does not know, mean UNDECODABLE.
+	DeadLetterReason DeadLetterReason `protobuf:"varint,13,opt,name=dead_letter_reason,json=deadLetterReason,proto3,enum=payrelay.v1.DeadLetterReason" json:"dead_letter_reason,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Update) Reset() {
@@ -747,6 +756,13 @@ func (x *Update) GetNote() *Note {
 		}
 	}
 	return nil
+}
+
+func (x *Update) GetDeadLetterReason() DeadLetterReason {
+	if x != nil {
+		return x.DeadLetterReason
+	}
+	return DeadLetterReason_DEAD_LETTER_REASON_UNSPECIFIED
 }
 
 type isUpdate_Subject interface {
@@ -1285,7 +1301,7 @@ const file_payrelay_v1_relay_proto_rawDesc = "" +
 	"\x13ApplyUpdatesRequest\x12-\n" +
 	"\aupdates\x18\x01 \x03(\v2\x13.payrelay.v1.UpdateR\aupdates\"H\n" +
 	"\x14ApplyUpdatesResponse\x120\n" +
-	"\boutcomes\x18\x01 \x03(\v2\x14.payrelay.v1.OutcomeR\boutcomes\"\xf2\x03\n" +
+	"\boutcomes\x18\x01 \x03(\v2\x14.payrelay.v1.OutcomeR\boutcomes\"\xbf\x04\n" +
 	"\x06Update\x12%\n" +
 	"\x0eschema_version\x18\x01 \x01(\rR\rschemaVersion\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x19\n" +
@@ -1302,7 +1318,8 @@ const file_payrelay_v1_relay_proto_rawDesc = "" +
 	"\x05order\x18\n" +
 	" \x01(\v2\x1a.payrelay.v1.OrderSnapshotH\x00R\x05order\x128\n" +
 	"\adispute\x18\v \x01(\v2\x1c.payrelay.v1.DisputeSnapshotH\x00R\adispute\x12'\n" +
-	"\x04note\x18\f \x01(\v2\x11.payrelay.v1.NoteH\x00R\x04noteB\t\n" +
+	"\x04note\x18\f \x01(\v2\x11.payrelay.v1.NoteH\x00R\x04note\x12K\n" +
+	"\x12dead_letter_reason\x18\r \x01(\x0e2\x1d.payrelay.v1.DeadLetterReasonR\x10deadLetterReasonB\t\n" +
 	"\asubject\"\xf9\x02\n" +
 	"\rOrderSnapshot\x120\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x18.payrelay.v1.OrderStatusR\x06status\x12'\n" +
@@ -1378,7 +1395,7 @@ const file_payrelay_v1_relay_proto_rawDesc = "" +
 	"\x11VERDICT_DUPLICATE\x10\x02\x12\x11\n" +
 	"\rVERDICT_STALE\x10\x03\x12\x19\n" +
 	"\x15VERDICT_DEAD_LETTERED\x10\x04\x12\x12\n" +
-	"\x0eVERDICT_QUEUED\x10\x05*\xb2\x03\n" +
+	"\x0eVERDICT_QUEUED\x10\x05*\xdc\x03\n" +
 	"\x10DeadLetterReason\x12\"\n" +
 	"\x1eDEAD_LETTER_REASON_UNSPECIFIED\x10\x00\x12)\n" +
 	"%DEAD_LETTER_REASON_ILLEGAL_TRANSITION\x10\x01\x12\x1f\n" +
@@ -1391,7 +1408,8 @@ const file_payrelay_v1_relay_proto_rawDesc = "" +
 	"\x1eDEAD_LETTER_REASON_UNDECODABLE\x10\b\x12!\n" +
 	"\x1dDEAD_LETTER_REASON_UNSTORABLE\x10\t\x12$\n" +
 	" DEAD_LETTER_REASON_CONTRADICTION\x10\n" +
-	"2\xb5\x01\n" +
+	"\x12(\n" +
+	"$DEAD_LETTER_REASON_WRONG_ENVIRONMENT\x10\v2\xb5\x01\n" +
 	"\fRelayService\x12P\n" +
 	"\vApplyUpdate\x12\x1f.payrelay.v1.ApplyUpdateRequest\x1a .payrelay.v1.ApplyUpdateResponse\x12S\n" +
 	"\fApplyUpdates\x12 .payrelay.v1.ApplyUpdatesRequest\x1a!.payrelay.v1.ApplyUpdatesResponseB\xa3\x01\n" +
@@ -1441,28 +1459,29 @@ var file_payrelay_v1_relay_proto_depIdxs = []int32{
 	10, // 6: payrelay.v1.Update.order:type_name -> payrelay.v1.OrderSnapshot
 	11, // 7: payrelay.v1.Update.dispute:type_name -> payrelay.v1.DisputeSnapshot
 	12, // 8: payrelay.v1.Update.note:type_name -> payrelay.v1.Note
-	0,  // 9: payrelay.v1.OrderSnapshot.status:type_name -> payrelay.v1.OrderStatus
-	16, // 10: payrelay.v1.OrderSnapshot.created_at:type_name -> google.protobuf.Timestamp
-	13, // 11: payrelay.v1.OrderSnapshot.amount:type_name -> payrelay.v1.Money
-	13, // 12: payrelay.v1.OrderSnapshot.authorized:type_name -> payrelay.v1.Money
-	13, // 13: payrelay.v1.OrderSnapshot.captured:type_name -> payrelay.v1.Money
-	13, // 14: payrelay.v1.OrderSnapshot.refunded:type_name -> payrelay.v1.Money
-	1,  // 15: payrelay.v1.DisputeSnapshot.status:type_name -> payrelay.v1.DisputeStatus
-	13, // 16: payrelay.v1.DisputeSnapshot.amount:type_name -> payrelay.v1.Money
-	16, // 17: payrelay.v1.DisputeSnapshot.evidence_due_at:type_name -> google.protobuf.Timestamp
-	2,  // 18: payrelay.v1.DisputeSnapshot.stage:type_name -> payrelay.v1.DisputeStage
-	13, // 19: payrelay.v1.DisputeSnapshot.outcome_amount:type_name -> payrelay.v1.Money
-	3,  // 20: payrelay.v1.Outcome.verdict:type_name -> payrelay.v1.Verdict
-	4,  // 21: payrelay.v1.Outcome.reason:type_name -> payrelay.v1.DeadLetterReason
-	5,  // 22: payrelay.v1.RelayService.ApplyUpdate:input_type -> payrelay.v1.ApplyUpdateRequest
-	7,  // 23: payrelay.v1.RelayService.ApplyUpdates:input_type -> payrelay.v1.ApplyUpdatesRequest
-	6,  // 24: payrelay.v1.RelayService.ApplyUpdate:output_type -> payrelay.v1.ApplyUpdateResponse
-	8,  // 25: payrelay.v1.RelayService.ApplyUpdates:output_type -> payrelay.v1.ApplyUpdatesResponse
-	24, // [24:26] is the sub-list for method output_type
-	22, // [22:24] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	4,  // 9: payrelay.v1.Update.dead_letter_reason:type_name -> payrelay.v1.DeadLetterReason
+	0,  // 10: payrelay.v1.OrderSnapshot.status:type_name -> payrelay.v1.OrderStatus
+	16, // 11: payrelay.v1.OrderSnapshot.created_at:type_name -> google.protobuf.Timestamp
+	13, // 12: payrelay.v1.OrderSnapshot.amount:type_name -> payrelay.v1.Money
+	13, // 13: payrelay.v1.OrderSnapshot.authorized:type_name -> payrelay.v1.Money
+	13, // 14: payrelay.v1.OrderSnapshot.captured:type_name -> payrelay.v1.Money
+	13, // 15: payrelay.v1.OrderSnapshot.refunded:type_name -> payrelay.v1.Money
+	1,  // 16: payrelay.v1.DisputeSnapshot.status:type_name -> payrelay.v1.DisputeStatus
+	13, // 17: payrelay.v1.DisputeSnapshot.amount:type_name -> payrelay.v1.Money
+	16, // 18: payrelay.v1.DisputeSnapshot.evidence_due_at:type_name -> google.protobuf.Timestamp
+	2,  // 19: payrelay.v1.DisputeSnapshot.stage:type_name -> payrelay.v1.DisputeStage
+	13, // 20: payrelay.v1.DisputeSnapshot.outcome_amount:type_name -> payrelay.v1.Money
+	3,  // 21: payrelay.v1.Outcome.verdict:type_name -> payrelay.v1.Verdict
+	4,  // 22: payrelay.v1.Outcome.reason:type_name -> payrelay.v1.DeadLetterReason
+	5,  // 23: payrelay.v1.RelayService.ApplyUpdate:input_type -> payrelay.v1.ApplyUpdateRequest
+	7,  // 24: payrelay.v1.RelayService.ApplyUpdates:input_type -> payrelay.v1.ApplyUpdatesRequest
+	6,  // 25: payrelay.v1.RelayService.ApplyUpdate:output_type -> payrelay.v1.ApplyUpdateResponse
+	8,  // 26: payrelay.v1.RelayService.ApplyUpdates:output_type -> payrelay.v1.ApplyUpdatesResponse
+	25, // [25:27] is the sub-list for method output_type
+	23, // [23:25] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_payrelay_v1_relay_proto_init() }

@@ -213,11 +213,11 @@ func refusals(t *testing.T, d *db) {
 		order("thief", 0, orderCreated, of("o2")), dispute("e1", 1, disputeOpen, of("o2"), disputeID("d1")),
 		order("e2", 0, orderCreated, happened(time.Now().Add(48*time.Hour))), order("e3", 1, orderNone, word("new")), order("e4", 1, 99),
 		order("e5", 1, orderCreated, schema(7)), order("e6", 1, orderCreated, of("")),
-		order("e7", 2, orderSuccess),
+		order("e7", 2, orderSuccess), payments.NewWrongEnvironment("shop", []byte("\x00{}"), noon),
 	}
 	outcomes := []*payrelayv1.Outcome{
 		verdict(applied), refused(orderMismatch), refused(futureTime), refused(unknownStatus), refused(unknownStatus),
-		refused(unknownSchema), refused(undecodable), verdict(applied),
+		refused(unknownSchema), refused(undecodable), verdict(applied), refused(wrongEnvironment),
 	}
 	wantOutcomes(t, d.apply(batch...), outcomes...)
 	for i := range 5 { // these are events by now
@@ -230,11 +230,12 @@ func refusals(t *testing.T, d *db) {
 		t.Errorf("got the order %+v, the dispute %+v and %d events, want success, the dispute of o1 and 7", d.order("o1"), d.dispute("d1"), len(d.events()))
 	}
 	open := d.openLetters()
-	if len(open) != 6 {
-		t.Fatalf("got %d dead letters, want 6", len(open))
+	if len(open) != 7 {
+		t.Fatalf("got %d dead letters, want 7", len(open))
 	}
 	reasons := map[string]payrelayv1.DeadLetterReason{
 		"e1": orderMismatch, "e2": futureTime, "e3": unknownStatus, "e4": unknownStatus, "e5": unknownSchema, "e6": undecodable,
+		batch[8].GetEventId(): wrongEnvironment,
 	}
 	for _, l := range open {
 		if reasons[l.Key.EventID] != l.Reason || l.Detail == "" || len(l.Payload) == 0 {

@@ -38,6 +38,7 @@ const (
 	currencyMismatch = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CURRENCY_MISMATCH
 	orderMismatch    = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ORDER_MISMATCH
 	undecodable      = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE
+	wrongEnvironment = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_WRONG_ENVIRONMENT
 )
 
 // noon is the time at which the tests' history begins, in the past of every clock.

@@ -64,7 +64,27 @@ func written() []*payrelayv1.Update {
 		Provider: "generic", EventId: "event-3", OrderId: "4f6c2a9e-7e5b-4d38-9a3c-1f0d8f5f7b21", OccurredAt: at(1_767_607_201),
 		Subject: &payrelayv1.Update_Order{Order: &payrelayv1.OrderSnapshot{ProviderStatus: "on_the_moon"}},
 	}
-	return []*payrelayv1.Update{order, dispute, unknown}
+	paid := &payrelayv1.Update{
+		SchemaVersion: 1, Provider: "generic", EventId: "event-4", OrderId: "order-4", OccurredAt: at(1_767_607_202),
+		Subject: &payrelayv1.Update_Order{Order: &payrelayv1.OrderSnapshot{
+			Status: payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS, Part: "payment-1",
+			Authorized: &payrelayv1.Money{MinorUnits: 3, Currency: "USD"}, Captured: &payrelayv1.Money{MinorUnits: 2, Currency: "USD"},
+			Refunded: &payrelayv1.Money{MinorUnits: 10005, Currency: "USD", Exponent: proto.Int32(4)},
+		}},
+	}
+	lost := &payrelayv1.Update{
+		SchemaVersion: 1, Provider: "generic", EventId: "event-5", OrderId: "order-5", OccurredAt: at(1_767_607_203),
+		Subject: &payrelayv1.Update_Dispute{Dispute: &payrelayv1.DisputeSnapshot{
+			DisputeId: "dispute-1", Status: payrelayv1.DisputeStatus_DISPUTE_STATUS_LOST, Stage: payrelayv1.DisputeStage_DISPUTE_STAGE_ARBITRATION,
+			OutcomeAmount: &payrelayv1.Money{MinorUnits: 1, Currency: "USD"},
+		}},
+	}
+	note := &payrelayv1.Update{
+		SchemaVersion: 1, Provider: "generic", EventId: "event-6", OrderId: "order-6", OccurredAt: at(1_767_607_204),
+		Subject: &payrelayv1.Update_Note{Note: &payrelayv1.Note{Kind: "comment", Text: "a comment", DisputeId: "dispute-1"}},
+	}
+	test := payments.NewWrongEnvironment("generic", []byte(`{"livemode":false}`), at(1_767_607_205).AsTime())
+	return []*payrelayv1.Update{order, dispute, unknown, paid, lost, note, test}
 }
 
 func golden(t *testing.T, update *payrelayv1.Update) goldenRecord {

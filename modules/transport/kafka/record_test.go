@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -69,9 +70,10 @@ func topicIsReadable(t *testing.T, cfg Config) {
 		reader.PollFetches(ctx).EachRecord(func(r *kgo.Record) { read[string(r.Key)] = r })
 	}
 	for _, update := range written() {
-		record := read[update.GetOrderId()]
+		key := cmp.Or(update.GetOrderId(), update.GetEventId())
+		record := read[key]
 		if record == nil {
-			t.Fatalf("no record has the key %s", update.GetOrderId())
+			t.Fatalf("no record has the key %s", key)
 		}
 		var headers []string
 		for _, h := range record.Headers {
@@ -79,10 +81,10 @@ func topicIsReadable(t *testing.T, cfg Config) {
 		}
 		want := []string{"content_type=application/protobuf", "schema_version=1", "provider=generic", "event_id=" + update.GetEventId()}
 		if !slices.Equal(headers, want) {
-			t.Errorf("headers of %s are %q, want %q", update.GetOrderId(), headers, want)
+			t.Errorf("headers of %s are %q, want %q", key, headers, want)
 		}
 		if decoded, err := decode(record.Value); err != nil || !proto.Equal(decoded, update) {
-			t.Errorf("the value of %s = %v, %v, want %v", update.GetOrderId(), decoded, err, update)
+			t.Errorf("the value of %s = %v, %v, want %v", key, decoded, err, update)
 		}
 	}
 }
@@ -99,7 +101,7 @@ func TestTopicBySubject(t *testing.T) {
 
 // An update that cannot be read has no order, so its event id is the key.
 func TestUnreadableUpdateHasAKey(t *testing.T) {
-	update := payments.NewUnreadable("shop", []byte("\xff"), time.Now())
+	update := payments.NewWrongEnvironment("shop", []byte("\xff"), time.Now())
 	record, err := kafkaNames.encode(update)
 	if err != nil {
 		t.Fatal(err)
