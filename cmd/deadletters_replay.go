@@ -125,6 +125,8 @@ func (r replay) run(ctx context.Context, store deadLetterStore, out io.Writer) e
 			switch {
 			case errors.Is(err, payments.ErrNotJudgeable):
 				verdict = "skipped: it is not an update that can be judged"
+			case errors.Is(err, payments.ErrPanic):
+				verdict = "skipped: " + payments.ErrPanic.Error()
 			case errors.Is(err, payments.ErrSettled), errors.Is(err, payments.ErrNotFound):
 				verdict = "skipped: another operator settled it"
 			case err != nil:

@@ -109,6 +109,10 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 	}
 	p.start(ctx, "retention", retention.NewRunner(store, cfg.retention, p.log).Run)
 	role := &apiRole{ledger: payments.NewLedger(store)}
+	role.ledger.OnPanic(func(panicked payments.Panic) {
+		p.log.Error("judging updates panicked, which is a defect of this release: the update is a dead letter that a later release can replay",
+			"provider", panicked.Key.Source, "event_id", panicked.Key.EventID, "error", panicked.Text, "stack", string(panicked.Stack))
+	})
 	batcher := batch.New(p.admin.Instrument("ledger", p.admin.Age(role.ledger)), applyBatch(engine))
 	p.closeLater(ctx, "group commit", func() error { batcher.Close(); return nil })
 	role.grouped = batcher

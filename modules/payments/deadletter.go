@@ -2,7 +2,11 @@ package payments
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"regexp"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -138,12 +142,6 @@ func unreadable(u *payrelayv1.Update, now time.Time) *DeadLetter {
 	return nil
 }
 
-// unstorable returns the dead letter of an update with a value that the store
-// refuses.
-func unstorable(u *payrelayv1.Update, refusal error, now time.Time) *DeadLetter {
-	return wholeLetter(u, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSTORABLE, now, refusal)
-}
-
 // wholeLetter returns a dead letter that holds the whole update in its payload.
 func wholeLetter(u *payrelayv1.Update, reason payrelayv1.DeadLetterReason, now time.Time, detail ...any) *DeadLetter {
 	return &DeadLetter{
@@ -175,4 +173,66 @@ func storableKey(u *payrelayv1.Update) Key {
 		return Key{}
 	}
 	return key
+}
+
+// ErrPanic means that the code that judges updates panicked, which is a defect of this
+// release. A later release may judge the update.
+var ErrPanic = errors.New("judging it panics, which is a defect of this release")
+
+// Panic is a panic while updates were judged.
+type Panic struct {
+	// Key is the key of the update that became a dead letter. It is zero if all updates
+	// were recorded, and the panic was in the rest of a long history.
+	Key Key
+	// Text is the text of the panic. It has no number that is as long as that of a card.
+	Text  string
+	Stack []byte
+}
+
+// OnPanic sets the function that is called with each panic that the ledger recovered
+// from. It must be called before the first update is applied.
+func (l *Ledger) OnPanic(report func(Panic)) { l.report = report }
+
+// panicError is a panic of the code that judges updates.
+type panicError struct {
+	text  string
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("%v: %s", ErrPanic, e.text) }
+
+// Unwrap returns ErrPanic.
+func (e *panicError) Unwrap() error { return ErrPanic }
+
+// guard calls judge, and returns a panic in it as a panicError. The functions that are
+// guarded compute and call no store: a store that panics may have left a connection
+// within a transaction, and only a restart is safe.
+func guard(judge func()) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{panicText(p), debug.Stack()}
+		}
+	}()
+	judge()
+	return nil
+}
+
+// longNumber is a number that may be that of a card.
+var longNumber = regexp.MustCompile(`[0-9](?:[ -]?[0-9]){11,}`)
+
+// panicText returns the text of a panic. The value of a panic may be a part of an update,
+// so other values than errors and texts are named by their type.
+func panicText(p any) string {
+	var text string
+	switch p := p.(type) {
+	case runtime.Error:
+		return PlainText(p.Error())
+	case error:
+		text = p.Error()
+	case string:
+		text = p
+	default:
+		text = fmt.Sprintf("a value of type %T", p)
+	}
+	return PlainText(longNumber.ReplaceAllString(text, "[number]"))
 }

@@ -23,25 +23,29 @@ type Ledger struct {
 	store  Store
 	now    func() time.Time
 	limits *limits
+	report func(Panic)
 }
 
 // NewLedger returns a ledger that writes to store.
 func NewLedger(store Store) *Ledger {
-	return &Ledger{store: store, now: time.Now, limits: &defaultLimits}
+	return &Ledger{store: store, now: time.Now, limits: &defaultLimits, report: func(Panic) {}}
 }
 
 // Apply judges the updates in order and records them, if possible in one transaction.
 // An update that is not well-formed or cannot be applied becomes a dead letter. A caller
 // that can reject malformed updates calls [Validate] first.
 //
-// If the store refuses a value, Apply divides the batch until the update with the value
-// is alone, and makes it a dead letter. Apply also divides the batch if it loses too many
+// If the store refuses a value, or judging the batch panics, Apply divides the batch until
+// the update that is the cause is alone, and makes it a dead letter. Apply also divides the batch if it loses too many
 // races, or if the histories that it needs are too long. Late updates of a long history
 // are applied alone, after the others. If Apply returns an error, some of the updates may
 // have been recorded.
 func (l *Ledger) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
-	b := newBatch(updates, l.clock(), l.limits)
-	err := l.commit(ctx, b)
+	var b *batch
+	err := guard(func() { b = newBatch(updates, l.clock(), l.limits) })
+	if err == nil {
+		err = l.commit(ctx, b)
+	}
 	if err == nil {
 		return b.outcomes(), nil
 	}
@@ -49,16 +53,31 @@ func (l *Ledger) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*pa
 	switch half := len(updates) / 2; {
 	case half > 0 && errors.As(err, &long):
 		return l.applyParts(ctx, updates, long.apart(updates))
-	case half > 0 && (errors.Is(err, ErrUnstorable) || errors.Is(err, ErrRaced) || errors.Is(err, errTooMuch)):
+	case half > 0 && (errors.Is(err, ErrUnstorable) || errors.Is(err, ErrPanic) || errors.Is(err, ErrRaced) || errors.Is(err, errTooMuch)):
 		return l.applyParts(ctx, updates, [][]int{numbers(0, half), numbers(half, len(updates))})
-	case half > 0 || len(updates) == 0 || !errors.Is(err, ErrUnstorable):
+	case len(updates) == 1 && (errors.Is(err, ErrUnstorable) || errors.Is(err, ErrPanic)):
+		return l.setAside(ctx, updates[0], err)
+	default:
 		return nil, fmt.Errorf("apply %d updates: %w", len(updates), err)
 	}
-	letter := unstorable(updates[0], err, l.clock())
-	if err := l.store.Commit(ctx, &Changes{DeadLetters: []*DeadLetter{letter}}); err != nil {
-		return nil, fmt.Errorf("dead-letter an update that the database refuses: %w", err)
+}
+
+// setAside makes an update a dead letter, because the store refuses a value of it or
+// because judging it panics.
+func (l *Ledger) setAside(ctx context.Context, u *payrelayv1.Update, cause error) ([]*payrelayv1.Outcome, error) {
+	reason := payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSTORABLE
+	var panicked *panicError
+	if errors.As(cause, &panicked) {
+		reason = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE
 	}
-	return []*payrelayv1.Outcome{{Verdict: payrelayv1.Verdict_VERDICT_DEAD_LETTERED, Reason: letter.Reason}}, nil
+	letter := wholeLetter(u, reason, l.clock(), cause)
+	if err := l.store.Commit(ctx, &Changes{DeadLetters: []*DeadLetter{letter}}); err != nil {
+		return nil, fmt.Errorf("dead-letter an update that cannot be applied: %w", err)
+	}
+	if panicked != nil {
+		l.report(Panic{letter.Key, panicked.text, panicked.stack})
+	}
+	return []*payrelayv1.Outcome{{Verdict: payrelayv1.Verdict_VERDICT_DEAD_LETTERED, Reason: reason}}, nil
 }
 
 // applyParts applies the parts of a batch one after the other. A part holds indexes of
@@ -120,11 +139,23 @@ func (l *Ledger) commit(ctx context.Context, b *batch) error {
 			return err
 		}
 		if unfinished := b.unfinished(); !unfinished.empty() {
-			return l.finish(ctx, unfinished)
+			return l.finishRecorded(ctx, unfinished)
 		}
 		return nil
 	}
 	return fmt.Errorf("gave up after %d attempts: %w", maxRaces, ErrRaced)
+}
+
+// finishRecorded finishes the fold of a history after its batch was recorded. If that
+// panics, the next update of the order or dispute tries it again.
+func (l *Ledger) finishRecorded(ctx context.Context, of Subjects) error {
+	err := l.finish(ctx, of)
+	var panicked *panicError
+	if errors.As(err, &panicked) {
+		l.report(Panic{Text: panicked.text, Stack: panicked.stack})
+		return nil
+	}
+	return err
 }
 
 // judge reads what the batch needs and judges it. Few batches need a history; such
@@ -146,12 +177,18 @@ func (l *Ledger) judge(ctx context.Context, b *batch) error {
 	}
 	histories := &Histories{Orders: make(map[string][]*Event), Disputes: make(map[DisputeKey][]*Event)}
 	for {
-		incomplete := b.judge(stored, histories)
+		var incomplete Subjects
+		err := guard(func() {
+			if incomplete = b.judge(stored, histories); !b.raced && incomplete.empty() {
+				b.collect()
+			}
+		})
 		switch {
+		case err != nil:
+			return err
 		case b.raced:
 			return ErrRaced
 		case incomplete.empty():
-			b.collect()
 			return nil
 		}
 		short, long, events := b.divide(incomplete)

@@ -109,8 +109,7 @@ func (l *Ledger) judgeLong(ctx context.Context, b *batch, of Subjects) error {
 	case err != nil:
 		return err
 	}
-	b.collect()
-	return nil
+	return guard(b.collect)
 }
 
 // judgeAfter folds the histories of orders and disputes to their end by the current
@@ -136,7 +135,7 @@ func (l *Ledger) finish(ctx context.Context, of Subjects) error {
 			return fmt.Errorf("load an order with a long history: %w", err)
 		}
 		b := newBatch(nil, l.clock(), l.limits)
-		b.judge(stored, new(Histories))
+		b.judge(stored, new(Histories)) // no event, so this cannot panic
 		rules, refold := b.long(of)
 		if pending := stored.pending(); rules == Rules && pending.empty() {
 			return nil
@@ -144,7 +143,9 @@ func (l *Ledger) finish(ctx context.Context, of Subjects) error {
 		if err := refold(ctx, l.store); err != nil {
 			return err
 		}
-		b.collect()
+		if err := guard(b.collect); err != nil {
+			return err
+		}
 		switch err := l.store.Commit(ctx, b.changes); {
 		case errors.Is(err, ErrRaced):
 			races++

@@ -104,10 +104,18 @@ func (l *Ledger) operate(ctx context.Context, o operation) (*payrelayv1.Outcome,
 		if err := proto.Unmarshal(o.letter.Payload, u); err != nil {
 			return nil, fmt.Errorf("%w (%w)", ErrNotJudgeable, err)
 		}
-		if unreadable(u, b.now) != nil {
+		var e *Event
+		err := guard(func() {
+			if unreadable(u, b.now) == nil {
+				e = newEvent(u, b.now)
+			}
+		})
+		switch {
+		case err != nil:
+			return nil, err
+		case e == nil:
 			return nil, ErrNotJudgeable
 		}
-		e := newEvent(u, b.now)
 		if !whole {
 			e.Key, e.Facts = o.letter.Key, o.letter.Digest
 		}

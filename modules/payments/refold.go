@@ -70,13 +70,14 @@ func (h *history[S]) refold(ctx context.Context, store Store) error {
 		if err != nil {
 			return fmt.Errorf("read a page of a long history: %w", err)
 		}
-		for _, e := range f.entries(page) {
-			if f.fold(e); f.converged() {
-				return f.finish(e.at.At)
-			}
+		var at time.Time // where the state is the same as before
+		if err := guard(func() { at = f.foldPage(page) }); err != nil {
+			return err
 		}
 		folded += len(page.Events)
 		switch {
+		case !at.IsZero():
+			return f.finish(at)
 		case page.Next.IsZero() && !f.inserted:
 			return ErrRaced // another operator has discarded the event
 		case page.Next.IsZero():
@@ -161,6 +162,17 @@ func (f *refolding[S]) entries(page *HistoryPage) []*entry {
 	entries, f.missing = append(entries, f.missing[:here]...), f.missing[here:]
 	slices.SortFunc(entries, compareEntries)
 	return entries
+}
+
+// foldPage folds the events of a page until the state is the one that it was without the
+// late or revised event. It returns the time of that event, or zero at the end of the page.
+func (f *refolding[S]) foldPage(page *HistoryPage) time.Time {
+	for _, e := range f.entries(page) {
+		if f.fold(e); f.converged() {
+			return e.at.At
+		}
+	}
+	return time.Time{}
 }
 
 // fold takes one step in both folds, with and without the late or revised event.

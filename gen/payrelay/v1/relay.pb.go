@@ -329,7 +329,7 @@ const (
 	DeadLetterReason_DEAD_LETTER_REASON_CURRENCY_MISMATCH DeadLetterReason = 6
 	// The dispute belongs to another order.
 	DeadLetterReason_DEAD_LETTER_REASON_ORDER_MISMATCH DeadLetterReason = 7
-	// A Kafka record is not an Update, or its Update is not well-formed.
+	// A Kafka record is not an Update, its Update is not well-formed, or judging it panics.
 	DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE DeadLetterReason = 8
 	// The database refuses a value of the update.
 	DeadLetterReason_DEAD_LETTER_REASON_UNSTORABLE DeadLetterReason = 9
