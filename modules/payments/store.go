@@ -16,7 +16,8 @@ var (
 	// it again. Nothing was written.
 	ErrUnstorable = errors.New("the database refuses a value")
 	// ErrMisconfigured means that an administrator must act first: the password is
-	// wrong, or the database, a table or a privilege is missing.
+	// wrong, the database, a table or a privilege is missing, or the server may lose what
+	// it confirms.
 	ErrMisconfigured = errors.New("the database needs its administrator")
 )
 

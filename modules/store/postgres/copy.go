@@ -36,6 +36,9 @@ func (s *Store) BeginCopy(ctx context.Context) (transfer.Transaction, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", classified(err))
 	}
+	if err := checkNew(ctx, conn); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
 	tx, err := conn.Begin(ctx)
 	c := copying{conn, tx}
 	if err == nil {

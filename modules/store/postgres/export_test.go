@@ -15,3 +15,6 @@ func (s *Store) LedgerPool() *pgxpool.Pool { return s.ledger }
 func (s *Store) Pools() []*pgxpool.Pool { return []*pgxpool.Pool{s.ledger, s.reader} }
 
 var Dialect = dialect
+
+// ProbeAlways makes each Ping open a connection.
+func (s *Store) ProbeAlways() { s.probe.every = 0 }

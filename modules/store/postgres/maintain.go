@@ -32,7 +32,7 @@ func (s *Store) Maintain(ctx context.Context) (retention.Session, error) {
 		cfg.RuntimeParams[name] = value
 	}
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec // few statements are run again
-	db := stdlib.OpenDB(*cfg)
+	db := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(checkNew))
 	conn, err := db.Conn(ctx)
 	locked := false
 	if err == nil {

@@ -103,7 +103,7 @@ func (s *Store) withSchema(use func(store.Schema) error) error {
 	if err != nil {
 		return err
 	}
-	db := stdlib.OpenDB(*s.migration)
+	db := stdlib.OpenDB(*s.migration, stdlib.OptionAfterConnect(checkNew))
 	oldData := goose.NewGoMigration(6, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
 		return store.MigrateOldData(ctx, tx, dialect)
 	}}, nil)

@@ -34,6 +34,7 @@ type Store struct {
 	// not take connections from the ledger.
 	ledger, reader *pgxpool.Pool
 	migration      *pgx.ConnConfig
+	probe          probe
 	schemaKnown    atomic.Bool
 	// abandoned counts the statements that were left running in the server.
 	abandoned    atomic.Int64
@@ -44,7 +45,8 @@ var _ payments.Store = (*Store)(nil)
 
 // Open connects to the database of a URL, postgres://user:password@host/name, which
 // can have the parameters of libpq and of pgxpool. It is an error if the server may
-// lose what it has confirmed. [Store.Migrate] creates the tables.
+// lose what it has confirmed, also for each connection that is opened later.
+// [Store.Migrate] creates the tables.
 //
 // No error contains the password.
 func Open(ctx context.Context, databaseURL string) (*Store, error) {
@@ -61,14 +63,18 @@ func Open(ctx context.Context, databaseURL string) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{migration: migration.ConnConfig, maxAbandoned: int64(ledger.MaxConns)}
+	s.probe.cfg, s.probe.every = reader.ConnConfig.Copy(), probeEvery
 	s.Reader = store.NewReader(dialect, func(ctx context.Context, text string, args []any, each func(store.Row) error) error {
 		return s.query(ctx, s.reader, text, args, each)
 	})
 	ledger.BeforeConnect = neverCancel(&s.abandoned)
 	ledger.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, keepOrderOfIndexes)
-		return err
+		if _, err := conn.Exec(ctx, keepOrderOfIndexes); err != nil {
+			return err
+		}
+		return checkNew(ctx, conn)
 	}
+	reader.AfterConnect = checkNew
 	if s.ledger, err = pgxpool.NewWithConfig(ctx, ledger); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
@@ -76,7 +82,7 @@ func Open(ctx context.Context, databaseURL string) (*Store, error) {
 		s.ledger.Close()
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	if err := checkServer(ctx, s.ledger); err != nil {
+	if err := checkSession(ctx, s.ledger); err != nil {
 		_ = s.Close() // never fails
 		return nil, fmt.Errorf("open database: %w", err)
 	}
@@ -91,12 +97,12 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Ping returns an error unless the database answers.
+// Ping returns an error unless the database answers and keeps what it confirms.
 func (s *Store) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if err := s.reader.Ping(ctx); err != nil {
-		return fmt.Errorf("reach database: %w", classified(err))
+	if err := s.checkDurability(ctx); err != nil {
+		return fmt.Errorf("reach database: %w", err)
 	}
 	return nil
 }

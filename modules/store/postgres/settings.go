@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/payrelay/payrelay/modules/store"
@@ -115,45 +113,3 @@ func parse(databaseURL string, defaults settings) (*pgxpool.Config, error) {
 }
 
 var parameterName = regexp.MustCompile(`^[a-z_.]+$`)
-
-// required are settings of the server with the values that are safe, and what an
-// operator can do about another value.
-var required = []struct {
-	name, remedy string
-	safe         []string
-}{
-	{"synchronous_commit", "connect without a pooler that drops settings", []string{"on", "local", "remote_write", "remote_apply"}},
-	{"fsync", "switch it on in postgresql.conf", []string{"on"}},
-	{"full_page_writes", "switch it on in postgresql.conf", []string{"on"}},
-	{"server_encoding", "create the database with ENCODING 'UTF8'", []string{"UTF8"}},
-}
-
-// checkServer reads the settings back, because a server or a pooler can ignore those
-// of the URL.
-func checkServer(ctx context.Context, pool *pgxpool.Pool) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	rows, err := pool.Query(ctx, "SELECT name, setting FROM pg_settings")
-	if err != nil {
-		return classified(err)
-	}
-	actual := make(map[string]string)
-	var name, setting string
-	_, err = pgx.ForEachRow(rows, []any{&name, &setting}, func() error {
-		actual[name] = setting
-		return nil
-	})
-	if err != nil {
-		return classified(err)
-	}
-	return checkSettings(actual)
-}
-
-func checkSettings(actual map[string]string) error {
-	for _, r := range required {
-		if !slices.Contains(r.safe, actual[r.name]) {
-			return fmt.Errorf("the server's setting %s is %q, with which a payment can be lost: %s", r.name, actual[r.name], r.remedy)
-		}
-	}
-	return nil
-}
