@@ -155,6 +155,9 @@ func TestApacheKafka(t *testing.T) {
 	t.Run("readable", func(t *testing.T) {
 		topicIsReadable(t, newTopics(t, kafka))
 	})
+	t.Run("committed", func(t *testing.T) {
+		readsCommittedRecords(t, newTopics(t, kafka))
+	})
 	t.Run("fenced", func(t *testing.T) {
 		cfg := newTopics(t, kafka)
 		fencedMemberTakesOver(t, cfg)

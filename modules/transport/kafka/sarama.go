@@ -95,6 +95,9 @@ func consumerConfig(cfg Config) (*sarama.Config, error) {
 	c.Metadata.Retry.Max = 5
 	// The default, OffsetNewest, would skip what was published before the first join.
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest
+	// A record of an aborted transaction was never published. payrelay does not use
+	// transactions, but another producer of the topic may.
+	c.Consumer.IsolationLevel = sarama.ReadCommitted
 	c.Consumer.Offsets.AutoCommit.Enable = true
 	c.Consumer.Offsets.AutoCommit.Interval = time.Second
 	c.Consumer.Group.InstanceId = cfg.InstanceID
