@@ -61,6 +61,9 @@ type disputePage struct {
 // readDisputes reads a page of disputes and their orders, which the flags of disputes
 // depend on.
 func (p *public) readDisputes(ctx context.Context, query payments.DisputeQuery) (disputePage, error) {
+	if err := p.addParts(ctx, &query); err != nil {
+		return disputePage{}, err
+	}
 	disputes, err := p.reader.Disputes(ctx, query)
 	if err != nil || len(disputes.Items) == 0 {
 		return disputePage{Page: disputes}, err
@@ -80,6 +83,29 @@ func (p *public) readDisputes(ctx context.Context, query payments.DisputeQuery) 
 		page.orders[orders.Items[i].ID] = &orders.Items[i]
 	}
 	return page, nil
+}
+
+// addParts adds the parts of the selected orders to the order ids of a query: a provider
+// that knows a dispute only by its payment names the payment as the order. The query has
+// at most maxValues order ids after it. The parts that are beyond it, by name, are not
+// added.
+func (p *public) addParts(ctx context.Context, query *payments.DisputeQuery) error {
+	if len(query.OrderIDs) == 0 {
+		return nil
+	}
+	orders, err := p.reader.Orders(ctx, payments.OrderQuery{OrderIDs: query.OrderIDs, Page: payments.PageRequest{Limit: payments.MaxPageSize}})
+	if err != nil {
+		return fmt.Errorf("read the parts of orders: %w", err)
+	}
+	var parts []string
+	for _, o := range orders.Items {
+		parts = append(parts, o.PartNames()...)
+	}
+	slices.Sort(parts)
+	parts = slices.Compact(parts)
+	parts = slices.DeleteFunc(parts, func(name string) bool { return slices.Contains(query.OrderIDs, name) })
+	query.OrderIDs = slices.Concat(query.OrderIDs, parts[:min(len(parts), maxValues-len(query.OrderIDs))])
+	return nil
 }
 
 func (p disputePage) item(d payments.Dispute) disputeItem {

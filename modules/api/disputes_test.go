@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -114,4 +115,77 @@ func TestDisputesNeedTheirOrders(t *testing.T) {
 	m := twoSources()
 	m.fail = failAfter(1)
 	get(t, publicRoutes(m), "/disputes").wantError(t, http.StatusServiceUnavailable, "unavailable")
+}
+
+// paidUpdate returns a success of an order that names a payment.
+func paidUpdate(order, payment string) *payrelayv1.Update {
+	u := orderUpdate("paid " + order + payment)
+	u.OrderId = order
+	u.GetOrder().Status, u.GetOrder().Part = payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS, payment
+	return u
+}
+
+// disputeOf returns a dispute that names an order.
+func disputeOf(order, id string) *payrelayv1.Update {
+	u := disputeUpdate("dispute " + id)
+	u.OrderId = order
+	u.GetDispute().DisputeId = id
+	return u
+}
+
+// A dispute that names only a payment is found by the order of the payment.
+func TestDisputesOfTheParts(t *testing.T) {
+	handler := publicOverSQLite(t, []*payrelayv1.Update{
+		paidUpdate("o1", "pi_1"), paidUpdate("o1", "pi_2"), paidUpdate("o2", "pi_3"), paidUpdate("o2", ""), paidUpdate("pi_4", "pi_4"),
+		disputeOf("o1", "d0"), disputeOf("pi_1", "d1"), disputeOf("pi_2", "d2"), disputeOf("pi_3", "d3"), disputeOf("pi_4", "d4"), disputeOf("pi_9", "d9"),
+	})
+	for orders, want := range map[string]string{
+		"o1": "d0 d1 d2", "o2": "d3", "o1,o2": "d0 d1 d2 d3", "pi_1": "d1", "pi_4": "d4", "pi_9": "d9", "o1,pi_1": "d0 d1 d2", "none": "",
+		"o1&dispute_ids=d2,d3": "d2", "o1&sources=other": "", "o2,o2": "d3",
+	} {
+		for _, limit := range []string{"1", "200"} {
+			target, params := parseTarget(t, "/disputes?sort_asc=true&order_ids="+orders)
+			params.Set("limit", limit)
+			items, _ := walk(t, handler, target, params)
+			var got []string
+			for _, item := range items {
+				got = append(got, item.DisputeID)
+			}
+			if strings.Join(got, " ") != want {
+				t.Errorf("disputes of %s, limit %s = %q, want %s", orders, limit, got, want)
+			}
+		}
+	}
+	page := wantJSON[pageBody[disputeItem]](t, get(t, handler, "/disputes?order_ids=o2"))
+	if len(page.Items) != 1 || page.Items[0].OrderID != "pi_3" {
+		t.Errorf("disputes of o2 = %+v, want one with the order_id of the payment", page.Items)
+	}
+}
+
+// The filter has at most 200 ids: those of the request first, then parts by name.
+func TestPartsBeyondTheFilter(t *testing.T) {
+	var updates []*payrelayv1.Update
+	for i := range 250 {
+		updates = append(updates, paidUpdate("o1", fmt.Sprintf("pi_%03d", i)))
+	}
+	updates = append(updates, disputeOf("pi_198", "d198"), disputeOf("pi_199", "d199"), disputeOf("zzz", "d0"))
+	handler := publicOverSQLite(t, updates)
+	for orders, want := range map[string]int{"o1": 1, "o1,zzz": 1, "o1,pi_199": 1, "zzz": 1, "pi_198,pi_199": 2} {
+		page := wantJSON[pageBody[disputeItem]](t, get(t, handler, "/disputes?order_ids="+orders))
+		if len(page.Items) != want {
+			t.Errorf("disputes of %s = %+v, want %d", orders, page.Items, want)
+		}
+	}
+	many := strings.TrimSuffix(strings.Repeat("x,", 199), ",")
+	page := wantJSON[pageBody[disputeItem]](t, get(t, handler, "/disputes?order_ids=o1,"+many))
+	if len(page.Items) != 0 {
+		t.Errorf("disputes of 200 orders = %+v, want none of parts", page.Items)
+	}
+}
+
+// Without the parts a dispute would be missing, so the request fails.
+func TestDisputesNeedTheirParts(t *testing.T) {
+	m := twoSources()
+	m.fail = failAfter(0)
+	get(t, publicRoutes(m), "/disputes?order_ids=o1").wantError(t, http.StatusServiceUnavailable, "unavailable")
 }

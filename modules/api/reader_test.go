@@ -31,6 +31,7 @@ func (m *memory) Orders(ctx context.Context, q payments.OrderQuery) (payments.Pa
 func (m *memory) Disputes(ctx context.Context, q payments.DisputeQuery) (payments.Page[payments.Dispute], error) {
 	found := among(m.disputes, q.DisputeIDs, func(d payments.Dispute) string { return d.ID })
 	found = among(found, q.Sources, func(d payments.Dispute) string { return d.Source })
+	found = among(found, q.OrderIDs, func(d payments.Dispute) string { return d.OrderID })
 	return pageIn(ctx, m, q, found, q.Page, disputeCursor)
 }
 

@@ -95,6 +95,19 @@ func (ps *parts) at(name string) *part {
 	return &(*ps)[i]
 }
 
+// PartNames returns the provider's ids of the payments, captures and refunds of the order
+// with a recorded amount or success, sorted. It returns none if they cannot be read.
+func (o Order) PartNames() []string {
+	ps, _ := decodeParts(o.Parts)
+	var names []string
+	for _, p := range ps {
+		if p.Name != "" {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
 // totals returns the totals of an order. A total of the order as a whole takes precedence
 // over the sum of the parts. currency is preferred if the parts have several.
 func (ps parts) totals(currency string) Totals {

@@ -146,3 +146,24 @@ func TestPartsAsText(t *testing.T) {
 		t.Errorf("totals of unreadable parts %+v, want none", got)
 	}
 }
+
+func TestPartNames(t *testing.T) {
+	for want, lines := range map[string][]string{
+		"":         {"success - captured=5USD"},
+		"[p1]":     {"success p1 captured=3USD", "success -"},
+		"[p1 p2]":  {"success p2", "authorized p1 authorized=3USD", "failed p0"},
+		"[p1 p10]": {"success p10", "success p1", "success p1 refunded=1USD"},
+	} {
+		o, _ := foldOrder(t, lines...)
+		got := ""
+		if names := o.PartNames(); names != nil {
+			got = fmt.Sprint(names)
+		}
+		if got != want {
+			t.Errorf("PartNames() after %q = %s, want %s", lines, got, want)
+		}
+	}
+	if names := (Order{Parts: "not JSON"}).PartNames(); names != nil {
+		t.Errorf("PartNames() of unreadable parts = %q, want none", names)
+	}
+}
