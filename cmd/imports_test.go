@@ -29,6 +29,7 @@ var homes = map[string][]string{
 	"github.com/vishvananda/":       {"modules/bench"},
 	"github.com/sony/gobreaker":     {"modules/transport"},
 	"github.com/cenkalti/backoff":   {"modules/transport"},
+	"golang.org/x/time":             {"modules/ingest", "modules/simulate"},
 	"github.com/go-json-experiment": {"modules/ingest"},
 	// Faulty network links are for tests only.
 	"github.com/Shopify/toxiproxy": {"e2e/chaos"},

@@ -156,6 +156,27 @@ func ParseMoney(amount, currency string) (*payrelayv1.Money, error) {
 	return Money{MinorUnits: units, Currency: currency, Exponent: exponentOf(digits, currency)}.Proto(), nil
 }
 
+// MinorUnits returns an amount that a provider states in integer minor units. Currency is
+// a code such as "USD" or "usd". Digits is the number of decimals of the minor unit by the
+// provider's table, or negative for that of ISO 4217. The error is an [InvalidError] with
+// the code invalid_currency or invalid_amount.
+func MinorUnits(units int64, currency string, digits int) (*payrelayv1.Money, error) {
+	currency = strings.ToUpper(strings.TrimSpace(currency))
+	switch {
+	case !isCurrency(currency):
+		return nil, invalidCurrency()
+	case units < 0:
+		return nil, invalid("invalid_amount", "an amount must not be negative")
+	case digits > maxExponent:
+		return nil, invalid("invalid_amount", fmt.Sprintf("amount has more than %d decimals", maxExponent))
+	}
+	m := Money{MinorUnits: units, Currency: currency}
+	if digits >= 0 {
+		m.Exponent = exponentOf(digits, currency)
+	}
+	return m.Proto(), nil
+}
+
 // isCurrency reports whether text has the form of a currency code. Codes that are not in
 // the table are valid.
 func isCurrency(text string) bool {
