@@ -3,13 +3,17 @@ package cmd
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/gofrs/flock"
+
 	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store"
 	"github.com/payrelay/payrelay/modules/store/postgres"
 	"github.com/payrelay/payrelay/modules/store/retention"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
@@ -141,4 +145,120 @@ func withNewDatabase(ctx context.Context, data dataConfig, use func(database) er
 		return err
 	}
 	return errors.Join(use(db), db.Close())
+}
+
+// dirConfig is the directory of the data on this machine.
+type dirConfig struct{ dir string }
+
+func (c *dirConfig) RegisterFlags(fs *flag.FlagSet) {
+	fs.StringVar(&c.dir, "data-dir", "./data", "directory for the data that outlives the process: `DATA_DIR`")
+}
+
+// dataConfig is the database.
+type dataConfig struct {
+	dirConfig
+	database databaseURL
+}
+
+func (c *dataConfig) RegisterFlags(fs *flag.FlagSet) {
+	c.dirConfig.RegisterFlags(fs)
+	c.database.register(fs, "URL of the database, sqlite://path/to/file or postgres://user:password@host/name, by default the file payrelay.db in the data directory: `DATABASE_URL`")
+}
+
+// url returns the URL of the database, with the default filled in.
+func (c *dataConfig) url() string {
+	if url := c.database.secret(); url != "" {
+		return url
+	}
+	return c.fileURL()
+}
+
+// shown returns the URL of the database for people to read.
+func (c *dataConfig) shown() string { return shownURL(c.url()) }
+
+// databaseURL is the URL of a database, with a password in it.
+type databaseURL struct{ given, fromFile string }
+
+func (u *databaseURL) register(fs *flag.FlagSet, usage string) {
+	fs.StringVar(&u.given, "database-url", "", usage)
+	fs.Func("database-url-file", "file with the URL of the database, instead of --database-url: `DATABASE_URL_FILE`", func(path string) (err error) {
+		if strings.TrimSpace(u.given) != "" {
+			return errors.New("database-url (DATABASE_URL) and database-url-file (DATABASE_URL_FILE) are both given: leave one of them out")
+		}
+		u.fromFile, err = readSecret(path, "database-url-file", "DATABASE_URL", "write the URL into it")
+		return err
+	})
+}
+
+// secret returns the URL, or nothing if none is given.
+func (u *databaseURL) secret() string {
+	if u.fromFile != "" {
+		return u.fromFile
+	}
+	return strings.TrimSpace(u.given)
+}
+
+// shownURL returns the URL of a database without its password and parameters, for
+// people to read.
+func shownURL(databaseURL string) string {
+	shown, ok := store.RedactURL(databaseURL)
+	if !ok {
+		return "given by DATABASE_URL"
+	}
+	return shown
+}
+
+// fileURL returns the URL of the database in the data directory.
+func (c *dirConfig) fileURL() string { return "sqlite://" + filepath.Join(c.dir, "payrelay.db") }
+
+// Validate returns an error for an empty directory, which would be the current one.
+func (c dirConfig) Validate() error {
+	if c.dir == "" {
+		return errors.New("data-dir (DATA_DIR) is empty: name a directory, such as ./data")
+	}
+	return nil
+}
+
+// brokerDir returns the directory of the embedded broker's log. It has a lock of its
+// own, so that the roles can be separate processes with the same data directory.
+func (c *dirConfig) brokerDir() string { return filepath.Join(c.dir, "broker") }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// lockDir makes the directory if necessary, and locks it for this process. Two writers
+// in one directory would lose what the other has acknowledged. The operating system
+// releases the lock when the process ends.
+func lockDir(dir string) (unlock func() error, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	path := filepath.Join(dir, "lock")
+	lock := flock.New(path, flock.SetPermissions(0o600))
+	taken, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock data directory %s: %w", dir, err)
+	}
+	if !taken {
+		return nil, inUse(dir, path)
+	}
+	if err := os.WriteFile(path, fmt.Appendln(nil, os.Getpid()), 0o600); err != nil {
+		_ = lock.Unlock() // the error of the write is returned
+		return nil, fmt.Errorf("write the owner of data directory %s: %w", dir, err)
+	}
+	return lock.Unlock, nil
+}
+
+func inUse(dir, path string) error {
+	owner := "another process"
+	if pid, err := os.ReadFile(path); err == nil && len(pid) > 0 {
+		owner = "process " + strings.TrimSpace(string(pid))
+	}
+	shown, err := filepath.Abs(dir)
+	if err != nil {
+		shown = dir
+	}
+	return fmt.Errorf("data directory %s is in use by %s: stop it, or choose another one with --data-dir", shown, owner)
 }

@@ -10,7 +10,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/payrelay/payrelay/modules/door"
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/simulate"
 )
 
 // registrar is the configuration of one part. It declares its flags, each with a
@@ -24,6 +26,14 @@ type withDefault struct {
 }
 
 func (w withDefault) RegisterFlags(fs *flag.FlagSet) { w.cfg.RegisterFlags(fs, w.value) }
+
+// listens registers the flags of a listener of a kind.
+type listens struct {
+	cfg  *door.Config
+	kind door.Kind
+}
+
+func (l listens) RegisterFlags(fs *flag.FlagSet) { l.cfg.RegisterFlags(fs, l.kind) }
 
 // register gives a command the flags of its parts. Before the command runs, the
 // flags that the command line does not set are read from the environment.
@@ -51,9 +61,15 @@ func choices() map[string][]string {
 		modes[i] = string(mode)
 	}
 	return map[string][]string{
-		"mode":       modes,
-		"log-level":  {"debug", "info", "warn", "error"},
-		"log-format": {"text", "json"},
+		"mode":                modes,
+		"log-level":           {"debug", "info", "warn", "error"},
+		"log-format":          {"text", "json"},
+		"output":              {"text", "json"},
+		"provider":            simulate.Providers,
+		"environment":         {"live", "test"},
+		"signature-scheme":    {"standard-webhooks", "hmac", "none"},
+		"signature-algorithm": {"sha256", "sha512"},
+		"signature-encoding":  {"hex", "base64"},
 	}
 }
 
@@ -117,12 +133,23 @@ func explainValue(err error) error {
 type tokenConfig struct{ file string }
 
 func (c *tokenConfig) RegisterFlags(fs *flag.FlagSet) {
-	fs.StringVar(&c.file, "internal-token-file", "", "file with the token between ingest and api, instead of INTERNAL_TOKEN: `INTERNAL_TOKEN_FILE`")
+	fs.StringVar(&c.file, "internal-token-file", "", "file with the token between ingest and api, instead of INTERNAL_TOKEN; with two tokens while one replaces the other: `INTERNAL_TOKEN_FILE`")
 }
 
-// token returns the token, or nothing if none is set.
-func (c *tokenConfig) token() (string, error) {
-	return readSecret(c.file, "internal-token-file", "INTERNAL_TOKEN", "write a token into it, such as from openssl rand -hex 32")
+// tokens returns the tokens, which space or newlines separate, or nothing if none is
+// set. While one is replaced, there are two: the api role accepts both, and the ingest
+// role shows the first.
+func (c *tokenConfig) tokens() ([]string, error) {
+	secret, err := readSecret(c.file, "internal-token-file", "INTERNAL_TOKEN", "write a token into it, such as from openssl rand -hex 32")
+	return strings.Fields(secret), err
+}
+
+// firstOf returns the token that the ingest role shows.
+func firstOf(tokens []string) string {
+	if len(tokens) == 0 {
+		return ""
+	}
+	return tokens[0]
 }
 
 // passwordConfig locates the password of this process's user on the Kafka brokers.

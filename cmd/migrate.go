@@ -2,13 +2,20 @@ package cmd
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
+	"io"
+	"path/filepath"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/payrelay/payrelay/modules/store"
+	"github.com/payrelay/payrelay/modules/store/postgres"
+	"github.com/payrelay/payrelay/modules/store/sqlite"
+	"github.com/payrelay/payrelay/modules/store/transfer"
 )
 
 // migrator migrates a database.
@@ -68,6 +75,87 @@ func printMigrations(command *cobra.Command, db database) error {
 			applied = m.AppliedAt.Format(time.RFC3339)
 		}
 		fmt.Fprintf(table, "%d\t%s\t%s\n", m.Version, m.Name, applied)
+	}
+	return table.Flush()
+}
+
+// copyConfig names the databases of a copy.
+type copyConfig struct {
+	source dirConfig
+	from   string
+	target databaseURL
+}
+
+func (c *copyConfig) RegisterFlags(fs *flag.FlagSet) {
+	c.source.RegisterFlags(fs)
+	fs.StringVar(&c.from, "from", "", "URL of the SQLite database to copy, sqlite://path/to/file, by default payrelay.db in the data directory")
+	c.target.register(fs, "URL of the database to copy into, postgres://user:password@host/name, which must be migrated and empty: `DATABASE_URL`")
+}
+
+func newMigrateCopy() *cobra.Command {
+	var cfg copyConfig
+	command := &cobra.Command{
+		Use:   "copy",
+		Short: "Copy everything from SQLite to an empty PostgreSQL database, and compare",
+		Long: "Copies all orders, disputes, events, bodies and dead letters of an SQLite database that no process uses\n" +
+			"into an empty PostgreSQL database, as one transaction, and reads them back to compare.\n" +
+			"If they are there already, it only compares.\n" +
+			"The SQLite database stays as it is, but no process starts with it any more.",
+		Args: noArgs,
+	}
+	register(command, &cfg)
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		copied, err := copyDatabase(command.Context(), cfg, command.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(command.OutOrStdout(), "everything is in %s\n\n", shownURL(cfg.target.secret()))
+		return printCopied(command.OutOrStdout(), copied)
+	}
+	return command
+}
+
+// copyDatabase locks the source's directory during the copy, as a process does that
+// serves; the note of the move keeps them off it afterwards.
+func copyDatabase(ctx context.Context, cfg copyConfig, progress io.Writer) (copied []transfer.Comparison, err error) {
+	if cfg.target.secret() == "" {
+		return nil, errors.New("database-url (DATABASE_URL) is empty: name the PostgreSQL database to copy into")
+	}
+	from := cfg.from
+	if from == "" {
+		from = cfg.source.fileURL()
+	}
+	path, err := sqlite.Path(from)
+	if err != nil {
+		return nil, fmt.Errorf("find the database to copy (--from): %w", err)
+	}
+	if !exists(path) {
+		return nil, fmt.Errorf("there is no database %s: name its directory with --data-dir, or the file with --from", path)
+	}
+	unlock, err := lockDir(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	source, err := sqlite.Open(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, source.Close()) }()
+	target, err := postgres.Open(ctx, cfg.target.secret())
+	if err != nil {
+		return nil, fmt.Errorf("database-url (DATABASE_URL), the database to copy into: %w", err)
+	}
+	defer func() { err = errors.Join(err, target.Close()) }()
+	note := transfer.Note{Path: path, Target: shownURL(cfg.target.secret())}
+	return transfer.Move(ctx, source, target, note, transfer.PrintProgress(progress))
+}
+
+func printCopied(out io.Writer, copied []transfer.Comparison) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "TABLE\tROWS IN SQLITE\tIN POSTGRESQL\tSHA-256 IN SQLITE\tIN POSTGRESQL")
+	for _, c := range copied {
+		fmt.Fprintf(table, "%s\t%d\t%d\t%.8x\t%.8x\n", c.Source.Table, c.Source.Rows, c.Target.Rows, c.Source.Digest(), c.Target.Digest())
 	}
 	return table.Flush()
 }

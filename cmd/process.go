@@ -10,11 +10,14 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"sync"
 	"syscall"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 
 	"github.com/payrelay/payrelay/modules/admin"
+	"github.com/payrelay/payrelay/modules/door"
 )
 
 // process is a running serve command: its parts, and what it shows of them.
@@ -22,8 +25,14 @@ type process struct {
 	supervisor
 	log   *slog.Logger
 	admin *admin.Server
+	// proxies are the trusted proxies of all listeners.
+	proxies door.Proxies
+	mu      sync.Mutex // guards doors, which metrics read while the process starts
+	doors   []*door.Door
 	// listeners is in the order of starting.
 	listeners []listener
+	// reloads are called after SIGHUP.
+	reloads []func()
 }
 
 type listener struct{ name, url, what string }
@@ -35,7 +44,10 @@ type listener struct{ name, url, what string }
 func runProcess(ctx context.Context, logs logConfig, gcPercent int, build func(context.Context, *process) error, introduce func(*process)) error {
 	// A server outlives its terminal and the reader of its log. Without this, Go
 	// ends a process that writes to standard output or error after the reader left.
-	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
+	signal.Ignore(syscall.SIGPIPE)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	log, err := logs.logger(os.Stderr)
 	if err != nil {
 		return err
@@ -45,6 +57,7 @@ func runProcess(ctx context.Context, logs logConfig, gcPercent int, build func(c
 	}
 	limitMemory(memlimit.FromCgroup, log)
 	p := &process{log: log, supervisor: newSupervisor()}
+	p.start(ctx, "memory limit", followMemory)
 	if err := build(ctx, p); err != nil {
 		if ctx.Err() != nil {
 			err = nil
@@ -54,6 +67,7 @@ func runProcess(ctx context.Context, logs logConfig, gcPercent int, build func(c
 	for _, l := range p.listeners {
 		log.Info("listening", "name", l.name, "url", l.url)
 	}
+	p.start(ctx, "reload", func(ctx context.Context) error { return p.reload(ctx, hangups) })
 	p.admin.SetReady(true)
 	log.Info("ready", "version", versionText())
 	introduce(p)
@@ -68,17 +82,20 @@ func runProcess(ctx context.Context, logs logConfig, gcPercent int, build func(c
 
 // addAdmin adds the admin listener. It is started right after the locks, so that
 // it outlives every part that it reports on.
-func (p *process) addAdmin(ctx context.Context, cfg admin.Config) error {
-	server, err := admin.New(cfg, p.log)
+func (p *process) addAdmin(ctx context.Context, cfg adminConfig) error {
+	entrance, err := p.openDoor(ctx, cfg.door, adminNeeds)
 	if err != nil {
 		return err
 	}
+	cfg.server.Wrap = entrance.Wrap
+	server := admin.New(cfg.server, entrance.Listener(), entrance.Log())
 	p.admin = server
+	p.measureDoors()
 	b := thisBuild()
 	server.AddGauges("payrelay_build_info", "The build of this process. The value is always 1.", []string{"version", "revision", "goversion"},
 		func(show func(float64, ...string)) { show(1, b.version, b.revision, b.goVersion) })
 	p.start(ctx, "admin listener", server.Run)
-	p.listens("admin", "http://"+server.Addr(), "/livez /readyz /metrics /debug/pprof")
+	p.listens("admin", entrance.URL(), "/livez /readyz /metrics /debug/pprof")
 	return nil
 }
 
@@ -91,6 +108,25 @@ func (p *process) addLock(ctx context.Context, dir string) error {
 	}
 	p.closeLater(ctx, "lock of "+dir, unlock)
 	return nil
+}
+
+// onHangup adds a function that reads files again after SIGHUP. It is called before the
+// process is ready only.
+func (p *process) onHangup(reload func()) { p.reloads = append(p.reloads, reload) }
+
+// reload calls the functions of onHangup after each signal, until ctx is done.
+func (p *process) reload(ctx context.Context, hangups <-chan os.Signal) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hangups:
+			p.log.Info("reading the files again, because of SIGHUP")
+			for _, reload := range p.reloads {
+				reload()
+			}
+		}
+	}
 }
 
 // closeLater adds a part that only has to be closed.
@@ -165,7 +201,7 @@ func (c *logConfig) logger(out *os.File) (*slog.Logger, error) {
 	if format == "" {
 		format = defaultFormat(out)
 	}
-	options := &slog.HandlerOptions{Level: c.level}
+	options := &slog.HandlerOptions{Level: c.level, ReplaceAttr: maskAttr}
 	switch format {
 	case "text":
 		return slog.New(slog.NewTextHandler(out, options)), nil
@@ -182,4 +218,67 @@ func defaultFormat(out *os.File) string {
 		return "text"
 	}
 	return "json"
+}
+
+// supervisor runs the parts of a process. It stops them in the reverse order of
+// their start, so that each part outlives those that use it.
+type supervisor struct {
+	parts []*part
+	// failed receives the name of the first part that ends before it is stopped.
+	failed chan string
+}
+
+func newSupervisor() supervisor { return supervisor{failed: make(chan string, 1)} }
+
+// part is a running part. Its run function blocks until its context ends and its
+// work has drained; returning earlier means that the part failed.
+type part struct {
+	name   string
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// start runs a part until stop. The part gets the values of ctx, but does not end
+// with it.
+func (s *supervisor) start(ctx context.Context, name string, run func(ctx context.Context) error) {
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p := &part{name: name, cancel: cancel, done: make(chan error, 1)}
+	s.parts = append(s.parts, p)
+	go func() {
+		err := run(own)
+		if own.Err() == nil {
+			if err == nil {
+				err = errors.New("ended without an error, but was not stopped")
+			}
+			select {
+			case s.failed <- name:
+			default: // another part failed first
+			}
+		}
+		p.done <- err
+	}()
+}
+
+// wait blocks until ctx ends or a part fails. It returns the name of the part that
+// failed, if any.
+func (s *supervisor) wait(ctx context.Context) (failed string) {
+	select {
+	case <-ctx.Done():
+		return ""
+	case name := <-s.failed:
+		return name
+	}
+}
+
+// stop stops the parts in reverse order and waits for each before it stops the
+// next. It returns the errors of all parts that failed, earlier or during the stop.
+func (s *supervisor) stop() error {
+	var failures []error
+	for _, p := range slices.Backward(s.parts) {
+		p.cancel()
+		if err := <-p.done; err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", p.name, err))
+		}
+	}
+	return errors.Join(failures...)
 }

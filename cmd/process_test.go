@@ -1,12 +1,15 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"math"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -45,5 +48,101 @@ func TestMemoryLimitIsThatOfTheContainer(t *testing.T) {
 		if warned := strings.Contains(log.String(), "GOMEMLIMIT"); warned != test.warned {
 			t.Errorf("%s: logged %q, want a warning: %v", name, log.String(), test.warned)
 		}
+	}
+}
+
+// journal records events in their order.
+type journal struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (j *journal) note(line string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lines = append(j.lines, line)
+}
+
+// part returns the run function of a part that records its end and returns result
+// when it is stopped.
+func (j *journal) part(name string, result error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		<-ctx.Done()
+		j.note(name)
+		return result
+	}
+}
+
+func TestSupervisorStopsInReverse(t *testing.T) {
+	var j journal
+	s := newSupervisor()
+	for _, name := range []string{"store", "api", "ingest"} {
+		s.start(t.Context(), name, j.part(name, nil))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if failed := s.wait(ctx); failed != "" {
+		t.Errorf("wait = %q, want none", failed)
+	}
+	if err := s.stop(); err != nil {
+		t.Errorf("stop = %v, want nil", err)
+	}
+	if want := []string{"ingest", "api", "store"}; !slices.Equal(j.lines, want) {
+		t.Errorf("stopped %q, want %q", j.lines, want)
+	}
+}
+
+// TestSupervisorOutlivesTheSignal checks that a part goes on when the context that
+// it was started with ends.
+func TestSupervisorOutlivesTheSignal(t *testing.T) {
+	var j journal
+	ctx, cancel := context.WithCancel(t.Context())
+	s := newSupervisor()
+	released := make(chan struct{})
+	s.start(ctx, "store", func(own context.Context) error {
+		<-ctx.Done()
+		if own.Err() != nil {
+			t.Error("the part was stopped by the context of start")
+		}
+		close(released)
+		return j.part("store", nil)(own)
+	})
+	cancel()
+	<-released
+	if err := s.stop(); err != nil {
+		t.Errorf("stop = %v, want nil", err)
+	}
+}
+
+func TestSupervisorNamesThePartThatFailed(t *testing.T) {
+	for name, result := range map[string]error{"it fails": errors.New("no space left"), "it ends early": nil} {
+		t.Run(name, func(t *testing.T) {
+			var j journal
+			s := newSupervisor()
+			s.start(t.Context(), "store", j.part("store", nil))
+			s.start(t.Context(), "broker", func(context.Context) error { return result })
+			s.start(t.Context(), "ingest", j.part("ingest", nil))
+			if failed := s.wait(t.Context()); failed != "broker" {
+				t.Errorf("wait = %q, want broker", failed)
+			}
+			err := s.stop()
+			if err == nil || !strings.Contains(err.Error(), "broker") || (result != nil && !errors.Is(err, result)) {
+				t.Errorf("stop = %v, want the error of the broker", err)
+			}
+			if want := []string{"ingest", "store"}; !slices.Equal(j.lines, want) {
+				t.Errorf("stopped %q, want %q", j.lines, want)
+			}
+		})
+	}
+}
+
+func TestSupervisorReturnsAllErrorsOfAStop(t *testing.T) {
+	var j journal
+	s := newSupervisor()
+	one, two := errors.New("one"), errors.New("two")
+	s.start(t.Context(), "a", j.part("a", one))
+	s.start(t.Context(), "b", j.part("b", two))
+	if err := s.stop(); !errors.Is(err, one) || !errors.Is(err, two) {
+		t.Errorf("stop = %v, want both errors", err)
 	}
 }

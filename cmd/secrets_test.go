@@ -3,6 +3,7 @@ package cmd
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -23,13 +24,14 @@ func TestToken(t *testing.T) {
 		"with a newline": {environment: long + "\n", want: long},
 		"file":           {file: file, want: long + "-file"},
 		"file beats it":  {file: file, environment: long, want: long + "-file"},
+		"two":            {environment: long + "\n" + long + "-new", want: long + " " + long + "-new"},
 		"empty file":     {file: empty, wrong: "is empty"},
 		"no such file":   {file: filepath.Join(t.TempDir(), "nothing"), wrong: "INTERNAL_TOKEN_FILE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("INTERNAL_TOKEN", c.environment)
 			cfg := tokenConfig{file: c.file}
-			got, err := cfg.token()
+			got, err := cfg.tokens()
 			if c.wrong != "" {
 				if err == nil || !strings.Contains(err.Error(), c.wrong) {
 					t.Fatalf("token = %v, want an error that contains %q", err, c.wrong)
@@ -39,7 +41,7 @@ func TestToken(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || got != c.want {
+			if err != nil || !slices.Equal(got, strings.Fields(c.want)) {
 				t.Errorf("token = %q, %v, want %q", got, err, c.want)
 			}
 		})

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/broker"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
@@ -53,7 +52,7 @@ func validate(configs ...interface{ Validate() error }) error {
 
 type serveBrokerConfig struct {
 	log    logConfig
-	admin  admin.Config
+	admin  adminConfig
 	dir    dirConfig
 	topics kafka.TopicConfig
 	broker broker.Config
@@ -74,7 +73,7 @@ func newServeBroker() *cobra.Command {
 }
 
 func (cfg serveBrokerConfig) serve(ctx context.Context, out io.Writer) error {
-	if err := validate(cfg.dir, cfg.topics); err != nil {
+	if err := validate(cfg.dir, cfg.topics, cfg.admin); err != nil {
 		return err
 	}
 	build := func(ctx context.Context, p *process) error {

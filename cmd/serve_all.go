@@ -2,15 +2,17 @@ package cmd
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/broker"
+	"github.com/payrelay/payrelay/modules/door"
 	"github.com/payrelay/payrelay/modules/ingest"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/retention"
@@ -21,10 +23,14 @@ import (
 // allConfig configures every role. What two roles share is there once.
 type allConfig struct {
 	log       logConfig
-	admin     admin.Config
+	proxies   door.Proxies
+	admin     adminConfig
 	data      dataConfig
 	retention retention.Config
+	public    door.Config
+	internal  door.Config
 	api       api.Config
+	door      door.Config
 	ingest    ingest.Config
 	wire      transport.Config
 	retry     transport.RetryConfig
@@ -44,17 +50,18 @@ func newServeAll() *cobra.Command {
 			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
-	register(command, &cfg.wire, &cfg.ingest, &cfg.api, withDefault{&cfg.admin, "127.0.0.1:3003"}, &cfg.data, &cfg.retention,
-		&cfg.retry, &cfg.kafka, withDefault{&cfg.broker, "127.0.0.1:0"}, &cfg.token, &cfg.password, &cfg.log)
+	register(command, &cfg.wire, listens{&cfg.door, door.Ingest}, &cfg.ingest, listens{&cfg.public, door.API}, listens{&cfg.internal, door.Internal}, withDefault{&cfg.admin, "127.0.0.1:3003"}, &cfg.data, &cfg.retention,
+		&cfg.retry, &cfg.kafka, withDefault{&cfg.broker, "127.0.0.1:0"}, &cfg.token, &cfg.password, &cfg.proxies, &cfg.log)
 	return command
 }
 
 func (cfg allConfig) serve(ctx context.Context, out io.Writer) error {
 	var err error
-	if cfg.api.InternalToken, err = cfg.token.token(); err != nil {
+	if cfg.api.InternalTokens, err = cfg.token.tokens(); err != nil {
 		return err
 	}
-	if err := validate(cfg.data, cfg.ingest, cfg.retry, cfg.api); err != nil {
+	cfg.internal.HasToken = len(cfg.api.InternalTokens) > 0
+	if err := validate(cfg.data, cfg.door, cfg.public, cfg.internal, cfg.admin, cfg.ingest, cfg.retry, cfg.api); err != nil {
 		return err
 	}
 	if cfg.kafka.Password, err = cfg.password.password(); err != nil {
@@ -65,7 +72,9 @@ func (cfg allConfig) serve(ctx context.Context, out io.Writer) error {
 	}
 	return runProcess(ctx, cfg.log, gcPercent, cfg.build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay is ready: every role in one process, mode %s, database %s", cfg.wire.Mode, cfg.data.shown()))
-		fmt.Fprintf(out, suggestion, p.url("ingest"), p.url("api"))
+		if cfg.ingest.SourcesFile == "" {
+			fmt.Fprintf(out, suggestion, p.url("ingest"), p.url("api"))
+		}
 	})
 }
 
@@ -96,6 +105,7 @@ func (cfg allConfig) checkKafka() error {
 }
 
 func (cfg allConfig) build(ctx context.Context, p *process) error {
+	p.proxies = cfg.proxies
 	embedded := cfg.embedded()
 	// Webhooks in the log of the embedded broker were answered 2xx by an earlier
 	// process, which ran in mode kafka: they are applied in every mode.
@@ -116,7 +126,7 @@ func (cfg allConfig) build(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	role, err := apiConfig{cfg.data, cfg.retention, cfg.api, cfg.wire, cfg.kafka}.add(ctx, p)
+	role, err := apiConfig{cfg.data, cfg.retention, cfg.public, cfg.internal, cfg.api, cfg.wire, cfg.kafka}.add(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -131,8 +141,29 @@ func (cfg allConfig) build(ctx context.Context, p *process) error {
 			return err
 		}
 	}
-	rpc := transport.RPCConfig{URL: p.url("internal"), Token: cfg.api.InternalToken}
-	return ingestConfig{cfg.ingest, cfg.wire, cfg.retry, rpc, cfg.kafka}.add(ctx, p, role.grouped)
+	rpc, err := cfg.ownCalls(ctx, p, role)
+	if err != nil {
+		return err
+	}
+	return ingestConfig{cfg.door, cfg.ingest, cfg.wire, cfg.retry, rpc, cfg.kafka}.add(ctx, p, role.grouped)
+}
+
+// ownCalls returns how the ingest role of this process calls its api role. If the
+// internal listener has TLS or an address of the network, they have a listener of
+// their own: the certificate need not name this machine, and the process would need a
+// certificate of a client to call itself.
+func (cfg allConfig) ownCalls(ctx context.Context, p *process, role *apiRole) (transport.RPCConfig, error) {
+	url := p.url("internal")
+	if !cfg.wire.Mode.RPC() || strings.HasPrefix(url, "http://127.") {
+		return transport.RPCConfig{URL: url, Token: firstOf(cfg.api.InternalTokens)}, nil
+	}
+	own := door.Config{Kind: door.Internal, Addr: "127.0.0.1:0", MaxConnections: door.Internal.Connections}
+	own.Kind.Name = "own calls"
+	token := rand.Text() + rand.Text()
+	if err := p.addInternal(ctx, own, []string{token}, role.relay); err != nil {
+		return transport.RPCConfig{}, err
+	}
+	return transport.RPCConfig{URL: p.url(own.Kind.Name), Token: token}, nil
 }
 
 // suggestion sends a webhook and reads its order. The verbs are the URLs of the

@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/batch"
+	"github.com/payrelay/payrelay/modules/door"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/retention"
 	"github.com/payrelay/payrelay/modules/transport"
@@ -24,6 +24,8 @@ import (
 type apiConfig struct {
 	data      dataConfig
 	retention retention.Config
+	public    door.Config
+	internal  door.Config
 	api       api.Config
 	wire      transport.Config
 	kafka     kafka.Config
@@ -32,7 +34,8 @@ type apiConfig struct {
 type serveAPIConfig struct {
 	apiConfig
 	log      logConfig
-	admin    admin.Config
+	proxies  door.Proxies
+	admin    adminConfig
 	token    tokenConfig
 	password passwordConfig
 }
@@ -47,7 +50,7 @@ func newServeAPI() *cobra.Command {
 			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
-	register(command, &cfg.wire, &cfg.api, withDefault{&cfg.admin, "127.0.0.1:3003"}, &cfg.data, &cfg.retention, &cfg.kafka, &cfg.token, &cfg.password, &cfg.log)
+	register(command, &cfg.wire, listens{&cfg.public, door.API}, listens{&cfg.internal, door.Internal}, withDefault{&cfg.admin, "127.0.0.1:3003"}, &cfg.data, &cfg.retention, &cfg.kafka, &cfg.token, &cfg.password, &cfg.proxies, &cfg.log)
 	return command
 }
 
@@ -59,13 +62,15 @@ func (cfg serveAPIConfig) serve(ctx context.Context, out io.Writer) error {
 	if err := checkSplit(cfg.wire, cfg.kafka); err != nil {
 		return err
 	}
-	if cfg.api.InternalToken, err = cfg.token.token(); err != nil {
+	if cfg.api.InternalTokens, err = cfg.token.tokens(); err != nil {
 		return err
 	}
-	if err := validate(cfg.data, cfg.api); err != nil {
+	cfg.internal.HasToken = len(cfg.api.InternalTokens) > 0
+	if err := validate(cfg.data, cfg.public, cfg.internal, cfg.admin, cfg.api); err != nil {
 		return err
 	}
 	build := func(ctx context.Context, p *process) error {
+		p.proxies = cfg.proxies
 		if err := p.addDataLocks(ctx, cfg.data, false); err != nil {
 			return err
 		}
@@ -89,6 +94,7 @@ func (cfg serveAPIConfig) serve(ctx context.Context, out io.Writer) error {
 type apiRole struct {
 	ledger  *payments.Ledger // applies each batch as it comes
 	grouped payments.Applier // the ledger behind group commit
+	relay   *api.Relay       // takes the calls of the ingest role
 }
 
 // add adds the api role to a process: database, group commit, the internal and
@@ -117,19 +123,13 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 	p.closeLater(ctx, "group commit", func() error { batcher.Close(); return nil })
 	role.grouped = batcher
 
-	internal, err := api.NewInternal(cfg.api, api.NewRelay(p.admin.Instrument("api", batcher), p.log), p.log)
-	if err != nil {
+	role.relay = api.NewRelay(p.admin.Instrument("api", batcher), p.log)
+	if err := p.addInternal(ctx, cfg.internal, cfg.api.InternalTokens, role.relay); err != nil {
 		return nil, err
 	}
-	p.start(ctx, "internal listener", internal.Run)
-	p.listens("internal", "http://"+internal.Addr(), "RelayService (Connect, gRPC), /internal/updates/orders, /internal/updates/disputes, /internal/updates/notes")
-	public, err := api.NewPublic(cfg.api, store, p.log)
-	if err != nil {
+	if err := p.addPublic(ctx, cfg.public, store); err != nil {
 		return nil, err
 	}
-	p.start(ctx, "api listener", public.Run)
-	p.listens("api", "http://"+public.Addr(), "/orders /orders/events /disputes /disputes/events")
-
 	if cfg.wire.Mode != payments.Kafka {
 		return role, nil
 	}
@@ -138,6 +138,32 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 		cfg.kafka.InstanceID = onlyInstance
 	}
 	return role, role.addConsumer(ctx, p, "consumer", cfg.kafka)
+}
+
+// addInternal adds a listener for the ingest role.
+func (p *process) addInternal(ctx context.Context, cfg door.Config, tokens []string, relay *api.Relay) error {
+	entrance, err := p.openDoor(ctx, cfg, nil)
+	if err != nil {
+		return err
+	}
+	server, err := api.NewInternal(api.Config{InternalTokens: tokens, Wrap: entrance.Wrap, Unauthenticated: entrance.Unauthenticated}, entrance.Listener(), relay, entrance.Log())
+	if err != nil {
+		return err
+	}
+	p.start(ctx, "internal listener", server.Run)
+	p.listens(cfg.Kind.Name, entrance.URL(), "RelayService (Connect, gRPC), /internal/updates/orders, /internal/updates/disputes, /internal/updates/notes")
+	return nil
+}
+
+// addPublic adds the public listener.
+func (p *process) addPublic(ctx context.Context, cfg door.Config, reader api.Reader) error {
+	entrance, err := p.openDoor(ctx, cfg, nil)
+	if err != nil {
+		return err
+	}
+	p.start(ctx, "api listener", api.NewPublic(api.Config{Wrap: entrance.Wrap}, entrance.Listener(), reader, entrance.Log()).Run)
+	p.listens("api", entrance.URL(), "/orders /orders/events /disputes /disputes/events")
+	return nil
 }
 
 // applyBatch configures group commit at the api role. The queue is bounded:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/batch"
+	"github.com/payrelay/payrelay/modules/door"
 	"github.com/payrelay/payrelay/modules/ingest"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
@@ -20,6 +22,7 @@ import (
 
 // ingestConfig configures the ingest role.
 type ingestConfig struct {
+	door   door.Config
 	ingest ingest.Config
 	wire   transport.Config
 	retry  transport.RetryConfig
@@ -30,7 +33,8 @@ type ingestConfig struct {
 type serveIngestConfig struct {
 	ingestConfig
 	log      logConfig
-	admin    admin.Config
+	proxies  door.Proxies
+	admin    adminConfig
 	token    tokenConfig
 	password passwordConfig
 }
@@ -45,7 +49,7 @@ func newServeIngest() *cobra.Command {
 			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
-	register(command, &cfg.wire, &cfg.ingest, withDefault{&cfg.admin, "127.0.0.1:3004"}, &cfg.rpc, &cfg.retry, &cfg.kafka, &cfg.token, &cfg.password, &cfg.log)
+	register(command, &cfg.wire, listens{&cfg.door, door.Ingest}, &cfg.ingest, withDefault{&cfg.admin, "127.0.0.1:3004"}, &cfg.rpc, &cfg.retry, &cfg.kafka, &cfg.token, &cfg.password, &cfg.proxies, &cfg.log)
 	return command
 }
 
@@ -57,13 +61,21 @@ func (cfg serveIngestConfig) serve(ctx context.Context, out io.Writer) error {
 	if err := checkSplit(cfg.wire, cfg.kafka); err != nil {
 		return err
 	}
-	if cfg.rpc.Token, err = cfg.token.token(); err != nil {
+	tokens, err := cfg.token.tokens()
+	if err != nil {
 		return err
 	}
-	if err := validate(cfg.ingest, cfg.retry); err != nil {
+	cfg.rpc.Token = firstOf(tokens)
+	if err := validate(cfg.door, cfg.admin, cfg.ingest, cfg.retry); err != nil {
 		return err
+	}
+	if cfg.wire.Mode.RPC() {
+		if err := cfg.rpc.Validate(); err != nil {
+			return err
+		}
 	}
 	build := func(ctx context.Context, p *process) error {
+		p.proxies = cfg.proxies
 		if err := p.addAdmin(ctx, cfg.admin); err != nil {
 			return err
 		}
@@ -108,14 +120,44 @@ func (cfg ingestConfig) add(ctx context.Context, p *process, direct payments.App
 		p.closeLater(ctx, "lanes", func() error { batcher.Close(); return nil })
 		wire = batcher
 	}
-	cfg.ingest.Wrap = func(next http.Handler) http.Handler { return p.admin.HTTP("ingest", next) }
-	server, err := ingest.New(cfg.ingest, p.admin.Instrument("ingest", wire), p.log)
+	cfg.ingest.Observe = countWebhooks(p.admin)
+	entrance, err := p.openDoor(ctx, cfg.door, nil)
 	if err != nil {
 		return err
 	}
+	cfg.ingest.Wrap = func(next http.Handler) http.Handler { return p.admin.HTTP("ingest", entrance.Wrap(next)) }
+	server, err := ingest.New(cfg.ingest, entrance.Listener(), p.admin.Instrument("ingest", wire), entrance.Log())
+	if err != nil {
+		return err
+	}
+	p.onHangup(server.Reload)
+	p.admin.Handle("GET /webhooks", server.Tail())
+	p.admin.AddGauges("payrelay_unsigned_source", "Sources whose webhooks are not verified. The value is always 1.", []string{"source"},
+		func(show func(float64, ...string)) {
+			for _, source := range server.Unsigned() {
+				show(1, source)
+			}
+		})
+	if cfg.ingest.InsecureNoSignature {
+		p.log.Warn("webhooks of these sources are NOT VERIFIED, because of --insecure-no-signature: anyone who reaches the address can change orders", "sources", server.Unsigned())
+	}
 	p.start(ctx, "ingest listener", server.Run)
-	p.listens("ingest", "http://"+server.Addr(), "POST "+strings.Join(ingest.Paths(), ", "))
+	p.listens("ingest", entrance.URL(), "POST "+strings.Join(server.Paths(), ", "))
 	return nil
+}
+
+// countWebhooks returns a function that counts the webhooks of each source.
+func countWebhooks(to *admin.Server) func(*ingest.Observation) {
+	answered := to.AddCounter("payrelay_webhooks_total", "Webhooks of a source that were answered: accepted, or the code of the refusal.", "source", "result")
+	verified := to.AddCounter("payrelay_webhooks_verified_total", "Webhooks that were accepted, by the position of the secret that signed them.", "source", "secret")
+	return func(seen *ingest.Observation) {
+		if seen.Refusal != "" {
+			answered(seen.Source, seen.Refusal)
+			return
+		}
+		answered(seen.Source, "accepted")
+		verified(seen.Source, strconv.Itoa(seen.Secret+1))
+	}
 }
 
 // addWire adds the client of the mode and returns it with deadline, retries and
@@ -134,7 +176,7 @@ func (cfg ingestConfig) addWire(ctx context.Context, p *process, direct payments
 		cfg.kafka.Unary = !cfg.wire.Batch
 		client, err = kafka.NewProducer(cfg.kafka)
 	default:
-		cfg.rpc.Unary = !cfg.wire.Batch
+		cfg.rpc.Unary, cfg.rpc.Log = !cfg.wire.Batch, p.log
 		client, err = transport.NewRPC(cfg.wire.Mode, cfg.rpc)
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -15,10 +16,11 @@ import (
 )
 
 func TestEveryModeHasAWire(t *testing.T) {
-	server, err := admin.New(admin.Config{Addr: "127.0.0.1:0"}, transporttest.Quiet())
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	server := admin.New(admin.Config{}, listener, transporttest.Quiet())
 	p := &process{log: transporttest.Quiet(), admin: server, supervisor: newSupervisor()}
 	p.start(t.Context(), "admin listener", server.Run)
 	defer func() {

@@ -3,10 +3,13 @@ package cmd
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/payrelay/payrelay/modules/broker"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
+	"github.com/payrelay/payrelay/modules/transport/kafka/topics"
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
@@ -76,5 +79,53 @@ func TestTopicsCheckOfTooFewCopies(t *testing.T) {
 	t.Setenv("KAFKA_MIN_COPIES", "2")
 	if out, err := runTopics(t, "check", "--kafka-brokers", addr); err == nil || !strings.Contains(out, "KAFKA_MIN_COPIES") {
 		t.Errorf("topics check of one broker by KAFKA_MIN_COPIES = %v:\n%s", err, out)
+	}
+}
+
+func TestPrintReports(t *testing.T) {
+	report := func(inSync ...int32) []topics.Report {
+		return []topics.Report{{
+			Topic: kafka.Topic{
+				Name: "webhooks.orders", MinInSync: 2, CleanupPolicy: "delete", Retention: 30 * 24 * time.Hour, RetentionBytes: -1, MaxMessageBytes: 1 << 20,
+				Partitions: []kafka.Partition{{Leader: 2, Replicas: []int32{1, 2, 3}, InSync: inSync}},
+			},
+			Progress: []topics.Progress{{Applied: -1, Oldest: 5, Newest: 12, Aged: 5}},
+		}}
+	}
+	var out strings.Builder
+	if err := printReports(&out, report(1, 2, 3), kafka.CopiesConfig{MinCopies: 2}); err != nil {
+		t.Errorf("a safe topic: %v", err)
+	}
+	want := "TOPIC            PARTITIONS  REPLICAS  MIN IN SYNC  RETENTION  LEADERLESS  UNDER-REPLICATED\n" +
+		"webhooks.orders  1           3         2            30 days    0           0\n" +
+		"\n" +
+		"TOPIC            PARTITION  LEADER  IN SYNC  OLDEST  APPLIED  NEWEST  LAG\n" +
+		"webhooks.orders  0          2       3 of 3   5       -        12      7\n"
+	if out.String() != want {
+		t.Errorf("printed\n%s, want\n%s", out.String(), want)
+	}
+	out.Reset()
+	if err := printReports(&out, report(1, 2), kafka.CopiesConfig{MinCopies: 3}); err == nil || !strings.Contains(err.Error(), "2") {
+		t.Errorf("an unsafe topic: %v", err)
+	}
+	for _, says := range []string{"lacks replicas", "KAFKA_MIN_COPIES"} {
+		if !strings.Contains(out.String(), says) {
+			t.Errorf("it does not say %q:\n%s", says, out.String())
+		}
+	}
+}
+
+func TestPrintCreated(t *testing.T) {
+	topic := kafka.Topic{Name: "webhooks.orders", MinInSync: 2, Partitions: []kafka.Partition{{Replicas: []int32{1, 2, 3}}}}
+	for want, created := range map[string]topics.Created{
+		"created webhooks.orders: 1 partitions, replication factor 3, min.insync.replicas 2\n": {Topic: topic, Created: true},
+		"webhooks.orders exists: 1 partitions, replication factor 3, min.insync.replicas 2\n":  {Topic: topic},
+		"webhooks.orders exists and was not changed: a is 1, not 2; b is 3, not 4\n":           {Topic: topic, Differences: []string{"a is 1, not 2", "b is 3, not 4"}},
+	} {
+		var out strings.Builder
+		printCreated(&out, created)
+		if out.String() != want {
+			t.Errorf("printed %q, want %q", out.String(), want)
+		}
 	}
 }

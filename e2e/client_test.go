@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -57,6 +58,16 @@ func (r reply) code() string {
 }
 
 func do(method, url, body string, headers ...string) (reply, error) {
+	return doBy(client, method, url, body, headers...)
+}
+
+// clientAt returns a client that sends from an address of this machine.
+func clientAt(address string) *http.Client {
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+	return &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 64, IdleConnTimeout: 10 * time.Second}}
+}
+
+func doBy(client *http.Client, method, url, body string, headers ...string) (reply, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))

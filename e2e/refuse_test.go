@@ -36,7 +36,7 @@ func exchange(t *testing.T, url, request string) reply {
 func testBadRequests(t *testing.T, c *cluster) {
 	good := orderWebhook("bad-request", "bad-request", "created", 0, `"1.00"`, "USD").body
 	request := func(line, headers, body string) string {
-		return line + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" + headers + "\r\n" + body
+		return line + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + headers + "\r\n" + body
 	}
 	sized := func(headers, body string) string {
 		return request("POST "+ordersPath, fmt.Sprintf("%sContent-Length: %d\r\n", headers, len(body)), body)

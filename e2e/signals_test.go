@@ -29,7 +29,7 @@ func TestHangup(t *testing.T) {
 	check(t, conn.SetDeadline(time.Now().Add(answerWithin)))
 	w := orderWebhook("hangup-1", "hangup", "created", 0, `"1.00"`, "USD")
 	half := len(w.body) / 2
-	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		w.path, len(w.body), w.body[:half])
 	check(t, err)
 	hangUp()

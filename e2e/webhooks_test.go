@@ -38,6 +38,8 @@ func runCases(t *testing.T, c *cluster) {
 		"future":         testFuture,
 		"currency":       testCurrencyMismatch,
 		"bad requests":   testBadRequests,
+		"web pages":      testWebPages,
+		"smuggling":      testSmuggling,
 		"bad bodies":     testBadBodies,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, c) })

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -191,10 +190,7 @@ func TestInstrumentAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkInstrument(b *testing.B) {
-	s, err := admin.New(admin.Config{Addr: "127.0.0.1:0"}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		b.Fatal(err)
-	}
+	s := open(b, admin.Config{})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	defer s.Run(ctx)

@@ -88,18 +88,34 @@ func (s *Server) AddGauge(name, help string, value func() float64) {
 // current value, with distinct values of the labels. It panics if there is a
 // metric of that name.
 func (s *Server) AddGauges(name, help string, labels []string, read func(show func(value float64, labels ...string))) {
-	s.metrics.registry.MustRegister(gauges{prometheus.NewDesc(name, help, labels, nil), read})
+	s.metrics.registry.MustRegister(series{prometheus.NewDesc(name, help, labels, nil), prometheus.GaugeValue, read})
 }
 
-type gauges struct {
+// AddCounter adds a counter with labels and returns the function that adds 1 to it. The
+// values of the labels must come from a bounded set. It panics if there is a metric of
+// that name.
+func (s *Server) AddCounter(name, help string, labels ...string) (add func(values ...string)) {
+	counter := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	s.metrics.registry.MustRegister(counter)
+	return func(values ...string) { counter.WithLabelValues(values...).Inc() }
+}
+
+// AddCounters adds a counter with labels, as AddGauges adds a gauge.
+func (s *Server) AddCounters(name, help string, labels []string, read func(show func(value float64, labels ...string))) {
+	s.metrics.registry.MustRegister(series{prometheus.NewDesc(name, help, labels, nil), prometheus.CounterValue, read})
+}
+
+// series is a metric whose values are read at each scrape.
+type series struct {
 	desc *prometheus.Desc
+	kind prometheus.ValueType
 	read func(show func(value float64, labels ...string))
 }
 
-func (g gauges) Describe(descs chan<- *prometheus.Desc) { descs <- g.desc }
+func (s series) Describe(descs chan<- *prometheus.Desc) { descs <- s.desc }
 
-func (g gauges) Collect(metrics chan<- prometheus.Metric) {
-	g.read(func(value float64, labels ...string) {
-		metrics <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, value, labels...)
+func (s series) Collect(metrics chan<- prometheus.Metric) {
+	s.read(func(value float64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(s.desc, s.kind, value, labels...)
 	})
 }

@@ -34,7 +34,7 @@ func TestProfilesOnLoopbackOnlyUnlessAllowed(t *testing.T) {
 		{"192.0.2.1", true, http.StatusOK},
 	} {
 		listener := listensOn{addr: &net.TCPAddr{IP: net.ParseIP(tc.ip), Port: 3003}}
-		s := newServer(Config{Pprof: tc.allowed}, listener, slog.New(slog.DiscardHandler))
+		s := New(Config{Pprof: tc.allowed}, listener, slog.New(slog.DiscardHandler))
 		for _, path := range []string{"", "goroutine", "cmdline", "symbol"} {
 			rec := ask(s, "/debug/pprof/"+path)
 			if rec.Code != tc.status {
@@ -62,7 +62,7 @@ func TestCommandLineHidesTheDatabaseURL(t *testing.T) {
 		t.Errorf("/debug/pprof/cmdline = %q, want %q", got, want)
 	}
 	listener := listensOn{addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 3003}}
-	s := newServer(Config{}, listener, slog.New(slog.DiscardHandler))
+	s := New(Config{}, listener, slog.New(slog.DiscardHandler))
 	for _, path := range []string{"", "cmdline", "goroutine?debug=2", "heap?debug=1", "symbol"} {
 		if body := ask(s, "/debug/pprof/"+path).Body.String(); strings.Contains(body, "hunter2") {
 			t.Errorf("/debug/pprof/%s shows the password: %s", path, body)

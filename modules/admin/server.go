@@ -18,7 +18,7 @@ import (
 // worth a slow stop.
 const stopTimeout = 2 * time.Second
 
-// Server is the admin listener with the metrics and checks that it reports. Its
+// Server is the server of the admin listener with the metrics and checks that it reports. Its
 // methods may be called concurrently.
 type Server struct {
 	log       *slog.Logger
@@ -26,23 +26,13 @@ type Server struct {
 	readiness readiness
 	metrics   *metrics
 	http      *http.Server
+	mux       *http.ServeMux
 }
 
-// New opens the listener, so that an address in use fails the start. The process
-// is not ready until SetReady(true).
-func New(cfg Config, log *slog.Logger) (*Server, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
-	listener, err := net.Listen("tcp", cfg.Addr)
-	if err != nil {
-		return nil, fmt.Errorf("open the admin listener (ADMIN_ADDR): %w", err)
-	}
-	return newServer(cfg, listener, log), nil
-}
-
-func newServer(cfg Config, listener net.Listener, log *slog.Logger) *Server {
-	s := &Server{log: log, listener: listener, metrics: newMetrics()}
+// New returns a server that serves listener. The process is not ready until
+// SetReady(true).
+func New(cfg Config, listener net.Listener, log *slog.Logger) *Server {
+	s := &Server{log: log, listener: listener, metrics: newMetrics(), mux: http.NewServeMux()}
 	s.http = &http.Server{
 		Handler:           s.routes(cfg.Pprof || isLoopback(listener.Addr())),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -52,8 +42,15 @@ func newServer(cfg Config, listener net.Listener, log *slog.Logger) *Server {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	if cfg.Wrap != nil {
+		s.http.Handler = cfg.Wrap(s.http.Handler)
+	}
 	return s
 }
+
+// Handle serves requests that match a pattern of [http.ServeMux], also while the server
+// runs. It panics if another handler has the pattern.
+func (s *Server) Handle(pattern string, handler http.Handler) { s.mux.Handle(pattern, handler) }
 
 // Addr returns the address of the listener, with its actual port.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
@@ -88,7 +85,7 @@ func (s *Server) stop() {
 }
 
 func (s *Server) routes(profiles bool) http.Handler {
-	mux := http.NewServeMux()
+	mux := s.mux
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]bool{"live": true})
 	})

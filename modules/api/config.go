@@ -2,63 +2,57 @@ package api
 
 import (
 	"errors"
-	"flag"
 	"fmt"
-	"net"
+	"net/http"
 	"strings"
 )
 
-// minTokenBytes is the least size of the internal token. A token of random bytes in
-// hexadecimal then has at least 128 bits.
-const minTokenBytes = 32
+const (
+	// minTokenBytes is the least size of an internal token. A token of random bytes in
+	// hexadecimal then has at least 128 bits.
+	minTokenBytes = 32
+	// maxTokens is how many internal tokens are valid at once: while one replaces
+	// another, both are.
+	maxTokens = 2
+)
 
-// Config holds the addresses of the api role's listeners, and their secret.
+// Config configures one server of the api role. It has no flags.
 type Config struct {
-	// Addr is the host:port of the public listener; port 0 chooses a free port.
-	Addr string
-	// InternalAddr is the host:port of the listener for the ingest role.
-	InternalAddr string
-	// InternalToken is the bearer token of the internal listener. If it is empty, no
-	// token is needed. It has no flag, because other users can read a command line.
-	InternalToken string
+	// InternalTokens are the bearer tokens of the internal listener. If there are none,
+	// no token is needed.
+	InternalTokens []string
+	// Unauthenticated, if it is not nil, is called with each request without a valid
+	// token.
+	Unauthenticated func(*http.Request)
+	// Wrap, if it is not nil, wraps the handler with the policy of the listener.
+	Wrap func(http.Handler) http.Handler
 }
 
-// RegisterFlags declares the flags of the api role.
-func (c *Config) RegisterFlags(fs *flag.FlagSet) {
-	fs.StringVar(&c.Addr, "api-addr", "127.0.0.1:3000", "address of the public API, as host:port: `API_ADDR`")
-	fs.StringVar(&c.InternalAddr, "internal-addr", "127.0.0.1:3002", "address for updates from the ingest role, as host:port: `INTERNAL_ADDR`")
-}
-
-// Validate checks the addresses and the token. An internal address that other
-// machines can reach needs a token, and a token must be long enough and fit into a
-// header. The error explains how to fix the setting; it does not contain the
-// token.
+// Validate checks the tokens, each of which must be long enough and fit into a header.
+// The error explains how to fix the setting; it does not contain a token.
 func (c Config) Validate() error {
-	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
-		return fmt.Errorf("api-addr (API_ADDR) is %q: write it as host:port, such as 127.0.0.1:3000", c.Addr)
+	if len(c.InternalTokens) > maxTokens {
+		return fmt.Errorf("the internal token (INTERNAL_TOKEN) has %d tokens: set one, or while you replace it, the new and the old one", len(c.InternalTokens))
 	}
-	host, _, err := net.SplitHostPort(c.InternalAddr)
-	switch {
-	case err != nil:
-		return fmt.Errorf("internal-addr (INTERNAL_ADDR) is %q: write it as host:port, such as 127.0.0.1:3002", c.InternalAddr)
-	case c.InternalToken == "" && !isLoopback(host):
-		return fmt.Errorf("internal-addr (INTERNAL_ADDR) is %q, which other machines can reach: set INTERNAL_TOKEN or --internal-token-file, here and at the ingest role, or listen on 127.0.0.1", c.InternalAddr)
-	case c.InternalToken != "" && len(c.InternalToken) < minTokenBytes:
-		return errors.New("the internal token (INTERNAL_TOKEN) is too short: set one of at least 32 bytes, for example from openssl rand -hex 32")
-	case strings.ContainsFunc(c.InternalToken, notVisibleASCII):
-		return errors.New("the internal token (INTERNAL_TOKEN) contains a space, a line break or another character that is not visible ASCII: set one without, for example from openssl rand -hex 32")
-	default:
-		return nil
+	for _, token := range c.InternalTokens {
+		switch {
+		case len(token) < minTokenBytes:
+			return errors.New("the internal token (INTERNAL_TOKEN) is too short: set one of at least 32 bytes, for example from openssl rand -hex 32")
+		case strings.ContainsFunc(token, notVisibleASCII):
+			return errors.New("the internal token (INTERNAL_TOKEN) contains a space, a line break or another character that is not visible ASCII: set one without, for example from openssl rand -hex 32")
+		}
 	}
+	return nil
 }
 
 // notVisibleASCII reports whether a token must not contain r, because a header
 // would not carry it unchanged.
 func notVisibleASCII(r rune) bool { return r < '!' || r > '~' }
 
-// isLoopback reports whether only this machine can reach the host. It does not
-// resolve names other than localhost, because their addresses can change.
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
+// wrapped returns the handler within the policy of its listener.
+func (c Config) wrapped(handler http.Handler) http.Handler {
+	if c.Wrap == nil {
+		return handler
+	}
+	return c.Wrap(handler)
 }

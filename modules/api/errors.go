@@ -40,7 +40,6 @@ var meanings = map[string]struct {
 	status int
 }{
 	"unauthenticated":        {connect.CodeUnauthenticated, http.StatusUnauthorized},
-	"cross_origin":           {connect.CodePermissionDenied, http.StatusForbidden},
 	"not_found":              {connect.CodeNotFound, http.StatusNotFound},
 	"ambiguous_id":           {connect.CodeFailedPrecondition, http.StatusConflict},
 	"method_not_allowed":     {connect.CodeUnimplemented, http.StatusMethodNotAllowed},

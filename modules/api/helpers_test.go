@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -62,12 +64,22 @@ const testToken = "0123456789abcdef0123456789abcdef"
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// startInternal runs an internal listener on a free port until the test ends, and
-// returns its URL.
+// listen opens a listener on a free port, which is closed when the test ends.
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener
+}
+
+// startInternal runs an internal server with the tokens, which space separates, until
+// the test ends, and returns its URL.
 func startInternal(t *testing.T, next payments.Applier, token string) string {
 	t.Helper()
-	cfg := Config{Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1:0", InternalToken: token}
-	in, err := NewInternal(cfg, NewRelay(next, quiet()), quiet())
+	in, err := NewInternal(Config{InternalTokens: strings.Fields(token)}, listen(t), NewRelay(next, quiet()), quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

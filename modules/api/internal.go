@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -26,23 +27,21 @@ const (
 	internalDrain = applyTimeout + time.Second
 )
 
-// NewInternal opens the internal listener, to which the ingest role sends updates.
-// It serves RelayService over Connect, gRPC and gRPC-Web, the REST routes under
+// NewInternal returns the server of the internal listener, to which the ingest role
+// sends updates. It serves RelayService over Connect, gRPC and gRPC-Web, the REST routes under
 // /internal/, gRPC health checks, which need no token, and gRPC reflection.
-func NewInternal(cfg Config, relay *Relay, log *slog.Logger) (*Server, error) {
+func NewInternal(cfg Config, listener net.Listener, relay *Relay, log *slog.Logger) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	handler := http.MaxBytesHandler(internalRoutes(cfg.InternalToken, relay, log), maxRequestBytes)
-	server, err := newServer("internal listener (INTERNAL_ADDR)", cfg.InternalAddr, internalDrain, handler, log)
-	if err != nil {
-		return nil, err
-	}
+	handler := http.MaxBytesHandler(cfg.wrapped(internalRoutes(cfg, relay, log)), maxRequestBytes)
+	server := newServer("internal listener", listener, internalDrain, handler, log)
+	server.http.Protocols.SetHTTP2(true) // with TLS
 	server.http.Protocols.SetUnencryptedHTTP2(true)
 	return server, nil
 }
 
-func internalRoutes(token string, relay *Relay, log *slog.Logger) http.Handler {
+func internalRoutes(cfg Config, relay *Relay, log *slog.Logger) http.Handler {
 	e := newEcho(log)
 	options := []connect.HandlerOption{
 		connect.WithReadMaxBytes(maxMessageBytes),
@@ -63,7 +62,7 @@ func internalRoutes(token string, relay *Relay, log *slog.Logger) http.Handler {
 	mount(grpcreflect.NewHandlerV1Alpha(reflector, options...))
 	mountREST(e, relay)
 
-	e.Use(refuseCrossOrigin(), requireToken(token, under(health), under(rpcPaths...)), refuseOtherMethods)
+	e.Use(cfg.requireToken(under(health), under(rpcPaths...)), refuseOtherMethods)
 	return e
 }
 
@@ -80,32 +79,22 @@ func under(prefixes ...string) func(*http.Request) bool {
 	}
 }
 
-// refuseCrossOrigin refuses requests that a browser sends for a page of another
-// origin. Listening on loopback without a token keeps other machines out, but not
-// the web pages that are open on this one. Other clients do not send the headers
-// that identify such a request.
-func refuseCrossOrigin() echo.MiddlewareFunc {
-	var protection http.CrossOriginProtection
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			if protection.Check(c.Request()) != nil {
-				return &refusal{"cross_origin", "a browser sent this request for a page of another origin: call from a program, without the headers Origin and Sec-Fetch-Site"}
-			}
-			return next(c)
-		}
-	}
-}
-
-// requireToken refuses requests without the bearer token, unless the token is
-// empty or open reports true for the request. Where rpc reports true, the refusal
+// requireToken refuses requests without one of the bearer tokens, unless there are no
+// tokens or open reports true for the request. Where rpc reports true, the refusal
 // takes the form of the RPC protocol of the request.
-func requireToken(token string, open, rpc func(*http.Request) bool) echo.MiddlewareFunc {
-	want := sha256.Sum256([]byte(token))
-	errors := connect.NewErrorWriter()
+func (c Config) requireToken(open, rpc func(*http.Request) bool) echo.MiddlewareFunc {
+	want := make([][sha256.Size]byte, len(c.InternalTokens))
+	for i, token := range c.InternalTokens {
+		want[i] = sha256.Sum256([]byte(token))
+	}
+	errors, report := connect.NewErrorWriter(), c.Unauthenticated
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			if token == "" || open(c.Request()) || hasToken(c.Request(), want) {
+			if len(want) == 0 || open(c.Request()) || hasToken(c.Request(), want) {
 				return next(c)
+			}
+			if report != nil {
+				report(c.Request())
 			}
 			c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
 			refused := &refusal{"unauthenticated", "the internal token is missing or wrong: send the header Authorization with Bearer and the value of INTERNAL_TOKEN"}
@@ -117,11 +106,15 @@ func requireToken(token string, open, rpc func(*http.Request) bool) echo.Middlew
 	}
 }
 
-// hasToken reports whether the request has the bearer token with the digest want.
-// It compares digests in constant time, so that its duration reveals neither the
-// length nor the content of the token.
-func hasToken(r *http.Request, want [sha256.Size]byte) bool {
+// hasToken reports whether the request has a bearer token with one of the digests. It
+// compares all of them in constant time, so that its duration reveals neither the
+// length nor the content of a token.
+func hasToken(r *http.Request, want [][sha256.Size]byte) bool {
 	shown, ok := strings.CutPrefix(r.Header.Get(echo.HeaderAuthorization), "Bearer ")
 	got := sha256.Sum256([]byte(shown))
-	return subtle.ConstantTimeCompare(got[:], want[:]) == 1 && ok
+	equal := 0
+	for _, digest := range want {
+		equal |= subtle.ConstantTimeCompare(got[:], digest[:])
+	}
+	return equal == 1 && ok
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,42 +99,60 @@ func TestHealthNeedsNoToken(t *testing.T) {
 	}
 }
 
-// internalPosts maps paths to bodies that a web page could make a browser send.
-var internalPosts = map[string]string{
-	"/internal/updates/orders":               orderJSON,
-	"/payrelay.v1.RelayService/ApplyUpdate":  `{"update":` + orderJSON + `}`,
-	"/payrelay.v1.RelayService/ApplyUpdates": `{"updates":[` + orderJSON + `]}`,
-}
-
-func TestCrossOriginRequestsAreRefused(t *testing.T) {
-	for _, token := range []string{"", testToken} {
-		next := new(recorder)
-		url := startInternal(t, next, token)
-		for path, body := range internalPosts {
-			for _, header := range [][2]string{
-				{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"},
-				{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Origin", "http://127.0.0.1:1"},
-			} {
-				got := send(t, http.MethodPost, url+path, []byte(body), "Content-Type", "application/json",
-					"Authorization", "Bearer "+token, header[0], header[1])
-				got.wantError(t, http.StatusForbidden, "cross_origin")
-			}
-		}
-		if next.calls() != 0 {
-			t.Errorf("Apply was called %d times for cross-origin requests, want 0", next.calls())
+// While a token is replaced, the new and the old one are valid.
+func TestTwoTokensAreAcceptedAtOnce(t *testing.T) {
+	other := strings.Repeat("n", minTokenBytes)
+	url := startInternal(t, &recorder{}, other+"\n"+testToken)
+	for shown, want := range map[string]int{
+		testToken: http.StatusOK, other: http.StatusOK, "": http.StatusUnauthorized,
+		other + " " + testToken: http.StatusUnauthorized, strings.ToUpper(testToken): http.StatusUnauthorized,
+	} {
+		got := send(t, http.MethodPost, url+"/internal/updates/orders", []byte(orderJSON), "Content-Type", "application/json", "Authorization", "Bearer "+shown)
+		if got.status != want {
+			t.Errorf("with the token %q: %d %s, want %d", shown, got.status, got.body, want)
 		}
 	}
 }
 
-func TestProgramsAndTheSameOriginAreAccepted(t *testing.T) {
-	next := new(recorder)
-	url := startInternal(t, next, "")
-	for path, body := range internalPosts {
-		for _, header := range [][2]string{{"Accept", "*/*"}, {"Origin", url}, {"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Site", "none"}} {
-			got := send(t, http.MethodPost, url+path, []byte(body), "Content-Type", "application/json", header[0], header[1])
-			if got.status != http.StatusOK || !strings.Contains(got.body, "VERDICT_APPLIED") {
-				t.Errorf("POST %s with %s: %s = %d %s, want APPLIED", path, header[0], header[1], got.status, got.body)
-			}
+// The policy of a listener comes before the token, and holds for every path.
+func TestWrapWrapsEveryPath(t *testing.T) {
+	refuse := func(http.Handler) http.Handler { return http.NotFoundHandler() }
+	next := &recorder{}
+	internal, err := NewInternal(Config{InternalTokens: []string{testToken}, Wrap: refuse}, listen(t), NewRelay(next, quiet()), quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := NewPublic(Config{Wrap: refuse}, listen(t), new(memory), quiet())
+	run(t, internal)
+	run(t, public)
+	for _, url := range []string{
+		internal.Addr() + "/internal/updates/orders", internal.Addr() + "/payrelay.v1.RelayService/ApplyUpdate",
+		internal.Addr() + "/grpc.health.v1.Health/Check", internal.Addr() + "/nothing", public.Addr() + "/orders", public.Addr() + "/nothing",
+	} {
+		if got := send(t, http.MethodPost, "http://"+url, []byte("{}"), "Content-Type", "application/json"); got.body != "404 page not found\n" {
+			t.Errorf("POST %s = %d %s, want the answer of Wrap", url, got.status, got.body)
 		}
+	}
+	if next.calls() != 0 {
+		t.Errorf("Apply was called %d times, want 0", next.calls())
+	}
+}
+
+func TestWrongTokensAreReported(t *testing.T) {
+	var reported []string
+	cfg := Config{InternalTokens: []string{testToken}, Unauthenticated: func(r *http.Request) { reported = append(reported, r.URL.Path) }}
+	internal, err := NewInternal(cfg, listen(t), NewRelay(&recorder{}, quiet()), quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, internal)
+	url := "http://" + internal.Addr()
+	for _, path := range []string{"/internal/updates/orders", "/payrelay.v1.RelayService/ApplyUpdate"} {
+		send(t, http.MethodPost, url+path, []byte(orderJSON), "Content-Type", "application/json", "Authorization", "Bearer x")
+		send(t, http.MethodPost, url+path, []byte(orderJSON), "Content-Type", "application/json", "Authorization", "Bearer "+testToken)
+	}
+	send(t, http.MethodPost, url+"/grpc.health.v1.Health/Check", []byte("{}"), "Content-Type", "application/json")
+	if want := []string{"/internal/updates/orders", "/payrelay.v1.RelayService/ApplyUpdate"}; !slices.Equal(reported, want) {
+		t.Errorf("reported %q, want %q", reported, want)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -21,10 +22,9 @@ const (
 	// publicHeaderBytes has room for a filter with the largest number of ids, each of
 	// the largest size.
 	publicHeaderBytes = 64 << 10
-	// The clients of this listener are not known in advance, so it accepts many
-	// connections and closes idle ones early.
-	publicConnections = 8192
-	publicIdle        = 10 * time.Second
+	// The clients of this listener are not known in advance, so it closes idle
+	// connections early.
+	publicIdle = 10 * time.Second
 )
 
 // Reader reads the state and the events that the ledger recorded. Order returns
@@ -36,7 +36,7 @@ type Reader interface {
 	Events(ctx context.Context, query payments.EventQuery) (payments.Page[payments.RecordedEvent], error)
 }
 
-// NewPublic opens the public listener, which serves
+// NewPublic returns the server of the public listener, which serves
 //
 //	GET /orders    GET /orders/{order_id}      GET /orders/events
 //	GET /disputes  GET /disputes/{dispute_id}  GET /disputes/events
@@ -60,19 +60,12 @@ type Reader interface {
 // The values of a filter are separated by commas or given in several parameters of
 // the same name, at most 200 in total. An item is selected if it matches one value
 // of every filter. An id that contains a comma can be used in a path only.
-func NewPublic(cfg Config, reader Reader, log *slog.Logger) (*Server, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
+func NewPublic(cfg Config, listener net.Listener, reader Reader, log *slog.Logger) *Server {
 	p := &public{reader: reader, log: log}
-	server, err := newServer("public listener (API_ADDR)", cfg.Addr, publicDrain, p.routes(), log)
-	if err != nil {
-		return nil, err
-	}
-	server.maxConnections = publicConnections
+	server := newServer("public listener", listener, publicDrain, cfg.wrapped(p.routes()), log)
 	server.http.MaxHeaderBytes = publicHeaderBytes
 	server.http.IdleTimeout = publicIdle
-	return server, nil
+	return server
 }
 
 // public holds the handlers of the public listener.

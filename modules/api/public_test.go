@@ -21,10 +21,7 @@ import (
 // address, and a function that stops it and returns the result of Run.
 func startPublic(t *testing.T, reader Reader) (addr string, stop func() error) {
 	t.Helper()
-	p, err := NewPublic(Config{Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1:0"}, reader, quiet())
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := NewPublic(Config{}, listen(t), reader, quiet())
 	return p.Addr(), run(t, p)
 }
 
@@ -44,22 +41,8 @@ func TestPublicListens(t *testing.T) {
 	}
 }
 
-func TestPublicFailsOnAPortInUse(t *testing.T) {
-	addr, _ := startPublic(t, new(memory))
-	_, err := NewPublic(Config{Addr: addr, InternalAddr: "127.0.0.1:0"}, new(memory), quiet())
-	if err == nil || !strings.Contains(err.Error(), "API_ADDR") {
-		t.Errorf("NewPublic() on a port in use = %v, want an error that names API_ADDR", err)
-	}
-	if _, err := NewPublic(Config{Addr: "nonsense", InternalAddr: "127.0.0.1:0"}, new(memory), quiet()); err == nil {
-		t.Error("NewPublic() with the address nonsense succeeded")
-	}
-}
-
 func TestPublicReleasesThePortOfAFailedStart(t *testing.T) {
-	p, err := NewPublic(Config{Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1:0"}, new(memory), quiet())
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := NewPublic(Config{}, listen(t), new(memory), quiet())
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := p.Run(ctx); err != nil {

@@ -13,30 +13,20 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"golang.org/x/net/netutil"
 )
 
-// Server is one listener of the api role and the HTTP server behind it.
+// Server is the HTTP server of one listener of the api role.
 type Server struct {
-	// name identifies the listener in errors and logs, with the variable that sets
-	// its address.
+	// name identifies the listener in errors and logs.
 	name string
 	// drain is how long requests in flight may take after the server is stopped.
-	drain time.Duration
-	// maxConnections is the largest number of open connections. Further clients
-	// wait in the backlog of the kernel.
-	maxConnections int
-	listener       net.Listener
-	http           *http.Server
-	log            *slog.Logger
+	drain    time.Duration
+	listener net.Listener
+	http     *http.Server
+	log      *slog.Logger
 }
 
-// newServer opens the listener, so that a port in use is an error at the start.
-func newServer(name, addr string, drain time.Duration, handler http.Handler, log *slog.Logger) (*Server, error) {
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("open the %s: %w", name, err)
-	}
+func newServer(name string, listener net.Listener, drain time.Duration, handler http.Handler, log *slog.Logger) *Server {
 	server := &http.Server{
 		Handler:           handler,
 		Protocols:         new(http.Protocols),
@@ -58,7 +48,7 @@ func newServer(name, addr string, drain time.Duration, handler http.Handler, log
 		DisableGeneralOptionsHandler: true,
 	}
 	server.Protocols.SetHTTP1(true)
-	return &Server{name: name, drain: drain, maxConnections: 1024, listener: listener, http: server, log: log}, nil
+	return &Server{name: name, drain: drain, listener: listener, http: server, log: log}
 }
 
 // Addr returns the address of the listener with its actual port.
@@ -73,7 +63,7 @@ func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() {
 		defer cancel()
-		served <- s.http.Serve(netutil.LimitListener(s.listener, s.maxConnections))
+		served <- s.http.Serve(s.listener)
 	}()
 	<-ctx.Done()
 	s.stop()

@@ -26,16 +26,12 @@ type openListener struct {
 // before they return.
 func openListeners(t *testing.T, log *slog.Logger, wait func(context.Context)) []openListener {
 	t.Helper()
-	cfg := Config{Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1:0"}
-	public, err := NewPublic(cfg, &memory{fail: func(ctx context.Context) error { wait(ctx); return nil }}, log)
-	if err != nil {
-		t.Fatal(err)
-	}
+	public := NewPublic(Config{}, listen(t), &memory{fail: func(ctx context.Context) error { wait(ctx); return nil }}, log)
 	next := &recorder{answer: func(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		wait(ctx)
 		return applied(updates), nil
 	}}
-	internal, err := NewInternal(cfg, NewRelay(next, log), log)
+	internal, err := NewInternal(Config{}, listen(t), NewRelay(next, log), log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,37 +76,6 @@ func TestRunReportsAFailedListener(t *testing.T) {
 		_ = l.listener.Close()
 		if err := l.Run(t.Context()); err == nil || !strings.Contains(err.Error(), l.name) {
 			t.Errorf("%s: Run() = %v, want an error with the name", l.name, err)
-		}
-	}
-}
-
-func TestConnectionLimit(t *testing.T) {
-	for _, l := range openListeners(t, quiet(), func(context.Context) {}) {
-		l.maxConnections = 2
-		run(t, l.Server)
-		ask := func() net.Conn {
-			conn := connectTo(t, l.Addr())
-			if _, err := io.WriteString(conn, l.request); err != nil {
-				t.Fatal(err)
-			}
-			return conn
-		}
-		answered := func(conn net.Conn, within time.Duration) bool {
-			_ = conn.SetReadDeadline(time.Now().Add(within))
-			n, _ := conn.Read(make([]byte, 1))
-			return n == 1
-		}
-		first := ask()
-		if !answered(first, 10*time.Second) || !answered(ask(), 10*time.Second) {
-			t.Fatalf("%s: 2 connections are not answered", l.name)
-		}
-		third := ask()
-		if answered(third, 100*time.Millisecond) {
-			t.Errorf("%s: the third connection was answered while two were open", l.name)
-		}
-		_ = first.Close()
-		if !answered(third, 10*time.Second) {
-			t.Errorf("%s: the third connection was not answered after another was closed", l.name)
 		}
 	}
 }

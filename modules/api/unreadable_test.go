@@ -2,11 +2,14 @@ package api
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,7 +22,7 @@ import (
 )
 
 // TestUnreadableWebhookIsOneDeadLetter sends bodies that no decoder can read from a
-// verified source through both roles to a database.
+// signed source through both roles to a database.
 func TestUnreadableWebhookIsOneDeadLetter(t *testing.T) {
 	store, err := sqlite.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "payrelay.db"))
 	if err != nil {
@@ -36,7 +39,14 @@ func TestUnreadableWebhookIsOneDeadLetter(t *testing.T) {
 			return answer.GetOutcomes(), err
 		})
 		for _, body := range []string{`{"provider_event_id":"evt-1","order_id":`, "[1]", "[1]", "{\"order_id\":\"\xff\"}", `{"a":` + strings.Repeat("[", 200)} {
-			resp, err := http.Post(path, "application/json", strings.NewReader(body))
+			request, err := http.NewRequest(http.MethodPost, path, strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			mac := hmac.New(sha256.New, []byte(signingKey))
+			mac.Write([]byte(body))
+			request.Header.Set("X-Signature", fmt.Sprintf("%x", mac.Sum(nil)))
+			resp, err := http.DefaultClient.Do(request)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,14 +84,25 @@ func TestUnreadableWebhookIsOneDeadLetter(t *testing.T) {
 	}
 }
 
-// startIngest starts the listener for webhooks with a verified source, and returns the
+// signingKey is the secret of the source "signed".
+const signingKey = "0123456789abcdef0123456789abcdef"
+
+// startIngest starts the listener for webhooks with a signed source, and returns the
 // URL of its orders.
 func startIngest(t *testing.T, next payments.ApplierFunc) string {
 	t.Helper()
 	var cfg ingest.Config
 	cfg.RegisterFlags(flag.NewFlagSet("test", flag.PanicOnError))
-	cfg.Addr, cfg.Sources = "127.0.0.1:0", []ingest.Source{{Name: "signed", Verified: true}}
-	server, err := ingest.New(cfg, next, quiet())
+	cfg.SourcesFile = filepath.Join(t.TempDir(), "sources.yaml")
+	const source = "sources: [{name: signed, provider: generic, secrets: [{secret: " + signingKey + "}], signature: {scheme: hmac, header: X-Signature, algorithm: sha256, encoding: hex}}]"
+	if err := os.WriteFile(cfg.SourcesFile, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := ingest.New(cfg, listener, next, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -138,7 +138,7 @@ func TestLogContainsNoBody(t *testing.T) {
 	if strings.Contains(log.String(), "4111") {
 		t.Errorf("the log contains a part of the body:\n%s", log.String())
 	}
-	for _, want := range []string{"request_id=" + good.RequestID, "provider=generic event_id=evt-1 verdict=applied bytes=", "evt-1", bad.Error.RequestID, "invalid_field", "source=generic", "path=" + ordersPath, "order_id=order-1", "body_sha256="} {
+	for _, want := range []string{"request_id=" + good.RequestID, "event_id=evt-1 verdict=applied updates=1 bytes=", "evt-1", bad.Error.RequestID, "invalid_field", "source=generic", "path=" + ordersPath, "order_id=order-1", "body_sha256="} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not contain %q:\n%s", want, log.String())
 		}

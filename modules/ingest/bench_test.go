@@ -13,29 +13,6 @@ const orderWebhook = `{"provider_event_id":"evt-0123456789abcdef","order_id":"or
 	`"meta":{"amount":"100.50","currency":"USD","card":{"brand":"visa","last4":"4242","exp_month":12,"exp_year":2030},` +
 	`"risk":{"score":17,"level":"low"}},"description":"Two tickets, row 5","channel":"web","test":false}`
 
-// BenchmarkDecode measures the work on a body before it is applied.
-func BenchmarkDecode(b *testing.B) {
-	body := []byte(orderWebhook)
-	b.Run("parse", func(b *testing.B) {
-		b.SetBytes(int64(len(body)))
-		for b.Loop() {
-			d := newDocument(genericOrder.form)
-			if err := d.parse(body); err != nil {
-				b.Fatal(err)
-			}
-			d.putBack()
-		}
-	})
-	b.Run("decode and check", func(b *testing.B) {
-		b.SetBytes(int64(len(body)))
-		for b.Loop() {
-			if _, _, err := newUpdate(body, genericSource, genericOrder); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}
-
 // BenchmarkWebhook measures a whole webhook without the network.
 func BenchmarkWebhook(b *testing.B) {
 	h := handler(b, &recorder{})

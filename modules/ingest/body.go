@@ -42,8 +42,9 @@ func (r *reservation) raise(size int64) bool {
 func (r *reservation) release() { r.budget.Release(r.bytes) }
 
 // readBody returns the body, of at most limit bytes. It allocates no more than
-// freeBody before the first bytes have arrived, whatever the Content-Length. The
-// caller releases room when it no longer needs the body, also after an error.
+// freeBody before the first bytes have arrived, and then twice what has arrived,
+// whatever the Content-Length: a client that announces a large body and sends none takes
+// no room from others. The caller releases room when it no longer needs the body, also after an error.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64, room *reservation) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
@@ -67,8 +68,9 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, room *reserva
 		case len(body) < cap(body):
 			continue
 		}
-		if size = r.ContentLength; size < int64(len(body)) { // unknown
-			size = min(2*int64(len(body)), limit)
+		size = min(2*int64(len(body)), limit)
+		if r.ContentLength >= 0 {
+			size = min(size, r.ContentLength)
 		}
 		if !room.raise(size) {
 			return nil, errOverloaded

@@ -82,6 +82,24 @@ func TestBodyMemory(t *testing.T) {
 	}
 }
 
+// TestBodyReservationFollowsArrival checks that a client reserves no more than twice what
+// it has sent, whatever it announces: otherwise a thousand slow clients take the budget of
+// all with a few megabytes.
+func TestBodyReservationFollowsArrival(t *testing.T) {
+	const limit = 256 << 10
+	for _, sent := range []int{freeBody + 1, 20_000, 100_000} {
+		r := withLength(strings.Repeat("a", limit))
+		r.Body = io.NopCloser(io.MultiReader(strings.NewReader(strings.Repeat("a", sent)), iotest.ErrReader(errors.New("cut off"))))
+		room := reservation{budget: semaphore.NewWeighted(bodyBudget)}
+		if _, err := readBody(httptest.NewRecorder(), r, limit, &room); err == nil {
+			t.Fatal("a body that was cut off was read")
+		}
+		if room.bytes > int64(2*sent) {
+			t.Errorf("%d bytes were reserved after %d had arrived, want at most twice as many", room.bytes, sent)
+		}
+	}
+}
+
 // TestBodyBudget checks that large bodies are refused and small ones accepted while
 // the budget is used up.
 func TestBodyBudget(t *testing.T) {

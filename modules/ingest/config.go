@@ -3,95 +3,65 @@ package ingest
 import (
 	"flag"
 	"fmt"
-	"net"
 	"net/http"
-	"regexp"
-	"slices"
-	"strings"
 	"time"
 
+	"github.com/payrelay/payrelay/modules/ingest/source"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// Config holds the address and the limits of the listener for webhooks.
+// Config holds the limits of the server for webhooks.
 type Config struct {
-	// Addr is the host:port of the listener; port 0 chooses a free port.
-	Addr string
+	// SourcesFile is the file that configures the sources of webhooks. If it is empty,
+	// there is only the built-in source, whose webhooks carry no signature.
+	SourcesFile string
+	// InsecureNoSignature accepts webhooks without a signature: of sources without a
+	// secret, and of the built-in one also on an address that other machines can reach.
+	InsecureNoSignature bool
 	// MaxBody is the largest size of a webhook's body, in bytes.
 	MaxBody int64
-	// MaxConnections is the largest number of open connections. Further clients wait
-	// in the backlog of the kernel.
-	MaxConnections int
 	// MaxInFlight is the largest number of webhooks that are being applied at the
 	// same time. Further ones are answered 503. Webhooks whose body is still being
 	// read do not count.
 	MaxInFlight int
+	// RateLimit is the largest number of webhooks per second, of all sources together. 0
+	// means that there is no limit.
+	RateLimit int
 	// Timeout is the deadline of one webhook from its headers to its answer.
 	Timeout time.Duration
-	// Sources are the sources of webhooks beside the built-in one. The flag sets their
-	// names.
-	Sources []Source
-	// Wrap, if it is not nil, wraps the handler with metrics. It has no flag.
+	// Observe, if it is not nil, is called with each webhook of a source after its answer
+	// is known. It has no flag.
+	Observe func(*Observation)
+	// Wrap, if it is not nil, wraps the handler with the policy of the listener and with
+	// metrics. It has no flag.
 	Wrap func(http.Handler) http.Handler
-}
-
-// Source is a sender of webhooks with paths of its own: /webhooks/NAME/orders and
-// /webhooks/NAME/chargebacks.
-type Source struct {
-	// Name consists of lower-case letters, digits and hyphens. It is part of the key
-	// of every event, and must not change.
-	Name string
-	// Verified means that every webhook on these paths is known to be authentic. Then
-	// a body that cannot be read is not refused, but recorded as a dead letter.
-	Verified bool
 }
 
 // RegisterFlags declares the flags and their defaults on fs.
 func (c *Config) RegisterFlags(fs *flag.FlagSet) {
-	fs.StringVar(&c.Addr, "ingest-addr", "127.0.0.1:3001", "address for webhooks, as host:port: `INGEST_ADDR`")
+	fs.StringVar(&c.SourcesFile, "sources", "", "YAML file of the sources of webhooks, with their providers and secrets; it is read again when it changes: `SOURCES`")
+	fs.BoolVar(&c.InsecureNoSignature, "insecure-no-signature", false, "accept webhooks without a signature, so that anyone who reaches the address can change orders: `INSECURE_NO_SIGNATURE`")
 	fs.Int64Var(&c.MaxBody, "ingest-max-body", 256<<10, "maximum size of a webhook's body, in bytes: `INGEST_MAX_BODY`")
-	fs.IntVar(&c.MaxConnections, "ingest-max-connections", 10000, "maximum number of open connections from providers: `INGEST_MAX_CONNECTIONS`")
 	fs.IntVar(&c.MaxInFlight, "ingest-max-in-flight", 4096, "maximum number of webhooks in flight; more are answered 503: `INGEST_MAX_IN_FLIGHT`")
-	fs.Func("ingest-sources", "names of sources with paths of their own, /webhooks/NAME/orders and /webhooks/NAME/chargebacks; separate several with commas: `INGEST_SOURCES`", c.setSources)
+	fs.IntVar(&c.RateLimit, "ingest-rate-limit", 0, "maximum number of webhooks per second of all sources; more are answered 429; 0 for no limit: `INGEST_RATE_LIMIT`")
 	fs.DurationVar(&c.Timeout, "ingest-timeout", 12*time.Second, "deadline for answering one webhook: `INGEST_TIMEOUT`")
 }
 
-// setSources sets the names of the sources.
-func (c *Config) setSources(names string) error {
-	c.Sources = nil
-	for name := range strings.SplitSeq(names, ",") {
-		if name = strings.TrimSpace(name); name != "" {
-			c.Sources = append(c.Sources, Source{Name: name})
-		}
-	}
-	return nil
-}
-
-// Validate checks the settings. The error explains how to fix one.
+// Validate checks the settings, and reads the file of sources. The error explains how to
+// fix one.
 func (c Config) Validate() error {
-	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
-		return fmt.Errorf("ingest-addr (INGEST_ADDR) is %q: write it as host:port, such as 127.0.0.1:3001", c.Addr)
-	}
 	if c.MaxBody < 1 || c.MaxBody > payments.MaxBodyBytes {
 		return fmt.Errorf("ingest-max-body (INGEST_MAX_BODY) is %d: set it to a number of bytes from 1 to %d, the most that an update can carry in every mode", c.MaxBody, payments.MaxBodyBytes)
-	}
-	if c.MaxConnections < 1 {
-		return fmt.Errorf("ingest-max-connections (INGEST_MAX_CONNECTIONS) is %d: set it to at least 1", c.MaxConnections)
 	}
 	if c.MaxInFlight < 1 {
 		return fmt.Errorf("ingest-max-in-flight (INGEST_MAX_IN_FLIGHT) is %d: set it to at least 1", c.MaxInFlight)
 	}
+	if c.RateLimit < 0 {
+		return fmt.Errorf("ingest-rate-limit (INGEST_RATE_LIMIT) is %d: set it to a number of webhooks per second, or to 0 for no limit", c.RateLimit)
+	}
 	if c.Timeout < 100*time.Millisecond {
 		return fmt.Errorf("ingest-timeout (INGEST_TIMEOUT) is %s: set it to at least 100ms", c.Timeout)
 	}
-	taken := []string{builtInPath, genericSource}
-	for _, source := range c.Sources {
-		if !sourceName.MatchString(source.Name) || slices.Contains(taken, source.Name) {
-			return fmt.Errorf("ingest-sources (INGEST_SOURCES) has the name %q: choose 1 to 64 lower-case letters, digits and hyphens, and none of %s", source.Name, strings.Join(taken, ", "))
-		}
-		taken = append(taken, source.Name)
-	}
-	return nil
+	_, err := source.Load(c.SourcesFile, c.InsecureNoSignature)
+	return err
 }
-
-var sourceName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)

@@ -15,8 +15,7 @@ func TestDefaultsAreValid(t *testing.T) {
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Addr != "127.0.0.1:3001" || cfg.MaxBody != 256<<10 || cfg.MaxConnections != 10000 ||
-		cfg.MaxInFlight != 4096 || cfg.Timeout != 12*time.Second {
+	if cfg.MaxBody != 256<<10 || cfg.MaxInFlight != 4096 || cfg.Timeout != 12*time.Second {
 		t.Errorf("defaults = %+v", cfg)
 	}
 }
@@ -35,18 +34,16 @@ func TestEveryFlagNamesItsEnvironmentVariable(t *testing.T) {
 
 func TestValidateNamesTheInvalidFlag(t *testing.T) {
 	for flagName, breakIt := range map[string]func(*Config){
-		"ingest-addr":            func(c *Config) { c.Addr = "3001" },
-		"ingest-max-body":        func(c *Config) { c.MaxBody = 0 },
-		"ingest-max-connections": func(c *Config) { c.MaxConnections = 0 },
-		"ingest-max-in-flight":   func(c *Config) { c.MaxInFlight = -1 },
-		"ingest-timeout":         func(c *Config) { c.Timeout = 0 },
+		"ingest-max-body":      func(c *Config) { c.MaxBody = 0 },
+		"ingest-max-in-flight": func(c *Config) { c.MaxInFlight = -1 },
+		"ingest-timeout":       func(c *Config) { c.Timeout = 0 },
 	} {
 		cfg := testConfig()
 		breakIt(&cfg)
 		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), flagName+" (") {
 			t.Errorf("Validate() with a wrong %s = %v, want an error with its name", flagName, err)
 		}
-		if _, err := New(cfg, &recorder{}, nil); err == nil {
+		if _, err := New(cfg, listen(t), &recorder{}, nil); err == nil {
 			t.Errorf("New() with a wrong %s succeeded", flagName)
 		}
 	}
@@ -63,7 +60,7 @@ func TestMaxBodyFitsEveryWire(t *testing.T) {
 	if err := cfg.Validate(); err != nil {
 		t.Error(err)
 	}
-	cfg.MaxBody, cfg.MaxConnections, cfg.MaxInFlight, cfg.Timeout = 1, 1, 1, 100*time.Millisecond // the smallest of each
+	cfg.MaxBody, cfg.MaxInFlight, cfg.Timeout = 1, 1, 100*time.Millisecond // the smallest of each
 	if err := cfg.Validate(); err != nil {
 		t.Error(err)
 	}

@@ -1,14 +1,16 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/payrelay/payrelay/modules/ingest/jsonbody"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
@@ -26,18 +28,29 @@ func badRequest(code, message string) error {
 }
 
 var (
-	errNotFound       = &refusal{http.StatusNotFound, "not_found", "this path does not exist: send webhooks to " + strings.Join(Paths(), " or ")}
-	errMethod         = &refusal{http.StatusMethodNotAllowed, "method_not_allowed", "this path accepts only POST: send the webhook with POST"}
-	errMediaType      = &refusal{http.StatusUnsupportedMediaType, "unsupported_media_type", "the body is not declared as JSON in UTF-8: send it with Content-Type: application/json"}
-	errEncoding       = &refusal{http.StatusUnsupportedMediaType, "unsupported_encoding", "the body has a Content-Encoding: send it without"}
-	errTooManyHeaders = &refusal{http.StatusRequestHeaderFieldsTooLarge, "too_many_headers", fmt.Sprintf("the request has too many header fields: send at most %d", maxHeaderFields)}
-	errEmptyBody      = badRequest("empty_body", "the body is empty: send the webhook as a JSON object")
-	errInvalidBody    = badRequest("invalid_body", "the chunked encoding of the body is malformed: send the webhook with a Content-Length")
-	errBodyIncomplete = &refusal{http.StatusServiceUnavailable, "body_incomplete", "the body did not arrive completely in time: send the webhook again"}
-	errOverloaded     = &refusal{http.StatusServiceUnavailable, "overloaded", "too many webhooks are in flight: send the webhook again later"}
-	errUnavailable    = &refusal{http.StatusServiceUnavailable, "unavailable", "the webhook may not have been stored: send it again"}
-	errInternal       = &refusal{http.StatusInternalServerError, "internal", "an internal error occurred: the server's log has the details under this request ID"}
+	errNotFound        = &refusal{http.StatusNotFound, "not_found", "this path does not exist: send webhooks to /webhooks/ and the name of a source, as docs/webhooks.md describes"}
+	errMethod          = &refusal{http.StatusMethodNotAllowed, "method_not_allowed", "this path accepts only POST: send the webhook with POST"}
+	errMediaType       = &refusal{http.StatusUnsupportedMediaType, "unsupported_media_type", "the body is not declared as JSON in UTF-8: send it with Content-Type: application/json"}
+	errEncoding        = &refusal{http.StatusUnsupportedMediaType, "unsupported_encoding", "the body has a Content-Encoding: send it without"}
+	errTooManyHeaders  = &refusal{http.StatusRequestHeaderFieldsTooLarge, "too_many_headers", fmt.Sprintf("the request has too many header fields: send at most %d", maxHeaderFields)}
+	errEmptyBody       = badRequest("empty_body", "the body is empty: send the webhook as a JSON object")
+	errInvalidBody     = badRequest("invalid_body", "the chunked encoding of the body is malformed: send the webhook with a Content-Length")
+	errBodyIncomplete  = &refusal{http.StatusServiceUnavailable, "body_incomplete", "the body did not arrive completely in time: send the webhook again"}
+	errAddress         = &refusal{http.StatusForbidden, "address_not_allowed", "this address may not send webhooks of this source: add it to allowed_addresses"}
+	errTooManyFailures = &refusal{http.StatusTooManyRequests, "too_many_failures", "too many webhooks of this address were not authentic: fix the signature and send the webhook again later"}
+	errRateLimit       = &refusal{http.StatusTooManyRequests, "rate_limited", "too many webhooks arrive per second: send the webhook again later"}
+	errOverloaded      = &refusal{http.StatusServiceUnavailable, "overloaded", "too many webhooks are in flight: send the webhook again later"}
+	errUnavailable     = &refusal{http.StatusServiceUnavailable, "unavailable", "the webhook may not have been stored: send it again"}
+	errInternal        = &refusal{http.StatusInternalServerError, "internal", "an internal error occurred: the server's log has the details under this request ID"}
 )
+
+// unverified is an error about a webhook that is not authentic, or not known to be.
+type unverified struct {
+	error
+	source string
+}
+
+func (u *unverified) Unwrap() error { return u.error }
 
 // applyError wraps an error of [payments.Applier]. Of those, only
 // payments.ErrTooLarge is final, whatever else the error wraps.
@@ -59,6 +72,9 @@ func refusalOf(err error) *refusal {
 	}
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return &refusal{http.StatusRequestEntityTooLarge, "body_too_large", fmt.Sprintf("the body has more than %d bytes: send a smaller webhook", tooLarge.Limit)}
+	}
+	if malformed, ok := errors.AsType[*jsonbody.Malformed](err); ok {
+		return &refusal{http.StatusBadRequest, malformed.Code, malformed.Message}
 	}
 	if invalid, ok := errors.AsType[*payments.InvalidError](err); ok {
 		return &refusal{http.StatusBadRequest, invalid.Code(), invalid.Error()}
@@ -107,11 +123,11 @@ func (s *Server) refuse(err error, c echo.Context) {
 	if of, ok := errors.AsType[*bodyError](err); ok {
 		attrs = append(attrs, of.attrs()...)
 	}
-	s.log.LogAttrs(c.Request().Context(), level, "webhook refused", attrs...)
+	s.logRefusal(c.Request().Context(), level, err, r, attrs)
 
 	header := c.Response().Header()
 	switch r.status {
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		header.Set(echo.HeaderRetryAfter, "1")
 	case http.StatusMethodNotAllowed:
 		header.Set(echo.HeaderAllow, http.MethodPost)
@@ -121,5 +137,21 @@ func (s *Server) refuse(err error, c echo.Context) {
 	answer := errorAnswer{errorBody{r.code, payments.ErrorMessage(r.message), requestID(c)}}
 	if err := c.JSON(r.status, answer); err != nil {
 		s.log.Debug("the answer was not delivered", "request_id", requestID(c), "error", err)
+	}
+}
+
+// logRefusal logs a refusal. Of refusals that anyone can cause at any rate, the log has
+// the first and then, from time to time, how many there were.
+func (s *Server) logRefusal(ctx context.Context, level slog.Level, err error, r *refusal, attrs []slog.Attr) {
+	of := ""
+	if forged, ok := errors.AsType[*unverified](err); ok {
+		level, of = slog.LevelWarn, forged.source
+		attrs = append(attrs, slog.String("source", of))
+	} else if _, ofBody := errors.AsType[*bodyError](err); ofBody || r == errUnavailable || r == errInternal {
+		s.log.LogAttrs(ctx, level, "webhook refused", attrs...)
+		return
+	}
+	if suppressed, first := s.bursts.next(of+" "+r.code, time.Now()); first {
+		s.log.LogAttrs(ctx, level, "webhook refused", append(attrs, slog.Int("refused_alike_since", suppressed))...)
 	}
 }

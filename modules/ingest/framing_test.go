@@ -288,28 +288,3 @@ func TestCutBody(t *testing.T) {
 		t.Errorf("answer = %q after %d calls of Apply, want none", got, next.count())
 	}
 }
-
-// TestConnectionLimit checks that a connection above the limit waits until another
-// one is closed.
-func TestConnectionLimit(t *testing.T) {
-	next, entered, release := blocking()
-	cfg := testConfig()
-	cfg.MaxConnections = 1
-	s := serve(t, cfg, next, quick(), io.Discard)
-	first, second := dial(t, s), dial(t, s)
-	_, _ = io.WriteString(first, sized("Connection: close\r\n", order()))
-	<-entered
-	_, _ = io.WriteString(second, sized("", order()))
-	select {
-	case <-entered:
-		t.Fatal("the second connection was served while the first was open")
-	case <-time.After(100 * time.Millisecond):
-	}
-	release <- struct{}{}
-	<-entered
-	release <- struct{}{}
-	resp, err := http.ReadResponse(bufio.NewReader(second), nil)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("answer on the second connection = %v, %v, want 200", resp, err)
-	}
-}

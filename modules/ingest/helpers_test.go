@@ -7,6 +7,7 @@ import (
 	"flag"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -66,8 +67,18 @@ func testConfig() Config {
 	var cfg Config
 	fs := flag.NewFlagSet("test", flag.PanicOnError)
 	cfg.RegisterFlags(fs)
-	cfg.Addr = "127.0.0.1:0"
 	return cfg
+}
+
+// listen opens a listener on a free port, which is closed when the test ends.
+func listen(t testing.TB) net.Listener {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener
 }
 
 // running is a server that serves until the end of the test.
@@ -79,7 +90,7 @@ type running struct {
 
 func serve(t *testing.T, cfg Config, next payments.Applier, limits timeouts, logTo io.Writer) *running {
 	t.Helper()
-	s, err := open(cfg, next, slog.New(slog.NewTextHandler(logTo, &slog.HandlerOptions{Level: slog.LevelDebug})), limits)
+	s, err := newServer(cfg, listen(t), next, slog.New(slog.NewTextHandler(logTo, &slog.HandlerOptions{Level: slog.LevelDebug})), limits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,11 +114,10 @@ func start(t *testing.T, next payments.Applier) *running {
 // handler returns the handler of a server, for tests that need no connection.
 func handler(t testing.TB, next payments.Applier) http.Handler {
 	t.Helper()
-	s, err := New(testConfig(), next, slog.New(slog.DiscardHandler))
+	s, err := New(testConfig(), listen(t), next, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.listener.Close() })
 	return s.http.Handler
 }
 

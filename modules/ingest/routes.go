@@ -3,59 +3,26 @@ package ingest
 import (
 	"crypto/rand"
 	"fmt"
-	"maps"
 	"net/http"
 	"runtime/debug"
-	"slices"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 )
 
-// formats has the formats of webhooks by the last element of their paths. Each has
-// examples in testdata.
-var formats = map[string]format{"orders": genericOrder, "chargebacks": genericDispute}
-
-// Paths returns the paths that accept webhooks, those of the built-in source first.
-func Paths(sources ...Source) []string {
-	paths := pathsOf(builtInPath)
-	for _, source := range sources {
-		paths = append(paths, pathsOf(source.Name)...)
-	}
-	return paths
-}
-
-func pathsOf(name string) []string {
-	var paths []string
-	for _, kind := range slices.Sorted(maps.Keys(formats)) {
-		paths = append(paths, "/webhooks/"+name+"/"+kind)
-	}
-	return paths
-}
-
-// builtInPath is the element of a path that stands for the source generic.
-const builtInPath = "payments"
-
 // maxHeaderFields is far more than any provider or proxy sends.
 const maxHeaderFields = 100
+
+// Paths returns the paths that accept webhooks now.
+func (s *Server) Paths() []string { return s.sources.Set().Paths() }
 
 func (s *Server) routes() http.Handler {
 	e := echo.New()
 	e.IPExtractor = echo.ExtractIPDirect() // a header can be forged
 	e.HTTPErrorHandler = s.refuse
 	e.Use(setRequestID, recoverPanic, limitHeaders)
-	mount := func(path string, source Source) {
-		e.POST(path, s.webhook(source, formats[path[strings.LastIndexByte(path, '/')+1:]]))
-		e.OPTIONS(path, func(echo.Context) error { return errMethod }) // echo would answer 204
-	}
-	for _, path := range pathsOf(builtInPath) {
-		mount(path, Source{Name: genericSource})
-	}
-	for _, source := range s.cfg.Sources {
-		for _, path := range pathsOf(source.Name) {
-			mount(path, source)
-		}
-	}
+	// The sources change while the server runs, so the handler finds them.
+	e.Any("/webhooks/:source", s.webhook)
+	e.Any("/webhooks/:source/:path", s.webhook)
 	return e
 }
 

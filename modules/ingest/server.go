@@ -1,10 +1,10 @@
-// Package ingest receives webhooks: it decodes them, checks the members that it
-// reads, passes them on as updates, and answers the provider.
+// Package ingest receives webhooks: it limits, reads and answers them, and passes them on
+// as updates. What is a provider's own is in package provider, and the configuration of
+// the sources in package source.
 //
-// Each provider has a file that decodes its JSON into updates, and its paths in
-// routes.go. The answer is 2xx if the webhook is stored, 4xx if it can never be
-// accepted, and 503 if it may not be stored and must be sent again. A body of a
-// verified source that cannot be decoded is passed on whole.
+// The answer is 2xx if the webhook is stored, 4xx if it can never be accepted, and 429 or
+// 503 if it may not be stored and must be sent again. A body of a signed source that
+// cannot be decoded is passed on whole.
 package ingest
 
 import (
@@ -14,18 +14,20 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
 
+	"github.com/payrelay/payrelay/modules/ingest/source"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // maxHeaderBytes limits headers to 16 KiB, with the 4 KiB that net/http adds.
 const maxHeaderBytes = 12 << 10
 
-// Server is the listener for webhooks and the HTTP server behind it.
+// Server is the HTTP server for webhooks.
 type Server struct {
 	cfg      Config
 	next     payments.Applier
@@ -33,19 +35,26 @@ type Server struct {
 	listener net.Listener
 	http     *http.Server
 	drain    time.Duration
-	// slots holds one element for each webhook that is read and not yet answered.
+	// slots holds one element for each webhook that is verified and not yet answered.
 	slots chan struct{}
 	// bodies is the part of bodyBudget that is not reserved.
-	bodies *semaphore.Weighted
+	bodies    *semaphore.Weighted
+	sources   *source.Live
+	forgeries *forgeries
+	bursts    *bursts
+	rate      *rate.Limiter // nil if there is no limit
+	tail      *Tail
 }
 
-// New opens the listener, so that a port in use is an error at the start. next
-// applies the webhooks.
-func New(cfg Config, next payments.Applier, log *slog.Logger) (*Server, error) {
+// New returns a server that serves listener. next applies the webhooks.
+func New(cfg Config, listener net.Listener, next payments.Applier, log *slog.Logger) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return open(cfg, next, log, defaultTimeouts(cfg.Timeout))
+	if address, ok := listener.Addr().(*net.TCPAddr); cfg.SourcesFile == "" && !cfg.InsecureNoSignature && ok && !address.IP.IsLoopback() {
+		return nil, fmt.Errorf("the address for webhooks (INGEST_ADDR) is %s, which other machines can reach, and the built-in source has no signature: name a file of sources with --sources, listen on 127.0.0.1, or accept forged webhooks with --insecure-no-signature", address)
+	}
+	return newServer(cfg, listener, next, log, defaultTimeouts(cfg.Timeout))
 }
 
 // timeouts limit how long the server waits for a client.
@@ -66,16 +75,20 @@ func defaultTimeouts(webhook time.Duration) timeouts {
 	}
 }
 
-func open(cfg Config, next payments.Applier, log *slog.Logger, t timeouts) (*Server, error) {
-	listener, err := net.Listen("tcp", cfg.Addr)
+func newServer(cfg Config, listener net.Listener, next payments.Applier, log *slog.Logger, t timeouts) (*Server, error) {
+	sources, err := source.Open(cfg.SourcesFile, cfg.InsecureNoSignature, log)
 	if err != nil {
-		return nil, fmt.Errorf("open the listener for webhooks (INGEST_ADDR): %w", err)
+		return nil, err
 	}
 	s := &Server{
 		cfg: cfg, next: next, log: log, drain: t.drain,
-		listener: netutil.LimitListener(listener, cfg.MaxConnections),
+		listener: listener,
 		slots:    make(chan struct{}, cfg.MaxInFlight),
 		bodies:   semaphore.NewWeighted(bodyBudget),
+		sources:  sources, forgeries: newForgeries(), bursts: newBursts(), tail: newTail(),
+	}
+	if cfg.RateLimit > 0 {
+		s.rate = rate.NewLimiter(rate.Limit(cfg.RateLimit), cfg.RateLimit)
 	}
 	s.http = &http.Server{
 		Handler:           s.routes(),
@@ -108,6 +121,15 @@ func limitBodyTime(next http.Handler, timeout time.Duration) http.Handler {
 	})
 }
 
+// Reload reads the file of sources again. If it is wrong, the sources stay as they are.
+func (s *Server) Reload() { s.sources.Reload() }
+
+// Unsigned returns the names of the sources whose webhooks are not verified.
+func (s *Server) Unsigned() []string { return s.sources.Set().Unsigned() }
+
+// Tail returns the handler that streams webhooks as they are answered.
+func (s *Server) Tail() http.Handler { return s.tail }
+
 // Addr returns the address of the listener with its actual port.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
@@ -116,6 +138,11 @@ func (s *Server) Addr() string { return s.listener.Addr().String() }
 // exactly once. After a failed start, call it with a cancelled context to close the
 // listener.
 func (s *Server) Run(ctx context.Context) error {
+	var watching sync.WaitGroup
+	watched, stopWatching := context.WithCancel(ctx)
+	watching.Go(func() { s.sources.Run(watched) })
+	defer watching.Wait()
+	defer stopWatching()
 	served := make(chan error, 1)
 	go func() { served <- s.http.Serve(s.listener) }()
 	var failed error
@@ -143,7 +170,7 @@ func (s *Server) stop() error {
 		return nil
 	}
 	cut := cap(s.slots)
-	for s.takeSlot() { // no further webhook gets one
+	for takeSlot(s.slots) { // no further webhook gets one
 		cut--
 	}
 	closed := s.http.Close()

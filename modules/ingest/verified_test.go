@@ -1,11 +1,14 @@
 package ingest
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,46 +18,78 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// withSources returns the handler of a server with a verified source and one that is
-// not. Log gets its log.
-func withSources(t *testing.T, next payments.Applier, log io.Writer) http.Handler {
+// signingKey is the secret of the source "signed".
+const signingKey = "0123456789abcdef0123456789abcdef"
+
+// signedSource configures a source with a signature, in the header X-Signature.
+const signedSource = `
+  - name: signed
+    provider: generic
+    secrets: [{secret: ` + signingKey + `}]
+    signature: {scheme: hmac, header: X-Signature, algorithm: sha256, encoding: hex}
+`
+
+// withFile returns the configuration of a server with a file of sources.
+func withFile(t *testing.T, sources string) Config {
 	t.Helper()
 	cfg := testConfig()
-	cfg.Sources = []Source{{Name: "signed", Verified: true}, {Name: "shop-2"}}
+	cfg.SourcesFile = filepath.Join(t.TempDir(), "sources.yaml")
+	if err := os.WriteFile(cfg.SourcesFile, []byte("sources:"+sources), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// withSources returns the handler of a server with the source "signed" and, because
+// unsigned ones are allowed, "shop-2". Log gets its log.
+func withSources(t *testing.T, next payments.Applier, log io.Writer) http.Handler {
+	t.Helper()
+	cfg := withFile(t, signedSource+"  - {name: shop-2, provider: generic}\n")
+	cfg.InsecureNoSignature = true
 	return serve(t, cfg, next, defaultTimeouts(cfg.Timeout), log).http.Handler
+}
+
+func signature(body string) string {
+	mac := hmac.New(sha256.New, []byte(signingKey))
+	mac.Write([]byte(body))
+	return fmt.Sprintf("%x", mac.Sum(nil))
+}
+
+// postSigned posts a body with the signature of the source "signed".
+func postSigned(t testing.TB, h http.Handler, path, body string) reply {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	r.Header.Set("X-Signature", signature(body))
+	return do(t, h, r)
 }
 
 func TestSources(t *testing.T) {
 	next := &recorder{}
 	h := withSources(t, next, io.Discard)
-	if got := post(t, h, "/webhooks/shop-2/orders", order()); got.status != http.StatusOK || next.only(t).GetProvider() != "shop-2" {
-		t.Errorf("answer = %d %s, want 200 with the source shop-2", got.status, got.raw)
+	if got := post(t, h, "/webhooks/shop-2/orders", order()); got.status != http.StatusOK || next.only(t).GetProvider() != "shop-2" || got.header.Get(insecureHeader) == "" {
+		t.Errorf("answer = %d %s %v, want 200 with the source shop-2 and the header %s", got.status, got.raw, got.header, insecureHeader)
 	}
-	post(t, h, "/webhooks/signed/chargebacks", dispute())
+	if got := postSigned(t, h, "/webhooks/signed/chargebacks", dispute()); got.status != http.StatusOK || got.header.Get(insecureHeader) != "" {
+		t.Errorf("answer = %d %s %v, want 200 without the header %s", got.status, got.raw, got.header, insecureHeader)
+	}
 	if u := next.calls[1][0]; u.GetProvider() != "signed" || u.GetDispute() == nil {
 		t.Errorf("update = %v, want a dispute of the source signed", u)
 	}
-	for _, path := range []string{"/webhooks/shop-3/orders", "/webhooks/generic/orders", "/webhooks/shop-2/refunds", "/webhooks/shop-2"} {
+	for _, path := range []string{"/webhooks/shop-3/orders", "/webhooks/generic/orders", "/webhooks/shop-2/refunds", "/webhooks/shop-2", "/webhooks/shop-2/orders/x", "/webhooks/", "/webhooks/..%2Finternal/orders"} {
 		wantRefusal(t, post(t, h, path, order()), http.StatusNotFound, "not_found")
 	}
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut} {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(method, "/webhooks/shop-2/orders", nil))
-		if w.Code != http.StatusMethodNotAllowed {
-			t.Errorf("%s = %d, want 405", method, w.Code)
+		for path, want := range map[string]int{"/webhooks/shop-2/orders": http.StatusMethodNotAllowed, "/webhooks/shop-3/orders": http.StatusNotFound} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+			if w.Code != want {
+				t.Errorf("%s %s = %d, want %d", method, path, w.Code, want)
+			}
 		}
 	}
-	cfg := testConfig()
-	for _, bad := range []string{"", "Shop", "a/b", "a.b", "a b", "é", "payments", "generic", "shop-2", strings.Repeat("a", 65)} {
-		cfg.Sources = []Source{{Name: "shop-2"}, {Name: bad}}
-		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", bad)) {
-			t.Errorf("Validate() with the source %q = %v, want an error with its name", bad, err)
-		}
-	}
-	cfg.Sources = []Source{{Name: strings.Repeat("a", 64)}, {Name: "0-9"}}
-	if err := cfg.Validate(); err != nil {
-		t.Errorf("Validate() = %v, want nil", err)
-	}
+	closed := serve(t, withFile(t, signedSource), &recorder{}, quick(), io.Discard).http.Handler
+	wantRefusal(t, post(t, closed, ordersPath, order()), http.StatusNotFound, "not_found")
+	wantRefusal(t, post(t, closed, "/webhooks/signed/orders", order()), http.StatusUnauthorized, "signature_missing")
 }
 
 // TestRefusalsAreLogged checks what the log has about a body that is refused, and
@@ -99,7 +134,7 @@ func TestUnreadableBodyOfAVerifiedSourceIsRecorded(t *testing.T) {
 		for _, path := range []string{"/webhooks/shop-2/orders", ordersPath} {
 			wantRefusal(t, post(t, withSources(t, next, io.Discard), path, body), http.StatusBadRequest, code)
 		}
-		got := post(t, withSources(t, next, &log), "/webhooks/signed/orders", body)
+		got := postSigned(t, withSources(t, next, &log), "/webhooks/signed/orders", body)
 		if got.status != http.StatusOK || got.Verdict != "dead_lettered" || got.Reason != "undecodable" || got.Ignored != nil {
 			t.Errorf("answer to %s = %d %s, want 200 dead_lettered, undecodable", body, got.status, got.raw)
 			continue
@@ -126,8 +161,8 @@ func TestVerifiedSourceIsRefusedOtherwise(t *testing.T) {
 	next := &recorder{}
 	h := withSources(t, next, io.Discard)
 	const path = "/webhooks/signed/orders"
-	wantRefusal(t, post(t, h, path, ""), http.StatusBadRequest, "empty_body")
-	wantRefusal(t, post(t, h, path, strings.Repeat("x", 256<<10+1)), http.StatusRequestEntityTooLarge, "body_too_large")
+	wantRefusal(t, postSigned(t, h, path, ""), http.StatusBadRequest, "empty_body")
+	wantRefusal(t, postSigned(t, h, path, strings.Repeat("x", 256<<10+1)), http.StatusRequestEntityTooLarge, "body_too_large")
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader("<order/>"))
 	r.Header.Set("Content-Type", "application/xml")
 	wantRefusal(t, do(t, h, r), http.StatusUnsupportedMediaType, "unsupported_media_type")
@@ -135,5 +170,5 @@ func TestVerifiedSourceIsRefusedOtherwise(t *testing.T) {
 		t.Errorf("Apply was called %d times, want 0", next.count())
 	}
 	failing := withSources(t, returning(nil, io.ErrUnexpectedEOF), io.Discard)
-	wantRefusal(t, post(t, failing, path, "[1]"), http.StatusServiceUnavailable, "unavailable")
+	wantRefusal(t, postSigned(t, failing, path, "[1]"), http.StatusServiceUnavailable, "unavailable")
 }

@@ -3,10 +3,14 @@ package ingest
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,61 +18,170 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/ingest/provider"
+	"github.com/payrelay/payrelay/modules/ingest/source"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// format is a provider's kind of webhook: the members that are read, and a decoder
-// that returns the update that they report. The decoder sets every field but those
-// that newUpdate sets. It judges only the form of the body: a status that it does not
-// know goes into provider_status, and the ledger decides.
-type format struct {
-	form   *form
-	decode func(*fields) *payrelayv1.Update
+// webhook handles one request: it finds the source, reads, verifies, decodes and applies
+// the webhook, and answers it.
+func (s *Server) webhook(c echo.Context) error {
+	from := s.sources.Set().Find(c.Param("source"))
+	path := c.Param("path")
+	if below := provider.Paths(providerOf(from)); from == nil || (path != "" || below != nil) && !slices.Contains(below, path) {
+		return errNotFound
+	}
+	if c.Request().Method != http.MethodPost {
+		return errMethod
+	}
+	remote, _ := netip.ParseAddr(c.RealIP()) // an address that cannot be parsed is invalid, and no list allows it
+	seen := Observation{Time: time.Now(), RequestID: requestID(c), Source: from.Name, Provider: from.Provider, Remote: remote}
+	err := s.take(c, from, path, &seen)
+	seen.Latency = time.Since(seen.Time)
+	if err != nil {
+		seen.Refusal, seen.Status = refusalOf(err).code, refusalOf(err).status
+	}
+	s.observe(&seen)
+	return err
 }
 
-// webhook returns the handler of a path: it reads, decodes and applies one webhook,
-// and answers it.
-func (s *Server) webhook(source Source, f format) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if err := checkHeaders(c.Request().Header); err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(c.Request().Context(), s.cfg.Timeout)
-		defer cancel()
-		room := reservation{budget: s.bodies}
-		defer room.release()
-		body, err := readBody(c.Response(), c.Request(), s.cfg.MaxBody, &room)
-		if err != nil {
-			return err
-		}
-		// The slot is taken after the body is read, so that slow senders hold none.
-		if !s.takeSlot() {
+func providerOf(from *source.Source) string {
+	if from == nil {
+		return ""
+	}
+	return from.Provider
+}
+
+// take is webhook for a source. It completes seen.
+func (s *Server) take(c echo.Context, from *source.Source, path string, seen *Observation) error {
+	if !from.Signed && s.cfg.InsecureNoSignature {
+		c.Response().Header().Set(insecureHeader, "webhooks of this source are not verified")
+	}
+	if !from.Allows(seen.Remote) {
+		return errAddress
+	}
+	if err := checkHeaders(c.Request().Header); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), s.cfg.Timeout)
+	defer cancel()
+	room := reservation{budget: s.bodies}
+	defer room.release()
+	body, err := readBody(c.Response(), c.Request(), s.cfg.MaxBody, &room)
+	if err != nil {
+		return err
+	}
+	seen.Bytes = len(body)
+	r := &provider.Request{Path: path, Header: c.Request().Header, Body: body, ReceivedAt: seen.Time}
+	if seen.Secret, err = from.Verify(ctx, r); err != nil {
+		return s.refuseUnverified(from, seen, err)
+	}
+	// The limits count from here on, so that slow senders and forged webhooks take nothing
+	// of them.
+	if !from.TakeTurn() || s.rate != nil && !s.rate.Allow() {
+		return errRateLimit
+	}
+	if !takeSlot(s.slots) {
+		return errOverloaded
+	}
+	defer func() { <-s.slots }()
+	if from.Slots != nil {
+		if !takeSlot(from.Slots) {
 			return errOverloaded
 		}
-		defer func() { <-s.slots }()
-		update, ignored, err := newUpdate(body, source.Name, f)
-		if err != nil {
-			refused := refusedBody(err, body, source.Name, f)
-			if !source.Verified {
-				return refused
-			}
-			s.log.LogAttrs(ctx, slog.LevelWarn, "webhook cannot be read, and becomes a dead letter", append(refused.attrs(),
-				slog.String("request_id", requestID(c)), slog.String("code", refusalOf(refused).code),
-				slog.String("path", c.Path()), slog.Any("error", refused))...)
-			update = payments.NewUnreadable(source.Name, body, time.Now())
-		}
-		outcome, err := s.apply(ctx, update)
-		if err != nil {
-			return err
-		}
-		return s.answer(c, update, ignored, outcome)
+		defer func() { <-from.Slots }()
 	}
+	webhook, err := s.decode(c, from, r)
+	if err != nil {
+		return err
+	}
+	seen.Event = webhook.Event
+	outcomes, err := s.apply(ctx, webhook.Updates)
+	if err != nil {
+		return err
+	}
+	return s.answer(c, from, webhook, outcomes, seen)
+}
+
+// insecureHeader tells a client that payrelay does not verify its webhooks.
+const insecureHeader = "X-Payrelay-Insecure"
+
+// refuseUnverified returns the refusal of a webhook that is not authentic, or an error
+// that asks the provider to send it again if that is not known.
+func (s *Server) refuseUnverified(from *source.Source, seen *Observation, err error) error {
+	failure, final := errors.AsType[*provider.Failure](err)
+	if !final {
+		return &unverified{applyError{fmt.Errorf("verify a webhook of %s: %w", from.Name, err)}, from.Name}
+	}
+	if s.forgeries.add(seen.Remote, seen.Time) {
+		return errTooManyFailures
+	}
+	return &unverified{&refusal{http.StatusUnauthorized, failure.Code, failure.Message}, from.Name}
+}
+
+// decode returns the updates of an authentic webhook, complete and valid. A body of a
+// signed source that cannot be read, or that is of the other environment, becomes a dead
+// letter as a whole.
+func (s *Server) decode(c echo.Context, from *source.Source, r *provider.Request) (provider.Webhook, error) {
+	webhook, err := decode(from, r)
+	if err == nil && (webhook.Environment == "" || from.Environment == "" || webhook.Environment == from.Environment) {
+		for i, update := range webhook.Updates {
+			if invalid := complete(update, from.Name, r.ReceivedAt); invalid != nil {
+				err = errors.Join(err, invalid)
+				webhook.Updates[i] = payments.NewUnreadable(from.Name, update.GetRawBody(), r.ReceivedAt)
+			}
+		}
+		if err == nil {
+			return webhook, nil
+		}
+	} else if err == nil {
+		s.log.LogAttrs(c.Request().Context(), slog.LevelWarn, "webhook of the other environment becomes a dead letter",
+			slog.String("request_id", requestID(c)), slog.String("source", from.Name), slog.String("event", payments.ErrorMessage(webhook.Event)),
+			slog.String("environment", string(webhook.Environment)), slog.String("expected", string(from.Environment)))
+		webhook.Updates = []*payrelayv1.Update{payments.NewWrongEnvironment(from.Name, r.Body, r.ReceivedAt)}
+		return webhook, nil
+	}
+	refused := refusedBody(err, r.Body, from)
+	if !from.Signed {
+		return provider.Webhook{}, refused
+	}
+	s.log.LogAttrs(c.Request().Context(), slog.LevelWarn, "webhook cannot be read, and becomes a dead letter", append(refused.attrs(),
+		slog.String("request_id", requestID(c)), slog.String("code", refusalOf(refused).code),
+		slog.String("path", c.Request().URL.Path), slog.Any("error", refused))...)
+	if len(webhook.Updates) == 0 {
+		webhook.Updates = []*payrelayv1.Update{payments.NewUnreadable(from.Name, r.Body, r.ReceivedAt)}
+	}
+	return webhook, nil
+}
+
+// decode calls the adapter. A panic of the adapter is an error about the body.
+func decode(from *source.Source, r *provider.Request) (webhook provider.Webhook, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			webhook, err = provider.Webhook{}, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	webhook, err = from.Decode(r)
+	if err == nil && len(webhook.Updates) == 0 {
+		err = errors.New("the adapter returned no update")
+	}
+	return webhook, err
+}
+
+// complete sets what all updates of a source have, and validates the update.
+func complete(u *payrelayv1.Update, source string, receivedAt time.Time) error {
+	digest := sha256.Sum256(u.GetRawBody())
+	u.Provider = source
+	u.SchemaVersion = payments.SchemaVersion
+	u.ReceivedAt = timestamppb.New(receivedAt.Truncate(time.Microsecond))
+	u.BodySha256 = digest[:]
+	return payments.Validate(u)
 }
 
 // takeSlot reports whether a slot was free.
-func (s *Server) takeSlot() bool {
+func takeSlot(slots chan struct{}) bool {
 	select {
-	case s.slots <- struct{}{}:
+	case slots <- struct{}{}:
 		return true
 	default:
 		return false
@@ -104,66 +217,16 @@ func checkHeaders(header http.Header) error {
 	return nil
 }
 
-// newUpdate decodes the body, which the update keeps, and validates the update.
-// Ignored has the paths of members that were read and have no effect. An error is
-// about the body.
-func newUpdate(body []byte, source string, f format) (update *payrelayv1.Update, ignored []string, err error) {
-	in := fields{document: newDocument(f.form)}
-	defer in.putBack()
-	if err := in.parse(body); err != nil {
-		return nil, nil, err
+// apply calls the Applier once, with all updates of the webhook. The Applier retries as
+// long as the deadline allows; after that, the provider sends the webhook again.
+func (s *Server) apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	outcomes, err := s.next.Apply(ctx, updates)
+	if err == nil {
+		unspecified := func(o *payrelayv1.Outcome) bool { return o.GetVerdict() == payrelayv1.Verdict_VERDICT_UNSPECIFIED }
+		if len(outcomes) == len(updates) && !slices.ContainsFunc(outcomes, unspecified) {
+			return outcomes, nil
+		}
+		err = fmt.Errorf("%d outcomes for %d updates, or one without a verdict", len(outcomes), len(updates))
 	}
-	update = f.decode(&in)
-	if in.err != nil {
-		return nil, nil, in.err
-	}
-	digest := sha256.Sum256(body)
-	update.Provider = source
-	update.SchemaVersion = payments.SchemaVersion
-	update.ReceivedAt = timestamppb.New(time.Now().Truncate(time.Microsecond))
-	update.RawBody = body
-	update.BodySha256 = digest[:]
-	if err := payments.Validate(update); err != nil {
-		return nil, nil, err
-	}
-	return update, in.ignored, nil
-}
-
-// apply calls the Applier once. The Applier retries as long as the deadline allows;
-// after that, the provider sends the webhook again.
-func (s *Server) apply(ctx context.Context, update *payrelayv1.Update) (*payrelayv1.Outcome, error) {
-	outcomes, err := s.next.Apply(ctx, []*payrelayv1.Update{update})
-	if err != nil {
-		return nil, applyError{fmt.Errorf("apply event %q of %s: %w", update.GetEventId(), update.GetProvider(), err)}
-	}
-	if len(outcomes) != 1 || outcomes[0].GetVerdict() == payrelayv1.Verdict_VERDICT_UNSPECIFIED {
-		return nil, applyError{fmt.Errorf("apply event %q of %s: %d outcomes for one update, or one without a verdict",
-			update.GetEventId(), update.GetProvider(), len(outcomes))}
-	}
-	return outcomes[0], nil
-}
-
-// answer is the body of a 2xx answer.
-type answer struct {
-	Verdict string `json:"verdict"`
-	Reason  string `json:"reason,omitempty"`
-	// Ignored has the paths of members that were read and have no effect, such as an
-	// amount without a currency.
-	Ignored   []string `json:"ignored,omitempty"`
-	RequestID string   `json:"request_id"`
-}
-
-func (s *Server) answer(c echo.Context, update *payrelayv1.Update, ignored []string, outcome *payrelayv1.Outcome) error {
-	a := answer{Verdict: payments.Verdicts.Name(outcome.GetVerdict()), Ignored: ignored, RequestID: requestID(c)}
-	if outcome.GetVerdict() == payrelayv1.Verdict_VERDICT_DEAD_LETTERED {
-		a.Reason = payments.DeadLetterReasons.Name(outcome.GetReason())
-	}
-	status := http.StatusOK
-	if outcome.GetVerdict() == payrelayv1.Verdict_VERDICT_QUEUED {
-		status = http.StatusAccepted
-	}
-	s.log.LogAttrs(c.Request().Context(), slog.LevelDebug, "webhook accepted",
-		slog.String("request_id", a.RequestID), slog.String("provider", update.GetProvider()),
-		slog.String("event_id", update.GetEventId()), slog.String("verdict", a.Verdict), slog.Int("bytes", len(update.GetRawBody())))
-	return c.JSON(status, a)
+	return nil, applyError{fmt.Errorf("apply event %q of %s: %w", updates[0].GetEventId(), updates[0].GetProvider(), err)}
 }

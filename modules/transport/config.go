@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"strings"
@@ -73,6 +74,15 @@ type RPCConfig struct {
 	// Token is the secret that the api role asks for; an empty one is not sent. It
 	// has no flag, because a command line is public.
 	Token string
+	// CAFile is the PEM file of the authorities that may sign the certificate of the api
+	// role, instead of those of the system. CertFile and KeyFile are the certificate that
+	// this side shows, and its key. All are read again when they change.
+	CAFile, CertFile, KeyFile string
+	// Insecure allows http to another machine, which shows the token and the updates to
+	// the network, and calls without a token or certificate.
+	Insecure bool
+	// Log gets errors about files that have changed; nil drops them. It has no flag.
+	Log *slog.Logger
 	// Unary sends each update in its own call. It has no flag: it is the opposite of
 	// Config.Batch.
 	Unary bool
@@ -82,19 +92,34 @@ type RPCConfig struct {
 func (c *RPCConfig) RegisterFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.URL, "api-url", "http://127.0.0.1:3002", "URL of the internal listener of the api role: `API_BASE_URL`")
 	fs.BoolVar(&c.HTTP2, "api-http2", false, "whether the modes http and protobuf call the api role over HTTP/2: `API_HTTP2`")
+	fs.StringVar(&c.CAFile, "api-ca-file", "", "PEM file with the authorities that may sign the certificate of the api role, instead of those of the system: `API_CA_FILE`")
+	fs.StringVar(&c.CertFile, "api-cert-file", "", "PEM file with the certificate to show to the api role, read again when it changes: `API_CERT_FILE`")
+	fs.StringVar(&c.KeyFile, "api-key-file", "", "PEM file with the key of that certificate: `API_KEY_FILE`")
+	fs.BoolVar(&c.Insecure, "insecure-internal", false, "call the api role on another machine over http, without TLS: `INSECURE_INTERNAL`")
 }
 
-// Validate checks the URL and the token. Its error explains how to correct them.
+// Validate checks the URL and how both sides prove who they are. Its error explains how to correct them.
 func (c RPCConfig) Validate() error {
 	u, err := url.Parse(c.URL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		// The error does not quote the URL: it may hold a password.
 		return errors.New("api-url (API_BASE_URL) is not a URL that can be called: write it as http://host:port or https://host:port")
 	}
-	if c.Token == "" && !IsLoopback(u.Hostname()) {
-		return errors.New("api-url (API_BASE_URL) is on another machine, where the api role asks for a token: set INTERNAL_TOKEN or --internal-token-file to the token of the api role")
+	remote := !IsLoopback(u.Hostname())
+	switch {
+	case (c.CertFile == "") != (c.KeyFile == ""):
+		return errors.New("only one of api-cert-file (API_CERT_FILE) and api-key-file (API_KEY_FILE) is set: set both, or neither")
+	case u.Scheme == "http" && (c.CAFile != "" || c.CertFile != ""):
+		return errors.New("api-ca-file (API_CA_FILE) and api-cert-file (API_CERT_FILE) need TLS: write api-url (API_BASE_URL) as https://host:port")
+	case c.Insecure || !remote:
+		return nil
+	case u.Scheme == "http":
+		return errors.New("api-url (API_BASE_URL) is on another machine, and http would show the token and the updates to the network: write https://host:port and set --internal-tls-cert at the api role, or accept the risk with --insecure-internal")
+	case c.Token == "" && c.CertFile == "":
+		return errors.New("api-url (API_BASE_URL) is on another machine, where the api role asks for a token or a certificate: set INTERNAL_TOKEN or --internal-token-file to the token of the api role, or set --api-cert-file and --api-key-file")
+	default:
+		return nil
 	}
-	return nil
 }
 
 // IsLoopback reports whether the host of a URL or an address is this machine. It

@@ -19,6 +19,7 @@ func TestFlagsNameTheirEnvironment(t *testing.T) {
 	want := map[string]string{
 		"mode": "WEBHOOK_MODE", "batch": "WEBHOOK_BATCH",
 		"api-http2": "API_HTTP2", "api-url": "API_BASE_URL", "api-timeout": "API_TIMEOUT", "api-retry-attempts": "API_RETRY_ATTEMPTS",
+		"api-ca-file": "API_CA_FILE", "api-cert-file": "API_CERT_FILE", "api-key-file": "API_KEY_FILE", "insecure-internal": "INSECURE_INTERNAL",
 		"api-retry-base-delay": "API_RETRY_BASE_DELAY", "api-retry-max-delay": "API_RETRY_MAX_DELAY",
 	}
 	got := make(map[string]string)
@@ -59,7 +60,7 @@ func TestRPCConfig(t *testing.T) {
 		t.Errorf("defaults = %+v, %v", defaults, err)
 	}
 	for url, valid := range map[string]bool{
-		"https://api.internal:3002": true, "http://[::1]:3002/": true, "http://api/prefix": true,
+		"https://api.internal:3002": true, "http://[::1]:3002/": true, "https://api/prefix": true,
 		"": false, "127.0.0.1:3002": false, "ftp://api": false, "http://": false, "http://a b": false,
 		"http://user:secret@api": false, "http://api?x=1": false, "http://api#x": false,
 	} {
@@ -79,8 +80,8 @@ func TestRPCConfigWantsATokenForAnotherMachine(t *testing.T) {
 		if err := (RPCConfig{URL: url}).Validate(); (err == nil) != open {
 			t.Errorf("Validate() of %q without a token = %v, want valid = %v", url, err, open)
 		}
-		if err := (RPCConfig{URL: url, Token: testToken}).Validate(); err != nil {
-			t.Errorf("Validate() of %q with a token = %v", url, err)
+		if err := (RPCConfig{URL: strings.Replace(url, "http://", "https://", 1), Token: testToken}).Validate(); err != nil {
+			t.Errorf("Validate() of %q with TLS and a token = %v", url, err)
 		}
 	}
 }

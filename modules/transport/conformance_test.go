@@ -54,9 +54,12 @@ func TestConformance(t *testing.T) {
 // openRPC connects a client to the internal listener of the api role.
 func openRPC(t *testing.T, mode payments.Mode, far *transporttest.FarSide, unary bool) *transporttest.Link {
 	serve := func(addr string) (*transporttest.Running, string) {
-		cfg := api.Config{Addr: "127.0.0.1:0", InternalAddr: addr, InternalToken: testToken}
+		listener, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
 		relay := api.NewRelay(far, transporttest.Quiet())
-		in, err := api.NewInternal(cfg, relay, transporttest.Quiet())
+		in, err := api.NewInternal(api.Config{InternalTokens: []string{testToken}}, listener, relay, transporttest.Quiet())
 		if err != nil {
 			t.Fatal(err)
 		}

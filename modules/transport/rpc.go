@@ -55,8 +55,16 @@ func NewRPC(mode payments.Mode, cfg RPCConfig) (*RPC, error) {
 	default:
 		return nil, fmt.Errorf("mode %q does not call the api role: choose http, protobuf or grpc", mode)
 	}
+	protocol := "http/1.1"
 	if mode == payments.GRPC || cfg.HTTP2 {
-		wire = http2()
+		wire, protocol = http2(), "h2"
+	}
+	if cfg.CAFile != "" || cfg.CertFile != "" {
+		files, err := newTLSFiles(cfg, protocol)
+		if err != nil {
+			return nil, err
+		}
+		wire.DialTLSContext = files.dial
 	}
 	if cfg.Token != "" {
 		options = append(options, connect.WithInterceptors(bearer(cfg.Token)))
@@ -175,13 +183,20 @@ func http2() *http.Transport {
 	return t
 }
 
+const (
+	dialTimeout      = 3 * time.Second
+	handshakeTimeout = 3 * time.Second
+)
+
+func newDialer() *net.Dialer { return &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second} }
+
 // newHTTPTransport bounds the time of each step of a call. It uses no proxy: the
 // token is for the api role only.
 func newHTTPTransport() *http.Transport {
 	return &http.Transport{
 		Protocols:             new(http.Protocols),
-		DialContext:           (&net.Dialer{Timeout: 3 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   3 * time.Second,
+		DialContext:           newDialer().DialContext,
+		TLSHandshakeTimeout:   handshakeTimeout,
 		ResponseHeaderTimeout: 5 * time.Second,  // of one attempt: the answer comes after the commit
 		IdleConnTimeout:       30 * time.Second, // shorter than the 60 s after which the api role closes it
 	}

@@ -1,0 +1,193 @@
+package cmd
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/payrelay/payrelay/modules/ingest"
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+// tailConfig selects where webhooks are followed and which of them are shown.
+type tailConfig struct {
+	adminURL  string
+	tokenFile string
+	caFile    string
+	sources   string
+	events    string
+	results   string
+	order     string
+	output    string
+}
+
+// RegisterFlags declares the flags.
+func (c *tailConfig) RegisterFlags(fs *flag.FlagSet) {
+	fs.StringVar(&c.adminURL, "admin-url", "http://127.0.0.1:3003", "URL of the admin listener of an ingest process: `ADMIN_URL`")
+	fs.StringVar(&c.tokenFile, "admin-token-file", "", "file with a token of the admin listener: `ADMIN_TOKEN_FILE`")
+	fs.StringVar(&c.caFile, "admin-ca-file", "", "file with the certificates, in PEM, that may sign that of the admin listener, instead of those of the system: `ADMIN_CA_FILE`")
+	fs.StringVar(&c.sources, "source", "", "show these sources only; separate several with commas")
+	fs.StringVar(&c.events, "event", "", "show events whose type begins with this text only, such as charge.dispute")
+	fs.StringVar(&c.results, "result", "", "show these results only, such as applied, dead_lettered, signature_invalid or refused for every refusal; separate several with commas")
+	fs.StringVar(&c.order, "order-id", "", "show webhooks of this order only")
+	fs.StringVar(&c.output, "output", "text", "format, text or json")
+}
+
+func newTail() *cobra.Command {
+	var cfg tailConfig
+	command := &cobra.Command{
+		Use:   "tail",
+		Short: "Show webhooks as they are answered: source, event, verdict and latency",
+		Args:  noArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return cfg.follow(command.Context(), command.OutOrStdout())
+		},
+	}
+	register(command, &cfg)
+	return command
+}
+
+// follow prints webhooks until ctx ends or the server stops.
+func (c *tailConfig) follow(ctx context.Context, out io.Writer) error {
+	if c.output != "text" && c.output != "json" {
+		return fmt.Errorf("output is %q: choose text or json", c.output)
+	}
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.adminURL, "/")+"/webhooks", nil)
+	if err != nil {
+		return fmt.Errorf("admin-url (ADMIN_URL) is %q: write it as http://127.0.0.1:3003", c.adminURL)
+	}
+	token, err := readSecret(c.tokenFile, "admin-token-file", "ADMIN_TOKEN", "write a token into it")
+	if err != nil {
+		return err
+	}
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("follow the webhooks at %s: %w", c.adminURL, err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10)) // what can be read of the reason
+		return fmt.Errorf("follow the webhooks at %s: the answer is %s: %s", c.adminURL, response.Status, payments.ErrorMessage(string(text)))
+	}
+	return c.print(ctx, response.Body, out)
+}
+
+func (c *tailConfig) client() (*http.Client, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.ResponseHeaderTimeout = 10 * time.Second
+	if c.caFile != "" {
+		certificates, err := os.ReadFile(c.caFile)
+		if err != nil {
+			return nil, fmt.Errorf("read admin-ca-file (ADMIN_CA_FILE): %w", err)
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
+		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(certificates) {
+			return nil, fmt.Errorf("admin-ca-file (ADMIN_CA_FILE) %s has no certificate in PEM", c.caFile)
+		}
+	}
+	return &http.Client{Transport: transport}, nil
+}
+
+// tailLine is a line of the stream: a webhook, or the number of those that are missing.
+type tailLine struct {
+	ingest.Observation
+	Missed int64 `json:"missed"`
+}
+
+// print prints the webhooks of a stream until it ends.
+func (c *tailConfig) print(ctx context.Context, stream io.Reader, out io.Writer) error {
+	if c.output == "text" {
+		if _, err := fmt.Fprintf(out, tailColumns, "TIME", "SOURCE", "EVENT", "ORDER", "RESULT", "STATUS", "LATENCY"); err != nil {
+			return err
+		}
+	}
+	lines := bufio.NewScanner(stream)
+	for lines.Scan() {
+		if len(lines.Bytes()) == 0 {
+			continue
+		}
+		var line tailLine
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			return fmt.Errorf("read the stream of webhooks: %w", err)
+		}
+		if err := c.show(lines.Bytes(), line, out); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("read the stream of webhooks: %w", err)
+	}
+	return errors.New("the server ended the stream of webhooks: start again when it runs")
+}
+
+const tailColumns = "%-15s  %-16s  %-32s  %-24s  %-24s  %6s  %9s\n"
+
+// show prints one line, if it is selected.
+func (c *tailConfig) show(text []byte, line tailLine, out io.Writer) error {
+	switch {
+	case line.Missed > 0 && c.output == "text":
+		_, err := fmt.Fprintf(out, "… %d webhooks are not shown, because they came too fast\n", line.Missed)
+		return err
+	case line.Missed == 0 && !c.selects(line.Observation):
+		return nil
+	case c.output == "json":
+		_, err := fmt.Fprintf(out, "%s\n", text)
+		return err
+	}
+	event := line.Event
+	if event == "" {
+		event = line.EventID
+	}
+	if line.Updates > 1 {
+		event += " +" + strconv.Itoa(line.Updates-1)
+	}
+	_, err := fmt.Fprintf(out, tailColumns, line.Time.Local().Format("15:04:05.000000"), line.Source, payments.ErrorMessage(event),
+		payments.ErrorMessage(line.OrderID), result(line.Observation), strconv.Itoa(line.Status), line.Latency.Round(10*time.Microsecond))
+	return err
+}
+
+// result returns the verdict with its reason, or the code of a refusal.
+func result(seen ingest.Observation) string {
+	switch {
+	case seen.Refusal != "":
+		return seen.Refusal
+	case seen.Reason != "":
+		return seen.Verdict + ":" + seen.Reason
+	default:
+		return seen.Verdict
+	}
+}
+
+// selects reports whether a webhook is to be shown.
+func (c *tailConfig) selects(seen ingest.Observation) bool {
+	among := func(list, value string) bool { return list == "" || slices.Contains(strings.Split(list, ","), value) }
+	matches := among(c.results, seen.Verdict) || among(c.results, seen.Refusal) || seen.Refusal != "" && among(c.results, "refused")
+	return among(c.sources, seen.Source) && strings.HasPrefix(seen.Event, c.events) && matches && (c.order == "" || c.order == seen.OrderID)
+}
