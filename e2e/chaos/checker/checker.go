@@ -1,5 +1,5 @@
 // Package checker judges a run: it compares what was sent and answered with what
-// the database holds, checks the invariants C1 to C7, and sums the run up in a
+// the database holds, checks the invariants C1 to C7 and C10, and sums the run up in a
 // report and in tables. It has its own model of what the database should hold, and
 // uses nothing of the program under test.
 package checker
@@ -21,6 +21,7 @@ const (
 	Liveness        = "C6 liveness"
 	BoundedAnswers  = "C7 bounded answers"
 	Parity          = "C9 parity"
+	NoForgery       = "C10 no forgery"
 )
 
 // Violation is one breach of an invariant.
@@ -62,7 +63,7 @@ type checker struct {
 	found     []Violation
 }
 
-// Check returns the violations of the invariants C1 to C7. C8 is only reported,
+// Check returns the violations of the invariants C1 to C7 and C10. C8 is only reported,
 // and C9 compares several runs: see [CheckParity].
 func Check(h *history.History, s *history.State) []Violation {
 	c := &checker{History: h, state: s,
@@ -93,9 +94,12 @@ func Check(h *history.History, s *history.State) []Violation {
 	}
 	c.checkDecisions()
 	for _, w := range h.Webhooks {
-		if w.Repeats {
+		switch {
+		case w.Forged():
+			c.checkForged(w)
+		case w.Repeats:
 			c.checkRepeat(w)
-		} else {
+		default:
 			c.checkWebhook(w)
 		}
 	}
@@ -140,6 +144,18 @@ func (c *checker) checkWebhook(w *history.Webhook) {
 	}
 	for _, e := range rows {
 		c.checkVerdict(e)
+	}
+}
+
+// checkForged checks C10: a forged webhook takes no effect, and is not answered 2xx.
+// Whether it is answered 401, or 429 if there are too many, is checked with the answers.
+func (c *checker) checkForged(w *history.Webhook) {
+	if c.accepted(w) > 0 {
+		c.violated(NoForgery, other, "%s (%s) was answered 2xx", w.ID, w.Signature)
+	}
+	isItsBody := func(l history.DeadLetter) bool { return l.Event == "sha256:"+w.Digest() }
+	if len(c.recorded[w.Key()]) > 0 || len(c.letters[w.Key()]) > 0 || slices.ContainsFunc(c.state.DeadLetters, isItsBody) {
+		c.violated(NoForgery, other, "%s (%s) is in the database", w.ID, w.Signature)
 	}
 }
 
@@ -263,7 +279,7 @@ func (c *checker) checkEvents() {
 		e := &c.state.Events[i]
 		w := c.sentAs(e)
 		switch {
-		case w == nil || e.Provider != history.Provider:
+		case w == nil || e.Provider != w.Source:
 			c.violated(NoPhantom, other, "%s of %s is recorded and was never sent", e.Key(), e.Provider)
 		case len(c.attempts[w.ID]) == 0:
 			c.violated(NoPhantom, other, "%s is recorded and has not been sent yet", e.Key())

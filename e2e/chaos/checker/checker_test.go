@@ -27,7 +27,7 @@ var breaches = map[string]breach{
 	"dead letter missing": {NoLoss, lost, func(r *testRun) { r.State.DeadLetters = r.State.DeadLetters[1:] }},
 	"dead letter settled": {NoLoss, lost, func(r *testRun) { r.State.DeadLetters[0].Resolution = "discarded" }},
 	"dead letter without an event": {NoPhantom, other, func(r *testRun) {
-		r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: history.Provider, Event: "unknown"})
+		r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: history.Unsigned, Event: "unknown"})
 	}},
 	"conflict lost": {NoLoss, lost, func(r *testRun) {
 		i := r.letterIndex("conflict")
@@ -77,7 +77,7 @@ var breaches = map[string]breach{
 	"more commits than events of a dispute": {ExactlyOnce, doubled, func(r *testRun) { r.State.Disputes[0].Version++ }},
 	"poison record lost":                    {NoLoss, lost, func(r *testRun) { r.Poison[0].Digest = "another" }},
 	"never sent": {NoPhantom, other, func(r *testRun) {
-		r.State.Events = append(r.State.Events, history.Event{Provider: history.Provider, Event: "unknown", Verdict: "applied"})
+		r.State.Events = append(r.State.Events, history.Event{Provider: history.Unsigned, Event: "unknown", Verdict: "applied"})
 	}},
 	"of another provider":          {NoPhantom, other, func(r *testRun) { r.State.Events[0].Provider = "another" }},
 	"another body":                 {NoPhantom, other, func(r *testRun) { r.State.Events[0].Digest = history.Digest([]byte("{}")) }},
@@ -100,15 +100,35 @@ var breaches = map[string]breach{
 	"dead-lettered by mistake": {Convergence, diverged, func(r *testRun) {
 		e := &r.State.Events[slices.IndexFunc(r.State.Events, func(e history.Event) bool { return e.Verdict == "applied" })]
 		e.Verdict, e.Reason = "dead_lettered", "contradiction"
-		r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: history.Provider, Kind: e.Key().Kind, Event: e.Event, Digest: e.FactsDigest, Reason: e.Reason})
+		r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: history.Unsigned, Kind: e.Key().Kind, Event: e.Event, Digest: e.FactsDigest, Reason: e.Reason})
 	}},
 	"applied and a dead letter": {Convergence, diverged, func(r *testRun) {
 		e := r.State.Events[slices.IndexFunc(r.State.Events, func(e history.Event) bool { return e.Verdict == "applied" })]
-		r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: history.Provider, Kind: e.Key().Kind, Event: e.Event, Digest: e.FactsDigest})
+		r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: history.Unsigned, Kind: e.Key().Kind, Event: e.Event, Digest: e.FactsDigest})
 	}},
 	"stored although refused": {DefiniteFailure, other, func(r *testRun) {
 		bad := r.find(invalid)
 		r.State.Events = append(r.State.Events, eventOf(bad, "applied"))
+	}},
+	"forged, and recorded": {NoForgery, other, func(r *testRun) {
+		r.State.Events = append(r.State.Events, eventOf(r.find((*history.Webhook).Forged), "applied"))
+	}},
+	"forged, and answered 2xx":  {NoForgery, other, func(r *testRun) { r.attempts(r.find((*history.Webhook).Forged).ID)[0].Status = 202 }},
+	"forged, and a dead letter": {NoForgery, other, func(r *testRun) { r.letter(r.find((*history.Webhook).Forged), "undecodable") }},
+	"forged, and its body a dead letter": {NoForgery, other, func(r *testRun) {
+		w := r.find((*history.Webhook).Forged)
+		r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: w.Source, Event: "sha256:" + w.Digest(), Reason: "undecodable"})
+	}},
+	"forged, and refused as something else": {BoundedAnswers, other, func(r *testRun) {
+		r.attempts(r.find((*history.Webhook).Forged).ID)[0].Status = 400
+	}},
+	"signed webhook refused": {BoundedAnswers, other, func(r *testRun) {
+		w := r.find(func(w *history.Webhook) bool { return valid(w) && w.Signature == history.Authentic })
+		r.Attempts = append(r.Attempts, history.Attempt{Webhook: w.ID, To: "ingest-1", Status: 401})
+	}},
+	"recorded under another source": {NoPhantom, other, func(r *testRun) {
+		i := slices.IndexFunc(r.State.Events, func(e history.Event) bool { return e.Provider == history.Signed })
+		r.State.Events[i].Provider = history.Unsigned
 	}},
 	"accepted although invalid": {DefiniteFailure, other, func(r *testRun) { r.attempts(r.find(invalid).ID)[0].Status = 200 }},
 	"never caught up":           {Liveness, stuck, func(r *testRun) { r.CaughtUp = -1 }},
@@ -168,6 +188,7 @@ func TestCheckAccepts(t *testing.T) {
 	late := r.attempts(r.find(ofDispute).ID)[0]
 	late.Done = late.From + history.Strict.Answer.Microseconds() + 500_000
 	r.Stalls = []history.Stall{{From: late.From, To: late.From + 600_000}}
+	r.attempts(r.find((*history.Webhook).Forged).ID)[0].Status = 429 // there were too many
 	r.Attempts = append(r.Attempts, history.Attempt{Webhook: r.find(ofDispute).ID, To: "ingest-1", Status: 503},
 		history.Attempt{Webhook: r.find(ofDispute).ID, To: "ingest-1", Failure: "cut"})
 	for _, v := range Check(r.History, &r.State) {

@@ -80,7 +80,7 @@ func (r *testRun) store(facts []Fact) {
 // letter adds an open dead letter of a webhook.
 func (r *testRun) letter(w *history.Webhook, reason string) {
 	r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{ID: int64(len(r.State.DeadLetters) + 1),
-		Provider: history.Provider, Kind: w.Facts.Kind(), Event: w.Event, Order: w.Facts.Order, Digest: factsDigest(w), Reason: reason, Deliveries: 1})
+		Provider: w.Source, Kind: w.Facts.Kind(), Event: w.Event, Order: w.Facts.Order, Digest: factsDigest(w), Reason: reason, Deliveries: 1})
 }
 
 // factsDigest stands in for the digest of the facts that the program makes.
@@ -136,7 +136,7 @@ func (r *testRun) eventOf(d history.Decision) *history.Event {
 }
 
 func eventOf(w *history.Webhook, verdict string) history.Event {
-	return history.Event{Provider: history.Provider, Event: w.Event, InHistory: w.Facts.Status != "", Facts: w.Facts, FactsDigest: factsDigest(w), Digest: w.Digest(), BodyDigest: w.Digest(), Verdict: verdict}
+	return history.Event{Provider: w.Source, Event: w.Event, InHistory: w.Facts.Status != "", Facts: w.Facts, FactsDigest: factsDigest(w), Digest: w.Digest(), BodyDigest: w.Digest(), Verdict: verdict}
 }
 
 func usage(process string, goroutines int, heap int64) history.Usage {
@@ -186,5 +186,5 @@ func (r *testRun) find(match func(*history.Webhook) bool) *history.Webhook {
 }
 
 func valid(w *history.Webhook) bool     { return w.Valid() && w.Facts.Status != "" && !w.Repeats }
-func invalid(w *history.Webhook) bool   { return !w.Valid() }
+func invalid(w *history.Webhook) bool   { return !w.Valid() && !w.Forged() }
 func ofDispute(w *history.Webhook) bool { return w.Facts.Dispute != "" && valid(w) }

@@ -66,7 +66,7 @@ func New(cell history.Cell, s Servers, binary, dir string) (*Deployment, error) 
 	if err := os.MkdirAll(d.dataDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("create the data directory: %w", err)
 	}
-	for _, step := range []func() error{d.createDatabase, d.createTopics, d.layOut} {
+	for _, step := range []func() error{d.createDatabase, d.createTopics, d.writeSources, d.layOut} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, d.Close())
 		}
@@ -96,6 +96,17 @@ func (d *Deployment) createTopics() error {
 	}
 	if err != nil {
 		return fmt.Errorf("create the topics: %w", err)
+	}
+	return nil
+}
+
+func (d *Deployment) sourcesFile() string { return filepath.Join(d.dir, "sources.yaml") }
+
+// writeSources writes the configuration of the source whose webhooks are signed.
+func (d *Deployment) writeSources() error {
+	text := "sources:\n  - name: " + history.Signed + "\n    provider: generic\n    secrets:\n      - secret: whsec_" + history.Secret + "\n"
+	if err := os.WriteFile(d.sourcesFile(), []byte(text), 0o600); err != nil {
+		return fmt.Errorf("write the sources: %w", err)
 	}
 	return nil
 }
@@ -151,7 +162,9 @@ func (d *Deployment) addAPI(name string) (m *Member, err error) {
 
 func (d *Deployment) addIngest(name string, api *Member) (err error) {
 	m := d.add(name, program.Serve{Role: "ingest", Mode: string(d.Mode), Ingest: servers.FreeAddr(),
-		More: []string{"--ingest-timeout", history.IngestTimeout.String(), "--api-timeout", wireTimeout.String()}})
+		// The flag keeps the built-in source beside that of the file.
+		More: []string{"--ingest-timeout", history.IngestTimeout.String(), "--api-timeout", wireTimeout.String(),
+			"--sources", d.sourcesFile(), "--insecure-no-signature"}})
 	if _, err = d.link("provider", name).add(m.Serve.Ingest); err != nil {
 		return err
 	}

@@ -29,8 +29,11 @@ func (d *Deployment) start(m *Member) error {
 		}
 	}
 	o := program.Options{Name: m.Name, Binary: d.binary, Args: m.Serve.Args(), Dir: d.dir, Line: func(line string) {
-		if err := program.CheckLog(line, history.CardNumber); err != nil {
-			d.Complain("%s logged %v", m.Name, err)
+		for _, secret := range []string{history.CardNumber, history.Secret} {
+			if err := program.CheckLog(line, secret); err != nil {
+				d.Complain("%s logged %v", m.Name, err)
+				break
+			}
 		}
 	}}
 	p, err := program.Start(o, filepath.Join(d.dir, m.Name+".out"), filepath.Join(d.dir, m.Name+".log"))

@@ -5,8 +5,28 @@ import (
 	"encoding/hex"
 )
 
-// Provider is the name under which the database records the webhooks.
-const Provider = "generic"
+// The sources of the webhooks, which are the names under which the database records them.
+const (
+	Unsigned = "generic" // built into the program, on the path payments
+	Signed   = "signed"  // configured, with Secret
+)
+
+// Secret is the secret of the source Signed, in base64. It must never be in a log or an
+// answer.
+const Secret = "Y2hhb3MgY2hhb3MgY2hhb3MgY2hhb3MgY2hhb3MhIQ=="
+
+// The signatures of the webhooks that are sent to the source Signed. All but Authentic are
+// forged.
+const (
+	Authentic   = "authentic"
+	WrongSecret = "wrong secret"
+	ChangedBody = "changed body" // one byte is not the one that was signed
+	Stale       = "stale"        // signed ten minutes ago
+	Unspecified = "none"
+)
+
+// Forgeries are the signatures that must be refused.
+var Forgeries = []string{WrongSecret, ChangedBody, Stale, Unspecified}
 
 // CardNumber is in every webhook and must never be in a log or an answer.
 const CardNumber = "4111111111111111"
@@ -22,6 +42,9 @@ type Webhook struct {
 	Path        string `json:"path"`
 	ContentType string `json:"content_type,omitempty"`
 	Body        string `json:"body"`
+	// Source is Unsigned or Signed, and Signature is empty for the first.
+	Source    string `json:"source"`
+	Signature string `json:"signature,omitempty"`
 	// Refusal is the status that an invalid webhook must be answered with; 0 for a
 	// valid one.
 	Refusal int `json:"refused,omitempty"`
@@ -34,6 +57,10 @@ type Webhook struct {
 
 // Valid reports whether the webhook must be accepted.
 func (w *Webhook) Valid() bool { return w.Refusal == 0 }
+
+// Forged reports whether the sender of the webhook does not have the secret, or sends what
+// was signed long ago.
+func (w *Webhook) Forged() bool { return w.Signature != "" && w.Signature != Authentic }
 
 // Key returns the identity of the event.
 func (w *Webhook) Key() Key { return Key{w.Facts.Kind(), w.Event} }

@@ -36,6 +36,7 @@ var (
 const (
 	inModules   = "modules"
 	inTransport = "modules/transport"
+	inProvider  = "modules/ingest/provider"
 	inSQLite    = "modules/store/sqlite"
 	inPostgres  = "modules/store/postgres"
 )
@@ -524,16 +525,34 @@ import (
 	"github.com/labstack/echo/v4"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/ingest/provider"
+	"github.com/payrelay/payrelay/modules/ingest/source"
 )
 
 func checkHeaders(http.Header) error { return nil }
 
-func (s *Server) answer(c echo.Context, update *payrelayv1.Update, ignored []string, outcome *payrelayv1.Outcome) error {
+func (s *Server) answer(c echo.Context, from *source.Source, webhook provider.Webhook, outcomes []*payrelayv1.Outcome, seen *Observation) error {
 	if err := originalCheckHeaders(c.Request().Header); err != nil {
 		return err
 	}
-	return s.originalAnswer(c, update, ignored, outcome)
+	return s.originalAnswer(c, from, webhook, outcomes, seen)
 }
+`}},
+	},
+	{
+		Name: "any signature accepted", Cell: onHTTP, Only: []string{"kill ingest"}, Violates: []string{checker.NoForgery},
+		Swaps: []Swap{{inProvider, `
+import "time"
+
+func (k keyring[K]) verify(time.Time, func(K) bool) (int, error) { return 0, nil }
+`}},
+	},
+	{
+		Name: "stale signature accepted", Cell: onKafka, Only: []string{"kill ingest"}, Violates: []string{checker.NoForgery},
+		Swaps: []Swap{{inProvider, `
+import "time"
+
+func checkTime(time.Time, time.Time, time.Duration) error { return nil }
 `}},
 	},
 	{
@@ -553,8 +572,8 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-func (s *Server) apply(ctx context.Context, update *payrelayv1.Update) (*payrelayv1.Outcome, error) {
-	return s.originalApply(context.WithoutCancel(ctx), update)
+func (s *Server) apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
+	return s.originalApply(context.WithoutCancel(ctx), updates)
 }
 `}, {inModules, `
 import (

@@ -61,6 +61,7 @@ func (c *client) exchange(ctx context.Context, url string, w *history.Webhook, a
 	if w.ContentType != "" {
 		req.Header.Set("Content-Type", w.ContentType)
 	}
+	setSignature(req.Header, w, time.Now())
 	resp, err := c.http.Do(req)
 	if err != nil {
 		a.Failure = failure(err)
@@ -90,6 +91,8 @@ func defect(resp *http.Response, body string) string {
 	switch {
 	case strings.Contains(body, history.CardNumber):
 		return "repeats the card number"
+	case strings.Contains(body, history.Secret):
+		return "repeats the secret"
 	case !strings.Contains(body, `"request_id":"`):
 		return "has no request ID"
 	case resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") == "":

@@ -101,7 +101,7 @@ func (g Generator) Order(number int) []Delivery {
 	if number < OperatedOrders && r.Float64() < held {
 		deliveries[r.IntN(len(deliveries))].Held = true
 	}
-	return deliveries
+	return g.sign(number, deliveries)
 }
 
 // sendLateLast puts the late webhooks of a long history after the others, in random

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/payrelay/payrelay/e2e/chaos/checker"
+	"github.com/payrelay/payrelay/e2e/chaos/history"
 )
 
 func TestGeneratorRepeats(t *testing.T) {
@@ -22,17 +23,22 @@ func TestGeneratorRepeats(t *testing.T) {
 // TestGeneratorRates: the generator has the rates of the constants.
 func TestGeneratorRates(t *testing.T) {
 	const orders = 20_000
-	var webhooks, twice, atOnce, bad, inOrder, disputes, again, conflicts float64
+	var webhooks, signed, fakes, twice, atOnce, bad, inOrder, disputes, again, conflicts float64
 	reasons := make(map[string]int)
 	for number := range orders {
 		var events []int64
 		var facts []checker.Fact
 		for _, d := range (Generator{1}).Order(number) {
-			if !d.Webhook.Valid() {
+			switch {
+			case d.Webhook.Forged():
+				fakes++
+				continue
+			case !d.Webhook.Valid():
 				bad++
 				continue
 			}
 			webhooks++
+			signed += count(d.Webhook.Signature == history.Authentic)
 			twice += count(d.Again > 0)
 			atOnce += count(d.Copies > 1)
 			events, facts = append(events, d.Webhook.Facts.At), append(facts, checker.Fact{Webhook: d.Webhook})
@@ -56,10 +62,15 @@ func TestGeneratorRates(t *testing.T) {
 			t.Errorf("%d orders have %d dead letters with the reason %s, want between 1 in 500 and 1 in 20", orders, n, reason)
 		}
 	}
+	// Long histories, which are most of the webhooks, have no forged ones.
+	if fakes < orders/50 || fakes > orders/10 {
+		t.Errorf("%v webhooks are forged, want between %d and %d", fakes, orders/50, orders/10)
+	}
 	for name, rate := range map[string]struct{ got, want float64 }{
 		"sent twice":   {twice / webhooks, sentTwice},
 		"sent at once": {atOnce / webhooks, sentAtOnce},
 		"invalid":      {bad / webhooks, invalid},
+		"signed":       {signed / webhooks, signedOrders},
 		"cosmetic":     {again / webhooks, cosmetic},
 		"conflicting":  {conflicts / webhooks, conflicting},
 		"disputed":     {disputes / orders, disputedOrders},

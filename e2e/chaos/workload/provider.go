@@ -3,6 +3,7 @@ package workload
 import (
 	"container/heap"
 	"context"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -202,7 +203,7 @@ func (p *Provider) attempt(ctx context.Context, d pending) bool {
 	var answered atomic.Bool
 	for range d.Copies {
 		copies.Go(func() {
-			if a := p.client.post(ctx, d.Webhook); a.Accepted() || a.Refused() {
+			if a := p.client.post(ctx, d.Webhook); a.Accepted() || a.Refused() || d.Webhook.Forged() && a.Status == http.StatusTooManyRequests {
 				answered.Store(true)
 			}
 		})

@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	ordersPath   = "/webhooks/payments/orders"
-	disputesPath = "/webhooks/payments/chargebacks"
+	ordersPath   = unsignedPath + "orders"
+	disputesPath = unsignedPath + "chargebacks"
+	unsignedPath = "/webhooks/payments/"
+	signedPath   = "/webhooks/" + history.Signed + "/"
 )
 
 // OrderWebhook returns a webhook about an order. Its status is the provider's
@@ -43,7 +45,7 @@ func orderWebhook(event string, f history.Facts, word string) *history.Webhook {
 	if f.Part != "" {
 		body["part"] = f.Part
 	}
-	return &history.Webhook{ID: "order " + event, Event: event, Path: ordersPath, Body: encode(body), Facts: f}
+	return &history.Webhook{ID: "order " + event, Event: event, Path: ordersPath, Body: encode(body), Source: history.Unsigned, Facts: f}
 }
 
 // disputeStatuses are the provider's words for payrelay's statuses of a dispute.
@@ -77,7 +79,7 @@ func DisputeWebhook(event string, f history.Facts) *history.Webhook {
 	if f.Status == "won" || f.Status == "lost" {
 		body["meta"] = map[string]any{"resolution": f.Status}
 	}
-	return &history.Webhook{ID: "dispute " + event, Event: event, Path: disputesPath, Body: encode(body), Facts: f}
+	return &history.Webhook{ID: "dispute " + event, Event: event, Path: disputesPath, Body: encode(body), Source: history.Unsigned, Facts: f}
 }
 
 func encode(body map[string]any) string {
