@@ -20,6 +20,18 @@ func TestDefaultsAreValid(t *testing.T) {
 	}
 }
 
+func TestFlagsSetTheConfiguration(t *testing.T) {
+	var cfg Config
+	fs := flag.NewFlagSet("test", flag.PanicOnError)
+	cfg.RegisterFlags(fs)
+	if err := fs.Parse([]string{"--sources", "s.yaml", "--insecure-no-signature", "--ingest-rate-limit", "7"}); err != nil {
+		t.Fatal(err)
+	}
+	if cfg.SourcesFile != "s.yaml" || !cfg.InsecureNoSignature || cfg.RateLimit != 7 {
+		t.Errorf("configuration = %+v, want the values of the flags", cfg)
+	}
+}
+
 func TestEveryFlagNamesItsEnvironmentVariable(t *testing.T) {
 	var cfg Config
 	fs := flag.NewFlagSet("test", flag.PanicOnError)

@@ -6,6 +6,6 @@ import "testing"
 // line that it adds.
 func AddProvider(t *testing.T, name string, newAdapter func(Settings) (Adapter, error), accepted string) {
 	t.Helper()
-	providers[name] = definition{new: newAdapter, uses: []string{"secrets", "environment"}, accepted: accepted}
+	providers[name] = definition{new: newAdapter, uses: []string{"secrets"}, accepted: accepted}
 	t.Cleanup(func() { delete(providers, name) })
 }

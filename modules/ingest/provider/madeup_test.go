@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -90,7 +91,8 @@ func TestMadeUpProvider(t *testing.T) {
 	var cfg ingest.Config
 	cfg.RegisterFlags(flag.NewFlagSet("test", flag.PanicOnError))
 	cfg.SourcesFile = filepath.Join(t.TempDir(), "sources.yaml")
-	const file = "sources: [{name: mine, provider: made-up, environment: test, order_id: {prefix: p-}, secrets: [{secret: open sesame}]}]"
+	const file = "sources: [{name: mine, provider: made-up, environment: test, order_id: {prefix: p-}, secrets: [{secret: open sesame}]}, " +
+		"{name: any, provider: made-up, secrets: [{secret: open sesame}]}]"
 	if err := os.WriteFile(cfg.SourcesFile, []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -113,24 +115,27 @@ func TestMadeUpProvider(t *testing.T) {
 		}
 	}()
 	for _, c := range []struct {
+		source       string // mine, if it is empty
 		secret, body string
 		status       int
 		answer       string
 		applied      []string // order ids, or "?" for what cannot be read
 	}{
-		{"open sesame", `{"environment":"test","paid":["a","b"]}`, http.StatusOK, "thank you", []string{"p-a", "p-b"}},
-		{"open sesame", `{"paid":["c"]}`, http.StatusOK, "thank you", []string{"p-c"}},
-		{"open sesame", `{"environment":"live","paid":["d"]}`, http.StatusOK, "thank you", []string{"?"}},
-		{"open sesame", `{"paid":[]}`, http.StatusOK, "thank you", []string{"?"}},
-		{"open sesame", `nonsense`, http.StatusOK, "thank you", []string{"?"}},
-		{"open sesame", `{"paid":["e","panic"]}`, http.StatusOK, "thank you", []string{"?"}},
-		{"open sesame", `{"paid":["f","` + strings.Repeat("x", 300) + `"]}`, http.StatusOK, "thank you", []string{"p-f", "?"}},
-		{"guess", `{"paid":["a"]}`, http.StatusUnauthorized, "the secret is wrong", nil},
-		{"", `{"paid":["a"]}`, http.StatusUnauthorized, "signature_invalid", nil},
-		{"down", `{"paid":["a"]}`, http.StatusServiceUnavailable, "send it again", nil},
+		{"any", "open sesame", `{"environment":"live","paid":["g"]}`, http.StatusOK, "thank you", []string{"g"}},
+		{"", "open sesame", `{"environment":"test","paid":["a","b"]}`, http.StatusOK, "thank you", []string{"p-a", "p-b"}},
+		{"", "open sesame", `{"paid":["c"]}`, http.StatusOK, "thank you", []string{"p-c"}},
+		{"", "open sesame", `{"environment":"live","paid":["d"]}`, http.StatusOK, "thank you", []string{"?"}},
+		{"", "open sesame", `{"paid":[]}`, http.StatusOK, "thank you", []string{"?"}},
+		{"", "open sesame", `nonsense`, http.StatusOK, "thank you", []string{"?"}},
+		{"", "open sesame", `{"paid":["e","panic"]}`, http.StatusOK, "thank you", []string{"?"}},
+		{"", "open sesame", `{"paid":["f","` + strings.Repeat("x", 300) + `"]}`, http.StatusOK, "thank you", []string{"p-f", "?"}},
+		{"", "guess", `{"paid":["a"]}`, http.StatusUnauthorized, "the secret is wrong", nil},
+		{"", "", `{"paid":["a"]}`, http.StatusUnauthorized, "signature_invalid", nil},
+		{"", "down", `{"paid":["a"]}`, http.StatusServiceUnavailable, "send it again", nil},
 	} {
 		next.updates = nil
-		request, err := http.NewRequest(http.MethodPost, "http://"+server.Addr()+"/webhooks/mine", strings.NewReader(c.body))
+		source := cmp.Or(c.source, "mine")
+		request, err := http.NewRequest(http.MethodPost, "http://"+server.Addr()+"/webhooks/"+source, strings.NewReader(c.body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +148,7 @@ func TestMadeUpProvider(t *testing.T) {
 		response.Body.Close()
 		var applied []string
 		for _, u := range next.updates {
-			if u.GetProvider() != "mine" {
+			if u.GetProvider() != source {
 				t.Errorf("%s: provider = %q, want the source", c.body, u.GetProvider())
 			}
 			if u.GetSubject() == nil {
