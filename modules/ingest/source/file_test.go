@@ -65,8 +65,8 @@ func TestLoad(t *testing.T) {
 		if s == nil || s.Name != "shop" || s.Provider != "generic" || !s.Signed || s.Slots != nil || !s.TakeTurn() {
 			t.Errorf("%s: Find(shop) = %+v, want a signed source without limits", name, s)
 		}
-		if set.Find("payments") != nil || len(set.Unsigned()) != 0 || !slices.Equal(set.Names(), []string{"shop"}) {
-			t.Errorf("%s: set = %v, want the source shop only", name, set.Names())
+		if set.Find("payments") != nil || len(set.Unsigned()) != 0 || !slices.Equal(namesOf(set), []string{"shop"}) {
+			t.Errorf("%s: set = %v, want the source shop only", name, namesOf(set))
 		}
 		if want := []string{"/webhooks/shop/chargebacks", "/webhooks/shop/orders"}; !slices.Equal(set.Paths(), want) {
 			t.Errorf("%s: Paths() = %v, want %v", name, set.Paths(), want)

@@ -92,16 +92,6 @@ func (s *Set) Unsigned() []string {
 	return names
 }
 
-// Names returns the names of all sources, sorted.
-func (s *Set) Names() []string {
-	var names []string
-	for _, source := range s.byPath {
-		names = append(names, source.Name)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // fingerprint returns a text that changes with every setting of every source.
 func (s *Set) fingerprint() string {
 	text := ""
