@@ -8,7 +8,9 @@ import (
 
 // NewLedgerAt returns a ledger with the clock now.
 func NewLedgerAt(store Store, now func() time.Time) *Ledger {
-	return &Ledger{store: store, now: now, limits: &defaultLimits, report: func(Panic) {}}
+	l := NewLedger(store)
+	l.now = now
+	return l
 }
 
 // Limit sets the limits of a ledger. A whole of 0 restores the defaults.

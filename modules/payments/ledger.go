@@ -24,11 +24,27 @@ type Ledger struct {
 	now    func() time.Time
 	limits *limits
 	report func(Panic)
+	// committed is called with what was written.
+	committed func(*Changes)
 }
 
 // NewLedger returns a ledger that writes to store.
 func NewLedger(store Store) *Ledger {
-	return &Ledger{store: store, now: time.Now, limits: &defaultLimits, report: func(Panic) {}}
+	return &Ledger{store: store, now: time.Now, limits: &defaultLimits, report: func(Panic) {}, committed: func(*Changes) {}}
+}
+
+// OnCommit sets the function that is called with all that the ledger has written, after
+// each commit. It must be called before the first update is applied, and the function
+// must not keep or change the argument.
+func (l *Ledger) OnCommit(report func(*Changes)) { l.committed = report }
+
+// write commits changes.
+func (l *Ledger) write(ctx context.Context, changes *Changes) error {
+	err := l.store.Commit(ctx, changes)
+	if err == nil {
+		l.committed(changes)
+	}
+	return err
 }
 
 // Apply judges the updates in order and records them, if possible in one transaction.
@@ -71,7 +87,7 @@ func (l *Ledger) setAside(ctx context.Context, u *payrelayv1.Update, cause error
 		reason = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE
 	}
 	letter := wholeLetter(u, reason, l.clock(), cause)
-	if err := l.store.Commit(ctx, &Changes{DeadLetters: []*DeadLetter{letter}}); err != nil {
+	if err := l.write(ctx, &Changes{DeadLetters: []*DeadLetter{letter}}); err != nil {
 		return nil, fmt.Errorf("dead-letter an update that cannot be applied: %w", err)
 	}
 	if panicked != nil {
@@ -112,7 +128,7 @@ func numbers(first, end int) []int {
 // DeadLetter records a Kafka record that is not an update.
 func (l *Ledger) DeadLetter(ctx context.Context, record *payrelayv1.UndecodableRecord) error {
 	letter := undecodable(record, l.clock())
-	if err := l.store.Commit(ctx, &Changes{DeadLetters: []*DeadLetter{letter}}); err != nil {
+	if err := l.write(ctx, &Changes{DeadLetters: []*DeadLetter{letter}}); err != nil {
 		return fmt.Errorf("dead-letter record %s offset %s: %w", letter.Key.Source, letter.Key.EventID, err)
 	}
 	return nil
@@ -130,7 +146,7 @@ func (l *Ledger) commit(ctx context.Context, b *batch) error {
 		case b.changes.empty():
 			return nil
 		default:
-			err = l.store.Commit(ctx, b.changes)
+			err = l.write(ctx, b.changes)
 		}
 		if errors.Is(err, ErrRaced) {
 			continue

@@ -146,7 +146,7 @@ func (l *Ledger) finish(ctx context.Context, of Subjects) error {
 		if err := guard(b.collect); err != nil {
 			return err
 		}
-		switch err := l.store.Commit(ctx, b.changes); {
+		switch err := l.write(ctx, b.changes); {
 		case errors.Is(err, ErrRaced):
 			races++
 		case err != nil:

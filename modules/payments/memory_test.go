@@ -159,6 +159,15 @@ func (m *memory) DeadLetter(_ context.Context, id int64) (*payments.DeadLetter, 
 	return &letter, nil
 }
 
+func (m *memory) DeadLettersWith(ctx context.Context, ids []int64) (letters []*payments.DeadLetter, err error) {
+	for _, id := range ids {
+		if letter, err := m.DeadLetter(ctx, id); err == nil {
+			letters = append(letters, letter)
+		}
+	}
+	return letters, nil
+}
+
 func (m *memory) Commit(_ context.Context, c *payments.Changes) error {
 	if m.beforeCommit != nil {
 		if err := m.beforeCommit(); err != nil {

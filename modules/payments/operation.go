@@ -19,6 +19,49 @@ var ErrNotJudgeable = errors.New("it is not an update that can be judged: discar
 // ErrSettled means that a dead letter is already settled.
 var ErrSettled = errors.New("it is settled already")
 
+// Decision is what an operator decided about dead letters.
+type Decision struct {
+	// Resolution is Replayed, Accepted or Discarded.
+	Resolution Resolution
+	// By is the name of the operator, and Why the reason.
+	By, Why string
+	// Dry means that the decision is only judged, for each dead letter alone, and nothing
+	// is written.
+	Dry bool
+}
+
+// Decided is the result of a decision about one dead letter.
+type Decided struct {
+	ID int64
+	// Outcome is the new verdict. It is nil if the dead letter was discarded, or if Err is
+	// not nil.
+	Outcome *payrelayv1.Outcome
+	// Err is the reason why nothing was done: [ErrNotFound], [ErrSettled],
+	// [ErrNotJudgeable] or [ErrPanic]. It is nil otherwise.
+	Err error
+}
+
+// Decide carries out a decision about dead letters, each at most once, and records it in
+// the audit log. The results are in the order of the ids. If Decide returns an error, some
+// of the dead letters may have been settled.
+func (l *Ledger) Decide(ctx context.Context, ids []int64, d Decision) ([]Decided, error) {
+	results := make([]Decided, len(ids))
+	for i, id := range ids {
+		outcome, err := l.operate(ctx, operation{id: id, resolution: d.Resolution, by: d.By, why: d.Why, dry: d.Dry})
+		switch {
+		case errors.Is(err, ErrNotFound), errors.Is(err, ErrSettled), errors.Is(err, ErrNotJudgeable), errors.Is(err, ErrPanic):
+			results[i] = Decided{ID: id, Err: err}
+		case err != nil:
+			return results, fmt.Errorf("decide about dead letter %d: %w", id, err)
+		case d.Resolution == Discarded:
+			results[i] = Decided{ID: id}
+		default:
+			results[i] = Decided{ID: id, Outcome: outcome}
+		}
+	}
+	return results, nil
+}
+
 // operation is the decision of an operator about a dead letter.
 type operation struct {
 	id         int64

@@ -30,7 +30,10 @@ type DisputeQuery struct {
 	UserIDs    []string
 	Statuses   []payrelayv1.DisputeStatus
 	From, To   time.Time
-	Page       PageRequest
+	// DueFrom (inclusive) and DueTo (exclusive) limit EvidenceDueAt. A dispute without a
+	// deadline matches neither.
+	DueFrom, DueTo time.Time
+	Page           PageRequest
 }
 
 // EventQuery selects recorded events, including dead-lettered ones, in the order in
@@ -55,13 +58,76 @@ type DeadLetterQuery struct {
 	// Reasons selects all reasons if it is empty.
 	Reasons []payrelayv1.DeadLetterReason
 	Sources []string
+	// Kinds selects all kinds if it is empty.
+	Kinds      []Kind
+	OrderIDs   []string
+	DisputeIDs []string
 	// From (inclusive) and To (exclusive) limit CreatedAt.
 	From, To time.Time
+	// Text selects those whose event id, order id, dispute id or detail contains it, in
+	// small or capital letters.
+	Text string
 	// Settled selects settled dead letters as well as open ones.
 	Settled bool
-	// AfterID is the last id of the previous page; 0 for the first page.
-	AfterID int64
-	Limit   int
+	// Descending selects by descending id.
+	Descending bool
+	// AfterID is the last id of the previous page; 0 for the first page. UpToID is the
+	// largest id to select; 0 means no limit.
+	AfterID, UpToID int64
+	Limit           int
+}
+
+// DeadLetterCount is the number of dead letters with a reason from a source.
+type DeadLetterCount struct {
+	Reason payrelayv1.DeadLetterReason
+	Source string
+	Count  int64
+}
+
+// AuditQuery selects entries of the audit log, newest first unless Page.Ascending. The
+// cursor of an entry has its ID as Sequence.
+type AuditQuery struct {
+	// From (inclusive) and To (exclusive) limit At.
+	From, To time.Time
+	Actions  []string
+	OrderIDs []string
+	Page     PageRequest
+}
+
+// SubjectQuery selects orders and disputes with an event that was recorded from From
+// (inclusive) to To (exclusive) and has one of the sources.
+type SubjectQuery struct {
+	From, To time.Time
+	Sources  []string
+	OrderIDs []string
+	// AfterSequence is Next of the previous page; 0 for the first page.
+	AfterSequence int64
+	// Limit is the number of events to read for one page.
+	Limit int
+}
+
+// SubjectPage holds orders and disputes, without duplicates in one page.
+type SubjectPage struct {
+	Subjects
+	// Next continues after this page; 0 if there are no further events.
+	Next int64
+}
+
+// SourceActivity is what is recorded from a source.
+type SourceActivity struct {
+	Source string
+	// LastEventAt is the time at which its newest event was recorded; zero if it is not
+	// among the newest 10,000 events.
+	LastEventAt time.Time
+	// OpenDeadLetters is the number of open dead letters.
+	OpenDeadLetters int64
+}
+
+// DisputesDue holds the numbers of undecided disputes by their deadline for evidence.
+type DisputesDue struct {
+	// PastDue counts those whose deadline has passed, InDay and InThreeDays those that are
+	// due within 24 and within 72 hours. InThreeDays includes InDay.
+	PastDue, InDay, InThreeDays int64
 }
 
 // PageRequest asks for one page, newest first unless Ascending.

@@ -42,6 +42,8 @@ type Store interface {
 	Checkpoint(ctx context.Context, of Subject, notAfter time.Time) (*Checkpoint, error)
 	// DeadLetter reads one dead letter, or returns ErrNotFound.
 	DeadLetter(ctx context.Context, id int64) (*DeadLetter, error)
+	// DeadLettersWith reads the dead letters that have one of the ids, in any order.
+	DeadLettersWith(ctx context.Context, ids []int64) ([]*DeadLetter, error)
 	// Commit writes the changes in one transaction. If it returns ErrRaced or
 	// ErrUnstorable, nothing was written. After any other error, the changes may have
 	// been written.
@@ -167,8 +169,10 @@ type Changes struct {
 	Settled []Settlement
 	// Checkpoints has the changes of checkpoints, sorted like orders and disputes.
 	Checkpoints []*Checkpoints
+	// Audit has new entries of the audit log.
+	Audit []*AuditEntry
 }
 
 func (c *Changes) empty() bool {
-	return len(c.Orders)+len(c.Disputes)+len(c.Events)+len(c.Revised)+len(c.DeadLetters)+len(c.Settled) == 0
+	return len(c.Orders)+len(c.Disputes)+len(c.Events)+len(c.Revised)+len(c.DeadLetters)+len(c.Settled)+len(c.Audit) == 0
 }

@@ -1,0 +1,59 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+var errNotYet = errors.New("not implemented")
+
+// DeadLettersWith reads the dead letters that have one of the ids.
+func (r Reader) DeadLettersWith(ctx context.Context, ids []int64) ([]*payments.DeadLetter, error) {
+	var letters []*payments.DeadLetter
+	for _, id := range ids {
+		letter, err := r.DeadLetter(ctx, id)
+		if errors.Is(err, payments.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		letters = append(letters, letter)
+	}
+	return letters, nil
+}
+
+// CountDeadLetters returns the numbers of the dead letters that a query selects, by
+// reason and source.
+func (r Reader) CountDeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]payments.DeadLetterCount, error) {
+	return nil, errNotYet
+}
+
+// Audit reads one page of the audit log.
+func (r Reader) Audit(ctx context.Context, q payments.AuditQuery) (payments.Page[payments.AuditEntry], error) {
+	return payments.Page[payments.AuditEntry]{}, errNotYet
+}
+
+// Subjects reads orders and disputes with events.
+func (r Reader) Subjects(ctx context.Context, q payments.SubjectQuery) (payments.SubjectPage, error) {
+	return payments.SubjectPage{}, errNotYet
+}
+
+// Sources reads what is recorded from each source, sorted by name.
+func (r Reader) Sources(ctx context.Context) ([]payments.SourceActivity, error) {
+	return nil, errNotYet
+}
+
+// DisputesDue counts the undecided disputes by their deadline.
+func (r Reader) DisputesDue(ctx context.Context, now time.Time) (payments.DisputesDue, error) {
+	return payments.DisputesDue{}, errNotYet
+}
+
+// Body reads the body of an event. It is empty if retention removed it. The error is
+// payments.ErrNotFound if there is no such event.
+func (r Reader) Body(ctx context.Context, key payments.Key) ([]byte, error) {
+	return nil, errNotYet
+}
