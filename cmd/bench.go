@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/bench"
 	"github.com/payrelay/payrelay/modules/bench/report"
 	"github.com/payrelay/payrelay/modules/store/postgres"
@@ -25,9 +26,9 @@ func newBench() *cobra.Command {
 		Long: "Start payrelay in each mode on this machine, with every role in a process of its own,\n" +
 			"send webhooks, and report the throughput, latency and cost of each mode. After each run\n" +
 			"compare the database with what was sent: a lost or doubled webhook makes the figures void.",
-		Args: noArgs,
+		Args: flags.NoArgs,
 	}
-	register(command, &cfg)
+	flags.Register(command, &cfg)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		return runBench(command.Context(), cfg, command.OutOrStdout())
 	}
@@ -93,9 +94,9 @@ func commandLine() string {
 		name, value, given := strings.Cut(word, "=")
 		switch {
 		case name == "--database-url" && given:
-			words[i] = name + "=" + shownURL(value)
+			words[i] = name + "=" + flags.ShownURL(value)
 		case i > 0 && words[i-1] == "--database-url":
-			words[i] = shownURL(word)
+			words[i] = flags.ShownURL(word)
 		}
 	}
 	return strings.Join(words, " ")

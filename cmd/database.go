@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,9 +10,9 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/payrelay/payrelay/cmd/flags"
+	"github.com/payrelay/payrelay/cmd/operate"
 	"github.com/payrelay/payrelay/modules/api"
-	"github.com/payrelay/payrelay/modules/payments"
-	"github.com/payrelay/payrelay/modules/store"
 	"github.com/payrelay/payrelay/modules/store/postgres"
 	"github.com/payrelay/payrelay/modules/store/retention"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
@@ -23,9 +22,8 @@ import (
 // database is what the commands need of a store. Every store that passes the suite in
 // modules/store/storetest has it.
 type database interface {
-	payments.Store
 	api.Reader
-	deadLetterStore
+	operate.Database
 	migrator
 	retention.Database
 	Ping(ctx context.Context) error
@@ -96,8 +94,8 @@ func databaseFile(url string) (string, error) {
 // addDataLocks locks the directory of the database, if it is a file, and that of the
 // log of an embedded broker. They are two locks, so that the roles can be separate
 // processes with the same data directory.
-func (p *process) addDataLocks(ctx context.Context, data dataConfig, withBroker bool) error {
-	path, err := databaseFile(data.url())
+func (p *process) addDataLocks(ctx context.Context, data flags.Data, withBroker bool) error {
+	path, err := databaseFile(data.URL())
 	if err != nil {
 		return err
 	}
@@ -109,13 +107,13 @@ func (p *process) addDataLocks(ctx context.Context, data dataConfig, withBroker 
 	if !withBroker {
 		return nil
 	}
-	return p.addLock(ctx, data.brokerDir())
+	return p.addLock(ctx, data.BrokerDir())
 }
 
 // withDatabase opens an existing database for one command. A process may be running
 // on it: every change that a command makes is one transaction.
-func withDatabase(ctx context.Context, data dataConfig, use func(database) error) error {
-	path, err := databaseFile(data.url())
+func withDatabase(ctx context.Context, data flags.Data, use func(database) error) error {
+	path, err := databaseFile(data.URL())
 	if err != nil {
 		return err
 	}
@@ -125,14 +123,19 @@ func withDatabase(ctx context.Context, data dataConfig, use func(database) error
 	return withNewDatabase(ctx, data, use)
 }
 
+// operated is withDatabase for the commands of package operate.
+func operated(ctx context.Context, data flags.Data, use func(operate.Database) error) error {
+	return withDatabase(ctx, data, func(db database) error { return use(db) })
+}
+
 // withNewDatabase is withDatabase for a database that need not exist.
-func withNewDatabase(ctx context.Context, data dataConfig, use func(database) error) error {
-	e, err := engineOf(data.url())
+func withNewDatabase(ctx context.Context, data flags.Data, use func(database) error) error {
+	e, err := engineOf(data.URL())
 	if err != nil {
 		return err
 	}
 	if e.file != nil {
-		path, err := e.file(data.url())
+		path, err := e.file(data.URL())
 		if err != nil {
 			return err
 		}
@@ -140,88 +143,12 @@ func withNewDatabase(ctx context.Context, data dataConfig, use func(database) er
 			return fmt.Errorf("make data directory: %w", err)
 		}
 	}
-	db, err := e.open(ctx, data.url())
+	db, err := e.open(ctx, data.URL())
 	if err != nil {
 		return err
 	}
 	return errors.Join(use(db), db.Close())
 }
-
-// dirConfig is the directory of the data on this machine.
-type dirConfig struct{ dir string }
-
-func (c *dirConfig) RegisterFlags(fs *flag.FlagSet) {
-	fs.StringVar(&c.dir, "data-dir", "./data", "directory for the data that outlives the process: `DATA_DIR`")
-}
-
-// dataConfig is the database.
-type dataConfig struct {
-	dirConfig
-	database databaseURL
-}
-
-func (c *dataConfig) RegisterFlags(fs *flag.FlagSet) {
-	c.dirConfig.RegisterFlags(fs)
-	c.database.register(fs, "URL of the database, sqlite://path/to/file or postgres://user:password@host/name, by default the file payrelay.db in the data directory: `DATABASE_URL`")
-}
-
-// url returns the URL of the database, with the default filled in.
-func (c *dataConfig) url() string {
-	if url := c.database.secret(); url != "" {
-		return url
-	}
-	return c.fileURL()
-}
-
-// shown returns the URL of the database for people to read.
-func (c *dataConfig) shown() string { return shownURL(c.url()) }
-
-// databaseURL is the URL of a database, with a password in it.
-type databaseURL struct{ given, fromFile string }
-
-func (u *databaseURL) register(fs *flag.FlagSet, usage string) {
-	fs.StringVar(&u.given, "database-url", "", usage)
-	fs.Func("database-url-file", "file with the URL of the database, instead of --database-url: `DATABASE_URL_FILE`", func(path string) (err error) {
-		if strings.TrimSpace(u.given) != "" {
-			return errors.New("database-url (DATABASE_URL) and database-url-file (DATABASE_URL_FILE) are both given: leave one of them out")
-		}
-		u.fromFile, err = readSecret(path, "database-url-file", "DATABASE_URL", "write the URL into it")
-		return err
-	})
-}
-
-// secret returns the URL, or nothing if none is given.
-func (u *databaseURL) secret() string {
-	if u.fromFile != "" {
-		return u.fromFile
-	}
-	return strings.TrimSpace(u.given)
-}
-
-// shownURL returns the URL of a database without its password and parameters, for
-// people to read.
-func shownURL(databaseURL string) string {
-	shown, ok := store.RedactURL(databaseURL)
-	if !ok {
-		return "given by DATABASE_URL"
-	}
-	return shown
-}
-
-// fileURL returns the URL of the database in the data directory.
-func (c *dirConfig) fileURL() string { return "sqlite://" + filepath.Join(c.dir, "payrelay.db") }
-
-// Validate returns an error for an empty directory, which would be the current one.
-func (c dirConfig) Validate() error {
-	if c.dir == "" {
-		return errors.New("data-dir (DATA_DIR) is empty: name a directory, such as ./data")
-	}
-	return nil
-}
-
-// brokerDir returns the directory of the embedded broker's log. It has a lock of its
-// own, so that the roles can be separate processes with the same data directory.
-func (c *dirConfig) brokerDir() string { return filepath.Join(c.dir, "broker") }
 
 func exists(path string) bool {
 	_, err := os.Stat(path)

@@ -125,7 +125,7 @@ func TestReplayOfSelectedDeadLetters(t *testing.T) {
 
 // A replay reads dead letters in batches and judges each once.
 func TestReplayOfManyDeadLetters(t *testing.T) {
-	const many = replayBatch + 3
+	const many = 103 // more than one batch
 	out := deadletters(t, contradictions(t, many), "replay", "--reason", "contradiction")
 	wantWords(t, out, fmt.Sprint(many, " replayed"))
 	for id := 1; id <= many; id++ {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/door"
 )
@@ -91,7 +92,7 @@ func (p *process) measureDoors() {
 
 func newTokens() *cobra.Command {
 	tokens := &cobra.Command{Use: "tokens", Short: "Make tokens for the api and admin listeners"}
-	return group(tokens, newTokensNew())
+	return flags.Group(tokens, newTokensNew())
 }
 
 // newTokenConfig describes a token to make.
@@ -109,9 +110,9 @@ func newTokensNew() *cobra.Command {
 		Short: "Print a fresh token, and its line for --api-tokens-file or --admin-tokens-file",
 		Long: "Print a fresh token, and its line for --api-tokens-file or --admin-tokens-file. The line has the SHA-256\n" +
 			"of the token, which is not stored and cannot be shown again.",
-		Args: noArgs,
+		Args: flags.NoArgs,
 	}
-	register(command, &cfg)
+	flags.Register(command, &cfg)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		role, err := door.ParseRole(cfg.role)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
 )
@@ -19,12 +20,12 @@ func parse(t *testing.T, args []string, environment map[string]string) (transpor
 	var wire transport.Config
 	var retry transport.RetryConfig
 	command := &cobra.Command{Use: "test"}
-	register(command, &wire, &retry)
+	flags.Register(command, &wire, &retry)
 	if err := command.ParseFlags(args); err != nil {
 		return wire, retry, err
 	}
 	lookup := func(name string) (string, bool) { v, ok := environment[name]; return v, ok }
-	return wire, retry, readEnvironment(command.Flags(), lookup)
+	return wire, retry, flags.ReadEnvironment(command.Flags(), lookup)
 }
 
 func TestFlagsBeatEnvironmentBeatsDefaults(t *testing.T) {
@@ -97,7 +98,7 @@ func TestEveryServeFlagHasItsVariable(t *testing.T) {
 			if f.Name == "help" {
 				return
 			}
-			name := environmentName(f)
+			name := flags.EnvironmentName(f)
 			if name == "" || seen[name] != "" {
 				t.Errorf("app serve %s: the variable of --%s is %q, and --%s has it too", command.Name(), f.Name, name, seen[name])
 			}

@@ -77,7 +77,10 @@ func violation(folder, imported string) string {
 		if folder != "." {
 			return "only main imports cmd"
 		}
-	case folder == "." || folder == "cmd" || strings.HasPrefix(target, "gen/"):
+	case target == "cmd/operate" && folder == "cmd", target == "cmd/flags" && (folder == "cmd" || folder == "cmd/operate"):
+	case strings.HasPrefix(target, "cmd/"):
+		return "only cmd imports its packages, and cmd/operate imports cmd/flags"
+	case folder == "." || folder == "cmd" || strings.HasPrefix(folder, "cmd/") || strings.HasPrefix(target, "gen/"):
 	case strings.HasPrefix(folder, "gen/"):
 		return "generated code imports generated code only"
 	case strings.HasPrefix(folder, "e2e/") && strings.HasPrefix(target, "e2e/"):
@@ -153,6 +156,14 @@ func TestImportRules(t *testing.T) {
 		{"modules/admin", modulePath + "/cmd", false},
 		{"cmd", modulePath + "/modules/broker", true},
 		{"cmd", "github.com/labstack/echo/v4", false},
+		{"cmd", modulePath + "/cmd/operate", true},
+		{"cmd", modulePath + "/cmd/flags", true},
+		{"cmd/operate", modulePath + "/cmd/flags", true},
+		{"cmd/operate", modulePath + "/modules/payments", true},
+		{"cmd/operate", modulePath + "/cmd", false},
+		{"cmd/flags", modulePath + "/cmd/operate", false},
+		{"modules/admin", modulePath + "/cmd/flags", false},
+		{"e2e", modulePath + "/cmd/operate", false},
 		{".", modulePath + "/cmd", true},
 		{"e2e", modulePath + "/modules/payments", true},
 		{"e2e/chaos/run", modulePath + "/modules/payments", true},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/store"
 	"github.com/payrelay/payrelay/modules/store/postgres"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
@@ -26,17 +27,17 @@ type migrator interface {
 
 func newMigrate() *cobra.Command {
 	migrate := &cobra.Command{Use: "migrate", Short: "Migrate the schema of the database, or copy it to another one"}
-	return group(migrate, newMigrateUp(), newMigrateStatus(), newMigrateCopy())
+	return flags.Group(migrate, newMigrateUp(), newMigrateStatus(), newMigrateCopy())
 }
 
 func newMigrateUp() *cobra.Command {
-	var data dataConfig
+	var data flags.Data
 	command := &cobra.Command{
 		Use:   "up",
 		Short: "Apply the pending migrations; the serve commands do it too",
-		Args:  noArgs,
+		Args:  flags.NoArgs,
 	}
-	register(command, &data)
+	flags.Register(command, &data)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		return withNewDatabase(command.Context(), data, func(db database) error {
 			if err := db.Migrate(command.Context()); err != nil {
@@ -49,13 +50,13 @@ func newMigrateUp() *cobra.Command {
 }
 
 func newMigrateStatus() *cobra.Command {
-	var data dataConfig
+	var data flags.Data
 	command := &cobra.Command{
 		Use:   "status",
 		Short: "List the migrations and when they were applied",
-		Args:  noArgs,
+		Args:  flags.NoArgs,
 	}
-	register(command, &data)
+	flags.Register(command, &data)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		return withDatabase(command.Context(), data, func(db database) error { return printMigrations(command, db) })
 	}
@@ -81,15 +82,15 @@ func printMigrations(command *cobra.Command, db database) error {
 
 // copyConfig names the databases of a copy.
 type copyConfig struct {
-	source dirConfig
+	source flags.Dir
 	from   string
-	target databaseURL
+	target flags.DatabaseURL
 }
 
 func (c *copyConfig) RegisterFlags(fs *flag.FlagSet) {
 	c.source.RegisterFlags(fs)
 	fs.StringVar(&c.from, "from", "", "URL of the SQLite database to copy, sqlite://path/to/file, by default payrelay.db in the data directory")
-	c.target.register(fs, "URL of the database to copy into, postgres://user:password@host/name, which must be migrated and empty: `DATABASE_URL`")
+	c.target.Register(fs, "URL of the database to copy into, postgres://user:password@host/name, which must be migrated and empty: `DATABASE_URL`")
 }
 
 func newMigrateCopy() *cobra.Command {
@@ -101,15 +102,15 @@ func newMigrateCopy() *cobra.Command {
 			"into an empty PostgreSQL database, as one transaction, and reads them back to compare.\n" +
 			"If they are there already, it only compares.\n" +
 			"The SQLite database stays as it is, but no process starts with it any more.",
-		Args: noArgs,
+		Args: flags.NoArgs,
 	}
-	register(command, &cfg)
+	flags.Register(command, &cfg)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		copied, err := copyDatabase(command.Context(), cfg, command.ErrOrStderr())
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(command.OutOrStdout(), "everything is in %s\n\n", shownURL(cfg.target.secret()))
+		fmt.Fprintf(command.OutOrStdout(), "everything is in %s\n\n", flags.ShownURL(cfg.target.Secret()))
 		return printCopied(command.OutOrStdout(), copied)
 	}
 	return command
@@ -118,12 +119,12 @@ func newMigrateCopy() *cobra.Command {
 // copyDatabase locks the source's directory during the copy, as a process does that
 // serves; the note of the move keeps them off it afterwards.
 func copyDatabase(ctx context.Context, cfg copyConfig, progress io.Writer) (copied []transfer.Comparison, err error) {
-	if cfg.target.secret() == "" {
+	if cfg.target.Secret() == "" {
 		return nil, errors.New("database-url (DATABASE_URL) is empty: name the PostgreSQL database to copy into")
 	}
 	from := cfg.from
 	if from == "" {
-		from = cfg.source.fileURL()
+		from = cfg.source.FileURL()
 	}
 	path, err := sqlite.Path(from)
 	if err != nil {
@@ -142,12 +143,12 @@ func copyDatabase(ctx context.Context, cfg copyConfig, progress io.Writer) (copi
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	target, err := postgres.Open(ctx, cfg.target.secret())
+	target, err := postgres.Open(ctx, cfg.target.Secret())
 	if err != nil {
 		return nil, fmt.Errorf("database-url (DATABASE_URL), the database to copy into: %w", err)
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	note := transfer.Note{Path: path, Target: shownURL(cfg.target.secret())}
+	note := transfer.Note{Path: path, Target: flags.ShownURL(cfg.target.Secret())}
 	return transfer.Move(ctx, source, target, note, transfer.PrintProgress(progress))
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/store/transfer"
 )
 
@@ -62,8 +63,8 @@ func TestShownURLsHaveNoPassword(t *testing.T) {
 		"postgres://u@h/db?sslmode=verify-full&pool_max_conns=4": "postgres://u@h/db",
 		"sqlite://./data/payrelay.db":                            "sqlite://./data/payrelay.db",
 	} {
-		if got := shownURL(given); got != want {
-			t.Errorf("shownURL(%q) = %q, want %q", given, got, want)
+		if got := flags.ShownURL(given); got != want {
+			t.Errorf("flags.ShownURL(%q) = %q, want %q", given, got, want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/store/transfer"
 )
 
@@ -12,7 +13,7 @@ import (
 // empty one.
 func TestMovedDatabaseIsRefused(t *testing.T) {
 	dir := t.TempDir()
-	n := transfer.Note{Path: filepath.Join(dir, "payrelay.db"), Target: shownURL("postgres://payrelay:hunter2@host/name?password=hunter2")}
+	n := transfer.Note{Path: filepath.Join(dir, "payrelay.db"), Target: flags.ShownURL("postgres://payrelay:hunter2@host/name?password=hunter2")}
 	if _, err := execute(t, "migrate", "up", "--data-dir", dir); err != nil {
 		t.Fatal(err)
 	}

@@ -12,15 +12,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/store/retention"
 )
 
 func newRetention() *cobra.Command {
-	return group(&cobra.Command{Use: "retention", Short: "Remove the bodies of old webhooks"}, newRetentionRun())
+	return flags.Group(&cobra.Command{Use: "retention", Short: "Remove the bodies of old webhooks"}, newRetentionRun())
 }
 
 func newRetentionRun() *cobra.Command {
-	var data dataConfig
+	var data flags.Data
 	var cfg retention.Config
 	var dryRun bool
 	command := &cobra.Command{
@@ -29,9 +30,9 @@ func newRetentionRun() *cobra.Command {
 		Long: "Removes the bodies of webhooks that are older than --body-retention, by whole days in UTC, and those in\n" +
 			"settled dead letters. Everything else about the webhooks stays, so that they are recognized if they are\n" +
 			"sent again. An open dead letter keeps its body. In PostgreSQL it also makes the partitions of the next days.",
-		Args: noArgs,
+		Args: flags.NoArgs,
 	}
-	register(command, &data, &cfg)
+	flags.Register(command, &data, &cfg)
 	command.Flags().BoolVar(&dryRun, "dry-run", false, "show what would be removed, and remove nothing")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if cfg.Keep == 0 && dryRun {
@@ -45,7 +46,7 @@ func newRetentionRun() *cobra.Command {
 }
 
 // withSession maintains an existing database for one command.
-func withSession(ctx context.Context, data dataConfig, use func(retention.Session) error) error {
+func withSession(ctx context.Context, data flags.Data, use func(retention.Session) error) error {
 	return withDatabase(ctx, data, func(db database) error {
 		s, err := db.Maintain(ctx)
 		if err != nil {
@@ -90,8 +91,8 @@ func printRetention(out io.Writer, r retention.Report, before time.Time, done st
 }
 
 func newErase() *cobra.Command {
-	var data dataConfig
-	var by decision
+	var data flags.Data
+	var by flags.Decision
 	var request retention.Request
 	command := &cobra.Command{
 		Use:   "erase",
@@ -100,20 +101,20 @@ func newErase() *cobra.Command {
 			"about the orders that name the user, and the text of notes about them. Amounts, statuses and the keys of the\n" +
 			"events stay: a webhook that is sent again is a duplicate. That it was done is recorded, with the SHA-256 of the\n" +
 			"id. A command that was interrupted is completed when it is run again. This cannot be undone.",
-		Args: noArgs,
+		Args: flags.NoArgs,
 	}
-	register(command, &data)
-	by.register(command)
+	flags.Register(command, &data)
+	by.Register(command)
 	command.Flags().StringVar(&request.UserID, "user", "", "id of the user, as the webhooks have it")
 	command.Flags().BoolVar(&request.DryRun, "dry-run", false, "show what would be erased, and erase nothing")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if request.UserID == "" {
 			return errors.New("--user is missing: give the id of the user whose data is to be erased")
 		}
-		if err := by.complete(request.DryRun); err != nil {
+		if err := by.Complete(request.DryRun); err != nil {
 			return err
 		}
-		request.By, request.Why = by.by, by.why
+		request.By, request.Why = by.By, by.Why
 		return withSession(command.Context(), data, func(s retention.Session) error {
 			erased, err := retention.Erase(command.Context(), s, request)
 			if err != nil {
@@ -140,9 +141,9 @@ func printErased(out io.Writer, e retention.Erased, dryRun bool) error {
 }
 
 func newEraseList() *cobra.Command {
-	var data dataConfig
-	command := &cobra.Command{Use: "list", Short: "List the erasures, oldest first", Args: noArgs}
-	register(command, &data)
+	var data flags.Data
+	command := &cobra.Command{Use: "list", Short: "List the erasures, oldest first", Args: flags.NoArgs}
+	flags.Register(command, &data)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		return withSession(command.Context(), data, func(s retention.Session) error {
 			records, err := retention.Records(command.Context(), s)

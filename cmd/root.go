@@ -21,7 +21,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/payrelay/payrelay/modules/store"
+	"github.com/payrelay/payrelay/cmd/flags"
+	"github.com/payrelay/payrelay/cmd/operate"
 )
 
 // Main runs the command line of the process and returns its exit code.
@@ -51,41 +52,14 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
-		if explained := explainValue(err); explained != err {
+		if explained := flags.ExplainValue(err); explained != err {
 			return explained
 		}
 		return fmt.Errorf("%w: see %s --help", err, command.CommandPath())
 	})
-	showVariables(root)
-	root.AddCommand(newServe(), newTopics(), newBench(), newSimulate(), newDeadLetters(), newRetention(), newErase(), newTail(), newVerify(), newMigrate(), newTokens(), newVersion(), newReference())
+	flags.ShowVariables(root)
+	root.AddCommand(newServe(), newTopics(), newBench(), newSimulate(), operate.NewDeadLetters(operated), newRetention(), newErase(), operate.NewTail(), newVerify(), newMigrate(), newTokens(), newVersion(), newReference())
 	return root
-}
-
-// group makes parent a command that only holds others. Without a subcommand it
-// shows its help. Cobra alone would do so for a misspelt subcommand too, and
-// report success.
-func group(parent *cobra.Command, commands ...*cobra.Command) *cobra.Command {
-	parent.Args, parent.DisableFlagsInUseLine = noArgs, true
-	parent.RunE = func(command *cobra.Command, _ []string) error { return command.Help() }
-	parent.AddCommand(commands...)
-	return parent
-}
-
-// noArgs is for commands that have flags only. An argument is most often the
-// value of a switch, as in "--batch false".
-func noArgs(command *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	shown, ok := store.RedactURL(args[0])
-	switch {
-	case !ok: // it may be a part of a database URL, with a password
-		return fmt.Errorf("%s takes flags only: write the value of a flag as --flag=value, in quotation marks if it has spaces", command.CommandPath())
-	case command.HasSubCommands():
-		return fmt.Errorf("%s has no command %q: see %s --help", command.CommandPath(), shown, command.CommandPath())
-	default:
-		return fmt.Errorf("%s does not take %q: write the value of a flag as --flag=%s", command.CommandPath(), shown, shown)
-	}
 }
 
 // version is set by the release build. Without it, the build information that Go
@@ -96,7 +70,7 @@ func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version, the commit and the Go release of this build",
-		Args:  noArgs,
+		Args:  flags.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(command.OutOrStdout(), "payrelay", thisBuild())
 			return err
@@ -141,77 +115,11 @@ func (b build) String() string {
 // versionText returns the version alone.
 func versionText() string { return thisBuild().version }
 
-// showVariables makes the help of a command and its subcommands show each flag
-// with its environment variable and its default.
-func showVariables(root *cobra.Command) {
-	cobra.AddTemplateFunc("flagUsages", flagUsages)
-	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), ".LocalFlags.FlagUsages", "flagUsages .LocalFlags", 1))
-}
-
-// flagUsages returns the help of flags, one line for each:
-//
-//	--api-timeout duration   deadline for relaying one webhook, retries included (env API_TIMEOUT, default 10s)
-func flagUsages(flags *pflag.FlagSet) string {
-	shown := pflag.NewFlagSet("", pflag.ContinueOnError)
-	flags.VisitAll(func(f *pflag.Flag) {
-		var notes []string
-		if name := environmentName(f); name != "" {
-			notes = append(notes, "env "+name)
-		}
-		if text := defaultText(f); text != "" && text != "[]" && text != "false" && text != "0" {
-			notes = append(notes, "default "+text)
-		}
-		line := *f
-		line.Usage, line.DefValue, line.Value = description(f), "", shownValue{f.Value}
-		if len(notes) > 0 {
-			line.Usage += " (" + strings.Join(notes, ", ") + ")"
-		}
-		shown.AddFlag(&line)
-	})
-	return shown.FlagUsages()
-}
-
-// shownValue is the value of a flag, with a type that users know.
-type shownValue struct{ pflag.Value }
-
-func (v shownValue) Type() string {
-	switch kind := v.Value.Type(); kind {
-	case "bool", "int", "int64", "duration", "string":
-		return kind
-	case "text", "func": // a string that the flag parses itself, such as a mode
-		return "string"
-	default: // the flags of a type of their own are lists
-		return "list"
-	}
-}
-
-// description returns the usage of a flag without its variable.
-func description(f *pflag.Flag) string {
-	text, _, _ := strings.Cut(f.Usage, ": `")
-	return text
-}
-
-// defaultText returns the default of a flag as a user would write it.
-func defaultText(f *pflag.Flag) string {
-	text := f.DefValue
-	switch f.Value.Type() {
-	case "duration":
-		for _, zero := range []string{"m0s", "h0m"} { // 720h0m0s
-			if rest, found := strings.CutSuffix(text, zero); found {
-				text = rest + zero[:1]
-			}
-		}
-	case "text":
-		text = strings.ToLower(text)
-	}
-	return text
-}
-
 func newReference() *cobra.Command {
 	return &cobra.Command{
 		Use:    "reference",
 		Short:  "Print the reference of all commands, flags and variables as Markdown",
-		Args:   noArgs,
+		Args:   flags.NoArgs,
 		Hidden: true,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return writeReference(command.OutOrStdout(), command.Root())
@@ -255,7 +163,7 @@ func describeCommand(b *strings.Builder, command *cobra.Command) {
 			if f.Name == "help" {
 				return
 			}
-			fmt.Fprintf(b, "%s| `--%s` | %s | %s | %s |\n", header, f.Name, code(environmentName(f)), code(defaultText(f)), description(f))
+			fmt.Fprintf(b, "%s| `--%s` | %s | %s | %s |\n", header, f.Name, code(flags.EnvironmentName(f)), code(flags.DefaultText(f)), flags.Description(f))
 			header = ""
 		})
 	}

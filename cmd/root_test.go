@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/payrelay/payrelay/cmd/flags"
 )
 
 func TestBuild(t *testing.T) {
@@ -88,7 +90,7 @@ func TestHelpIsComplete(t *testing.T) {
 			}
 		}
 		command.LocalFlags().VisitAll(func(f *pflag.Flag) {
-			if name := environmentName(f); !strings.Contains(help, "--"+f.Name+" ") || name != "" && !strings.Contains(help, "(env "+name) {
+			if name := flags.EnvironmentName(f); !strings.Contains(help, "--"+f.Name+" ") || name != "" && !strings.Contains(help, "(env "+name) {
 				t.Errorf("the help of %s lacks --%s or its variable %q", command.CommandPath(), f.Name, name)
 			}
 		})

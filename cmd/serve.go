@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/broker"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
@@ -16,7 +17,7 @@ import (
 
 func newServe() *cobra.Command {
 	serve := &cobra.Command{Use: "serve", Short: "Run all roles in one process, or one role"}
-	return group(serve, newServeAll(), newServeIngest(), newServeAPI(), newServeBroker())
+	return flags.Group(serve, newServeAll(), newServeIngest(), newServeAPI(), newServeBroker())
 }
 
 var (
@@ -53,7 +54,7 @@ func validate(configs ...interface{ Validate() error }) error {
 type serveBrokerConfig struct {
 	log    logConfig
 	admin  adminConfig
-	dir    dirConfig
+	dir    flags.Dir
 	topics kafka.TopicConfig
 	broker broker.Config
 }
@@ -63,12 +64,12 @@ func newServeBroker() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "broker",
 		Short: "Run the embedded Kafka-protocol broker, for separate roles on one machine",
-		Args:  noArgs,
+		Args:  flags.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
-	register(command, withDefault{&cfg.broker, "127.0.0.1:9092"}, withDefault{&cfg.admin, "127.0.0.1:3005"}, &cfg.dir, &cfg.topics, &cfg.log)
+	flags.Register(command, flags.WithDefault(&cfg.broker, "127.0.0.1:9092"), flags.WithDefault(&cfg.admin, "127.0.0.1:3005"), &cfg.dir, &cfg.topics, &cfg.log)
 	return command
 }
 
@@ -77,7 +78,7 @@ func (cfg serveBrokerConfig) serve(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	build := func(ctx context.Context, p *process) error {
-		if err := p.addLock(ctx, cfg.dir.brokerDir()); err != nil {
+		if err := p.addLock(ctx, cfg.dir.BrokerDir()); err != nil {
 			return err
 		}
 		if err := p.addAdmin(ctx, cfg.admin); err != nil {
@@ -87,17 +88,17 @@ func (cfg serveBrokerConfig) serve(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	return runProcess(ctx, cfg.log, gcPercent, build, func(p *process) {
-		p.introduce(out, fmt.Sprintf("payrelay broker is ready: an embedded single-node log, data in %s", cfg.dir.brokerDir()))
+		p.introduce(out, fmt.Sprintf("payrelay broker is ready: an embedded single-node log, data in %s", cfg.dir.BrokerDir()))
 	})
 }
 
 // addBroker adds the embedded broker with its topics, and returns how to connect
 // to it. The directory of its log must be locked.
-func (p *process) addBroker(ctx context.Context, cfg broker.Config, dir dirConfig, topics kafka.TopicConfig) (kafka.ClusterConfig, error) {
+func (p *process) addBroker(ctx context.Context, cfg broker.Config, dir flags.Dir, topics kafka.TopicConfig) (kafka.ClusterConfig, error) {
 	if err := topics.Validate(); err != nil {
 		return kafka.ClusterConfig{}, err
 	}
-	b, err := broker.Open(cfg, dir.brokerDir(), topics.Names(), topics.Group, p.log)
+	b, err := broker.Open(cfg, dir.BrokerDir(), topics.Names(), topics.Group, p.log)
 	if err != nil {
 		return kafka.ClusterConfig{}, err
 	}

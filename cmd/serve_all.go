@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/broker"
 	"github.com/payrelay/payrelay/modules/door"
@@ -25,7 +26,7 @@ type allConfig struct {
 	log       logConfig
 	proxies   door.Proxies
 	admin     adminConfig
-	data      dataConfig
+	data      flags.Data
 	retention retention.Config
 	public    door.Config
 	internal  door.Config
@@ -36,8 +37,8 @@ type allConfig struct {
 	retry     transport.RetryConfig
 	kafka     kafka.Config
 	broker    broker.Config
-	token     tokenConfig
-	password  passwordConfig
+	token     flags.Token
+	password  flags.Password
 }
 
 func newServeAll() *cobra.Command {
@@ -45,33 +46,33 @@ func newServeAll() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "all",
 		Short: "Run all roles in one process, by default with an embedded broker and SQLite",
-		Args:  noArgs,
+		Args:  flags.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
-	register(command, &cfg.wire, listens{&cfg.door, door.Ingest}, &cfg.ingest, listens{&cfg.public, door.API}, listens{&cfg.internal, door.Internal}, withDefault{&cfg.admin, "127.0.0.1:3003"}, &cfg.data, &cfg.retention,
-		&cfg.retry, &cfg.kafka, withDefault{&cfg.broker, "127.0.0.1:0"}, &cfg.token, &cfg.password, &cfg.proxies, &cfg.log)
+	flags.Register(command, &cfg.wire, flags.Listens(&cfg.door, door.Ingest), &cfg.ingest, flags.Listens(&cfg.public, door.API), flags.Listens(&cfg.internal, door.Internal), flags.WithDefault(&cfg.admin, "127.0.0.1:3003"), &cfg.data, &cfg.retention,
+		&cfg.retry, &cfg.kafka, flags.WithDefault(&cfg.broker, "127.0.0.1:0"), &cfg.token, &cfg.password, &cfg.proxies, &cfg.log)
 	return command
 }
 
 func (cfg allConfig) serve(ctx context.Context, out io.Writer) error {
 	var err error
-	if cfg.api.InternalTokens, err = cfg.token.tokens(); err != nil {
+	if cfg.api.InternalTokens, err = cfg.token.Tokens(); err != nil {
 		return err
 	}
 	cfg.internal.HasToken = len(cfg.api.InternalTokens) > 0
 	if err := validate(cfg.data, cfg.door, cfg.public, cfg.internal, cfg.admin, cfg.ingest, cfg.retry, cfg.api); err != nil {
 		return err
 	}
-	if cfg.kafka.Password, err = cfg.password.password(); err != nil {
+	if cfg.kafka.Password, err = cfg.password.Secret(); err != nil {
 		return err
 	}
 	if err := cfg.checkKafka(); err != nil {
 		return err
 	}
 	return runProcess(ctx, cfg.log, gcPercent, cfg.build, func(p *process) {
-		p.introduce(out, fmt.Sprintf("payrelay is ready: every role in one process, mode %s, database %s", cfg.wire.Mode, cfg.data.shown()))
+		p.introduce(out, fmt.Sprintf("payrelay is ready: every role in one process, mode %s, database %s", cfg.wire.Mode, cfg.data.Shown()))
 		if cfg.ingest.SourcesFile == "" {
 			fmt.Fprintf(out, suggestion, p.url("ingest"), p.url("api"))
 		}
@@ -109,7 +110,7 @@ func (cfg allConfig) build(ctx context.Context, p *process) error {
 	embedded := cfg.embedded()
 	// Webhooks in the log of the embedded broker were answered 2xx by an earlier
 	// process, which ran in mode kafka: they are applied in every mode.
-	backlog := !embedded && exists(cfg.data.brokerDir())
+	backlog := !embedded && exists(cfg.data.BrokerDir())
 	if err := p.addDataLocks(ctx, cfg.data, embedded || backlog); err != nil {
 		return err
 	}
@@ -119,7 +120,7 @@ func (cfg allConfig) build(ctx context.Context, p *process) error {
 	var err error
 	switch {
 	case embedded:
-		cfg.kafka.ClusterConfig, err = p.addBroker(ctx, cfg.broker, cfg.data.dirConfig, cfg.kafka.TopicConfig)
+		cfg.kafka.ClusterConfig, err = p.addBroker(ctx, cfg.broker, cfg.data.Dir, cfg.kafka.TopicConfig)
 	case cfg.wire.Mode == payments.Kafka:
 		err = p.awaitTopics(ctx, cfg.kafka)
 	}
@@ -131,10 +132,10 @@ func (cfg allConfig) build(ctx context.Context, p *process) error {
 		return err
 	}
 	if backlog {
-		p.log.Info("applying the backlog of the embedded broker too", "dir", cfg.data.brokerDir())
+		p.log.Info("applying the backlog of the embedded broker too", "dir", cfg.data.BrokerDir())
 		backlogged := cfg.kafka
 		backlogged.InstanceID = onlyInstance
-		if backlogged.ClusterConfig, err = p.addBroker(ctx, cfg.broker, cfg.data.dirConfig, cfg.kafka.TopicConfig); err != nil {
+		if backlogged.ClusterConfig, err = p.addBroker(ctx, cfg.broker, cfg.data.Dir, cfg.kafka.TopicConfig); err != nil {
 			return err
 		}
 		if err := role.addConsumer(ctx, p, "backlog", backlogged); err != nil {
@@ -155,7 +156,7 @@ func (cfg allConfig) build(ctx context.Context, p *process) error {
 func (cfg allConfig) ownCalls(ctx context.Context, p *process, role *apiRole) (transport.RPCConfig, error) {
 	url := p.url("internal")
 	if !cfg.wire.Mode.RPC() || strings.HasPrefix(url, "http://127.") {
-		return transport.RPCConfig{URL: url, Token: firstOf(cfg.api.InternalTokens)}, nil
+		return transport.RPCConfig{URL: url, Token: flags.First(cfg.api.InternalTokens)}, nil
 	}
 	own := door.Config{Kind: door.Internal, Addr: "127.0.0.1:0", MaxConnections: door.Internal.Connections}
 	own.Kind.Name = "own calls"

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/batch"
 	"github.com/payrelay/payrelay/modules/door"
@@ -22,7 +23,7 @@ import (
 
 // apiConfig configures the api role.
 type apiConfig struct {
-	data      dataConfig
+	data      flags.Data
 	retention retention.Config
 	public    door.Config
 	internal  door.Config
@@ -36,8 +37,8 @@ type serveAPIConfig struct {
 	log      logConfig
 	proxies  door.Proxies
 	admin    adminConfig
-	token    tokenConfig
-	password passwordConfig
+	token    flags.Token
+	password flags.Password
 }
 
 func newServeAPI() *cobra.Command {
@@ -45,24 +46,24 @@ func newServeAPI() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "api",
 		Short: "Run the api role, which applies updates to the database and answers queries",
-		Args:  noArgs,
+		Args:  flags.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
-	register(command, &cfg.wire, listens{&cfg.public, door.API}, listens{&cfg.internal, door.Internal}, withDefault{&cfg.admin, "127.0.0.1:3003"}, &cfg.data, &cfg.retention, &cfg.kafka, &cfg.token, &cfg.password, &cfg.proxies, &cfg.log)
+	flags.Register(command, &cfg.wire, flags.Listens(&cfg.public, door.API), flags.Listens(&cfg.internal, door.Internal), flags.WithDefault(&cfg.admin, "127.0.0.1:3003"), &cfg.data, &cfg.retention, &cfg.kafka, &cfg.token, &cfg.password, &cfg.proxies, &cfg.log)
 	return command
 }
 
 func (cfg serveAPIConfig) serve(ctx context.Context, out io.Writer) error {
 	var err error
-	if cfg.kafka.Password, err = cfg.password.password(); err != nil {
+	if cfg.kafka.Password, err = cfg.password.Secret(); err != nil {
 		return err
 	}
 	if err := checkSplit(cfg.wire, cfg.kafka); err != nil {
 		return err
 	}
-	if cfg.api.InternalTokens, err = cfg.token.tokens(); err != nil {
+	if cfg.api.InternalTokens, err = cfg.token.Tokens(); err != nil {
 		return err
 	}
 	cfg.internal.HasToken = len(cfg.api.InternalTokens) > 0
@@ -86,7 +87,7 @@ func (cfg serveAPIConfig) serve(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	return runProcess(ctx, cfg.log, gcPercent, build, func(p *process) {
-		p.introduce(out, fmt.Sprintf("payrelay api is ready: mode %s, database %s", cfg.wire.Mode, cfg.data.shown()))
+		p.introduce(out, fmt.Sprintf("payrelay api is ready: mode %s, database %s", cfg.wire.Mode, cfg.data.Shown()))
 	})
 }
 
@@ -100,11 +101,11 @@ type apiRole struct {
 // add adds the api role to a process: database, group commit, the internal and
 // the public listener and, in mode kafka, the consumer.
 func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
-	engine, err := engineOf(cfg.data.url())
+	engine, err := engineOf(cfg.data.URL())
 	if err != nil {
 		return nil, err
 	}
-	store, err := engine.open(ctx, cfg.data.url())
+	store, err := engine.open(ctx, cfg.data.URL())
 	if err != nil {
 		return nil, err
 	}

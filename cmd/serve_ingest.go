@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/batch"
 	"github.com/payrelay/payrelay/modules/door"
@@ -35,8 +36,8 @@ type serveIngestConfig struct {
 	log      logConfig
 	proxies  door.Proxies
 	admin    adminConfig
-	token    tokenConfig
-	password passwordConfig
+	token    flags.Token
+	password flags.Password
 }
 
 func newServeIngest() *cobra.Command {
@@ -44,28 +45,28 @@ func newServeIngest() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "ingest",
 		Short: "Run the ingest role, which receives webhooks and relays them to the api role",
-		Args:  noArgs,
+		Args:  flags.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
-	register(command, &cfg.wire, listens{&cfg.door, door.Ingest}, &cfg.ingest, withDefault{&cfg.admin, "127.0.0.1:3004"}, &cfg.rpc, &cfg.retry, &cfg.kafka, &cfg.token, &cfg.password, &cfg.proxies, &cfg.log)
+	flags.Register(command, &cfg.wire, flags.Listens(&cfg.door, door.Ingest), &cfg.ingest, flags.WithDefault(&cfg.admin, "127.0.0.1:3004"), &cfg.rpc, &cfg.retry, &cfg.kafka, &cfg.token, &cfg.password, &cfg.proxies, &cfg.log)
 	return command
 }
 
 func (cfg serveIngestConfig) serve(ctx context.Context, out io.Writer) error {
 	var err error
-	if cfg.kafka.Password, err = cfg.password.password(); err != nil {
+	if cfg.kafka.Password, err = cfg.password.Secret(); err != nil {
 		return err
 	}
 	if err := checkSplit(cfg.wire, cfg.kafka); err != nil {
 		return err
 	}
-	tokens, err := cfg.token.tokens()
+	tokens, err := cfg.token.Tokens()
 	if err != nil {
 		return err
 	}
-	cfg.rpc.Token = firstOf(tokens)
+	cfg.rpc.Token = flags.First(tokens)
 	if err := validate(cfg.door, cfg.admin, cfg.ingest, cfg.retry); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/simulate"
 )
 
@@ -24,10 +25,10 @@ func (s *simulateSecrets) RegisterFlags(fs *flag.FlagSet) {
 // read sets the secrets of a configuration.
 func (s *simulateSecrets) read(cfg *simulate.Config) error {
 	const remedy = "write it into the file, or remove the flag"
-	secret, err1 := readSecret(s.secret, "secret-file", "SIMULATE_SECRET", remedy)
-	second, err2 := readSecret(s.second, "second-secret-file", "SIMULATE_SECOND_SECRET", remedy)
-	login, err3 := readSecret(s.basicAuth, "basic-auth-file", "SIMULATE_BASIC_AUTH", remedy)
-	token, err4 := readSecret(s.apiToken, "api-token-file", "SIMULATE_API_TOKEN", remedy)
+	secret, err1 := flags.ReadSecret(s.secret, "secret-file", "SIMULATE_SECRET", remedy)
+	second, err2 := flags.ReadSecret(s.second, "second-secret-file", "SIMULATE_SECOND_SECRET", remedy)
+	login, err3 := flags.ReadSecret(s.basicAuth, "basic-auth-file", "SIMULATE_BASIC_AUTH", remedy)
+	token, err4 := flags.ReadSecret(s.apiToken, "api-token-file", "SIMULATE_API_TOKEN", remedy)
 	for _, text := range []string{secret, second} {
 		if text != "" {
 			cfg.Secrets = append(cfg.Secrets, text)
@@ -46,9 +47,9 @@ func newSimulate() *cobra.Command {
 		Long: "Act as a payment provider: send signed webhooks about whole lives of orders and disputes\n" +
 			"to a source. With --check, compare orders and disputes with what must result, and fail if\n" +
 			"they differ. docs/simulate.md has examples.",
-		Args: noArgs,
+		Args: flags.NoArgs,
 	}
-	register(command, &cfg, &secrets)
+	flags.Register(command, &cfg, &secrets)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if cfg.WriteSources != "" {
 			return simulate.WriteSources(cfg.WriteSources, cfg.Provider, cfg.Environment, cfg.CertificateAddr)

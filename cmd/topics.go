@@ -11,29 +11,30 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 	"github.com/payrelay/payrelay/modules/transport/kafka/topics"
 )
 
 func newTopics() *cobra.Command {
 	topics := &cobra.Command{Use: "topics", Short: "Create and check the topics on a Kafka cluster"}
-	return group(topics, newTopicsCreate(), newTopicsCheck())
+	return flags.Group(topics, newTopicsCreate(), newTopicsCheck())
 }
 
 // topicsConfig is the configuration that the commands of app topics share.
 type topicsConfig struct {
 	cluster  kafka.ClusterConfig
 	topics   kafka.TopicConfig
-	password passwordConfig
+	password flags.Password
 }
 
-func (c *topicsConfig) registrars() []registrar {
-	return []registrar{&c.cluster, &c.topics, &c.password}
+func (c *topicsConfig) registrars() []flags.Registrar {
+	return []flags.Registrar{&c.cluster, &c.topics, &c.password}
 }
 
 // prepare reads the password and validates the configuration, with that of the command.
 func (c *topicsConfig) prepare(own interface{ Validate() error }) (err error) {
-	if c.cluster.Password, err = c.password.password(); err != nil {
+	if c.cluster.Password, err = c.password.Secret(); err != nil {
 		return err
 	}
 	return validate(c.cluster, c.topics, own)
@@ -62,9 +63,9 @@ func newTopicsCreate() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "create",
 		Short: "Create the topics that do not exist, and show how existing ones differ",
-		Args:  noArgs,
+		Args:  flags.NoArgs,
 	}
-	register(command, append(cfg.registrars(), &spec)...)
+	flags.Register(command, append(cfg.registrars(), &spec)...)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if err := cfg.prepare(spec); err != nil {
 			return err
@@ -103,9 +104,9 @@ func newTopicsCheck() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "check",
 		Short: "Show the topics and their lag, and fail if acknowledged records are not safe",
-		Args:  noArgs,
+		Args:  flags.NoArgs,
 	}
-	register(command, append(cfg.registrars(), &copies)...)
+	flags.Register(command, append(cfg.registrars(), &copies)...)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if err := cfg.prepare(copies); err != nil {
 			return err

@@ -16,13 +16,14 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/ingest/provider"
 	"github.com/payrelay/payrelay/modules/ingest/source"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
 func newVerify() *cobra.Command {
-	return group(&cobra.Command{
+	return flags.Group(&cobra.Command{
 		Use:   "verify",
 		Short: "Check the signature of a webhook in files",
 	}, newExplain())
@@ -57,12 +58,12 @@ func newExplain() *cobra.Command {
 			"the check that fails, and looks for the cause: a body that was written again, a secret of\n" +
 			"another source or in the wrong form, a clock, a proxy that changes headers. It prints no\n" +
 			"secret. The exit code is 0 if the webhook is authentic.",
-		Args: noArgs,
+		Args: flags.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return cfg.explain(command.Context(), command.OutOrStdout())
 		},
 	}
-	register(command, &cfg)
+	flags.Register(command, &cfg)
 	return command
 }
 

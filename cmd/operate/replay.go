@@ -1,4 +1,4 @@
-package cmd
+package operate
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
@@ -22,14 +23,14 @@ const replayBatch = 100
 // replay selects the dead letters to judge again: one by its id, or the open ones of
 // a query.
 type replay struct {
-	decision
+	flags.Decision
 	id     int64
 	query  payments.DeadLetterQuery
 	dryRun bool
 }
 
-func newDeadLettersReplay() *cobra.Command {
-	var data dataConfig
+func newDeadLettersReplay(open Open) *cobra.Command {
+	var data flags.Data
 	var r replay
 	var reasons, sources []string
 	var from, to string
@@ -41,8 +42,8 @@ func newDeadLettersReplay() *cobra.Command {
 			"the filters select, oldest first. A dead letter that still cannot be applied stays open.",
 		Args: cobra.ArbitraryArgs,
 	}
-	register(command, &data)
-	r.decision.register(command)
+	flags.Register(command, &data)
+	r.Decision.Register(command)
 	command.Flags().StringSliceVar(&reasons, "reason", nil, "replay dead letters with this reason; separate several with commas")
 	command.Flags().StringSliceVar(&sources, "source", nil, "replay dead letters from this source; separate several with commas")
 	command.Flags().StringVar(&from, "from", "", "replay dead letters since this time, such as 2026-01-04T10:00:00Z")
@@ -64,10 +65,10 @@ func newDeadLettersReplay() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := r.complete(true); err != nil {
+		if err := r.Complete(true); err != nil {
 			return err
 		}
-		return withDatabase(command.Context(), data, func(db database) error {
+		return open(command.Context(), data, func(db Database) error {
 			return r.run(command.Context(), db, command.OutOrStdout())
 		})
 	}
@@ -103,7 +104,7 @@ func replayQuery(reasons, sources []string, from, to string) (payments.DeadLette
 }
 
 // run replays the selected dead letters and prints the verdicts.
-func (r replay) run(ctx context.Context, store deadLetterStore, out io.Writer) error {
+func (r replay) run(ctx context.Context, store Database, out io.Writer) error {
 	ledger := payments.NewLedger(store)
 	if r.id != 0 {
 		verdict, err := r.judge(ctx, ledger, r.id)
@@ -163,6 +164,6 @@ func (r replay) judge(ctx context.Context, ledger *payments.Ledger, id int64) (s
 		outcome, err := ledger.Judge(ctx, id)
 		return describeOutcome(outcome), err
 	}
-	outcome, err := ledger.Replay(ctx, id, r.by, r.why)
+	outcome, err := ledger.Replay(ctx, id, r.By, r.Why)
 	return describeOutcome(outcome), err
 }

@@ -1,4 +1,4 @@
-package cmd
+package flags
 
 import (
 	"os"
@@ -30,8 +30,8 @@ func TestToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("INTERNAL_TOKEN", c.environment)
-			cfg := tokenConfig{file: c.file}
-			got, err := cfg.tokens()
+			cfg := Token{File: c.file}
+			got, err := cfg.Tokens()
 			if c.wrong != "" {
 				if err == nil || !strings.Contains(err.Error(), c.wrong) {
 					t.Fatalf("token = %v, want an error that contains %q", err, c.wrong)
@@ -55,12 +55,12 @@ func TestPassword(t *testing.T) {
 	}
 	t.Setenv("KAFKA_SASL_PASSWORD", "of the environment")
 	for path, want := range map[string]string{"": "of the environment", file: "of the file"} {
-		cfg := passwordConfig{file: path}
-		if got, err := cfg.password(); err != nil || got != want {
+		cfg := Password{File: path}
+		if got, err := cfg.Secret(); err != nil || got != want {
 			t.Errorf("password = %q, %v, want %q", got, err, want)
 		}
 	}
-	if _, err := (&passwordConfig{file: file + "-not"}).password(); err == nil || !strings.Contains(err.Error(), "KAFKA_SASL_PASSWORD_FILE") {
+	if _, err := (&Password{File: file + "-not"}).Secret(); err == nil || !strings.Contains(err.Error(), "KAFKA_SASL_PASSWORD_FILE") {
 		t.Errorf("password without its file: %v, want an error that names KAFKA_SASL_PASSWORD_FILE", err)
 	}
 }

@@ -1,4 +1,4 @@
-package cmd
+package operate
 
 import (
 	"bufio"
@@ -19,6 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/ingest"
 	"github.com/payrelay/payrelay/modules/payments"
 )
@@ -47,17 +48,18 @@ func (c *tailConfig) RegisterFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.output, "output", "text", "format, text or json")
 }
 
-func newTail() *cobra.Command {
+// NewTail returns the command that shows webhooks as they are answered.
+func NewTail() *cobra.Command {
 	var cfg tailConfig
 	command := &cobra.Command{
 		Use:   "tail",
 		Short: "Show webhooks as they are answered: source, event, verdict and latency",
-		Args:  noArgs,
+		Args:  flags.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return cfg.follow(command.Context(), command.OutOrStdout())
 		},
 	}
-	register(command, &cfg)
+	flags.Register(command, &cfg)
 	return command
 }
 
@@ -74,7 +76,7 @@ func (c *tailConfig) follow(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("admin-url (ADMIN_URL) is %q: write it as http://127.0.0.1:3003", c.adminURL)
 	}
-	token, err := readSecret(c.tokenFile, "admin-token-file", "ADMIN_TOKEN", "write a token into it")
+	token, err := flags.ReadSecret(c.tokenFile, "admin-token-file", "ADMIN_TOKEN", "write a token into it")
 	if err != nil {
 		return err
 	}

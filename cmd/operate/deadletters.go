@@ -1,13 +1,14 @@
-package cmd
+// Package operate has the commands of the people on call: they show orders, disputes and
+// dead letters, and settle what could not be applied. It belongs to cmd, which passes in
+// how a database is opened.
+package operate
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os/user"
 	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -15,40 +16,45 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// deadLetterStore is the part of a store that these commands use.
-type deadLetterStore interface {
+// Database is what these commands need of a store.
+type Database interface {
 	payments.Store
 	DeadLetters(ctx context.Context, query payments.DeadLetterQuery) ([]*payments.DeadLetter, error)
 }
 
-func newDeadLetters() *cobra.Command {
+// Open opens an existing database for one command, and closes it after use.
+type Open func(ctx context.Context, data flags.Data, use func(Database) error) error
+
+// NewDeadLetters returns the command that lists and settles dead letters.
+func NewDeadLetters(open Open) *cobra.Command {
 	deadLetters := &cobra.Command{
 		Use:   "deadletters",
 		Short: "List, show and settle updates that were accepted but could not be applied",
 		Long: "A dead letter is an update that was accepted and recorded, but could not be applied.\n" +
 			"These commands work on the database directly, whether or not a process runs on it.",
 	}
-	return group(deadLetters, newDeadLettersList(), newDeadLettersShow(), newDeadLettersReplay(),
-		newDecision("accept ID", "Apply a dead letter although it contradicts its history",
+	return flags.Group(deadLetters, newDeadLettersList(open), newDeadLettersShow(open), newDeadLettersReplay(open),
+		newDecision(open, "accept ID", "Apply a dead letter although it contradicts its history",
 			"Applies a dead letter although it contradicts the history of its order or dispute. It takes effect\n"+
 				"at its own position in the history, regardless of later updates.", acceptDeadLetter),
-		newDecision("discard ID", "Settle a dead letter without applying it",
+		newDecision(open, "discard ID", "Settle a dead letter without applying it",
 			"Settles a dead letter without applying it. The same update is a duplicate if it is sent again.", discardDeadLetter))
 }
 
-func newDeadLettersList() *cobra.Command {
-	var data dataConfig
+func newDeadLettersList(open Open) *cobra.Command {
+	var data flags.Data
 	var query payments.DeadLetterQuery
 	command := &cobra.Command{
 		Use:   "list",
 		Short: "List the open dead letters, oldest first",
-		Args:  noArgs,
+		Args:  flags.NoArgs,
 	}
-	register(command, &data)
+	flags.Register(command, &data)
 	command.Flags().BoolVar(&query.Settled, "settled", false, "list settled dead letters too")
 	command.Flags().IntVar(&query.Limit, "limit", 100, "maximum number of dead letters to list")
 	command.Flags().Int64Var(&query.AfterID, "after", 0, "list the dead letters after this ID")
@@ -56,7 +62,7 @@ func newDeadLettersList() *cobra.Command {
 		if query.Limit < 1 {
 			return fmt.Errorf("--limit is %d: it must be at least 1", query.Limit)
 		}
-		return withDatabase(command.Context(), data, func(db database) error {
+		return open(command.Context(), data, func(db Database) error {
 			letters, err := db.DeadLetters(command.Context(), query)
 			if err != nil {
 				return fmt.Errorf("list dead letters: %w", err)
@@ -97,16 +103,16 @@ func deadLetterID(args []string) (int64, error) {
 	return id, nil
 }
 
-func newDeadLettersShow() *cobra.Command {
-	var data dataConfig
+func newDeadLettersShow(open Open) *cobra.Command {
+	var data flags.Data
 	command := &cobra.Command{Use: "show ID", Short: "Show one dead letter in full", Args: cobra.ArbitraryArgs}
-	register(command, &data)
+	flags.Register(command, &data)
 	command.RunE = func(command *cobra.Command, args []string) error {
 		id, err := deadLetterID(args)
 		if err != nil {
 			return err
 		}
-		return withDatabase(command.Context(), data, func(db database) error {
+		return open(command.Context(), data, func(db Database) error {
 			d, err := db.DeadLetter(command.Context(), id)
 			if err != nil {
 				return fmt.Errorf("show dead letter %d: %w", id, err)
@@ -162,50 +168,22 @@ func describePayload(d *payments.DeadLetter) string {
 	return string(text)
 }
 
-// decision is the name of the operator who settles a dead letter, and the reason. The
-// dead letter keeps both.
-type decision struct{ by, why string }
-
-// register declares the flags of a decision.
-func (d *decision) register(command *cobra.Command) {
-	command.Flags().StringVar(&d.by, "by", "", "name of the person who decides, by default the user of the operating system")
-	command.Flags().StringVar(&d.why, "why", "", "reason for the decision")
-}
-
-// complete checks the decision and sets its default. The reason may be empty only if
-// it is optional.
-func (d *decision) complete(optional bool) error {
-	d.by, d.why = payments.PlainText(strings.TrimSpace(d.by)), payments.PlainText(strings.TrimSpace(d.why))
-	if d.why == "" && !optional {
-		return errors.New("--why is missing: give the reason for the decision, which is kept, as in --why \"the bank confirms it\"")
-	}
-	if d.by != "" {
-		return nil
-	}
-	current, err := user.Current()
-	if err != nil {
-		return fmt.Errorf("find the user of the operating system: %w: name the person with --by", err)
-	}
-	d.by = current.Username
-	return nil
-}
-
 // newDecision returns a command that settles one dead letter and requires a reason.
-func newDecision(use, short, long string, act func(context.Context, *payments.Ledger, int64, decision) (string, error)) *cobra.Command {
-	var data dataConfig
-	var by decision
+func newDecision(open Open, use, short, long string, act func(context.Context, *payments.Ledger, int64, flags.Decision) (string, error)) *cobra.Command {
+	var data flags.Data
+	var by flags.Decision
 	command := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.ArbitraryArgs}
-	register(command, &data)
-	by.register(command)
+	flags.Register(command, &data)
+	by.Register(command)
 	command.RunE = func(command *cobra.Command, args []string) error {
 		id, err := deadLetterID(args)
 		if err != nil {
 			return err
 		}
-		if err := by.complete(false); err != nil {
+		if err := by.Complete(false); err != nil {
 			return err
 		}
-		return withDatabase(command.Context(), data, func(db database) error {
+		return open(command.Context(), data, func(db Database) error {
 			done, err := act(command.Context(), payments.NewLedger(db), id, by)
 			if err != nil {
 				return err
@@ -217,13 +195,13 @@ func newDecision(use, short, long string, act func(context.Context, *payments.Le
 	return command
 }
 
-func acceptDeadLetter(ctx context.Context, ledger *payments.Ledger, id int64, d decision) (string, error) {
-	outcome, err := ledger.Accept(ctx, id, d.by, d.why)
+func acceptDeadLetter(ctx context.Context, ledger *payments.Ledger, id int64, d flags.Decision) (string, error) {
+	outcome, err := ledger.Accept(ctx, id, d.By, d.Why)
 	return describeOutcome(outcome), err
 }
 
-func discardDeadLetter(ctx context.Context, ledger *payments.Ledger, id int64, d decision) (string, error) {
-	return "discarded", ledger.Discard(ctx, id, d.by, d.why)
+func discardDeadLetter(ctx context.Context, ledger *payments.Ledger, id int64, d flags.Decision) (string, error) {
+	return "discarded", ledger.Discard(ctx, id, d.By, d.Why)
 }
 
 // describeOutcome returns a verdict with its reason, such as "dead_lettered: conflict".
