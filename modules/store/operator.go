@@ -34,7 +34,7 @@ func (r Reader) CountDeadLetters(ctx context.Context, q payments.DeadLetterQuery
 
 // Audit reads one page of the audit log.
 func (r Reader) Audit(ctx context.Context, q payments.AuditQuery) (payments.Page[payments.AuditEntry], error) {
-	return payments.Page[payments.AuditEntry]{}, errNotYet
+	return readPage(ctx, r, r.dialect.audit(q), q.Page, scanAudit)
 }
 
 // Subjects reads orders and disputes with events.

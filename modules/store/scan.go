@@ -29,6 +29,7 @@ const (
 		note, forced, discarded, facts, subject`
 	LetterColumns = `provider, event_id, digest, kind, reason, detail, order_id, dispute_id, payload, created_at,
 		deliveries, last_at, resolution, resolved_at, resolved_by, why`
+	AuditColumns = "acted_at, who, action, target, order_id, why, state_before, state_after"
 	// RecordedColumns are scanned by [ScanRecorded].
 	RecordedColumns = "provider, event_id, " + KindColumn + ", facts, in_history"
 	// KindColumn is the kind of an event, a column of its unique index.
@@ -186,6 +187,12 @@ func scanLetter(row Row) (*payments.DeadLetter, error) {
 		d.Key.Kind = EventSubject{DisputeID: d.DisputeID}.kind()
 	}
 	return d, err
+}
+
+func scanAudit(row Row) (payments.AuditEntry, error) {
+	var e payments.AuditEntry
+	err := row.Scan(&e.ID, intoInstant{&e.At}, &e.Who, &e.Action, &e.Target, &e.OrderID, &e.Why, &e.Before, &e.After)
+	return e, err
 }
 
 // The types below scan a column from both drivers: Scan is the interface of

@@ -37,7 +37,10 @@ type Selection struct {
 
 // String returns the text of the query.
 func (s *Selection) String() string {
-	text := s.text + " WHERE " + strings.Join(s.where, " AND ")
+	text := s.text
+	if len(s.where) > 0 {
+		text += " WHERE " + strings.Join(s.where, " AND ")
+	}
 	if s.order != "" {
 		text += " ORDER BY " + s.order + " LIMIT " + strconv.Itoa(s.limit)
 	}
@@ -115,11 +118,7 @@ func (d Dialect) Events(q payments.EventQuery) *Selection {
 	s.among("user_id", q.UserIDs)
 	s.among("status", q.Kinds)
 	s.during("occurred_at", q.From, q.To)
-	after, direction := directions(q.Page)
-	if q.Page.After != nil {
-		s.and("seq " + after + s.arg(q.Page.After.Sequence))
-	}
-	s.order, s.limit = "seq"+direction, q.Page.Limit+1
+	s.bySequence("seq", q.Page)
 	return s
 }
 
@@ -146,6 +145,19 @@ func (d Dialect) deadLetter(id int64) *Selection {
 
 func (d Dialect) letters() *Selection {
 	return &Selection{dialect: d, text: "SELECT id, " + LetterColumns + " FROM dead_letters"}
+}
+
+// audit selects a page of the audit log, and one entry more: id and AuditColumns.
+func (d Dialect) audit(q payments.AuditQuery) *Selection {
+	s := &Selection{dialect: d, text: "SELECT id, " + AuditColumns + " FROM audit"}
+	s.among("action", q.Actions)
+	if len(q.OrderIDs) > 0 {
+		s.and("order_id <> ''")
+		s.among("order_id", q.OrderIDs)
+	}
+	s.during("acted_at", q.From, q.To)
+	s.bySequence("id", q.Page)
+	return s
 }
 
 // arg adds an argument and returns its placeholder.
@@ -187,6 +199,15 @@ func (s *Selection) page(at, id string, page payments.PageRequest, further ...st
 		values = append(values, s.arg(page.After.Source))
 	}
 	s.and("(" + strings.Join(columns[:len(values)], ", ") + ")" + after + "(" + strings.Join(values, ", ") + ")")
+}
+
+// bySequence sorts by a number, and continues after the row of the previous page.
+func (s *Selection) bySequence(column string, page payments.PageRequest) {
+	after, direction := directions(page)
+	if page.After != nil {
+		s.and(column + after + s.arg(page.After.Sequence))
+	}
+	s.order, s.limit = column+direction, page.Limit+1
 }
 
 func directions(page payments.PageRequest) (after, direction string) {

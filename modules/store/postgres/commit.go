@@ -57,6 +57,7 @@ func batchOf(changes *payments.Changes) *pgx.Batch {
 	for _, c := range changes.Checkpoints {
 		queueCheckpoints(batch, c)
 	}
+	writeAudit.queue(batch, changes.Audit)
 	return batch
 }
 

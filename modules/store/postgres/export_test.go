@@ -4,8 +4,8 @@ import "github.com/jackc/pgx/v5/pgxpool"
 
 // LedgerStatements are all statements of the ledger.
 var LedgerStatements = []string{
-	writeOrders.one, writeDisputes.one, insertEvents.one, reviseEvents.one, settleLetters.one, putLetters.one,
-	writeOrders.many, writeDisputes.many, insertEvents.many, reviseEvents.many, settleLetters.many, putLetters.many,
+	writeOrders.one, writeDisputes.one, insertEvents.one, reviseEvents.one, settleLetters.one, putLetters.one, writeAudit.one,
+	writeOrders.many, writeDisputes.many, insertEvents.many, reviseEvents.many, settleLetters.many, putLetters.many, writeAudit.many,
 	selectRecorded, selectOrders, selectDisputes, selectHistory, selectDisputeHistory,
 }
 

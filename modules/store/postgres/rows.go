@@ -281,3 +281,16 @@ var settlementState = columns[settlementRow]{
 	text("resolved_by", func(s settlementRow) string { return s.By }),
 	text("why", func(s settlementRow) string { return s.Why }),
 }
+
+type auditRow = *payments.AuditEntry
+
+var auditEntry = columns[auditRow]{
+	instant("acted_at", func(e auditRow) time.Time { return e.At }),
+	text("who", func(e auditRow) string { return e.Who }),
+	text("action", func(e auditRow) string { return string(e.Action) }),
+	text("target", func(e auditRow) string { return e.Target }),
+	text("order_id", func(e auditRow) string { return e.OrderID }),
+	text("why", func(e auditRow) string { return e.Why }),
+	text("state_before", func(e auditRow) string { return e.Before }),
+	text("state_after", func(e auditRow) string { return e.After }),
+}

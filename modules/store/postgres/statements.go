@@ -92,6 +92,11 @@ SELECT *, '' FROM (SELECT nextval('dead_letters_id_seq'), given.* FROM @rows) AS
 ORDER BY `+letterKey.names()+`
 ON CONFLICT (provider, event_id, digest) DO UPDATE SET `+countFurtherDelivery+`, `+store.ReopenLetter)
 
+// Ids follow the order of the batch.
+var writeAudit = newStatement(auditEntry, `
+INSERT INTO audit (`+auditEntry.names()+`)
+SELECT * FROM @rows`)
+
 // The lookups by source and id may also select rows with the id of one key and the source
 // of another, which the caller skips.
 const (

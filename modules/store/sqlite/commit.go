@@ -72,6 +72,9 @@ func (tx transaction) write(use *statements, changes *payments.Changes) error {
 	if err := tx.writeCheckpoints(use, changes.Checkpoints); err != nil {
 		return fmt.Errorf("write checkpoints: %w", err)
 	}
+	if err := tx.writeAudit(use, changes.Audit); err != nil {
+		return fmt.Errorf("write audit log: %w", err)
+	}
 	return nil
 }
 
@@ -215,6 +218,16 @@ func (tx transaction) writeCheckpoints(use *statements, checkpoints []*payments.
 			if _, err := tx.with(use.putCheckpoint).exec(order, source, dispute, n.Before.UnixMicro(), n.Rules, n.State); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+func (tx transaction) writeAudit(use *statements, entries []*payments.AuditEntry) error {
+	insert := tx.with(use.insertAudit)
+	for _, e := range entries {
+		if _, err := insert.exec(appendAudit(nil, e)...); err != nil {
+			return err
 		}
 	}
 	return nil

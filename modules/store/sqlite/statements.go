@@ -62,6 +62,7 @@ var (
 	putDeadLetter = "INSERT INTO dead_letters (" + letterColumns + ", resolution) VALUES (" + places(letterColumns) + `, '')
 		ON CONFLICT (provider, event_id, digest) DO UPDATE SET deliveries = deliveries + excluded.deliveries, last_at = excluded.last_at, ` +
 		store.ReopenLetter
+	insertAudit      = "INSERT INTO audit (" + store.AuditColumns + ") VALUES (" + places(store.AuditColumns) + ")"
 	settleDeadLetter = `UPDATE dead_letters SET resolution = ?, resolved_at = ?, resolved_by = ?, why = ?
 		WHERE provider = ? AND event_id = ? AND digest = ? AND resolution = ''`
 )
@@ -90,7 +91,7 @@ type statements struct {
 	recorded, withoutFacts, orders, disputes, history, disputeHistory, checkpoint *sql.Stmt
 
 	insertOrder, updateOrder, putPlaceholder, insertDispute, updateDispute, insertEvent, insertBody, insertBodies, reviseEvent,
-	putDeadLetter, settleDeadLetter, deleteCheckpoints, putCheckpoint *sql.Stmt
+	putDeadLetter, settleDeadLetter, deleteCheckpoints, putCheckpoint, insertAudit *sql.Stmt
 }
 
 // statementText is the text that a statement is prepared from.
@@ -107,7 +108,7 @@ func (p *statements) texts() []statementText {
 		{&p.insertDispute, insertDispute}, {&p.updateDispute, updateDispute},
 		{&p.insertEvent, insertEvent}, {&p.insertBody, insertBody}, {&p.insertBodies, insertBodies}, {&p.reviseEvent, reviseEvent},
 		{&p.putDeadLetter, putDeadLetter}, {&p.settleDeadLetter, settleDeadLetter},
-		{&p.deleteCheckpoints, deleteCheckpoints}, {&p.putCheckpoint, putCheckpoint},
+		{&p.deleteCheckpoints, deleteCheckpoints}, {&p.putCheckpoint, putCheckpoint}, {&p.insertAudit, insertAudit},
 	}
 }
 

@@ -47,6 +47,10 @@ func appendLetter(values []any, d *payments.DeadLetter) []any {
 		d.OrderID, d.DisputeID, d.Payload, instant(d.CreatedAt), d.Deliveries, instant(d.LastAt))
 }
 
+func appendAudit(values []any, e *payments.AuditEntry) []any {
+	return append(values, instant(e.At), e.Who, string(e.Action), e.Target, e.OrderID, e.Why, e.Before, e.After)
+}
+
 // instant returns a time in microseconds since 1970, or NULL for the zero time.
 func instant(t time.Time) any {
 	if t.IsZero() {

@@ -40,6 +40,7 @@ func RunCopies(t *testing.T, create func(t *testing.T) Copier) {
 		{"Operators", operators},
 		{"Refusals", refusals},
 		{"UndecodableRecords", undecodableRecords},
+		{"AuditLog", auditLog},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			copied(t, create(t), func(source *db) { test.leave(t, source) })

@@ -244,6 +244,9 @@ func (d *db) everything(lookup payments.Lookup) []string {
 	for _, l := range d.letters() {
 		lines = append(lines, fmt.Sprintf("dead letter %+v", *l))
 	}
+	audit, err := d.Audit(d.t.Context(), payments.AuditQuery{Page: whole})
+	d.check(err)
+	lines = append(lines, texts(audit.Items)...)
 	slices.Sort(lines)
 	return lines
 }

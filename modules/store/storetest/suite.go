@@ -14,12 +14,13 @@
 //	property                  the ledger compared with an oracle
 //	scenarios                 every scenario and every pair of snapshots in every arrival
 //	long                      histories that are read in pages
-//	migrated, oldtables       a database of the first release, by [CheckMigrated]
+//	activity                  what operators read about the system, and the audit log
+//	migrated                  a database of the first release, by [CheckMigrated]
 //	copies                    a copy from another engine, by [RunCopies]
 //
 // The rest are helpers: db is a database under test, updates builds updates, bench
-// has [Traffic] and the benchmarks that every store runs, and passwords has texts for
-// tests that look for passwords in messages.
+// has [Traffic] and the benchmarks that every store runs, and fixtures has the tables of
+// the first release, and texts for tests that look for passwords in messages.
 package storetest
 
 import (
@@ -49,6 +50,8 @@ type Store interface {
 	DisputesWith(ctx context.Context, id string) ([]payments.Dispute, error)
 
 	DeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]*payments.DeadLetter, error)
+	// Audit reads one page of the audit log.
+	Audit(ctx context.Context, q payments.AuditQuery) (payments.Page[payments.AuditEntry], error)
 
 	retention.Database
 
@@ -124,6 +127,8 @@ func Run(t *testing.T, create func(t *testing.T) Engine) {
 		{"ReplayOfWhatFitsByNow", replayFits},
 		{"ReplayOfAnUnknownSchema", replaySchema},
 		{"ReplayOfWhatStaysRefused", replayRefused},
+
+		{"AuditLog", auditLog},
 
 		{"Operators", operators},
 		{"DiscardedEventsNeverReturn", discardedNeverReturn},

@@ -16,7 +16,7 @@ import (
 // have the same columns in every engine, the first of which is the primary key; that of
 // disputes is the first two. An engine can have further columns that are NULL in what
 // is copied.
-var Tables = []string{"orders", "disputes", "events", "bodies", "dead_letters", "erasures"}
+var Tables = []string{"orders", "disputes", "events", "bodies", "dead_letters", "erasures", "audit"}
 
 // Rows are the rows of a table, read one after the other.
 type Rows interface {
