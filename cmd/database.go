@@ -25,6 +25,7 @@ import (
 type database interface {
 	payments.Store
 	api.Reader
+	api.OperatorStore
 	deadLetterStore
 	migrator
 	retention.Database
