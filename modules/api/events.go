@@ -15,6 +15,23 @@ import (
 type eventItem struct {
 	// Sequence numbers all events in the order of their recording, with gaps.
 	Sequence int64 `json:"sequence"`
+	updateItem
+	// RecordedAt is a time of payrelay's clock.
+	RecordedAt string `json:"recorded_at"`
+	Verdict    string `json:"verdict"`
+	// Reason is why an event is dead-lettered.
+	Reason string `json:"reason,omitempty"`
+	// Forced means that an operator accepted the event although it contradicts the
+	// history, and Discarded that an operator removed it from the history.
+	Forced    bool `json:"forced,omitempty"`
+	Discarded bool `json:"discarded,omitempty"`
+	// BodySHA256 is the digest, in hexadecimal, of the webhook's body, or of the
+	// update if it has no body.
+	BodySHA256 string `json:"body_sha256"`
+}
+
+// updateItem is what an update reports.
+type updateItem struct {
 	// Provider is the name of the source in an older field, which clients may still use.
 	Provider string `json:"provider"`
 	Source   string `json:"source"`
@@ -41,32 +58,23 @@ type eventItem struct {
 	Captured      *moneyItem `json:"captured,omitempty"`
 	Refunded      *moneyItem `json:"refunded,omitempty"`
 	OutcomeAmount *moneyItem `json:"outcome_amount,omitempty"`
-	// OccurredAt is a time of the provider's clock, ReceivedAt and RecordedAt are
-	// times of payrelay's.
+	// OccurredAt is a time of the provider's clock, ReceivedAt one of payrelay's.
 	OccurredAt string `json:"occurred_at"`
 	ReceivedAt string `json:"received_at,omitempty"`
-	RecordedAt string `json:"recorded_at"`
-	Verdict    string `json:"verdict"`
-	// Reason is why an event is dead-lettered.
-	Reason string `json:"reason,omitempty"`
-	// Forced means that an operator accepted the event although it contradicts the
-	// history, and Discarded that an operator removed it from the history.
-	Forced    bool `json:"forced,omitempty"`
-	Discarded bool `json:"discarded,omitempty"`
-	// BodySHA256 is the digest, in hexadecimal, of the webhook's body, or of the
-	// update if it has no body.
-	BodySHA256 string `json:"body_sha256"`
 }
 
 func newEventItem(e *payrelayv1.Event) eventItem {
-	u := e.GetUpdate()
-	item := eventItem{
-		Sequence: e.GetSequence(), Provider: u.GetProvider(), Source: u.GetProvider(), EventID: u.GetEventId(),
-		OrderID: u.GetOrderId(), UserID: u.GetUserId(),
-		OccurredAt: formatTimestamp(u.GetOccurredAt()), ReceivedAt: formatTimestamp(u.GetReceivedAt()), RecordedAt: formatTimestamp(e.GetRecordedAt()),
+	return eventItem{
+		Sequence: e.GetSequence(), updateItem: newUpdateItem(e.GetUpdate()), RecordedAt: formatTimestamp(e.GetRecordedAt()),
 		Verdict: payments.Verdicts.Name(e.GetOutcome().GetVerdict()), Reason: payments.DeadLetterReasons.Name(e.GetOutcome().GetReason()),
-		Forced: e.GetForced(), Discarded: e.GetDiscarded(),
-		BodySHA256: hex.EncodeToString(u.GetBodySha256()),
+		Forced: e.GetForced(), Discarded: e.GetDiscarded(), BodySHA256: hex.EncodeToString(e.GetUpdate().GetBodySha256()),
+	}
+}
+
+func newUpdateItem(u *payrelayv1.Update) updateItem {
+	item := updateItem{
+		Provider: u.GetProvider(), Source: u.GetProvider(), EventID: u.GetEventId(), OrderID: u.GetOrderId(), UserID: u.GetUserId(),
+		OccurredAt: formatTimestamp(u.GetOccurredAt()), ReceivedAt: formatTimestamp(u.GetReceivedAt()),
 	}
 	switch u.GetSubject().(type) {
 	case *payrelayv1.Update_Order:

@@ -118,7 +118,7 @@ func (p *params) time(name string) *timestamppb.Timestamp {
 
 // page reads limit, sort_asc and cursor.
 func (p *params) page() *payrelayv1.Page {
-	page := &payrelayv1.Page{Limit: p.limit(), Ascending: p.ascending()}
+	page := &payrelayv1.Page{Limit: p.limit(), Ascending: p.flag("sort_asc", "invalid_sort")}
 	text, given := p.one("cursor")
 	if given && text == "" {
 		p.refuse("invalid_cursor", "cursor is empty: leave it out for the first page")
@@ -140,10 +140,11 @@ func (p *params) limit() int32 {
 	return int32(limit)
 }
 
-func (p *params) ascending() bool {
-	text, given := p.one("sort_asc")
+// flag reads a parameter that is true or false. The code of its error is code.
+func (p *params) flag(name, code string) bool {
+	text, given := p.one(name)
 	if given && text != "true" && text != "false" {
-		p.refuse("invalid_sort", "sort_asc must be true or false")
+		p.refuse(code, "%s must be true or false", name)
 	}
 	return text == "true"
 }

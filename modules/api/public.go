@@ -65,6 +65,8 @@ func (p *public) routes() http.Handler {
 	for path, read := range map[string]echo.HandlerFunc{
 		"/orders": p.listOrders, "/orders/events": p.listOrderEvents, "/orders/:id": p.getOrder,
 		"/disputes": p.listDisputes, "/disputes/events": p.listDisputeEvents, "/disputes/:id": p.getDispute,
+		"/deadletters": p.listDeadLetters, "/deadletters/:id": p.getDeadLetter,
+		"/sources": p.listSources, "/audit": p.listAudit,
 	} {
 		e.GET(path, read)
 		e.HEAD(path, read) // net/http drops the body
