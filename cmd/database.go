@@ -24,6 +24,7 @@ import (
 type database interface {
 	api.Reader
 	operate.Database
+	api.OperatorStore
 	migrator
 	retention.Database
 	Ping(ctx context.Context) error

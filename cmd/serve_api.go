@@ -128,7 +128,7 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 	if err := p.addInternal(ctx, cfg.internal, cfg.api.InternalTokens, role.relay); err != nil {
 		return nil, err
 	}
-	if err := p.addPublic(ctx, cfg.public, store); err != nil {
+	if err := p.addPublic(ctx, cfg.public, store, role.ledger); err != nil {
 		return nil, err
 	}
 	if cfg.wire.Mode != payments.Kafka {
@@ -157,12 +157,13 @@ func (p *process) addInternal(ctx context.Context, cfg door.Config, tokens []str
 }
 
 // addPublic adds the public listener.
-func (p *process) addPublic(ctx context.Context, cfg door.Config, reader api.Reader) error {
+func (p *process) addPublic(ctx context.Context, cfg door.Config, store database, ledger *payments.Ledger) error {
 	entrance, err := p.openDoor(ctx, cfg, nil)
 	if err != nil {
 		return err
 	}
-	p.start(ctx, "api listener", api.NewPublic(api.Config{Wrap: entrance.Wrap}, entrance.Listener(), reader, entrance.Log()).Run)
+	operator := api.NewOperator(api.OperatorConfig{Store: store, Ledger: ledger, Log: p.log})
+	p.start(ctx, "api listener", api.NewPublic(api.Config{Wrap: entrance.Wrap}, entrance.Listener(), api.NewQuery(store, p.log), operator, entrance.Log()).Run)
 	p.listens("api", entrance.URL(), "/orders /orders/events /disputes /disputes/events")
 	return nil
 }

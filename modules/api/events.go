@@ -1,11 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"encoding/hex"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
 
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
@@ -13,6 +15,23 @@ import (
 type eventItem struct {
 	// Sequence numbers all events in the order of their recording, with gaps.
 	Sequence int64 `json:"sequence"`
+	updateItem
+	// RecordedAt is a time of payrelay's clock.
+	RecordedAt string `json:"recorded_at"`
+	Verdict    string `json:"verdict"`
+	// Reason is why an event is dead-lettered.
+	Reason string `json:"reason,omitempty"`
+	// Forced means that an operator accepted the event although it contradicts the
+	// history, and Discarded that an operator removed it from the history.
+	Forced    bool `json:"forced,omitempty"`
+	Discarded bool `json:"discarded,omitempty"`
+	// BodySHA256 is the digest, in hexadecimal, of the webhook's body, or of the
+	// update if it has no body.
+	BodySHA256 string `json:"body_sha256"`
+}
+
+// updateItem is what an update reports.
+type updateItem struct {
 	// Provider is the name of the source in an older field, which clients may still use.
 	Provider string `json:"provider"`
 	Source   string `json:"source"`
@@ -39,45 +58,42 @@ type eventItem struct {
 	Captured      *moneyItem `json:"captured,omitempty"`
 	Refunded      *moneyItem `json:"refunded,omitempty"`
 	OutcomeAmount *moneyItem `json:"outcome_amount,omitempty"`
-	// OccurredAt is a time of the provider's clock, ReceivedAt and RecordedAt are
-	// times of payrelay's.
+	// OccurredAt is a time of the provider's clock, ReceivedAt one of payrelay's.
 	OccurredAt string `json:"occurred_at"`
 	ReceivedAt string `json:"received_at,omitempty"`
-	RecordedAt string `json:"recorded_at"`
-	Verdict    string `json:"verdict"`
-	// Reason is why an event is dead-lettered.
-	Reason string `json:"reason,omitempty"`
-	// Forced means that an operator accepted the event although it contradicts the
-	// history, and Discarded that an operator removed it from the history.
-	Forced    bool `json:"forced,omitempty"`
-	Discarded bool `json:"discarded,omitempty"`
-	// BodySHA256 is the digest, in hexadecimal, of the webhook's body, or of the
-	// update if it has no body.
-	BodySHA256 string `json:"body_sha256"`
 }
 
-func newEventItem(e payments.RecordedEvent) eventItem {
-	item := eventItem{
-		Sequence: e.Sequence, Provider: e.Key.Source, Source: e.Key.Source, Subject: string(e.Key.Kind), EventID: e.Key.EventID,
-		OrderID: e.Update.GetOrderId(), DisputeID: e.Dispute().ID, UserID: e.Update.GetUserId(),
-		OccurredAt: formatTimestamp(e.Update.GetOccurredAt()), ReceivedAt: formatTimestamp(e.Update.GetReceivedAt()), RecordedAt: formatTime(e.RecordedAt),
-		Verdict: payments.Verdicts.Name(e.Verdict), Reason: payments.DeadLetterReasons.Name(e.Reason),
-		Forced: e.Forced, Discarded: e.Discarded,
-		BodySHA256: hex.EncodeToString(e.BodySHA256[:]),
+func newEventItem(e *payrelayv1.Event) eventItem {
+	return eventItem{
+		Sequence: e.GetSequence(), updateItem: newUpdateItem(e.GetUpdate()), RecordedAt: formatTimestamp(e.GetRecordedAt()),
+		Verdict: payments.Verdicts.Name(e.GetOutcome().GetVerdict()), Reason: payments.DeadLetterReasons.Name(e.GetOutcome().GetReason()),
+		Forced: e.GetForced(), Discarded: e.GetDiscarded(), BodySHA256: hex.EncodeToString(e.GetUpdate().GetBodySha256()),
 	}
-	switch e.Key.Kind {
-	case payments.KindOrder:
-		o := e.Update.GetOrder()
+}
+
+func newUpdateItem(u *payrelayv1.Update) updateItem {
+	item := updateItem{
+		Provider: u.GetProvider(), Source: u.GetProvider(), EventID: u.GetEventId(), OrderID: u.GetOrderId(), UserID: u.GetUserId(),
+		OccurredAt: formatTimestamp(u.GetOccurredAt()), ReceivedAt: formatTimestamp(u.GetReceivedAt()),
+	}
+	switch u.GetSubject().(type) {
+	case *payrelayv1.Update_Order:
+		o := u.GetOrder()
+		item.Subject = string(payments.KindOrder)
 		item.Kind, item.ProviderStatus, item.Part = payments.OrderStatuses.Name(o.GetStatus()), o.GetProviderStatus(), o.GetPart()
-		item.Amount, item.Authorized = statedMoney(o.GetAmount()), statedMoney(o.GetAuthorized())
-		item.Captured, item.Refunded = statedMoney(o.GetCaptured()), statedMoney(o.GetRefunded())
-	case payments.KindDispute:
-		d := e.Update.GetDispute()
+		item.Amount, item.Authorized = newMoneyItem(o.GetAmount()), newMoneyItem(o.GetAuthorized())
+		item.Captured, item.Refunded = newMoneyItem(o.GetCaptured()), newMoneyItem(o.GetRefunded())
+	case *payrelayv1.Update_Dispute:
+		d := u.GetDispute()
+		item.Subject = string(payments.KindDispute)
 		item.Kind, item.ProviderStatus = payments.DisputeStatuses.Name(d.GetStatus()), d.GetProviderStatus()
+		// A source that sends no dispute id has one dispute for each order.
+		item.DisputeID = cmp.Or(d.GetDisputeId(), u.GetOrderId())
 		item.Stage = payments.DisputeStages.Name(d.GetStage())
-		item.Amount, item.OutcomeAmount = statedMoney(d.GetAmount()), statedMoney(d.GetOutcomeAmount())
-	case payments.KindNote:
-		n := e.Update.GetNote()
+		item.Amount, item.OutcomeAmount = newMoneyItem(d.GetAmount()), newMoneyItem(d.GetOutcomeAmount())
+	case *payrelayv1.Update_Note:
+		n := u.GetNote()
+		item.Subject = string(payments.KindNote)
 		item.Kind, item.Text, item.DisputeID = n.GetKind(), n.GetText(), n.GetDisputeId()
 	}
 	return item
@@ -89,45 +105,25 @@ func eventCursor(e payments.RecordedEvent) payments.Cursor {
 
 // listOrderEvents serves GET /orders/events.
 func (p *public) listOrderEvents(c echo.Context) error {
-	in := readParams(c)
-	return p.listEvents(c, in, orderEventListing, payments.EventQuery{
-		OrderIDs: in.ids("order_ids"),
-		Kinds:    kinds(in, payments.OrderStatuses),
-	})
+	return p.listEvents(c, readParams(c), new(payrelayv1.ListEventsRequest))
 }
 
 // listDisputeEvents serves GET /disputes/events.
 func (p *public) listDisputeEvents(c echo.Context) error {
 	in := readParams(c)
-	return p.listEvents(c, in, disputeEventListing, payments.EventQuery{
-		Disputes:   true,
-		DisputeIDs: in.ids("dispute_ids"),
-		OrderIDs:   in.ids("order_ids"),
-		Kinds:      kinds(in, payments.DisputeStatuses),
-	})
+	return p.listEvents(c, in, &payrelayv1.ListEventsRequest{Disputes: true, DisputeIds: in.list("dispute_ids")})
 }
 
 // listEvents reads the common parameters of both event listings and answers.
-func (p *public) listEvents(c echo.Context, in *params, l listing, query payments.EventQuery) error {
-	query.Sources = in.ids("sources")
-	query.UserIDs = in.ids("user_ids")
-	query.From, query.To = in.period()
-	query.Page = in.page(l)
+func (p *public) listEvents(c echo.Context, in *params, req *payrelayv1.ListEventsRequest) error {
+	req.Sources, req.OrderIds, req.UserIds, req.Kinds = in.list("sources"), in.list("order_ids"), in.list("user_ids"), in.list("kinds")
+	req.TimeFrom, req.TimeTo, req.Page = in.time("time_from"), in.time("time_to"), in.page()
 	if err := in.check(); err != nil {
 		return err
 	}
-	page, err := read(p, c, p.reader.Events, query)
+	page, err := p.query.ListEvents(c.Request().Context(), req)
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, newPageBody(l, query.Page, page, newEventItem, eventCursor))
-}
-
-// kinds reads the filter kinds and returns the names of its values.
-func kinds[E ~int32](in *params, known payments.Names[E]) []string {
-	var kinds []string
-	for _, kind := range names(in, "kinds", "kind", known) {
-		kinds = append(kinds, known.Name(kind))
-	}
-	return kinds
+	return c.JSON(http.StatusOK, newPageBody(page.GetEvents(), newEventItem, page.GetNextCursor()))
 }

@@ -122,7 +122,7 @@ func TestWrapWrapsEveryPath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	public := NewPublic(Config{Wrap: refuse}, listen(t), new(memory), quiet())
+	public := newTestPublic(t, Config{Wrap: refuse}, new(memory), quiet())
 	run(t, internal)
 	run(t, public)
 	for _, url := range []string{

@@ -20,21 +20,20 @@ type orderItem struct {
 	UserID string     `json:"user_id,omitempty"`
 	Amount *moneyItem `json:"amount,omitempty"`
 	// The totals are those of all payments of the order.
-	Authorized *moneyItem      `json:"authorized,omitempty"`
-	Captured   *moneyItem      `json:"captured,omitempty"`
-	Refunded   *moneyItem      `json:"refunded,omitempty"`
-	Flags      []payments.Flag `json:"flags,omitempty"`
-	CreatedAt  string          `json:"created_at"`
-	UpdatedAt  string          `json:"updated_at"`
+	Authorized *moneyItem `json:"authorized,omitempty"`
+	Captured   *moneyItem `json:"captured,omitempty"`
+	Refunded   *moneyItem `json:"refunded,omitempty"`
+	Flags      []string   `json:"flags,omitempty"`
+	CreatedAt  string     `json:"created_at"`
+	UpdatedAt  string     `json:"updated_at"`
 }
 
-func newOrderItem(o payments.Order) orderItem {
-	totals := o.Totals()
+func newOrderItem(o *payrelayv1.Order) orderItem {
 	return orderItem{
-		OrderID: o.ID, Status: payments.OrderStatuses.Name(o.Status), View: o.View(), UserID: o.UserID,
-		Amount: newMoneyItem(o.Amount), Authorized: newMoneyItem(totals.Authorized),
-		Captured: newMoneyItem(totals.Captured), Refunded: newMoneyItem(totals.Refunded), Flags: o.Flags(),
-		CreatedAt: formatTime(o.CreatedAt), UpdatedAt: formatTime(o.UpdatedAt),
+		OrderID: o.GetOrderId(), Status: payments.OrderStatuses.Name(o.GetStatus()), View: o.GetView(), UserID: o.GetUserId(),
+		Amount: newMoneyItem(o.GetAmount()), Authorized: newMoneyItem(o.GetAuthorized()),
+		Captured: newMoneyItem(o.GetCaptured()), Refunded: newMoneyItem(o.GetRefunded()), Flags: o.GetFlags(),
+		CreatedAt: formatTimestamp(o.GetCreatedAt()), UpdatedAt: formatTimestamp(o.GetUpdatedAt()),
 	}
 }
 
@@ -45,21 +44,19 @@ func orderCursor(o payments.Order) payments.Cursor {
 // listOrders serves GET /orders.
 func (p *public) listOrders(c echo.Context) error {
 	in := readParams(c)
-	query := payments.OrderQuery{
-		OrderIDs: in.ids("order_ids"),
-		UserIDs:  in.ids("user_ids"),
+	req := &payrelayv1.ListOrdersRequest{
+		OrderIds: in.list("order_ids"), UserIds: in.list("user_ids"),
 		Statuses: names(in, "statuses", "status", payments.OrderStatuses),
-		Page:     in.page(orderListing),
+		TimeFrom: in.time("time_from"), TimeTo: in.time("time_to"), Page: in.page(),
 	}
-	query.From, query.To = in.period()
 	if err := in.check(); err != nil {
 		return err
 	}
-	page, err := read(p, c, p.reader.Orders, query)
+	page, err := p.query.ListOrders(c.Request().Context(), req)
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, newPageBody(orderListing, query.Page, page, newOrderItem, orderCursor))
+	return c.JSON(http.StatusOK, newPageBody(page.GetOrders(), newOrderItem, page.GetNextCursor()))
 }
 
 // getOrder serves GET /orders/{order_id}.
@@ -68,11 +65,11 @@ func (p *public) getOrder(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	order, err := read(p, c, p.reader.Order, id)
+	answer, err := p.query.GetOrder(c.Request().Context(), &payrelayv1.GetOrderRequest{OrderId: id})
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, newOrderItem(order))
+	return c.JSON(http.StatusOK, newOrderItem(answer.GetOrder()))
 }
 
 // moneyItem is an amount in minor units of its currency: 100.50 USD is
@@ -86,10 +83,7 @@ type moneyItem struct {
 
 // newMoneyItem returns the item of an amount, or nil, which omits the field, if the amount
 // is unknown.
-func newMoneyItem(m payments.Money) *moneyItem { return statedMoney(m.Proto()) }
-
-// statedMoney returns the item of a stated amount, or nil if m is nil.
-func statedMoney(m *payrelayv1.Money) *moneyItem {
+func newMoneyItem(m *payrelayv1.Money) *moneyItem {
 	if m.GetCurrency() == "" {
 		return nil
 	}

@@ -124,7 +124,7 @@ func TestTextOfProvidersIsInert(t *testing.T) {
 		dispute := payments.Dispute{DisputeKey: payments.DisputeKey{Source: text, ID: text}, OrderID: text, UserID: text, Reason: text, OpenedAt: noon, UpdatedAt: noon}
 		r := get(t, publicRoutes(&memory{disputes: []payments.Dispute{dispute}}), "/disputes")
 		items := wantJSON[pageBody[disputeItem]](t, r).Items
-		if want := []disputeItem{newDisputeItem(dispute, nil)}; !reflect.DeepEqual(items, want) || items[0].Reason != text {
+		if want := []disputeItem{newDisputeItem(disputeMessage(dispute, nil))}; !reflect.DeepEqual(items, want) || items[0].Reason != text {
 			t.Errorf("dispute with %q = %+v", text, items)
 		}
 		if strings.ContainsAny(r.body, "<>") {

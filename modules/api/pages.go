@@ -28,6 +28,8 @@ var (
 	disputeListing      = listing{name: "disputes", bySource: true}
 	orderEventListing   = listing{name: "orders/events", bySequence: true}
 	disputeEventListing = listing{name: "disputes/events", bySequence: true}
+	letterListing       = listing{name: "deadletters", bySequence: true}
+	auditListing        = listing{name: "audit", bySequence: true}
 )
 
 // pageBody is the answer of every listing.
@@ -39,18 +41,18 @@ type pageBody[T any] struct {
 	HasMore    bool   `json:"has_more"`
 }
 
-// newPageBody returns the answer for a page of a listing. Its items are made by
-// item, and cursor returns the sort key of one.
-func newPageBody[S, T any](l listing, asked payments.PageRequest, page payments.Page[S], item func(S) T, cursor func(S) payments.Cursor) pageBody[T] {
-	answer := pageBody[T]{Items: make([]T, len(page.Items)), HasMore: page.More}
-	for i, s := range page.Items {
-		answer.Items[i] = item(s)
+// newPageBody returns the answer for the messages of a page. Its items are made by item.
+func newPageBody[M, T any](messages []M, item func(M) T, nextCursor string) pageBody[T] {
+	return pageBody[T]{Items: convert(messages, item), NextCursor: nextCursor, HasMore: nextCursor != ""}
+}
+
+// nextCursor returns the cursor of the page after this one, or nothing for the last page.
+// The sort key of an item is what key returns.
+func nextCursor[S any](l listing, asked payments.PageRequest, page payments.Page[S], key func(S) payments.Cursor) string {
+	if !page.More {
+		return ""
 	}
-	if page.More {
-		last := page.Items[len(page.Items)-1]
-		answer.NextCursor = l.encode(cursor(last), asked.Ascending)
-	}
-	return answer
+	return l.encode(key(page.Items[len(page.Items)-1]), asked.Ascending)
 }
 
 // encode returns a cursor of the listing as base64url. It holds no secret, and a

@@ -1,24 +1,17 @@
 package api
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
-
-	"github.com/payrelay/payrelay/modules/payments"
 )
 
 const (
-	// queryTimeout is the deadline of the store for one request.
-	queryTimeout = 5 * time.Second
-	// publicDrain gives a query in flight its whole timeout.
-	publicDrain = queryTimeout + time.Second
+	// publicDrain gives an action in flight its whole timeout.
+	publicDrain = actionTimeout + time.Second
 	// publicHeaderBytes has room for a filter with the largest number of ids, each of
 	// the largest size.
 	publicHeaderBytes = 64 << 10
@@ -26,15 +19,6 @@ const (
 	// connections early.
 	publicIdle = 10 * time.Second
 )
-
-// Reader reads the state and the events that the ledger recorded. Order returns
-// payments.ErrNotFound if there is none with the id.
-type Reader interface {
-	Orders(ctx context.Context, query payments.OrderQuery) (payments.Page[payments.Order], error)
-	Order(ctx context.Context, id string) (payments.Order, error)
-	Disputes(ctx context.Context, query payments.DisputeQuery) (payments.Page[payments.Dispute], error)
-	Events(ctx context.Context, query payments.EventQuery) (payments.Page[payments.RecordedEvent], error)
-}
 
 // NewPublic returns the server of the public listener, which serves
 //
@@ -60,8 +44,8 @@ type Reader interface {
 // The values of a filter are separated by commas or given in several parameters of
 // the same name, at most 200 in total. An item is selected if it matches one value
 // of every filter. An id that contains a comma can be used in a path only.
-func NewPublic(cfg Config, listener net.Listener, reader Reader, log *slog.Logger) *Server {
-	p := &public{reader: reader, log: log}
+func NewPublic(cfg Config, listener net.Listener, query *Query, operator *Operator, log *slog.Logger) *Server {
+	p := &public{query, operator, log}
 	server := newServer("public listener", listener, publicDrain, cfg.wrapped(p.routes()), log)
 	server.http.MaxHeaderBytes = publicHeaderBytes
 	server.http.IdleTimeout = publicIdle
@@ -70,16 +54,19 @@ func NewPublic(cfg Config, listener net.Listener, reader Reader, log *slog.Logge
 
 // public holds the handlers of the public listener.
 type public struct {
-	reader Reader
-	log    *slog.Logger
+	query    *Query
+	operator *Operator
+	log      *slog.Logger
 }
 
 func (p *public) routes() http.Handler {
 	e := newEcho(p.log)
-	e.Use(setDataHeaders, refuseOtherMethods)
+	e.Use(keepRequestID, setDataHeaders, refuseOtherMethods)
 	for path, read := range map[string]echo.HandlerFunc{
 		"/orders": p.listOrders, "/orders/events": p.listOrderEvents, "/orders/:id": p.getOrder,
 		"/disputes": p.listDisputes, "/disputes/events": p.listDisputeEvents, "/disputes/:id": p.getDispute,
+		"/deadletters": p.listDeadLetters, "/deadletters/:id": p.getDeadLetter,
+		"/sources": p.listSources, "/audit": p.listAudit,
 	} {
 		e.GET(path, read)
 		e.HEAD(path, read) // net/http drops the body
@@ -95,25 +82,5 @@ func setDataHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 		header.Set(echo.HeaderXContentTypeOptions, "nosniff")
 		header.Set(echo.HeaderCacheControl, "no-store")
 		return next(c)
-	}
-}
-
-// read calls a method of the reader with a deadline. The error is meant for the
-// client. Only the log has its cause, because clients must not see the errors of a
-// database.
-func read[Q, A any](p *public, c echo.Context, method func(context.Context, Q) (A, error), query Q) (A, error) {
-	ctx, cancel := context.WithTimeout(c.Request().Context(), queryTimeout)
-	defer cancel()
-	answer, err := method(ctx, query)
-	switch {
-	case err == nil:
-		return answer, nil
-	case errors.Is(err, payments.ErrNotFound):
-		return answer, errNoSuchID
-	case ctx.Err() != nil:
-		return answer, &refusal{codeDeadline, fmt.Sprintf("the query took longer than %s: select fewer items, or try again later", queryTimeout)}
-	default:
-		p.log.Warn("read failed", "request_id", requestID(c), "path", c.Path(), "error", err)
-		return answer, &refusal{codeUnavailable, "the database cannot be read at the moment: try again later"}
 	}
 }

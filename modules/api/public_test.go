@@ -19,9 +19,9 @@ import (
 
 // startPublic runs a public listener on a free port until the test ends. It returns its
 // address, and a function that stops it and returns the result of Run.
-func startPublic(t *testing.T, reader Reader) (addr string, stop func() error) {
+func startPublic(t *testing.T, reader testReader) (addr string, stop func() error) {
 	t.Helper()
-	p := NewPublic(Config{}, listen(t), reader, quiet())
+	p := newTestPublic(t, Config{}, reader, quiet())
 	return p.Addr(), run(t, p)
 }
 
@@ -42,7 +42,7 @@ func TestPublicListens(t *testing.T) {
 }
 
 func TestPublicReleasesThePortOfAFailedStart(t *testing.T) {
-	p := NewPublic(Config{}, listen(t), new(memory), quiet())
+	p := newTestPublic(t, Config{}, new(memory), quiet())
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := p.Run(ctx); err != nil {
@@ -171,8 +171,7 @@ func TestErrorOfTheStoreIsUnavailable(t *testing.T) {
 	for _, target := range []string{"/orders", "/orders/a", "/orders/events", "/disputes", "/disputes/a", "/disputes/events"} {
 		var log strings.Builder
 		reader := &memory{fail: func(context.Context) error { return errors.New("dial postgres://user:secret@db") }}
-		p := &public{reader: reader, log: slog.New(slog.NewTextHandler(&log, nil))}
-		r := get(t, p.routes(), target)
+		r := get(t, routesWith(reader, slog.New(slog.NewTextHandler(&log, nil))), target)
 		r.wantError(t, 503, "unavailable")
 		if r.header.Get("Retry-After") == "" || strings.Contains(r.body, "secret") {
 			t.Errorf("GET %s = %v %s, want Retry-After and no text of the store", target, r.header, r.body)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -19,6 +20,10 @@ type memory struct {
 	orders   []payments.Order
 	disputes []payments.Dispute
 	events   []payments.RecordedEvent
+	letters  []*payments.DeadLetter // by ascending id
+	audit    []payments.AuditEntry
+	activity []payments.SourceActivity
+	bodies   map[payments.Key][]byte
 	asked    any
 	// fail, if it is not nil, runs before every answer and may return its error.
 	fail func(context.Context) error
@@ -49,6 +54,18 @@ func (m *memory) Order(ctx context.Context, id string) (payments.Order, error) {
 		}
 	}
 	return payments.Order{}, payments.ErrNotFound
+}
+
+func (m *memory) Dispute(ctx context.Context, key payments.DisputeKey) (payments.Dispute, error) {
+	if err := m.ask(ctx, key); err != nil {
+		return payments.Dispute{}, err
+	}
+	for _, dispute := range m.disputes {
+		if dispute.DisputeKey == key {
+			return dispute, nil
+		}
+	}
+	return payments.Dispute{}, payments.ErrNotFound
 }
 
 // among returns the items that have one of the names, or all items if names is empty.
@@ -95,9 +112,26 @@ func failAfter(calls int) func(context.Context) error {
 	}
 }
 
+// routesWith returns the handler of the public listener that logs to log.
+func routesWith(reader testReader, log *slog.Logger) http.Handler {
+	return (&public{NewQuery(reader, log), NewOperator(OperatorConfig{Store: reader, Log: log}), log}).routes()
+}
+
+// newTestPublic returns a public listener.
+func newTestPublic(t *testing.T, cfg Config, reader testReader, log *slog.Logger) *Server {
+	t.Helper()
+	return NewPublic(cfg, listen(t), NewQuery(reader, log), NewOperator(OperatorConfig{Store: reader, Log: log}), log)
+}
+
+// testReader reads all that the public listener shows.
+type testReader interface {
+	Reader
+	OperatorStore
+}
+
 // publicRoutes returns the handler of the public listener.
-func publicRoutes(reader Reader) http.Handler {
-	return (&public{reader: reader, log: quiet()}).routes()
+func publicRoutes(reader testReader) http.Handler {
+	return routesWith(reader, quiet())
 }
 
 // get sends a GET request with the target of its request line.

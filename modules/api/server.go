@@ -103,6 +103,22 @@ func setRequestID(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// keepRequestID puts the request ID into the context of the request, for logs.
+func keepRequestID(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), requestIDKey{}, requestID(c))))
+		return next(c)
+	}
+}
+
+type requestIDKey struct{}
+
+// requestIDOf returns the request ID of a call, or nothing if it came without a listener.
+func requestIDOf(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
 func requestID(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }
 
 // recoverPanic turns a panic into an error with the stack in its message.

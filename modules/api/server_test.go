@@ -26,7 +26,7 @@ type openListener struct {
 // before they return.
 func openListeners(t *testing.T, log *slog.Logger, wait func(context.Context)) []openListener {
 	t.Helper()
-	public := NewPublic(Config{}, listen(t), &memory{fail: func(ctx context.Context) error { wait(ctx); return nil }}, log)
+	public := newTestPublic(t, Config{}, &memory{fail: func(ctx context.Context) error { wait(ctx); return nil }}, log)
 	next := &recorder{answer: func(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 		wait(ctx)
 		return applied(updates), nil

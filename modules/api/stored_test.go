@@ -225,7 +225,7 @@ func TestStoredMoneyStagesAndNotes(t *testing.T) {
 		t.Errorf("order = %+v, want one with 30 of 100 refunded", order)
 	}
 	dispute := wantJSON[disputeItem](t, get(t, handler, "/disputes/order-1"))
-	if dispute.Stage != "arbitration" || dispute.OutcomeAmount.MinorUnits != 110 || !slices.Equal(dispute.Flags, []payments.Flag{payments.FlagDisputeExceedsOrder}) {
+	if dispute.Stage != "arbitration" || dispute.OutcomeAmount.MinorUnits != 110 || !slices.Equal(dispute.Flags, []string{string(payments.FlagDisputeExceedsOrder)}) {
 		t.Errorf("dispute = %+v, want one lost in arbitration that exceeds its order", dispute)
 	}
 	events := wantJSON[pageBody[eventItem]](t, get(t, handler, "/orders/events?sort_asc=true")).Items
