@@ -96,6 +96,9 @@ func (s *Server) take(c echo.Context, from *source.Source, path string, seen *Ob
 		return err
 	}
 	seen.Event = webhook.Event
+	for _, update := range webhook.Updates {
+		update.RequestId = seen.RequestID
+	}
 	outcomes, err := s.apply(ctx, webhook.Updates)
 	if err != nil {
 		return err
