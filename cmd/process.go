@@ -18,6 +18,7 @@ import (
 
 	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/door"
+	"github.com/payrelay/payrelay/modules/logging"
 )
 
 // process is a running serve command: its parts, and what it shows of them.
@@ -48,10 +49,16 @@ func runProcess(ctx context.Context, logs logConfig, gcPercent int, build func(c
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	log, err := logs.logger(os.Stderr)
+	handler, err := logs.handler(os.Stderr)
 	if err != nil {
 		return err
 	}
+	if logs.level >= slog.LevelInfo { // at debug, every line is written
+		sampler := logging.Sample(handler)
+		defer sampler.Close()
+		handler = sampler
+	}
+	log := slog.New(handler)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -194,9 +201,9 @@ func (c *logConfig) RegisterFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.format, "log-format", "", "format of the log, text or json; by default text on a terminal and json elsewhere: `LOG_FORMAT`")
 }
 
-// logger returns a logger to out, which is standard error: standard output is for
-// the results of commands.
-func (c *logConfig) logger(out *os.File) (*slog.Logger, error) {
+// handler returns a handler that writes to out, which is standard error: standard output
+// is for the results of commands.
+func (c *logConfig) handler(out *os.File) (slog.Handler, error) {
 	format := c.format
 	if format == "" {
 		format = defaultFormat(out)
@@ -204,9 +211,9 @@ func (c *logConfig) logger(out *os.File) (*slog.Logger, error) {
 	options := &slog.HandlerOptions{Level: c.level, ReplaceAttr: maskAttr}
 	switch format {
 	case "text":
-		return slog.New(slog.NewTextHandler(out, options)), nil
+		return slog.NewTextHandler(out, options), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(out, options)), nil
+		return slog.NewJSONHandler(out, options), nil
 	default:
 		return nil, fmt.Errorf("log-format (LOG_FORMAT) is %q: choose text or json", format)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/batch"
 	"github.com/payrelay/payrelay/modules/door"
+	"github.com/payrelay/payrelay/modules/logging"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/retention"
 	"github.com/payrelay/payrelay/modules/transport"
@@ -93,7 +94,8 @@ func (cfg serveAPIConfig) serve(ctx context.Context, out io.Writer) error {
 
 // apiRole is the api role as the other parts of the same process use it.
 type apiRole struct {
-	ledger  *payments.Ledger // applies each batch as it comes
+	ledger  *payments.Ledger
+	applier payments.Applier // the ledger, which applies each batch as it comes
 	grouped payments.Applier // the ledger behind group commit
 	relay   *api.Relay       // takes the calls of the ingest role
 }
@@ -120,7 +122,9 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 		p.log.Error("judging updates panicked, which is a defect of this release: the update is a dead letter that a later release can replay",
 			"provider", panicked.Key.Source, "event_id", panicked.Key.EventID, "error", panicked.Text, "stack", string(panicked.Stack))
 	})
-	batcher := batch.New(p.admin.Instrument("ledger", p.admin.Age(role.ledger)), applyBatch(engine))
+	role.ledger.OnCommit(func(changes *payments.Changes) { logging.DeadLetters(p.log, changes) })
+	role.applier = logging.Batches(p.log, "ledger", role.ledger)
+	batcher := batch.New(p.admin.Instrument("ledger", p.admin.Age(role.applier)), applyBatch(engine))
 	p.closeLater(ctx, "group commit", func() error { batcher.Close(); return nil })
 	role.grouped = batcher
 
@@ -197,7 +201,7 @@ var errNotJoined = errors.New("the consumer is not a member of its group")
 // straight to the ledger.
 func (r *apiRole) addConsumer(ctx context.Context, p *process, name string, cfg kafka.Config) error {
 	cfg.Fatal, cfg.FatalAfter = func(err error) bool { return errors.Is(err, payments.ErrMisconfigured) }, misconfiguredAfter
-	consumer, err := kafka.NewConsumer(cfg, p.admin.Instrument(name, p.admin.Age(r.ledger)), r.ledger, p.log)
+	consumer, err := kafka.NewConsumer(cfg, p.admin.Instrument(name, p.admin.Age(r.applier)), r.ledger, p.log)
 	if err != nil {
 		return err
 	}

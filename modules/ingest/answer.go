@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"log/slog"
 	"net/http"
 	"slices"
 
@@ -67,11 +66,7 @@ func (s *Server) answer(c echo.Context, from *source.Source, webhook provider.We
 	if whole.GetVerdict() == payrelayv1.Verdict_VERDICT_QUEUED {
 		seen.Status = http.StatusAccepted
 	}
-	first := webhook.Updates[0]
-	seen.Verdict, seen.Reason, seen.Updates, seen.EventID, seen.OrderID = a.Verdict, a.Reason, len(outcomes), first.GetEventId(), first.GetOrderId()
-	s.log.LogAttrs(c.Request().Context(), slog.LevelDebug, "webhook accepted",
-		slog.String("request_id", a.RequestID), slog.String("source", from.Name), slog.String("event", payments.ErrorMessage(webhook.Event)),
-		slog.String("event_id", first.GetEventId()), slog.String("verdict", a.Verdict), slog.Int("updates", len(outcomes)), slog.Int("bytes", seen.Bytes))
+	seen.Verdict, seen.Reason, seen.Updates = a.Verdict, a.Reason, len(outcomes)
 	if text := provider.Accepted(from.Provider); text != "" {
 		return c.String(seen.Status, text)
 	}

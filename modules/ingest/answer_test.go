@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -103,9 +104,17 @@ func TestApplyErrors(t *testing.T) {
 		{"nil outcome", []*payrelayv1.Outcome{nil}, nil, 503, "unavailable"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			next := returning(c.outcomes, c.err)
-			wantRefusal(t, post(t, handler(t, next), ordersPath, order()), c.status, c.code)
+			var log buffer
+			next, cfg := returning(c.outcomes, c.err), testConfig()
+			got := post(t, serve(t, cfg, next, defaultTimeouts(cfg.Timeout), &log).http.Handler, ordersPath, order())
+			wantRefusal(t, got, c.status, c.code)
 			next.only(t)
+			for _, part := range []string{"request_id=" + got.Error.RequestID, "code=" + c.code, "source=generic event_id=evt-1 order_id=order-1",
+				fmt.Sprintf("body_sha256=%x", sha256.Sum256([]byte(order())))} {
+				if !strings.Contains(log.String(), part) {
+					t.Errorf("the log does not contain %s:\n%s", part, log.String())
+				}
+			}
 		})
 	}
 }
@@ -138,7 +147,7 @@ func TestLogContainsNoBody(t *testing.T) {
 	if strings.Contains(log.String(), "4111") {
 		t.Errorf("the log contains a part of the body:\n%s", log.String())
 	}
-	for _, want := range []string{"request_id=" + good.RequestID, "event_id=evt-1 verdict=applied updates=1 bytes=", "evt-1", bad.Error.RequestID, "invalid_field", "source=generic", "path=" + ordersPath, "order_id=order-1", "body_sha256="} {
+	for _, want := range []string{"request_id=" + good.RequestID, " event_id=evt-1 order_id=order-1 ", fmt.Sprintf("body_sha256=%x ", sha256.Sum256([]byte(order("card", `"4111111111111111"`)))), " status=200 verdict=applied ", " updates=1 bytes=", " duration=", "evt-1", bad.Error.RequestID, "invalid_field", "source=generic", "path=" + ordersPath, "order_id=order-1", "body_sha256="} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not contain %q:\n%s", want, log.String())
 		}

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -116,14 +115,7 @@ func (s *Server) refuse(err error, c echo.Context) {
 	case r.status >= http.StatusInternalServerError:
 		level = slog.LevelWarn
 	}
-	attrs := []slog.Attr{
-		slog.String("request_id", requestID(c)), slog.Int("status", r.status), slog.String("code", r.code),
-		slog.String("remote", c.RealIP()), slog.String("path", payments.ErrorMessage(c.Request().URL.Path)), slog.Any("error", err),
-	}
-	if of, ok := errors.AsType[*bodyError](err); ok {
-		attrs = append(attrs, of.attrs()...)
-	}
-	s.logRefusal(c.Request().Context(), level, err, r, attrs)
+	s.logRefusal(c, level, err, r)
 
 	header := c.Response().Header()
 	switch r.status {
@@ -142,16 +134,29 @@ func (s *Server) refuse(err error, c echo.Context) {
 
 // logRefusal logs a refusal. Of refusals that anyone can cause at any rate, the log has
 // the first and then, from time to time, how many there were.
-func (s *Server) logRefusal(ctx context.Context, level slog.Level, err error, r *refusal, attrs []slog.Attr) {
-	of := ""
-	if forged, ok := errors.AsType[*unverified](err); ok {
-		level, of = slog.LevelWarn, forged.source
-		attrs = append(attrs, slog.String("source", of))
-	} else if _, ofBody := errors.AsType[*bodyError](err); ofBody || r == errUnavailable || r == errInternal {
-		s.log.LogAttrs(ctx, level, "webhook refused", attrs...)
-		return
+func (s *Server) logRefusal(c echo.Context, level slog.Level, err error, r *refusal) {
+	forged, isForged := errors.AsType[*unverified](err)
+	_, ofBody := errors.AsType[*bodyError](err)
+	attrs := []slog.Attr{
+		slog.String("request_id", requestID(c)), slog.Int("status", r.status), slog.String("code", r.code),
+		slog.String("remote", c.RealIP()), slog.String("path", payments.ErrorMessage(c.Request().URL.Path)), slog.Any("error", err),
 	}
-	if suppressed, first := s.bursts.next(of+" "+r.code, time.Now()); first {
-		s.log.LogAttrs(ctx, level, "webhook refused", append(attrs, slog.Int("refused_alike_since", suppressed))...)
+	if always := ofBody || r == errUnavailable || r == errInternal; isForged || !always {
+		kind := " " + r.code
+		if isForged {
+			level, kind = slog.LevelWarn, forged.source+kind
+		}
+		suppressed, first := s.bursts.next(kind, time.Now())
+		if !first {
+			return
+		}
+		attrs = append(attrs, slog.Int("refused_alike_since", suppressed))
 	}
+	if of, ok := errors.AsType[*refusedWebhook](err); ok {
+		if !isForged {
+			of.seen.readIDs(of.body)
+		}
+		attrs = append(attrs, of.seen.attrs(of.body)...)
+	}
+	s.log.LogAttrs(c.Request().Context(), level, "webhook refused", attrs...)
 }

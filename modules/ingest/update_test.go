@@ -27,7 +27,8 @@ func accepted(t *testing.T, path, body string) *payrelayv1.Update {
 	t.Helper()
 	next := &recorder{}
 	before := time.Now().Truncate(time.Microsecond)
-	if got := post(t, handler(t, next), path, body); got.status != http.StatusOK || got.Verdict != "applied" {
+	got := post(t, handler(t, next), path, body)
+	if got.status != http.StatusOK || got.Verdict != "applied" {
 		t.Fatalf("answer = %d %s, want 200 applied", got.status, got.raw)
 	}
 	u := proto.CloneOf(next.only(t))
@@ -39,10 +40,13 @@ func accepted(t *testing.T, path, body string) *payrelayv1.Update {
 	if received.Before(before) || received.After(time.Now()) || received.Nanosecond()%1000 != 0 {
 		t.Errorf("ReceivedAt = %s, want now in microseconds", received)
 	}
+	if u.GetRequestId() != got.RequestID || got.RequestID == "" {
+		t.Errorf("RequestId = %q, want that of the answer, %q", u.GetRequestId(), got.RequestID)
+	}
 	if u.GetSchemaVersion() != 1 || u.GetProvider() != "generic" {
 		t.Errorf("SchemaVersion, Provider = %d, %q, want 1, generic", u.GetSchemaVersion(), u.GetProvider())
 	}
-	u.SchemaVersion, u.Provider, u.RawBody, u.BodySha256, u.ReceivedAt = 0, "", nil, nil, nil
+	u.SchemaVersion, u.Provider, u.RawBody, u.BodySha256, u.ReceivedAt, u.RequestId = 0, "", nil, nil, nil, ""
 	return u
 }
 

@@ -143,7 +143,8 @@ func TestUnreadableBodyOfAVerifiedSourceIsRecorded(t *testing.T) {
 		if err := payments.Validate(u); err != nil {
 			t.Errorf("Validate(the update of %s) = %v, want nil", body, err)
 		}
-		if want := payments.NewUnreadable("signed", []byte(body), u.GetReceivedAt().AsTime()); !proto.Equal(u, want) || u.GetReceivedAt().GetSeconds() == 0 {
+		want := payments.NewUnreadable("signed", []byte(body), u.GetReceivedAt().AsTime())
+		if want.RequestId = got.RequestID; !proto.Equal(u, want) || u.GetReceivedAt().GetSeconds() == 0 {
 			t.Errorf("update of %s = %v, want %v", body, u, want)
 		}
 		for _, part := range []string{"level=WARN", "becomes a dead letter", "request_id=" + got.RequestID, "code=" + code, "source=signed", " error=",

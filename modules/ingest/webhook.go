@@ -36,10 +36,15 @@ func (s *Server) webhook(c echo.Context) error {
 	}
 	remote, _ := netip.ParseAddr(c.RealIP()) // an address that cannot be parsed is invalid, and no list allows it
 	seen := Observation{Time: time.Now(), RequestID: requestID(c), Source: from.Name, Provider: from.Provider, Remote: remote}
-	err := s.take(c, from, path, &seen)
+	body, err := s.take(c, from, path, &seen)
 	seen.Latency = time.Since(seen.Time)
 	if err != nil {
 		seen.Refusal, seen.Status = refusalOf(err).code, refusalOf(err).status
+		err = &refusedWebhook{err, &seen, body}
+	} else if s.log.Enabled(c.Request().Context(), slog.LevelDebug) {
+		s.log.LogAttrs(c.Request().Context(), slog.LevelDebug, "webhook accepted", append(seen.attrs(body),
+			slog.String("request_id", seen.RequestID), slog.String("event", payments.ErrorMessage(seen.Event)), slog.Int("status", seen.Status), slog.String("verdict", seen.Verdict),
+			slog.String("reason", seen.Reason), slog.Int("updates", seen.Updates), slog.Int("bytes", seen.Bytes), slog.Duration("duration", seen.Latency))...)
 	}
 	s.observe(&seen)
 	return err
@@ -52,55 +57,59 @@ func providerOf(from *source.Source) string {
 	return from.Provider
 }
 
-// take is webhook for a source. It completes seen.
-func (s *Server) take(c echo.Context, from *source.Source, path string, seen *Observation) error {
+// take is webhook for a source. It completes seen, and returns the body if it was read.
+func (s *Server) take(c echo.Context, from *source.Source, path string, seen *Observation) (body []byte, err error) {
 	if !from.Signed && s.cfg.InsecureNoSignature {
 		c.Response().Header().Set(insecureHeader, "webhooks of this source are not verified")
 	}
 	if !from.Allows(seen.Remote) {
-		return errAddress
+		return nil, errAddress
 	}
 	if err := checkHeaders(c.Request().Header); err != nil {
-		return err
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), s.cfg.Timeout)
 	defer cancel()
 	room := reservation{budget: s.bodies}
 	defer room.release()
-	body, err := readBody(c.Response(), c.Request(), s.cfg.MaxBody, &room)
+	body, err = readBody(c.Response(), c.Request(), s.cfg.MaxBody, &room)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	seen.Bytes = len(body)
 	r := &provider.Request{Path: path, Header: c.Request().Header, Body: body, ReceivedAt: seen.Time}
 	if seen.Secret, err = from.Verify(ctx, r); err != nil {
-		return s.refuseUnverified(from, seen, err)
+		return body, s.refuseUnverified(from, seen, err)
 	}
 	// The limits count from here on, so that slow senders and forged webhooks take nothing
 	// of them.
 	if !from.TakeTurn() || s.rate != nil && !s.rate.Allow() {
-		return errRateLimit
+		return body, errRateLimit
 	}
 	if !takeSlot(s.slots) {
-		return errOverloaded
+		return body, errOverloaded
 	}
 	defer func() { <-s.slots }()
 	if from.Slots != nil {
 		if !takeSlot(from.Slots) {
-			return errOverloaded
+			return body, errOverloaded
 		}
 		defer func() { <-from.Slots }()
 	}
-	webhook, err := s.decode(c, from, r)
+	webhook, err := s.decode(c, from, r, seen)
 	if err != nil {
-		return err
+		return body, err
 	}
-	seen.Event = webhook.Event
+	first := webhook.Updates[0]
+	seen.Event, seen.EventID, seen.OrderID = webhook.Event, first.GetEventId(), first.GetOrderId()
+	for _, update := range webhook.Updates {
+		update.RequestId = seen.RequestID
+	}
 	outcomes, err := s.apply(ctx, webhook.Updates)
 	if err != nil {
-		return err
+		return body, err
 	}
-	return s.answer(c, from, webhook, outcomes, seen)
+	return body, s.answer(c, from, webhook, outcomes, seen)
 }
 
 // insecureHeader tells a client that payrelay does not verify its webhooks.
@@ -122,7 +131,7 @@ func (s *Server) refuseUnverified(from *source.Source, seen *Observation, err er
 // decode returns the updates of an authentic webhook, complete and valid. A body of a
 // signed source that cannot be read, or that is of the other environment, becomes a dead
 // letter as a whole.
-func (s *Server) decode(c echo.Context, from *source.Source, r *provider.Request) (provider.Webhook, error) {
+func (s *Server) decode(c echo.Context, from *source.Source, r *provider.Request, seen *Observation) (provider.Webhook, error) {
 	webhook, err := decode(from, r)
 	if err == nil && (webhook.Environment == "" || from.Environment == "" || webhook.Environment == from.Environment) {
 		for i, update := range webhook.Updates {
@@ -135,19 +144,18 @@ func (s *Server) decode(c echo.Context, from *source.Source, r *provider.Request
 			return webhook, nil
 		}
 	} else if err == nil {
-		s.log.LogAttrs(c.Request().Context(), slog.LevelWarn, "webhook of the other environment becomes a dead letter",
-			slog.String("request_id", requestID(c)), slog.String("source", from.Name), slog.String("event", payments.ErrorMessage(webhook.Event)),
-			slog.String("environment", string(webhook.Environment)), slog.String("expected", string(from.Environment)))
+		s.log.LogAttrs(c.Request().Context(), slog.LevelWarn, "webhook of the other environment becomes a dead letter", append(seen.attrs(r.Body),
+			slog.String("request_id", seen.RequestID), slog.String("event", payments.ErrorMessage(webhook.Event)),
+			slog.String("environment", string(webhook.Environment)), slog.String("expected", string(from.Environment)))...)
 		webhook.Updates = []*payrelayv1.Update{payments.NewWrongEnvironment(from.Name, r.Body, r.ReceivedAt)}
 		return webhook, nil
 	}
-	refused := refusedBody(err, r.Body, from)
+	err = seen.unreadable(err, r.Body)
 	if !from.Signed {
-		return provider.Webhook{}, refused
+		return provider.Webhook{}, err
 	}
-	s.log.LogAttrs(c.Request().Context(), slog.LevelWarn, "webhook cannot be read, and becomes a dead letter", append(refused.attrs(),
-		slog.String("request_id", requestID(c)), slog.String("code", refusalOf(refused).code),
-		slog.String("path", c.Request().URL.Path), slog.Any("error", refused))...)
+	s.log.LogAttrs(c.Request().Context(), slog.LevelWarn, "webhook cannot be read, and becomes a dead letter", append(seen.attrs(r.Body),
+		slog.String("request_id", seen.RequestID), slog.String("code", refusalOf(err).code), slog.String("path", c.Request().URL.Path), slog.Any("error", err))...)
 	if len(webhook.Updates) == 0 {
 		webhook.Updates = []*payrelayv1.Update{payments.NewUnreadable(from.Name, r.Body, r.ReceivedAt)}
 	}

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
 )
@@ -196,5 +198,32 @@ func TestCosmeticRedeliveriesAreDuplicates(t *testing.T) {
 	}
 	if len(b.store.letters) != 0 || b.store.commits != 1 || len(b.store.events) != 1 {
 		t.Errorf("%d dead letters, %d commits and %d events, want 0, 1 and 1", len(b.store.letters), b.store.commits, len(b.store.events))
+	}
+}
+
+// The request ID and the trace of a delivery are not facts: a redelivery is recognized
+// also when its update is a dead letter as a whole.
+func TestRedeliveriesDifferInTheirOrigin(t *testing.T) {
+	newer := order("e2", 0, orderSuccess)
+	newer.SchemaVersion = payments.SchemaVersion + 1
+	b := newFixture(t)
+	for _, u := range []*payrelayv1.Update{
+		order("e1", 0, orderSuccess), newer,
+		payments.NewUnreadable("shop", []byte("x"), today), payments.NewWrongEnvironment("shop", []byte("y"), today),
+	} {
+		first := b.apply(u)
+		again := proto.CloneOf(u)
+		again.RequestId, again.Traceparent = "3QLXCVBK2SMHWQHY6J4ZFO5PDA", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+		if payments.FactsDigest(again) != payments.FactsDigest(u) {
+			t.Errorf("FactsDigest depends on the request ID of %v", u)
+		}
+		if u.GetEventId() == "e1" {
+			first = []*payrelayv1.Outcome{verdict(duplicate)}
+		}
+		wantOutcomes(t, b.apply(again), first...)
+	}
+	open := b.store.openLetters()
+	if len(open) != 3 || open[0].Deliveries != 2 || open[1].Deliveries != 2 || open[2].Deliveries != 2 {
+		t.Errorf("open dead letters = %+v, want 3 with 2 deliveries each", open)
 	}
 }

@@ -202,12 +202,12 @@ func BodyDigest(u *payrelayv1.Update) []byte {
 	return sum[:]
 }
 
-// wholeDigest returns the digest of the whole update except received_at and request_id,
-// which differ in every delivery.
+// wholeDigest returns the digest of the whole update except received_at, request_id and
+// traceparent, which differ in every delivery.
 func wholeDigest(u *payrelayv1.Update) Digest {
 	stated := proto.CloneOf(u)
 	if stated != nil {
-		stated.ReceivedAt, stated.RequestId = nil, ""
+		stated.ReceivedAt, stated.RequestId, stated.Traceparent = nil, "", ""
 	}
 	return sha256.Sum256(marshalUpdate(stated))
 }

@@ -118,18 +118,20 @@ func TestValidateUnreadable(t *testing.T) {
 		u    *payrelayv1.Update
 		code string
 	}{
-		"no provider":            {changed(func(u *payrelayv1.Update) { u.Provider = " " }), "field_required"},
-		"another body":           {changed(func(u *payrelayv1.Update) { u.RawBody = []byte("y") }), "digest_mismatch"},
-		"another id":             {changed(func(u *payrelayv1.Update) { u.EventId = "e1" }), "field_required"},
-		"no body":                {changed(func(u *payrelayv1.Update) { u.RawBody = nil }), "field_required"},
-		"no digest":              {changed(func(u *payrelayv1.Update) { u.BodySha256 = nil }), "field_required"},
-		"a cut digest":           {changed(func(u *payrelayv1.Update) { u.BodySha256 = u.BodySha256[:31] }), "field_required"},
-		"an order's id":          {changed(func(u *payrelayv1.Update) { u.OrderId = "o1" }), "field_required"},
-		"a conflict":             {changed(func(u *payrelayv1.Update) { u.DeadLetterReason = conflict }), "invalid_field"},
-		"unstorable":             {changed(func(u *payrelayv1.Update) { u.DeadLetterReason = unstorable }), "invalid_field"},
-		"an order with a reason": {order("e1", 0, orderCreated, func(u *payrelayv1.Update) { u.DeadLetterReason = wrongEnvironment }), "invalid_field"},
-		"no body but a reason":   {changed(func(u *payrelayv1.Update) { u.RawBody, u.DeadLetterReason = nil, wrongEnvironment }), "invalid_field"},
-		"a bad receipt":          {changed(func(u *payrelayv1.Update) { u.ReceivedAt = &timestamppb.Timestamp{Seconds: -1} }), "invalid_time"},
+		"no provider":               {changed(func(u *payrelayv1.Update) { u.Provider = " " }), "field_required"},
+		"another body":              {changed(func(u *payrelayv1.Update) { u.RawBody = []byte("y") }), "digest_mismatch"},
+		"another id":                {changed(func(u *payrelayv1.Update) { u.EventId = "e1" }), "field_required"},
+		"no body":                   {changed(func(u *payrelayv1.Update) { u.RawBody = nil }), "field_required"},
+		"no digest":                 {changed(func(u *payrelayv1.Update) { u.BodySha256 = nil }), "field_required"},
+		"a cut digest":              {changed(func(u *payrelayv1.Update) { u.BodySha256 = u.BodySha256[:31] }), "field_required"},
+		"an order's id":             {changed(func(u *payrelayv1.Update) { u.OrderId = "o1" }), "field_required"},
+		"a conflict":                {changed(func(u *payrelayv1.Update) { u.DeadLetterReason = conflict }), "invalid_field"},
+		"unstorable":                {changed(func(u *payrelayv1.Update) { u.DeadLetterReason = unstorable }), "invalid_field"},
+		"an order with a reason":    {order("e1", 0, orderCreated, func(u *payrelayv1.Update) { u.DeadLetterReason = wrongEnvironment }), "invalid_field"},
+		"no body but a reason":      {changed(func(u *payrelayv1.Update) { u.RawBody, u.DeadLetterReason = nil, wrongEnvironment }), "invalid_field"},
+		"a bad receipt":             {changed(func(u *payrelayv1.Update) { u.ReceivedAt = &timestamppb.Timestamp{Seconds: -1} }), "invalid_time"},
+		"a request ID of two lines": {changed(func(u *payrelayv1.Update) { u.RequestId = "a\nb" }), "invalid_field"},
+		"a long trace context":      {changed(func(u *payrelayv1.Update) { u.Traceparent = strings.Repeat("x", 256) }), "field_too_long"},
 		"an order": {changed(func(u *payrelayv1.Update) {
 			u.Subject = &payrelayv1.Update_Order{Order: &payrelayv1.OrderSnapshot{Status: orderCreated}}
 		}), "field_required"},

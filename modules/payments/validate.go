@@ -51,7 +51,7 @@ func Validate(u *payrelayv1.Update) error {
 	if u.GetDeadLetterReason() != noReason {
 		return invalid("invalid_field", "dead_letter_reason must only be in an update without a subject that has the body of a webhook")
 	}
-	for _, check := range []func(*payrelayv1.Update) error{validateIDs, validateTimes, validateBody, validateSubject} {
+	for _, check := range []func(*payrelayv1.Update) error{validateIDs, validateOrigin, validateTimes, validateBody, validateSubject} {
 		if err := check(u); err != nil {
 			return err
 		}
@@ -79,6 +79,14 @@ func validateIDs(u *payrelayv1.Update) error {
 		}
 	}
 	return nil
+}
+
+// validateOrigin checks what logs and traces show of an update.
+func validateOrigin(u *payrelayv1.Update) error {
+	if err := validateID("request_id", u.GetRequestId(), false); err != nil {
+		return err
+	}
+	return validateID("traceparent", u.GetTraceparent(), false)
 }
 
 func validateID(name, value string, required bool) error {
@@ -249,6 +257,9 @@ func validateUnreadable(u *payrelayv1.Update) error {
 	}
 	if u.GetReceivedAt() != nil && !storable(u.GetReceivedAt()) {
 		return invalid("invalid_time", "received_at must be a time between the years 1970 and 9999")
+	}
+	if err := validateOrigin(u); err != nil {
+		return err
 	}
 	reason := u.GetDeadLetterReason()
 	if _, ofBody := bodyDetails[reason]; !ofBody && reason != noReason && DeadLetterReasons.Name(reason) != "" {

@@ -628,8 +628,11 @@ type Update struct {
 	// does not know, mean UNDECODABLE.
 	DeadLetterReason DeadLetterReason `protobuf:"varint,13,opt,name=dead_letter_reason,json=deadLetterReason,proto3,enum=payrelay.v1.DeadLetterReason" json:"dead_letter_reason,omitempty"`
 	// The request ID with which the ingest role answered the provider. Logs and traces of
-	// every role name it. Optional, and not recorded.
-	RequestId     string `protobuf:"bytes,14,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// every role name it. It is not a fact: no digest covers it. Optional.
+	RequestId string `protobuf:"bytes,14,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The W3C trace context of the webhook, in the form of the header traceparent. Set only
+	// if the webhook is traced. It is not a fact: no digest covers it. Optional.
+	Traceparent   string `protobuf:"bytes,15,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -771,6 +774,13 @@ func (x *Update) GetDeadLetterReason() DeadLetterReason {
 func (x *Update) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
+	}
+	return ""
+}
+
+func (x *Update) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
 	}
 	return ""
 }
@@ -1311,7 +1321,7 @@ const file_payrelay_v1_relay_proto_rawDesc = "" +
 	"\x13ApplyUpdatesRequest\x12-\n" +
 	"\aupdates\x18\x01 \x03(\v2\x13.payrelay.v1.UpdateR\aupdates\"H\n" +
 	"\x14ApplyUpdatesResponse\x120\n" +
-	"\boutcomes\x18\x01 \x03(\v2\x14.payrelay.v1.OutcomeR\boutcomes\"\xde\x04\n" +
+	"\boutcomes\x18\x01 \x03(\v2\x14.payrelay.v1.OutcomeR\boutcomes\"\x80\x05\n" +
 	"\x06Update\x12%\n" +
 	"\x0eschema_version\x18\x01 \x01(\rR\rschemaVersion\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x19\n" +
@@ -1331,7 +1341,8 @@ const file_payrelay_v1_relay_proto_rawDesc = "" +
 	"\x04note\x18\f \x01(\v2\x11.payrelay.v1.NoteH\x00R\x04note\x12K\n" +
 	"\x12dead_letter_reason\x18\r \x01(\x0e2\x1d.payrelay.v1.DeadLetterReasonR\x10deadLetterReason\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x0e \x01(\tR\trequestIdB\t\n" +
+	"request_id\x18\x0e \x01(\tR\trequestId\x12 \n" +
+	"\vtraceparent\x18\x0f \x01(\tR\vtraceparentB\t\n" +
 	"\asubject\"\xf9\x02\n" +
 	"\rOrderSnapshot\x120\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x18.payrelay.v1.OrderStatusR\x06status\x12'\n" +

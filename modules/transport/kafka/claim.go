@@ -109,8 +109,6 @@ func (c *claim) process(ctx context.Context, batch []*sarama.ConsumerMessage) er
 		if err != nil {
 			return err
 		}
-		c.log.Warn("kafka record is not an update and became a dead letter",
-			"topic", record.GetTopic(), "partition", record.GetPartition(), "offset", record.GetOffset())
 	}
 	return nil
 }

@@ -84,7 +84,10 @@ func written() []*payrelayv1.Update {
 		Subject: &payrelayv1.Update_Note{Note: &payrelayv1.Note{Kind: "comment", Text: "a comment", DisputeId: "dispute-1"}},
 	}
 	test := payments.NewWrongEnvironment("generic", []byte(`{"livemode":false}`), at(1_767_607_205).AsTime())
-	return []*payrelayv1.Update{order, dispute, unknown, paid, lost, note, test}
+	traced := proto.CloneOf(order)
+	traced.EventId, traced.OrderId = "event-8", "order-8"
+	traced.RequestId, traced.Traceparent = "3QLXCVBK2SMHWQHY6J4ZFO5PDA", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	return []*payrelayv1.Update{order, dispute, unknown, paid, lost, note, test, traced}
 }
 
 func golden(t *testing.T, update *payrelayv1.Update) goldenRecord {

@@ -29,7 +29,7 @@ func (c Config) encode(update *payrelayv1.Update) (*sarama.ProducerMessage, erro
 	if update.GetDispute() != nil {
 		topic = c.DisputesTopic
 	}
-	return &sarama.ProducerMessage{
+	message := &sarama.ProducerMessage{
 		Topic: topic,
 		Key:   sarama.StringEncoder(cmp.Or(update.GetOrderId(), update.GetEventId())),
 		Value: sarama.ByteEncoder(value),
@@ -39,7 +39,12 @@ func (c Config) encode(update *payrelayv1.Update) (*sarama.ProducerMessage, erro
 			header("provider", update.GetProvider()),
 			header("event_id", update.GetEventId()),
 		},
-	}, nil
+	}
+	// Other consumers of the topic find the trace here. The value has it too.
+	if parent := update.GetTraceparent(); parent != "" {
+		message.Headers = append(message.Headers, header("traceparent", parent))
+	}
+	return message, nil
 }
 
 func header(key, value string) sarama.RecordHeader {

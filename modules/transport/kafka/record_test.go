@@ -80,6 +80,9 @@ func topicIsReadable(t *testing.T, cfg Config) {
 			headers = append(headers, h.Key+"="+string(h.Value))
 		}
 		want := []string{"content_type=application/protobuf", "schema_version=1", "provider=generic", "event_id=" + update.GetEventId()}
+		if parent := update.GetTraceparent(); parent != "" {
+			want = append(want, "traceparent="+parent)
+		}
 		if !slices.Equal(headers, want) {
 			t.Errorf("headers of %s are %q, want %q", key, headers, want)
 		}
