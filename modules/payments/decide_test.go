@@ -384,15 +384,6 @@ func TestDecideNothing(t *testing.T) {
 	}
 }
 
-// countBy returns the number of items with each key.
-func countBy[T any](items []T, key func(T) string) map[string]int {
-	n := make(map[string]int)
-	for _, item := range items {
-		n[key(item)]++
-	}
-	return n
-}
-
 func wantCounts(t *testing.T, what string, got, want map[string]int) {
 	t.Helper()
 	if !maps.Equal(got, want) {
