@@ -21,9 +21,9 @@ type batch struct {
 	// cannot be judged.
 	events  []*Event
 	letters []*DeadLetter
-	// operation is the decision of an operator about the only event of the batch, or
-	// nil for webhooks.
-	operation *operation
+	// operations[i] is the decision of an operator about event i, which may be nil.
+	// operations is nil for webhooks.
+	operations []*operation
 
 	// Each call of judge resets the fields below.
 
@@ -37,6 +37,10 @@ type batch struct {
 	// raced is set when the data that was read is inconsistent because another writer
 	// committed meanwhile.
 	raced bool
+	// operated holds the operations on the events of each history, in order.
+	operated map[Subject][]operated
+	// entangled is set when an operation must be in a later commit.
+	entangled *entangledError
 	// apart holds events outside of all histories.
 	apart []*entry
 	// lettered holds the dead letters in changes. A statement cannot write a row twice,
@@ -89,10 +93,13 @@ func (b *batch) judge(stored *Snapshot, histories *Histories) (incomplete Subjec
 	b.recorded, b.lettered = make(map[Key]Recorded), make(map[letterID]*DeadLetter)
 	maps.Copy(b.recorded, stored.Recorded)
 	b.changes, b.apart, b.raced = new(Changes), nil, false
+	b.operated, b.entangled = nil, nil
 	for i, e := range b.events {
 		switch {
-		case b.operation != nil:
-			b.operate(e)
+		case b.entangled != nil:
+			return incomplete
+		case b.operations != nil:
+			b.operate(i)
 		case e == nil:
 			b.deadLetter(b.letters[i])
 		default:
@@ -127,6 +134,7 @@ func (b *batch) collect() {
 			b.changes.Disputes = append(b.changes.Disputes, &h.Aggregate)
 		}
 	}
+	b.audit()
 }
 
 // collectHistory adds what must be stored about the events of a history to the
@@ -235,14 +243,16 @@ func (b *batch) write(e *entry) (revised bool) {
 	return e.stored != nil
 }
 
-// settle closes a dead letter. The resolution is the operator's decision if it is about
+// settle closes a dead letter. The resolution is the operator's decision if one is about
 // this dead letter, and otherwise Reapplied.
 func (b *batch) settle(key Key, digest Digest) {
-	s := Settlement{Key: key, Digest: digest, Resolution: Reapplied, At: b.now}
-	if o := b.operation; o != nil && o.letter.Key == key && o.letter.Digest == digest {
-		s.Resolution, s.By, s.Why = o.resolution, o.by, o.why
+	for _, o := range b.operations {
+		if letter := o.letter; letter.Key == key && letter.Digest == digest && letter.Resolution == "" {
+			b.settleLetter(o)
+			return
+		}
 	}
-	b.changes.Settled = append(b.changes.Settled, s)
+	b.changes.Settled = append(b.changes.Settled, Settlement{Key: key, Digest: digest, Resolution: Reapplied, At: b.now})
 }
 
 // outcomes returns the verdicts. They are final once the whole batch is judged.

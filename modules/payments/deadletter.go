@@ -45,9 +45,17 @@ type DeadLetter struct {
 	By, Why    string
 }
 
+// subject returns the order or dispute that the dead letter names.
+func (l *DeadLetter) subject() Subject {
+	if l.Key.Kind == KindDispute {
+		return Subject{Dispute: DisputeKey{l.Key.Source, l.DisputeID}}
+	}
+	return Subject{Order: l.OrderID}
+}
+
 // Settlement closes the open dead letter with a key and digest. If the dead letter is
-// already settled, nothing changes, but if the resolution is Accepted or Discarded,
-// [Store.Commit] returns ErrRaced, because another operator was first.
+// already settled, [Store.Commit] returns ErrRaced, because another operator was first; but
+// if the resolution is Reapplied, nothing changes.
 type Settlement struct {
 	Key        Key
 	Digest     Digest

@@ -264,7 +264,7 @@ func TestAcceptAfterAnotherOperatorHasDiscarded(t *testing.T) {
 	}
 }
 
-// operatorStore is a store that calls happens after a dead letter was read for the
+// operatorStore is a store that calls happens after dead letters were read for the
 // second time: after the versions, and before the history.
 type operatorStore struct {
 	*memory
@@ -272,12 +272,12 @@ type operatorStore struct {
 	happens func()
 }
 
-func (m *operatorStore) DeadLetter(ctx context.Context, id int64) (*payments.DeadLetter, error) {
-	letter, err := m.memory.DeadLetter(ctx, id)
+func (m *operatorStore) DeadLettersWith(ctx context.Context, ids []int64) ([]*payments.DeadLetter, error) {
+	letters, err := m.memory.DeadLettersWith(ctx, ids)
 	if m.reads++; m.reads == 2 {
 		m.happens()
 	}
-	return letter, err
+	return letters, err
 }
 
 // The second operator gets ErrSettled, even if there is nothing to write after the

@@ -87,6 +87,18 @@ func (e *Event) Dispute() DisputeKey {
 	return disputeKey(e.Update)
 }
 
+// subject returns the order or dispute that the event is about; zero for a note.
+func (e *Event) subject() Subject {
+	switch e.Key.Kind {
+	case KindOrder:
+		return Subject{Order: e.Update.GetOrderId()}
+	case KindDispute:
+		return Subject{Dispute: e.Dispute()}
+	default:
+		return Subject{}
+	}
+}
+
 // InHistory reports whether the event is part of the history from which its order or
 // dispute is folded. A refused event is, if a later update can make it legal and no
 // operator discarded it.

@@ -130,11 +130,11 @@ func (b failingStore) History(ctx context.Context, of payments.Subjects, limit i
 	return b.Store.History(ctx, of, limit)
 }
 
-func (b failingStore) DeadLetter(ctx context.Context, id int64) (*payments.DeadLetter, error) {
+func (b failingStore) DeadLettersWith(ctx context.Context, ids []int64) ([]*payments.DeadLetter, error) {
 	if b.letter {
 		return nil, errBroken
 	}
-	return b.Store.DeadLetter(ctx, id)
+	return b.Store.DeadLettersWith(ctx, ids)
 }
 
 func TestAStoreThatFailsFailsTheBatch(t *testing.T) {

@@ -192,3 +192,40 @@ func (e *entry) judge(reason payrelayv1.DeadLetterReason) {
 }
 
 func compareEntries(a, b *entry) int { return a.at.compare(b.at) }
+
+// revise judges a recorded event again, which needs the complete history. It forces or
+// discards the event if e is forced or discarded. It reports whether the event is in the
+// history, from which another operator may have discarded it.
+func (h *history[S]) revise(e *Event) bool {
+	if !h.complete {
+		h.incomplete, h.unjudged = true, &unjudged{revision: newEntry(e)}
+		return true
+	}
+	found := false
+	for i, recorded := range h.entries {
+		if recorded.Key == e.Key {
+			found = true
+			if recorded.decide(e) {
+				h.fold(i)
+			}
+			if e.Discarded {
+				h.moveHead()
+			}
+			e.Verdict, e.Reason = recorded.Verdict, recorded.Reason
+		}
+	}
+	return found
+}
+
+// decide forces or discards a recorded event as the operator did with e. It reports
+// whether the history must be folded again.
+func (recorded *entry) decide(e *Event) bool {
+	if !e.Forced && !e.Discarded {
+		return false
+	}
+	recorded.Forced, recorded.Discarded = e.Forced, e.Discarded
+	if e.Discarded {
+		recorded.refuse(e.Reason)
+	}
+	return true
+}

@@ -65,16 +65,28 @@ func (l *Ledger) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*pa
 	if err == nil {
 		return b.outcomes(), nil
 	}
+	if parts := divide(updates, err); parts != nil {
+		return l.applyParts(ctx, updates, parts)
+	}
+	if len(updates) == 1 && (errors.Is(err, ErrUnstorable) || errors.Is(err, ErrPanic)) {
+		return l.setAside(ctx, updates[0], err)
+	}
+	return nil, fmt.Errorf("apply %d updates: %w", len(updates), err)
+}
+
+// divide returns the parts of a batch that failed, as indexes of its updates, if the parts
+// can succeed. It returns nil otherwise.
+func divide(updates []*payrelayv1.Update, failure error) [][]int {
 	var long *longHistories
 	switch half := len(updates) / 2; {
-	case half > 0 && errors.As(err, &long):
-		return l.applyParts(ctx, updates, long.apart(updates))
-	case half > 0 && (errors.Is(err, ErrUnstorable) || errors.Is(err, ErrPanic) || errors.Is(err, ErrRaced) || errors.Is(err, errTooMuch)):
-		return l.applyParts(ctx, updates, [][]int{numbers(0, half), numbers(half, len(updates))})
-	case len(updates) == 1 && (errors.Is(err, ErrUnstorable) || errors.Is(err, ErrPanic)):
-		return l.setAside(ctx, updates[0], err)
+	case half == 0:
+		return nil
+	case errors.As(failure, &long):
+		return long.apart(updates)
+	case errors.Is(failure, ErrUnstorable), errors.Is(failure, ErrPanic), errors.Is(failure, ErrRaced), errors.Is(failure, errTooMuch):
+		return [][]int{numbers(0, half), numbers(half, len(updates))}
 	default:
-		return nil, fmt.Errorf("apply %d updates: %w", len(updates), err)
+		return nil
 	}
 }
 
@@ -140,13 +152,13 @@ func (l *Ledger) commit(ctx context.Context, b *batch) error {
 		err := l.judge(ctx, b)
 		switch {
 		case err != nil:
-		case b.changes.empty() && b.operation != nil:
-			// Another operator may have decided since the dead letter was read.
-			return b.operation.read(ctx, l.store)
 		case b.changes.empty():
-			return nil
+			// Another operator may have decided since a dead letter was read.
+			return l.unchanged(ctx, b.unsettled())
 		default:
-			err = l.write(ctx, b.changes)
+			if err = l.unchanged(ctx, b.unsettled()); err == nil {
+				err = l.write(ctx, b.changes)
+			}
 		}
 		if errors.Is(err, ErrRaced) {
 			continue
@@ -184,18 +196,16 @@ func (l *Ledger) judge(ctx context.Context, b *batch) error {
 	if pending := stored.pending(); !pending.empty() {
 		return l.judgeAfter(ctx, b, pending)
 	}
-	if b.operation != nil {
-		// The dead letter is read after the versions, so that a decision of another
-		// operator in between makes the commit fail with ErrRaced.
-		if err := b.operation.read(ctx, l.store); err != nil {
-			return err
-		}
+	// The dead letters are read again after the versions, so that a later decision of
+	// another operator makes the commit fail with ErrRaced.
+	if err := l.unchanged(ctx, b.operations); err != nil {
+		return err
 	}
 	histories := &Histories{Orders: make(map[string][]*Event), Disputes: make(map[DisputeKey][]*Event)}
 	for {
 		var incomplete Subjects
 		err := guard(func() {
-			if incomplete = b.judge(stored, histories); !b.raced && incomplete.empty() {
+			if incomplete = b.judge(stored, histories); !b.raced && b.entangled == nil && incomplete.empty() {
 				b.collect()
 			}
 		})
@@ -204,6 +214,8 @@ func (l *Ledger) judge(ctx context.Context, b *batch) error {
 			return err
 		case b.raced:
 			return ErrRaced
+		case b.entangled != nil:
+			return b.entangled
 		case incomplete.empty():
 			return nil
 		}
@@ -218,7 +230,7 @@ func (l *Ledger) judge(ctx context.Context, b *batch) error {
 		}
 		switch {
 		case long.empty():
-		case len(b.events) > 1 && !b.onlyLate():
+		case len(b.events) > 1 && (b.operations != nil || !b.onlyLate()):
 			return &longHistories{long}
 		default:
 			return l.judgeLong(ctx, b, long)

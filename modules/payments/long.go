@@ -118,8 +118,8 @@ func (l *Ledger) judgeAfter(ctx context.Context, b *batch, of Subjects) error {
 	switch {
 	case len(b.events) > 1:
 		return &longHistories{of}
-	case b.operation != nil && b.operation.dry:
-		return errors.New("its history is being folded again: try again later")
+	case b.dry():
+		return errFolding
 	}
 	if err := l.finish(ctx, of); err != nil {
 		return err

@@ -62,7 +62,7 @@ func TestLedgersThatRaceInLongHistoriesEndTheSame(t *testing.T) {
 						store.loseCheckpoints(rng)
 					}
 					if open := store.openLetters(); len(open) > 0 && rng.IntN(2) == 0 {
-						decideOnce(t, rng, ledger, open[rng.IntN(len(open))].ID)
+						decideOnce(t, rng, ledger, open[rng.IntN(len(open)):])
 					}
 				}
 			})
@@ -95,19 +95,20 @@ func untilBatchDone(t *testing.T, ledger *payments.Ledger, batch []*payrelayv1.U
 	}
 }
 
-func decideOnce(t *testing.T, rng *rand.Rand, ledger *payments.Ledger, id int64) {
-	ctx := context.Background()
-	var err error
-	switch rng.IntN(3) {
-	case 0:
-		err = ledger.Discard(ctx, id, "ann", "a test")
-	case 1:
-		_, err = ledger.Accept(ctx, id, "ann", "a test")
-	default:
-		_, err = ledger.Replay(ctx, id, "ann", "a test")
+func decideOnce(t *testing.T, rng *rand.Rand, ledger *payments.Ledger, letters []*payments.DeadLetter) {
+	ids := make([]int64, len(letters))
+	for i, letter := range letters {
+		ids[i] = letter.ID
 	}
-	if err != nil && !errors.Is(err, payments.ErrRaced) && !errors.Is(err, errBroken) && !errors.Is(err, payments.ErrSettled) {
+	d := payments.Decision{Resolution: resolutions[rng.IntN(3)], By: "ann", Why: "a test"}
+	results, err := ledger.Decide(context.Background(), ids, d)
+	if err != nil && !errors.Is(err, payments.ErrRaced) && !errors.Is(err, errBroken) {
 		t.Error(err)
+	}
+	for _, r := range results {
+		if r.Err != nil && !errors.Is(r.Err, payments.ErrSettled) {
+			t.Errorf("%s %d: %v", d.Resolution, r.ID, r.Err)
+		}
 	}
 }
 

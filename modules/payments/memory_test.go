@@ -26,6 +26,9 @@ type memory struct {
 	checkpoints map[payments.Subject][]payments.Checkpoint
 	letters     map[letterName]*payments.DeadLetter
 	sequence    []letterName // letter id n is sequence[n-1]
+	audit       []payments.AuditEntry
+	// settled has the settlements that closed a dead letter, in order.
+	settled []payments.Settlement
 
 	// beforeCommit and afterCommit may return an error before or after the changes
 	// are written.
@@ -160,7 +163,7 @@ func (m *memory) DeadLetter(_ context.Context, id int64) (*payments.DeadLetter, 
 }
 
 func (m *memory) DeadLettersWith(ctx context.Context, ids []int64) (letters []*payments.DeadLetter, err error) {
-	for _, id := range ids {
+	for _, id := range distinct(m.t, ids) {
 		if letter, err := m.DeadLetter(ctx, id); err == nil {
 			letters = append(letters, letter)
 		}
@@ -263,7 +266,7 @@ func (m *memory) raced(c *payments.Changes) bool {
 	}
 	for _, s := range c.Settled {
 		letter := m.letters[letterName{s.Key, s.Digest}]
-		if open := letter != nil && letter.Resolution == ""; !open && (s.Resolution == payments.Accepted || s.Resolution == payments.Discarded) {
+		if open := letter != nil && letter.Resolution == ""; !open && s.Resolution != payments.Reapplied {
 			return true
 		}
 	}
@@ -303,7 +306,13 @@ func (m *memory) write(c *payments.Changes) {
 	for _, s := range c.Settled {
 		if letter := m.letters[letterName{s.Key, s.Digest}]; letter != nil && letter.Resolution == "" {
 			letter.Resolution, letter.ResolvedAt, letter.By, letter.Why = s.Resolution, s.At, s.By, s.Why
+			m.settled = append(m.settled, s)
 		}
+	}
+	for _, entry := range c.Audit {
+		stored := *entry
+		stored.ID = int64(len(m.audit) + 1)
+		m.audit = append(m.audit, stored)
 	}
 }
 

@@ -1,10 +1,12 @@
 package payments
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,16 +14,38 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// ErrNotJudgeable means that a dead letter holds no update that this release can
-// judge.
-var ErrNotJudgeable = errors.New("it is not an update that can be judged: discard it, and have the provider send it again")
+var (
+	// ErrNotJudgeable means that a dead letter holds no update that this release can
+	// judge.
+	ErrNotJudgeable = errors.New("it is not an update that can be judged: discard it, and have the provider send it again")
+	// ErrSettled means that a dead letter is already settled.
+	ErrSettled = errors.New("it is settled already")
+	// errFolding is the error of a dry decision about an order or dispute whose long
+	// history must be folded first, which would write.
+	errFolding = errors.New("its history is being folded again: try again later")
+	// errLetterChanged means that a dead letter changed after it was read.
+	errLetterChanged = errors.New("a dead letter has changed")
+)
 
-// ErrSettled means that a dead letter is already settled.
-var ErrSettled = errors.New("it is settled already")
+// decisionBatch is the largest number of dead letters that are settled in one
+// transaction, so that a webhook does not wait for more of them.
+const decisionBatch = 250
 
 // Decision is what an operator decided about dead letters.
 type Decision struct {
 	// Resolution is Replayed, Accepted or Discarded.
+	//
+	// A replay judges a dead letter again. It succeeds if the reason no longer applies: the
+	// future time has passed, this release knows the status, or the rules have changed.
+	// Otherwise the dead letter stays open.
+	//
+	// An accepted dead letter is applied although it contradicts the history. Its snapshot
+	// takes effect at its own position in the history, regardless of later updates. A dead
+	// letter in conflict with a recorded event becomes a second event. One with an unknown
+	// status is not changed.
+	//
+	// A discarded dead letter is settled without being applied. Its event leaves the
+	// history for good: a redelivery is a duplicate. Discarding it twice does nothing.
 	Resolution Resolution
 	// By is the name of the operator, and Why the reason.
 	By, Why string
@@ -36,145 +60,283 @@ type Decided struct {
 	// Outcome is the new verdict. It is nil if the dead letter was discarded, or if Err is
 	// not nil.
 	Outcome *payrelayv1.Outcome
-	// Err is the reason why nothing was done: [ErrNotFound], [ErrSettled],
-	// [ErrNotJudgeable] or [ErrPanic]. It is nil otherwise.
+	// Err is the reason why nothing was done: [ErrNotFound]; [ErrSettled] if an operator
+	// accepted or discarded it, or settled it before an Accepted or a Discarded;
+	// [ErrNotJudgeable] unless the decision needs no update; [ErrPanic]; or
+	// [ErrUnstorable]. It is nil otherwise.
 	Err error
 }
 
 // Decide carries out a decision about dead letters, each at most once, and records it in
-// the audit log. The results are in the order of the ids. If Decide returns an error, some
-// of the dead letters may have been settled.
+// the audit log. The results are in the order of the ids. The dead letters of one order or
+// dispute are decided in the order of the ids, and a repeated id is decided once.
+//
+// Many dead letters share a transaction. As in [Ledger.Apply], they are divided if the
+// store refuses a value, judging them panics or their histories are long. If Decide returns
+// an error, some of the dead letters may have been settled.
 func (l *Ledger) Decide(ctx context.Context, ids []int64, d Decision) ([]Decided, error) {
+	operations := make(map[int64]*operation, len(ids))
+	var distinct []*operation
+	for _, id := range ids {
+		if operations[id] == nil {
+			operations[id] = &operation{id: id, Decision: d}
+			distinct = append(distinct, operations[id])
+		}
+	}
+	if err := l.decide(ctx, distinct); err != nil {
+		return nil, fmt.Errorf("decide about %d dead letters: %w", len(distinct), err)
+	}
 	results := make([]Decided, len(ids))
 	for i, id := range ids {
-		outcome, err := l.operate(ctx, operation{id: id, resolution: d.Resolution, by: d.By, why: d.Why, dry: d.Dry})
-		switch {
-		case errors.Is(err, ErrNotFound), errors.Is(err, ErrSettled), errors.Is(err, ErrNotJudgeable), errors.Is(err, ErrPanic):
-			results[i] = Decided{ID: id, Err: err}
-		case err != nil:
-			return results, fmt.Errorf("decide about dead letter %d: %w", id, err)
-		case d.Resolution == Discarded:
-			results[i] = Decided{ID: id}
-		default:
-			results[i] = Decided{ID: id, Outcome: outcome}
+		o := operations[id]
+		results[i] = Decided{ID: id, Err: o.err}
+		if o.err == nil && d.Resolution != Discarded {
+			results[i].Outcome = o.outcome()
 		}
 	}
 	return results, nil
 }
 
-// operation is the decision of an operator about a dead letter.
-type operation struct {
-	id         int64
-	letter     *DeadLetter
-	resolution Resolution
-	by, why    string
-	// dry means that nothing is written. Only Judge sets it.
-	dry bool
-}
-
-// Replay judges a dead letter again and returns the new verdict. A replay succeeds if the
-// reason no longer applies: the future time has passed, this release knows the status, or
-// the rules have changed. Otherwise the dead letter stays open. The error is [ErrNotFound]
-// if there is no such dead letter, [ErrSettled] if an operator accepted or discarded it,
-// and [ErrNotJudgeable] if it holds no update that can be judged.
+// Replay decides Replayed about one dead letter.
 func (l *Ledger) Replay(ctx context.Context, id int64, by, why string) (*payrelayv1.Outcome, error) {
-	outcome, err := l.operate(ctx, operation{id: id, resolution: Replayed, by: by, why: why})
-	if err != nil {
-		return nil, fmt.Errorf("replay dead letter %d: %w", id, err)
-	}
-	return outcome, nil
+	return l.decideOne(ctx, "replay", id, Decision{Resolution: Replayed, By: by, Why: why})
 }
 
-// Judge returns the verdict that Replay would give, and writes nothing. The errors
-// are those of Replay.
+// Judge returns the verdict that Replay would give, and writes nothing.
 func (l *Ledger) Judge(ctx context.Context, id int64) (*payrelayv1.Outcome, error) {
-	outcome, err := l.operate(ctx, operation{id: id, resolution: Replayed, dry: true})
-	if err != nil {
-		return nil, fmt.Errorf("judge dead letter %d: %w", id, err)
-	}
-	return outcome, nil
+	return l.decideOne(ctx, "judge", id, Decision{Resolution: Replayed, Dry: true})
 }
 
-// Accept applies a dead letter although it contradicts the history. Its snapshot takes
-// effect at its own position in the history, regardless of later updates. A dead letter
-// in conflict with a recorded event becomes a second event. One with an unknown status is
-// not changed. The error is [ErrNotFound] if there is no such dead letter,
-// [ErrSettled] if it is not open, and [ErrNotJudgeable] if it holds no update that can be
-// judged.
+// Accept decides Accepted about one dead letter.
 func (l *Ledger) Accept(ctx context.Context, id int64, by, why string) (*payrelayv1.Outcome, error) {
-	outcome, err := l.operate(ctx, operation{id: id, resolution: Accepted, by: by, why: why})
-	if err != nil {
-		return nil, fmt.Errorf("accept dead letter %d: %w", id, err)
-	}
-	return outcome, nil
+	return l.decideOne(ctx, "accept", id, Decision{Resolution: Accepted, By: by, Why: why})
 }
 
-// Discard settles a dead letter without applying it. Its event leaves the history for
-// good: a redelivery is a duplicate. Discarding a dead letter twice does nothing. The
-// errors are those of Accept, except that a discard needs no update that can be judged.
+// Discard decides Discarded about one dead letter.
 func (l *Ledger) Discard(ctx context.Context, id int64, by, why string) error {
-	if _, err := l.operate(ctx, operation{id: id, resolution: Discarded, by: by, why: why}); err != nil {
-		return fmt.Errorf("discard dead letter %d: %w", id, err)
+	_, err := l.decideOne(ctx, "discard", id, Decision{Resolution: Discarded, By: by, Why: why})
+	return err
+}
+
+func (l *Ledger) decideOne(ctx context.Context, verb string, id int64, d Decision) (*payrelayv1.Outcome, error) {
+	results, err := l.Decide(ctx, []int64{id}, d)
+	if err == nil {
+		err = results[0].Err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s dead letter %d: %w", verb, id, err)
+	}
+	return results[0].Outcome, nil
+}
+
+// operation is the decision of an operator about one dead letter.
+type operation struct {
+	Decision
+	id  int64
+	err error // the Err of Decided
+	// letter is the dead letter as it was read, and event its event. The event is nil if
+	// the decision needs none.
+	letter *DeadLetter
+	event  *Event
+	// settled reports whether the changes settle the dead letter.
+	settled bool
+	// before and after are the states in words of the order or dispute before and after
+	// the operation.
+	before, after string
+}
+
+func (o *operation) outcome() *payrelayv1.Outcome {
+	if o.event == nil {
+		return nil
+	}
+	return &payrelayv1.Outcome{Verdict: o.event.Verdict, Reason: o.event.Reason}
+}
+
+// decide carries out operations, as many as possible in one transaction.
+func (l *Ledger) decide(ctx context.Context, operations []*operation) error {
+	for len(operations) > 0 {
+		size := min(decisionBatch, len(operations))
+		if operations[0].Dry {
+			size = 1
+		}
+		n, err := l.decideBatch(ctx, operations[:size])
+		if err != nil {
+			return err
+		}
+		operations = operations[n:]
 	}
 	return nil
 }
 
-// read reads the dead letter and checks that the operation is possible.
-func (o *operation) read(ctx context.Context, store Store) (err error) {
-	if o.letter, err = store.DeadLetter(ctx, o.id); err != nil {
+// decideBatch carries out the first of some operations in one transaction, or divides
+// them. It returns how many.
+func (l *Ledger) decideBatch(ctx context.Context, operations []*operation) (decided int, err error) {
+	for range maxRaces {
+		var b *batch
+		if b, operations, err = l.operationBatch(ctx, operations); err != nil {
+			return 0, err
+		}
+		if len(b.operations) == 0 {
+			return len(operations), nil
+		}
+		write := l.commit
+		if b.dry() {
+			write = l.judge
+		}
+		err = write(ctx, b)
+		var entangled *entangledError
+		for errors.As(err, &entangled) {
+			operations = operations[:slices.Index(operations, b.operations[entangled.at])]
+			b.operations, b.events = b.operations[:entangled.at], b.events[:entangled.at]
+			err = write(ctx, b)
+		}
+		switch {
+		case err == nil:
+			return len(operations), nil
+		case errors.Is(err, errLetterChanged), b.dry() && errors.Is(err, ErrRaced):
+			continue
+		}
+		return len(operations), l.decideApart(ctx, b, err)
+	}
+	return 0, fmt.Errorf("gave up after %d attempts: %w", maxRaces, ErrRaced)
+}
+
+// decideApart divides a batch of operations that failed. It returns the error if the batch
+// cannot be divided, or keeps it with the only operation.
+func (l *Ledger) decideApart(ctx context.Context, b *batch, failure error) error {
+	updates := make([]*payrelayv1.Update, len(b.events))
+	for i, e := range b.events {
+		if e != nil {
+			updates[i] = e.Update
+		}
+	}
+	parts := divide(updates, failure)
+	if parts == nil && len(updates) == 1 && (errors.Is(failure, ErrUnstorable) || errors.Is(failure, ErrPanic) || errors.Is(failure, errFolding)) {
+		b.operations[0].err = failure
+		return nil
+	}
+	if parts == nil {
+		return failure
+	}
+	for _, indexes := range parts {
+		part := make([]*operation, len(indexes))
+		for i, index := range indexes {
+			part[i] = b.operations[index]
+		}
+		if err := l.decide(ctx, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// operationBatch reads the dead letters of operations and returns the batch of those that
+// are possible. It ends the batch before a second event with the same key, and before a
+// settled dead letter that an operation before it may open again. It returns the operations
+// up to there.
+func (l *Ledger) operationBatch(ctx context.Context, operations []*operation) (*batch, []*operation, error) {
+	letters, err := l.letters(ctx, operations)
+	if err != nil {
+		return nil, nil, err
+	}
+	b := &batch{now: l.clock(), limits: l.limits, operations: []*operation{}}
+	keys, subjects := make(map[Key]bool), make(map[Subject]bool)
+	for i, o := range operations {
+		o.letter, o.event, o.err = letters[o.id], nil, nil
+		if o.letter != nil && (o.letter.Resolution == Reapplied || o.letter.Resolution == Replayed) && subjects[o.letter.subject()] {
+			return b, operations[:i], nil
+		}
+		if err := guard(func() { o.err = o.prepare(b.now) }); err != nil {
+			o.err = err
+		}
+		if o.err != nil {
+			continue
+		}
+		if o.event != nil {
+			if keys[o.event.Key] {
+				return b, operations[:i], nil
+			}
+			keys[o.event.Key], subjects[o.event.subject()] = true, true
+		}
+		b.operations, b.events = append(b.operations, o), append(b.events, o.event)
+	}
+	return b, operations, nil
+}
+
+// letters reads the dead letters of operations.
+func (l *Ledger) letters(ctx context.Context, operations []*operation) (map[int64]*DeadLetter, error) {
+	ids := make([]int64, len(operations))
+	for i, o := range operations {
+		ids[i] = o.id
+	}
+	read, err := l.store.DeadLettersWith(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read %d dead letters: %w", len(ids), err)
+	}
+	letters := make(map[int64]*DeadLetter, len(read))
+	for _, letter := range read {
+		letters[letter.ID] = letter
+	}
+	return letters, nil
+}
+
+// unchanged reads the dead letters of operations again. It returns errLetterChanged if
+// one has changed since it was read first.
+func (l *Ledger) unchanged(ctx context.Context, operations []*operation) error {
+	if len(operations) == 0 {
+		return nil
+	}
+	letters, err := l.letters(ctx, operations)
+	if err != nil {
 		return err
 	}
+	for _, o := range operations {
+		letter := letters[o.id]
+		if letter == nil || letter.Resolution != o.letter.Resolution || letter.Reason != o.letter.Reason {
+			return errLetterChanged
+		}
+	}
+	return nil
+}
+
+// prepare checks that the operation is possible, and decodes the update of its dead
+// letter.
+func (o *operation) prepare(now time.Time) error {
+	if o.letter == nil {
+		return ErrNotFound
+	}
 	switch was := o.letter.Resolution; {
-	case was == "", o.resolution == Discarded && was == Discarded,
-		o.resolution == Replayed && was != Accepted && was != Discarded:
-		return nil
+	case was == "", o.Resolution == Discarded && was == Discarded,
+		o.Resolution == Replayed && was != Accepted && was != Discarded:
 	case o.letter.By == "":
 		return fmt.Errorf("%w: %s at %s", ErrSettled, was, o.letter.ResolvedAt.Format(time.RFC3339))
 	default:
 		return fmt.Errorf("%w: %s at %s by %s (%s)", ErrSettled, was, o.letter.ResolvedAt.Format(time.RFC3339), o.letter.By, o.letter.Why)
 	}
+	whole := reasons[o.letter.Reason].whole
+	if o.Resolution == Discarded && (whole || o.isConflict()) {
+		return nil
+	}
+	u := new(payrelayv1.Update)
+	if err := proto.Unmarshal(o.letter.Payload, u); err != nil {
+		return fmt.Errorf("%w (%w)", ErrNotJudgeable, err)
+	}
+	if unreadable(u, now) != nil {
+		return ErrNotJudgeable
+	}
+	e := newEvent(u, now)
+	if !whole {
+		e.Key, e.Facts = o.letter.Key, o.letter.Digest
+	}
+	if o.isConflict() && o.Resolution == Accepted {
+		e.Key.EventID = ownEventID(e.Key.EventID, e.Facts)
+	}
+	o.event = e
+	return nil
 }
 
-func (l *Ledger) operate(ctx context.Context, o operation) (*payrelayv1.Outcome, error) {
-	if err := o.read(ctx, l.store); err != nil {
-		return nil, err
-	}
-	b := &batch{now: l.clock(), limits: l.limits, events: make([]*Event, 1), letters: []*DeadLetter{o.letter}, operation: &o}
-	isConflict := o.letter.Reason == payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONFLICT
-	whole := reasons[o.letter.Reason].whole
-	if o.resolution != Discarded || !whole && !isConflict {
-		u := new(payrelayv1.Update)
-		if err := proto.Unmarshal(o.letter.Payload, u); err != nil {
-			return nil, fmt.Errorf("%w (%w)", ErrNotJudgeable, err)
-		}
-		var e *Event
-		err := guard(func() {
-			if unreadable(u, b.now) == nil {
-				e = newEvent(u, b.now)
-			}
-		})
-		switch {
-		case err != nil:
-			return nil, err
-		case e == nil:
-			return nil, ErrNotJudgeable
-		}
-		if !whole {
-			e.Key, e.Facts = o.letter.Key, o.letter.Digest
-		}
-		if isConflict && o.resolution == Accepted {
-			e.Key.EventID = ownEventID(e.Key.EventID, e.Facts)
-		}
-		b.events[0] = e
-	}
-	write := l.commit
-	if o.dry {
-		write = l.judge
-	}
-	if err := write(ctx, b); err != nil {
-		return nil, err
-	}
-	return b.outcomes()[0], nil
+func (o *operation) isConflict() bool {
+	return o.letter.Reason == payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONFLICT
 }
 
 // ownEventID returns the event id of an accepted conflict: the conflicting id, shortened if
@@ -184,37 +346,94 @@ func ownEventID(id string, facts Digest) string {
 	return strings.ToValidUTF8(id[:min(len(id), MaxIDBytes-len(suffix))], "") + suffix
 }
 
-// operate judges the event of a dead letter as the operator decided. The event is nil if
-// the dead letter has none.
-func (b *batch) operate(e *Event) {
-	if e == nil {
-		if b.operation.letter.Resolution == "" {
-			b.settleLetter()
+// entangledError means that an operation of a batch depends on the effect of an earlier
+// one, or changes it. at is the index of the later operation. The operations before it must
+// be committed first.
+type entangledError struct{ at int }
+
+func (e *entangledError) Error() string {
+	return fmt.Sprintf("operation %d depends on an earlier one", e.at)
+}
+
+// operated is an operation on an event of a history that is judged, and the judgement
+// right after it.
+type operated struct {
+	entry   *entry
+	decided judgement
+}
+
+// operate judges the event of operation i. It sets entangled if the operation and an
+// earlier one of the batch are not independent.
+func (b *batch) operate(i int) {
+	o := b.operations[i]
+	o.settled = false
+	if o.event == nil {
+		if o.letter.Resolution == "" {
+			b.settleLetter(o)
 		}
 		return
 	}
-	letter, known := b.operation.letter, b.recorded[e.Key]
+	o.before = b.stateOf(o.event)
+	of := o.event.subject()
+	earlier := b.operated[of]
+	if known := b.entryOf(o.event); len(earlier) > 0 && known != nil && *known.stored != known.judgement() {
+		b.entangled = &entangledError{i}
+		return
+	}
+	b.judgeOperation(o)
+	o.after = b.stateOf(o.event)
+	if slices.ContainsFunc(earlier, func(other operated) bool { return other.entry.judgement() != other.decided }) {
+		b.entangled = &entangledError{i}
+	}
+	if entry := b.entryOf(o.event); entry != nil {
+		if b.operated == nil {
+			b.operated = make(map[Subject][]operated)
+		}
+		b.operated[of] = append(earlier, operated{entry, entry.judgement()})
+	}
+}
+
+// entryOf returns the entry of an event in its history, or nil if it is in none or that has
+// not been read.
+func (b *batch) entryOf(e *Event) *entry {
+	var entries []*entry
+	switch e.Key.Kind {
+	case KindOrder:
+		entries = b.order(e.Update.GetOrderId()).entries
+	case KindDispute:
+		entries = b.dispute(e.Dispute()).entries
+	}
+	for _, entry := range entries {
+		if entry.Key == e.Key {
+			return entry
+		}
+	}
+	return nil
+}
+
+// judgeOperation judges the event of an operation as the operator decided.
+func (b *batch) judgeOperation(o *operation) {
+	e, letter, known := o.event, o.letter, b.recorded[o.event.Key]
 	e.Verdict, e.Reason = payrelayv1.Verdict_VERDICT_UNSPECIFIED, noReason
-	e.Forced = b.operation.resolution == Accepted
-	e.Discarded = b.operation.resolution == Discarded
+	e.Forced = o.Resolution == Accepted
+	e.Discarded = o.Resolution == Discarded
 	if e.Discarded {
 		e.refuse(letter.Reason)
 	}
-	isConflict := letter.Reason == payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONFLICT
 	switch {
-	case reasons[letter.Reason].whole, isConflict && e.Forced:
+	case reasons[letter.Reason].whole, o.isConflict() && e.Forced:
 		// The update becomes an event now. Its dead letter is settled, unless the event
 		// is refused and has the same dead letter with a new reason.
 		b.judgeEvent(e)
-		if !e.refused() || letter.Key != e.Key || letter.Digest != e.Facts {
-			b.settleLetter()
+		if letter.Resolution == "" && (!e.refused() || letter.Key != e.Key || letter.Digest != e.Facts) {
+			b.settleLetter(o)
 		}
 	case known.Facts != e.Facts:
 		e.refuse(payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONFLICT)
 	case known.InHistory && e.Key.Kind == KindOrder:
-		b.raced = !b.order(e.Update.GetOrderId()).revise(e)
+		b.raced = !b.order(e.Update.GetOrderId()).revise(e) || b.raced
 	case known.InHistory:
-		b.raced = !b.dispute(e.Dispute()).revise(e)
+		b.raced = !b.dispute(e.Dispute()).revise(e) || b.raced
 	case letter.Resolution == Discarded:
 	default:
 		again := newEntry(e)
@@ -227,47 +446,98 @@ func (b *batch) operate(e *Event) {
 	}
 }
 
-// settleLetter closes the dead letter of the operation.
-func (b *batch) settleLetter() {
-	o := b.operation
+// settleLetter closes the dead letter of an operation.
+func (b *batch) settleLetter(o *operation) {
+	o.settled = true
 	b.changes.Settled = append(b.changes.Settled, Settlement{
-		Key: o.letter.Key, Digest: o.letter.Digest, Resolution: o.resolution, At: b.now, By: o.by, Why: o.why,
+		Key: o.letter.Key, Digest: o.letter.Digest, Resolution: o.Resolution, At: b.now, By: o.By, Why: o.Why,
 	})
 }
 
-// revise judges a recorded event again, which needs the complete history. It forces or
-// discards the event if e is forced or discarded. It reports whether the event is in the
-// history, from which another operator may have discarded it.
-func (h *history[S]) revise(e *Event) bool {
-	if !h.complete {
-		h.incomplete, h.unjudged = true, &unjudged{revision: newEntry(e)}
-		return true
-	}
-	found := false
-	for i, recorded := range h.entries {
-		if recorded.Key == e.Key {
-			found = true
-			if recorded.decide(e) {
-				h.fold(i)
-			}
-			if e.Discarded {
-				h.moveHead()
-			}
-			e.Verdict, e.Reason = recorded.Verdict, recorded.Reason
+// dry reports whether the batch must not be written.
+func (b *batch) dry() bool { return len(b.operations) > 0 && b.operations[0].Dry }
+
+// unsettled returns the operations that do not settle their dead letter. The store cannot
+// detect that another operator settled it meanwhile.
+func (b *batch) unsettled() (operations []*operation) {
+	for _, o := range b.operations {
+		if !o.settled {
+			operations = append(operations, o)
 		}
 	}
-	return found
+	return operations
 }
 
-// decide forces or discards a recorded event as the operator did with e. It reports
-// whether the history must be folded again.
-func (recorded *entry) decide(e *Event) bool {
-	if !e.Forced && !e.Discarded {
-		return false
+// audit adds an entry of the audit log for each operation on an open dead letter.
+func (b *batch) audit() {
+	for _, o := range b.operations {
+		if o.letter.Resolution != "" {
+			continue
+		}
+		if len(b.operations) == 1 && o.event != nil {
+			o.after = b.stateOf(o.event) // a long history is folded after operate
+		}
+		b.changes.Audit = append(b.changes.Audit, o.audit(b.now))
 	}
-	recorded.Forced, recorded.Discarded = e.Forced, e.Discarded
-	if e.Discarded {
-		recorded.refuse(e.Reason)
+}
+
+func (o *operation) audit(now time.Time) *AuditEntry {
+	key := o.letter.Key
+	target := fmt.Sprintf("dead letter %d", o.id)
+	switch {
+	case key == Key{}:
+	case key.Kind == "":
+		target += fmt.Sprintf(", %q of %s", key.EventID, key.Source)
+	default:
+		target += fmt.Sprintf(", %s event %q of %s", key.Kind, key.EventID, key.Source)
 	}
-	return true
+	entry := &AuditEntry{
+		At: now, Who: o.By, Action: actions[o.Resolution], Target: target, OrderID: o.letter.OrderID, Why: o.Why,
+		Before: "open: " + DeadLetterReasons.Name(o.letter.Reason),
+	}
+	if o.event != nil {
+		entry.OrderID = o.event.Update.GetOrderId()
+	}
+	outcome := o.outcome()
+	switch reason := DeadLetterReasons.Name(outcome.GetReason()); {
+	case !o.settled:
+		entry.After = "open: " + cmp.Or(reason, DeadLetterReasons.Name(o.letter.Reason))
+	case o.Resolution == Discarded:
+		entry.After = string(Discarded)
+	case reason != "":
+		entry.After = fmt.Sprintf("%s: %s: %s", o.Resolution, Verdicts.Name(outcome.GetVerdict()), reason)
+	default:
+		entry.After = fmt.Sprintf("%s: %s", o.Resolution, Verdicts.Name(outcome.GetVerdict()))
+	}
+	if o.before != "" {
+		entry.Before, entry.After = entry.Before+"; "+o.before, entry.After+"; "+o.after
+	}
+	return entry
+}
+
+var actions = map[Resolution]Action{Replayed: ActionReplay, Accepted: ActionAccept, Discarded: ActionDiscard}
+
+// stateOf returns the state of the order or dispute of an event in words, or "" for a note.
+func (b *batch) stateOf(e *Event) string {
+	switch e.Key.Kind {
+	case KindOrder:
+		h := b.order(e.Update.GetOrderId())
+		return stateText("order", OrderStatuses.Name(h.State.Status), h.Pending)
+	case KindDispute:
+		h := b.dispute(e.Dispute())
+		return stateText("dispute", DisputeStatuses.Name(h.State.Status), h.Pending)
+	default:
+		return ""
+	}
+}
+
+func stateText(kind, status string, pending time.Time) string {
+	switch {
+	case status == "":
+		return "no " + kind
+	case !pending.IsZero():
+		return kind + " " + status + ", which is still being folded"
+	default:
+		return kind + " " + status
+	}
 }

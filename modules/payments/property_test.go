@@ -152,7 +152,7 @@ func FuzzArrival(f *testing.F) {
 
 // TestOracle compares the ledger with the oracle on random histories of 1 to 40
 // updates, in random order of arrival and in batches of 1 to 64. Between the batches, an
-// operator accepts and discards dead letters, and the stored aggregates are marked as
+// operator accepts, replays and discards dead letters, some at once, and the stored aggregates are marked as
 // folded by older rules. Half of the ledgers treat a history of a few events as long.
 // PAYRELAY_TEST_HISTORIES is the number of histories.
 func TestOracle(t *testing.T) {
@@ -203,26 +203,48 @@ func compareHistory(t *testing.T, seed uint64) (accepted, discarded int) {
 		if rng.IntN(4) == 0 {
 			b.apply(batch[rng.IntN(len(batch))]) // a duplicate
 		}
-		if open := b.store.openLetters(); operator && len(open) > 0 && rng.IntN(2) == 0 {
-			letter := open[rng.IntN(len(open))]
-			switch {
-			case rng.IntN(4) == 0:
-				b.discard(letter.ID)
-				discarded++
-			case letter.Reason == unknownStatus:
-				wantOutcomes(t, []*payrelayv1.Outcome{b.accept(letter.ID)}, refused(unknownStatus))
-			default:
-				outcome := b.accept(letter.ID)
-				if outcome.GetVerdict() != applied {
-					t.Errorf("Accept of dead letter %v = %v, want applied", letter.Key, outcome)
-				}
-				accepted++
-			}
+		if operator && rng.IntN(2) == 0 {
+			a, d := decideSome(t, rng, b)
+			accepted, discarded = accepted+a, discarded+d
 		}
 	}
 	wantOracleResult(t, b.store, updates)
 	if t.Failed() {
 		t.Errorf("seed %d", seed)
+	}
+	return accepted, discarded
+}
+
+// decideSome accepts, replays or discards some of the open dead letters in random order. It
+// returns the number of those that were accepted and discarded.
+func decideSome(t *testing.T, rng *rand.Rand, b *fixture) (accepted, discarded int) {
+	var ids []int64
+	for _, letter := range b.store.openLetters() {
+		if rng.IntN(2) == 0 {
+			ids = append(ids, letter.ID)
+		}
+	}
+	rng.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	how := []payments.Resolution{payments.Accepted, payments.Accepted, payments.Accepted, payments.Discarded, payments.Replayed}[rng.IntN(5)]
+	for _, r := range b.decide(how, ids...) {
+		letter, err := b.store.DeadLetter(t.Context(), r.ID)
+		switch {
+		case err != nil:
+			t.Error(err)
+		case r.Err != nil: // an earlier decision made it legal
+			if !errors.Is(r.Err, payments.ErrSettled) || how == payments.Replayed {
+				t.Errorf("%s dead letter %v = %v, want ErrSettled", how, letter.Key, r.Err)
+			}
+		case how == payments.Discarded:
+			discarded++
+		case how == payments.Accepted && letter.Reason == unknownStatus:
+			wantOutcomes(t, []*payrelayv1.Outcome{r.Outcome}, refused(unknownStatus))
+		case how == payments.Accepted:
+			if v := r.Outcome.GetVerdict(); v != applied {
+				t.Errorf("accept dead letter %v = %v, want applied", letter.Key, r.Outcome)
+			}
+			accepted++
+		}
 	}
 	return accepted, discarded
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
 var (
@@ -175,4 +177,44 @@ type Changes struct {
 
 func (c *Changes) empty() bool {
 	return len(c.Orders)+len(c.Disputes)+len(c.Events)+len(c.Revised)+len(c.DeadLetters)+len(c.Settled)+len(c.Audit) == 0
+}
+
+// KindVerdict is a kind of events with a verdict.
+type KindVerdict struct {
+	Kind    Kind
+	Verdict payrelayv1.Verdict
+}
+
+// Counts holds the numbers of what [Changes] write, for metrics.
+type Counts struct {
+	// Recorded has new events, and Revised events whose verdict, reason or place in the
+	// history changed, by the new verdict.
+	Recorded, Revised map[KindVerdict]int
+	// DeadLetters has those that were opened, opened again or delivered once more.
+	DeadLetters map[payrelayv1.DeadLetterReason]int
+	// Settled has dead letters, by how they were settled.
+	Settled map[Resolution]int
+}
+
+// Count counts what the changes write.
+func (c *Changes) Count() Counts {
+	events := func(e *Event) KindVerdict { return KindVerdict{e.Key.Kind, e.Verdict} }
+	return Counts{
+		Recorded:    countBy(c.Events, events),
+		Revised:     countBy(c.Revised, events),
+		DeadLetters: countBy(c.DeadLetters, func(l *DeadLetter) payrelayv1.DeadLetterReason { return l.Reason }),
+		Settled:     countBy(c.Settled, func(s Settlement) Resolution { return s.Resolution }),
+	}
+}
+
+// countBy returns the number of items with each key; nil if there are no items.
+func countBy[T any, K comparable](items []T, key func(T) K) map[K]int {
+	if len(items) == 0 {
+		return nil
+	}
+	counts := make(map[K]int)
+	for _, item := range items {
+		counts[key(item)]++
+	}
+	return counts
 }

@@ -461,8 +461,18 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-func (l *Ledger) Accept(ctx context.Context, id int64, by, why string) (*payrelayv1.Outcome, error) {
-	return &payrelayv1.Outcome{Verdict: payrelayv1.Verdict_VERDICT_APPLIED}, l.Discard(ctx, id, by, why)
+func (l *Ledger) Decide(ctx context.Context, ids []int64, d Decision) ([]Decided, error) {
+	accepted := d.Resolution == Accepted
+	if accepted {
+		d.Resolution = Discarded
+	}
+	results, err := l.originalDecide(ctx, ids, d)
+	for i := range results {
+		if accepted {
+			results[i].Outcome = &payrelayv1.Outcome{Verdict: payrelayv1.Verdict_VERDICT_APPLIED}
+		}
+	}
+	return results, err
 }
 `}},
 	},

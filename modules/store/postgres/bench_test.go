@@ -25,6 +25,14 @@ func BenchmarkLedger(b *testing.B) {
 	})
 }
 
+func BenchmarkDecide(b *testing.B) {
+	serverURL(b)
+	storetest.BenchmarkDecide(b, func(tb testing.TB) payments.Store {
+		_, store := migrated(tb)
+		return store
+	})
+}
+
 func BenchmarkLongHistory(b *testing.B) {
 	serverURL(b)
 	storetest.BenchmarkLongHistory(b, func(tb testing.TB) payments.Store {

@@ -101,10 +101,10 @@ func eventsOf(events []*payments.Event) []eventRow {
 	return rows
 }
 
-// decisionsIn returns the number of dead letters that an operator accepts or discards.
+// decisionsIn returns the number of dead letters that an operator settles.
 func decisionsIn(changes *payments.Changes) (n int) {
 	for _, s := range changes.Settled {
-		if s.Resolution == payments.Accepted || s.Resolution == payments.Discarded {
+		if s.Resolution != payments.Reapplied {
 			n++
 		}
 	}

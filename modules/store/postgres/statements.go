@@ -15,7 +15,7 @@ const (
 	// updated row has this transaction as its xmax, and an inserted row has none.
 	everyRowWritten      = "SELECT (count(*) = @count)::all_written FROM written WHERE version = 1 OR (version > 1 AND NOT new)"
 	everyEventRevised    = "SELECT (count(*) = @count)::all_written FROM written"
-	everyDecisionWritten = "SELECT (count(*) = @count)::all_written FROM written WHERE resolution IN ('accepted', 'discarded')"
+	everyDecisionWritten = "SELECT (count(*) = @count)::all_written FROM written WHERE resolution <> 'reapplied'"
 	orderIsUnchanged     = "orders.version = excluded.version - 1"
 	disputeIsUnchanged   = "disputes.version = excluded.version - 1"
 	letterIsOpen         = "dead_letters.resolution = ''"

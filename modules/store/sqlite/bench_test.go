@@ -20,6 +20,10 @@ func BenchmarkLedger(b *testing.B) {
 	storetest.BenchmarkLedger(b, func(tb testing.TB) payments.Store { return openMigrated(tb) })
 }
 
+func BenchmarkDecide(b *testing.B) {
+	storetest.BenchmarkDecide(b, func(tb testing.TB) payments.Store { return openMigrated(tb) })
+}
+
 func BenchmarkLongHistory(b *testing.B) {
 	storetest.BenchmarkLongHistory(b, func(tb testing.TB) payments.Store { return openMigrated(tb) })
 }

@@ -185,7 +185,7 @@ func (tx transaction) settle(use *statements, settled []payments.Settlement) err
 	settle := tx.with(use.settleDeadLetter)
 	for _, s := range settled {
 		settled, err := settle.exec(string(s.Resolution), instant(s.At), s.By, s.Why, s.Key.Source, s.Key.EventID, s.Digest[:])
-		if err == nil && settled == 0 && (s.Resolution == payments.Accepted || s.Resolution == payments.Discarded) {
+		if err == nil && settled == 0 && s.Resolution != payments.Reapplied {
 			err = payments.ErrRaced
 		}
 		if err != nil {

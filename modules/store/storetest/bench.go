@@ -13,6 +13,7 @@ import (
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -97,6 +98,73 @@ func BenchmarkLedger(b *testing.B, create func(testing.TB) payments.Store) {
 	}
 }
 
+// BenchmarkDecide measures the replay of many dead letters, 500 in a call, each of another
+// order. They are updates that an older release could not judge, so that the replay writes
+// the order, the event and the body of each. PAYRELAY_BENCH_LETTERS is their number, by
+// default 100,000; run it with -benchtime=1x.
+func BenchmarkDecide(b *testing.B, create func(testing.TB) payments.Store) {
+	n := benchNumber(b, "PAYRELAY_BENCH_LETTERS", 100_000)
+	var took time.Duration
+	for b.Loop() {
+		store := create(b)
+		recordUnjudged(b, store, n)
+		ledger, begin := payments.NewLedger(store), time.Now()
+		for first := 1; first <= n; first += 500 {
+			ids := make([]int64, min(500, n-first+1))
+			for i := range ids {
+				ids[i] = int64(first + i)
+			}
+			results, err := ledger.Decide(b.Context(), ids, payments.Decision{Resolution: payments.Replayed, By: "ann", Why: "a new release"})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, r := range results {
+				if r.Err != nil || r.Outcome.GetVerdict() != applied {
+					b.Fatalf("replay of %d = %+v, want applied", r.ID, r)
+				}
+			}
+		}
+		took += time.Since(begin)
+	}
+	b.ReportMetric(float64(b.N*n)/took.Seconds(), "replays/s")
+}
+
+// recordUnjudged fills an empty database with dead letters of updates with an unknown
+// schema.
+func recordUnjudged(b *testing.B, store payments.Store, n int) {
+	events := new(Traffic)
+	for left := n; left > 0; left -= 1000 {
+		changes := new(payments.Changes)
+		for _, u := range events.Batch(min(left, 1000)) {
+			u.OrderId = "order-" + u.GetEventId()
+			data, err := proto.Marshal(u)
+			if err != nil {
+				b.Fatal(err)
+			}
+			changes.DeadLetters = append(changes.DeadLetters, &payments.DeadLetter{
+				Key: keyOf(u), Digest: payments.FactsDigest(u), Reason: unknownSchema, Detail: "a newer release sent it",
+				Payload: data, CreatedAt: noon, LastAt: noon, Deliveries: 1,
+			})
+		}
+		if err := store.Commit(b.Context(), changes); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// benchNumber returns the number in an environment variable.
+func benchNumber(b *testing.B, name string, otherwise int) int {
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		b.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
 // BenchmarkGrown compares the cost of an update in a database with a million events and
 // in one with ten million, which take turns. create returns a database with that number
 // of past events, three to an order. Run it with about -benchtime=60x, so that the
@@ -139,14 +207,7 @@ func (g *grown) cost() float64 { return float64(g.took.Microseconds()) / float64
 // another order meanwhile. PAYRELAY_BENCH_EVENTS is the number of events, by default
 // 100,000.
 func BenchmarkLongHistory(b *testing.B, create func(testing.TB) payments.Store) {
-	events := 100_000
-	if text := os.Getenv("PAYRELAY_BENCH_EVENTS"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			b.Fatalf("PAYRELAY_BENCH_EVENTS: %v", err)
-		}
-		events = n
-	}
+	events := benchNumber(b, "PAYRELAY_BENCH_EVENTS", 100_000)
 	ledger := payments.NewLedger(create(b))
 	for first := 0; first < events; first += 1000 {
 		batch := make([]*payrelayv1.Update, 1000)

@@ -121,7 +121,7 @@ func settledOnce(t *testing.T, d *db) {
 		second := settlement(letter(e), how, after(2))
 		second.By, second.Why = "bob", "again"
 		err := d.Commit(t.Context(), &payments.Changes{Settled: []payments.Settlement{second}})
-		if decision := how == payments.Accepted || how == payments.Discarded; decision != errors.Is(err, payments.ErrRaced) || !decision && err != nil {
+		if decision := how != payments.Reapplied; decision != errors.Is(err, payments.ErrRaced) || !decision && err != nil {
 			t.Errorf("Commit of a second settlement, %s = %v, want ErrRaced only for a decision of an operator", how, err)
 		}
 		wantLetters(d, "after a second settlement", want...)
