@@ -181,8 +181,12 @@ var dialect = store.Dialect{
 	Argument: "$",
 	Among:    func(column, argument string) string { return column + " = ANY(" + argument + ")" },
 	OfOrders: ofOrders,
-	List:     func(values []string) any { return values },
-	Time:     func(at time.Time) any { return at },
+	Index:    func(string) string { return "" },
+	// The column has small letters.
+	SearchesLetter: func(argument string) string { return `search LIKE lower(` + argument + `::text COLLATE "C")` },
+	List:           func(values []string) any { return values },
+	Numbers:        func(values []int64) any { return values },
+	Time:           func(at time.Time) any { return at },
 }
 
 // ofOrders selects the numbers of the orders first, as one array, which leaves the
