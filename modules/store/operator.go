@@ -10,28 +10,6 @@ import (
 
 var errNotYet = errors.New("not implemented")
 
-// DeadLettersWith reads the dead letters that have one of the ids.
-func (r Reader) DeadLettersWith(ctx context.Context, ids []int64) ([]*payments.DeadLetter, error) {
-	var letters []*payments.DeadLetter
-	for _, id := range ids {
-		letter, err := r.DeadLetter(ctx, id)
-		if errors.Is(err, payments.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		letters = append(letters, letter)
-	}
-	return letters, nil
-}
-
-// CountDeadLetters returns the numbers of the dead letters that a query selects, by
-// reason and source.
-func (r Reader) CountDeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]payments.DeadLetterCount, error) {
-	return nil, errNotYet
-}
-
 // Audit reads one page of the audit log.
 func (r Reader) Audit(ctx context.Context, q payments.AuditQuery) (payments.Page[payments.AuditEntry], error) {
 	return readPage(ctx, r, r.dialect.audit(q), q.Page, scanAudit)

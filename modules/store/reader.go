@@ -65,25 +65,6 @@ func (r Reader) Events(ctx context.Context, q payments.EventQuery) (payments.Pag
 	return readPage(ctx, r, r.dialect.Events(q), q.Page, scanRecorded)
 }
 
-// DeadLetters reads one page of dead letters.
-func (r Reader) DeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]*payments.DeadLetter, error) {
-	letters, err := readAll(ctx, r, r.dialect.deadLetters(q), scanLetter)
-	if err != nil {
-		return nil, fmt.Errorf("read dead letters: %w", err)
-	}
-	return letters, nil
-}
-
-// DeadLetter reads one dead letter. The error is payments.ErrNotFound if it does
-// not exist.
-func (r Reader) DeadLetter(ctx context.Context, id int64) (*payments.DeadLetter, error) {
-	letter, err := readOne(ctx, r, r.dialect.deadLetter(id), scanLetter)
-	if err != nil {
-		return nil, fmt.Errorf("read dead letter: %w", err)
-	}
-	return letter, nil
-}
-
 // readPage reads what is selected, which is one item more than a page holds if
 // there are more.
 func readPage[T any](ctx context.Context, r Reader, s *Selection, page payments.PageRequest, scan func(Row) (T, error)) (payments.Page[T], error) {

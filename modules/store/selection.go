@@ -19,9 +19,16 @@ type Dialect struct {
 	// OfOrders returns the condition that an event is of one of the orders in an
 	// argument.
 	OfOrders func(argument string) string
-	// List and Time return a list and a time as the driver takes them.
-	List func([]string) any
-	Time func(time.Time) any
+	// Index returns the clause after the name of a table that makes a query use an index,
+	// empty for an engine whose planner has statistics.
+	Index func(name string) string
+	// SearchesLetter returns the condition that a text of a dead letter has the pattern in
+	// an argument, in small or capital letters of ASCII. The escape character is \.
+	SearchesLetter func(argument string) string
+	// List, Numbers and Time return lists and a time as the driver takes them.
+	List    func([]string) any
+	Numbers func([]int64) any
+	Time    func(time.Time) any
 }
 
 // Selection is a query with its arguments. Its text consists of constants only;
@@ -120,31 +127,6 @@ func (d Dialect) Events(q payments.EventQuery) *Selection {
 	s.during("occurred_at", q.From, q.To)
 	s.bySequence("seq", q.Page)
 	return s
-}
-
-// deadLetters selects a page of dead letters: id and LetterColumns.
-func (d Dialect) deadLetters(q payments.DeadLetterQuery) *Selection {
-	s := d.letters()
-	s.and("id > " + s.arg(q.AfterID))
-	s.among("reason", names(payments.DeadLetterReasons, q.Reasons))
-	s.among("provider", q.Sources)
-	s.during("created_at", q.From, q.To)
-	if !q.Settled {
-		s.and("resolution = ''")
-	}
-	s.order, s.limit = "id", q.Limit
-	return s
-}
-
-// deadLetter selects the dead letter with an id, with the same columns.
-func (d Dialect) deadLetter(id int64) *Selection {
-	s := d.letters()
-	s.and("id = " + s.arg(id))
-	return s
-}
-
-func (d Dialect) letters() *Selection {
-	return &Selection{dialect: d, text: "SELECT id, " + LetterColumns + " FROM dead_letters"}
 }
 
 // audit selects a page of the audit log, and one entry more: id and AuditColumns.

@@ -171,3 +171,10 @@ func (c *contender) rate() float64 { return float64(len(c.latencies)) / c.took.S
 func (c *contender) percentile(p int) float64 {
 	return float64(c.latencies[(len(c.latencies)-1)*p/100].Microseconds()) / 1000
 }
+
+// The pages are visible to all transactions, as after an autovacuum.
+func BenchmarkDeadLetters(b *testing.B) {
+	databaseURL, store := migrated(b)
+	create := func(testing.TB) storetest.Store { return store }
+	storetest.BenchmarkDeadLetters(b, create, func(tb testing.TB) { execute(tb, databaseURL, "VACUUM (ANALYZE) dead_letters") })
+}

@@ -109,8 +109,11 @@ func (c copying) columnTypes(ctx context.Context, table string, columns []string
 	for _, field := range description.Fields {
 		known[field.Name] = field.DataTypeOID
 	}
-	if table == "events" {
+	switch table {
+	case "events":
 		delete(known, "body") // it is only for events from before the table bodies
+	case "dead_letters":
+		delete(known, "search") // a trigger sets it
 	}
 	types := make([]uint32, len(columns))
 	for i, column := range columns {

@@ -178,11 +178,20 @@ func each(query *pgx.QueuedQuery, scan func(store.Row) error) {
 }
 
 var dialect = store.Dialect{
-	Argument: "$",
-	Among:    func(column, argument string) string { return column + " = ANY(" + argument + ")" },
-	OfOrders: ofOrders,
-	List:     func(values []string) any { return values },
-	Time:     func(at time.Time) any { return at },
+	Argument:       "$",
+	Among:          func(column, argument string) string { return column + " = ANY(" + argument + ")" },
+	OfOrders:       ofOrders,
+	Index:          func(string) string { return "" },
+	SearchesLetter: searchesLetter,
+	List:           func(values []string) any { return values },
+	Numbers:        func(values []int64) any { return values },
+	Time:           func(at time.Time) any { return at },
+}
+
+// searchesLetter selects by the column that has the texts of a dead letter in small
+// letters, one in each line.
+func searchesLetter(argument string) string {
+	return `search LIKE lower(` + argument + `::text COLLATE "C") AND strpos(` + argument + `, E'\n') = 0`
 }
 
 // ofOrders selects the numbers of the orders first, as one array, which leaves the

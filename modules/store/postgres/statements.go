@@ -18,7 +18,8 @@ const (
 	everyDecisionWritten = "SELECT (count(*) = @count)::all_written FROM written WHERE resolution <> 'reapplied'"
 	orderIsUnchanged     = "orders.version = excluded.version - 1"
 	disputeIsUnchanged   = "disputes.version = excluded.version - 1"
-	letterIsOpen         = "dead_letters.resolution = ''"
+	// letterIsOpen does not let the planner read the index of all open dead letters.
+	letterIsOpen         = "length(dead_letters.resolution) = 0"
 	letterHasTheKey      = "dead_letters.provider = given.provider AND dead_letters.event_id = given.event_id AND dead_letters.digest = given.digest"
 	eventHasTheKey       = "events.event_id = given.event_id AND events.provider = given.provider AND " + store.KindColumn + " = given.kind"
 	countFurtherDelivery = "deliveries = dead_letters.deliveries + excluded.deliveries, last_at = excluded.last_at"

@@ -135,3 +135,7 @@ func (c *contender) run(b *testing.B, callers int) {
 
 // rate returns the calls per second.
 func (c *contender) rate() float64 { return float64(c.calls) / c.took.Seconds() }
+
+func BenchmarkDeadLetters(b *testing.B) {
+	storetest.BenchmarkDeadLetters(b, func(tb testing.TB) storetest.Store { return openMigrated(tb) }, func(testing.TB) {})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/payrelay/payrelay/modules/payments"
@@ -169,9 +170,17 @@ var dialect = store.Dialect{
 	Among: func(column, argument string) string {
 		return column + " IN (SELECT value FROM json_each(" + argument + "))"
 	},
-	OfOrders: ofOrders,
-	List:     func(values []string) any { return list(values) },
-	Time:     func(at time.Time) any { return instant(at) },
+	OfOrders:       ofOrders,
+	Index:          func(name string) string { return " INDEXED BY " + name },
+	SearchesLetter: searchesLetter,
+	List:           func(values []string) any { return list(values) },
+	Numbers:        func(values []int64) any { return list(values) },
+	Time:           func(at time.Time) any { return instant(at) },
+}
+
+func searchesLetter(argument string) string {
+	has := " LIKE " + argument + ` ESCAPE '\' OR `
+	return "(" + strings.TrimSuffix("event_id"+has+"order_id"+has+"dispute_id"+has+"detail"+has, " OR ") + ")"
 }
 
 func ofOrders(argument string) string {

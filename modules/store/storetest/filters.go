@@ -1,9 +1,11 @@
 package storetest
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,6 +78,73 @@ func eventFilters(t *testing.T, d *db) {
 			d.eventListing(q, want).check(t, tries.page(len(want)))
 		}
 	}
+}
+
+// letterFilters also checks the counts, and a limit that keeps new dead letters out.
+func letterFilters(t *testing.T, d *db) {
+	all := manyLetters(d)
+	tries := newTries(t, 9)
+	texts := []string{"ODD", "evt_1", "_1", "%", `\`, "\u00c9t\u00e9", "ORDER-", "dsp_", "absent", "t", "\n"}
+	for tries.next() {
+		item := pick(tries.rng, all)
+		q := payments.DeadLetterQuery{
+			Reasons:    values(tries, 0, all, item, func(l *payments.DeadLetter) payrelayv1.DeadLetterReason { return l.Reason }, orderMismatch),
+			Sources:    values(tries, 1, all, item, func(l *payments.DeadLetter) string { return l.Key.Source }, "absent"),
+			Kinds:      values(tries, 2, all, item, func(l *payments.DeadLetter) payments.Kind { return l.Key.Kind }, "absent"),
+			OrderIDs:   values(tries, 3, all, item, func(l *payments.DeadLetter) string { return l.OrderID }, "absent"),
+			DisputeIDs: values(tries, 4, all, item, func(l *payments.DeadLetter) string { return l.DisputeID }, "absent"),
+			From:       tries.from(5, item.CreatedAt), To: tries.to(6, item.CreatedAt),
+			Settled: tries.uses(7), Descending: tries.rng.IntN(2) == 0, Limit: pick(tries.rng, []int{1, 7, payments.MaxPageSize}),
+		}
+		if tries.uses(8) {
+			q.Text = pick(tries.rng, texts)
+		}
+		if tries.rng.IntN(3) == 0 {
+			q.UpToID = pick(tries.rng, all).ID
+		}
+		var want []int64
+		counts := make(map[string]int64)
+		for _, l := range selected(all, func(l *payments.DeadLetter) bool { return selectsLetter(q, l) }) {
+			want = append(want, l.ID)
+			counts[fmt.Sprint(l.Reason, " ", l.Key.Source)]++
+		}
+		if q.Descending {
+			slices.Reverse(want)
+		}
+		tries.page(len(want))
+		if got := walkLetters(d, q); !slices.Equal(got, want) {
+			t.Errorf("DeadLetters(%+v) = %v, want %v", q, got, want)
+		}
+		got, err := d.CountDeadLetters(t.Context(), q)
+		d.check(err)
+		for _, c := range got {
+			counts[fmt.Sprint(c.Reason, " ", c.Source)] -= c.Count
+		}
+		for name, difference := range counts {
+			if difference != 0 {
+				t.Errorf("CountDeadLetters(%+v) = %v, which differs by %d for %s", q, got, difference, name)
+			}
+		}
+		if sorted := slices.IsSortedFunc(got, compareCounts); !sorted {
+			t.Errorf("CountDeadLetters = %v, want it sorted", got)
+		}
+	}
+}
+
+// compareCounts has no equal counts in a sorted list, because a repeated one would come
+// before itself.
+func compareCounts(a, b payments.DeadLetterCount) int {
+	if order := cmp.Or(cmp.Compare(a.Reason, b.Reason), strings.Compare(a.Source, b.Source)); order != 0 {
+		return order
+	}
+	return -1
+}
+
+func selectsLetter(q payments.DeadLetterQuery, l *payments.DeadLetter) bool {
+	text := strings.ToLower(strings.Join([]string{l.Key.EventID, l.OrderID, l.DisputeID, l.Detail}, "\x00"))
+	return (q.Settled || l.Resolution == "") && among(q.Reasons, l.Reason) && among(q.Sources, l.Key.Source) && among(q.Kinds, l.Key.Kind) &&
+		among(q.OrderIDs, l.OrderID) && among(q.DisputeIDs, l.DisputeID) && between(q.From, l.CreatedAt, q.To) &&
+		strings.Contains(text, strings.ToLower(q.Text)) && (q.UpToID == 0 || l.ID <= q.UpToID)
 }
 
 // kindOf returns the name of the status that an event reports; a note reports none.

@@ -215,6 +215,70 @@ func letterPages(t *testing.T, d *db) {
 	}
 }
 
+// manyLetters stores dead letters with a few values in each field, some of them settled,
+// and returns all.
+func manyLetters(d *db) []*payments.DeadLetter {
+	reasons := []payrelayv1.DeadLetterReason{contradiction, conflict, futureTime, undecodable}
+	changes, settled := new(payments.Changes), new(payments.Changes)
+	for i := range 120 {
+		l := &payments.DeadLetter{
+			Key:    payments.Key{Source: sourceOf(i), Kind: []payments.Kind{payments.KindOrder, payments.KindDispute, payments.KindNote, ""}[i/2%4], EventID: fmt.Sprint("Evt_", i)},
+			Digest: payments.Digest{byte(i)}, Reason: reasons[i/3%4], Detail: []string{"100% Odd", `back\slash`, "\u00c9t\u00e9", "plain"}[i/5%4],
+			OrderID: []string{"", "Order-1", "order-2", "o3"}[i/4%4], DisputeID: []string{"", "", "Dsp_1", "d2"}[i/7%4],
+			Payload: []byte("odd"), CreatedAt: after(i / 4), LastAt: after(i / 4), Deliveries: 1,
+		}
+		if l.Key.Kind == "" { // it is not an update
+			l.OrderID, l.DisputeID = "", ""
+		}
+		changes.DeadLetters = append(changes.DeadLetters, l)
+		if i%3 == 0 {
+			settled.Settled = append(settled.Settled, settlement(l, payments.Replayed, noon))
+		}
+	}
+	d.commit(changes)
+	d.commit(settled)
+	return d.letters()
+}
+
+// lettersByID reads known, unknown and settled dead letters at once.
+func lettersByID(t *testing.T, d *db) {
+	all := manyLetters(d)
+	want := []*payments.DeadLetter{all[0], all[7], all[119]}
+	got, err := d.DeadLettersWith(t.Context(), []int64{all[119].ID, 1 << 40, all[0].ID, -1, all[7].ID})
+	d.check(err)
+	slices.SortFunc(got, func(a, b *payments.DeadLetter) int { return int(a.ID - b.ID) })
+	if !slices.EqualFunc(got, want, func(a, b *payments.DeadLetter) bool { return asText(a) == asText(b) }) {
+		t.Errorf("DeadLettersWith = %v, want %v", texts(got), texts(want))
+	}
+	if got, err := d.DeadLettersWith(t.Context(), nil); err != nil || len(got) > 0 {
+		t.Errorf("DeadLettersWith no ids = %v, %v, want none", got, err)
+	}
+}
+
+// oldestOpenLetter settles dead letters one by one. The one that was stored last is the
+// oldest.
+func oldestOpenLetter(t *testing.T, d *db) {
+	want := func(want time.Time) {
+		t.Helper()
+		if got, err := d.OldestOpenDeadLetter(t.Context()); err != nil || !got.Equal(want) {
+			t.Errorf("OldestOpenDeadLetter = %v, %v, want %v", got, err, want)
+		}
+	}
+	want(time.Time{})
+	var letters []*payments.DeadLetter
+	for i, second := range []int{5, 7, 3} {
+		l := letter(event(order(fmt.Sprint("e", i), 0, orderCreated), dead, conflict))
+		l.CreatedAt = after(second)
+		letters = append(letters, l)
+	}
+	d.commit(&payments.Changes{DeadLetters: letters})
+	for _, i := range []int{2, 0, 1} {
+		want(letters[i].CreatedAt)
+		d.commit(&payments.Changes{Settled: []payments.Settlement{settlement(letters[i], payments.Replayed, noon)}})
+	}
+	want(time.Time{})
+}
+
 func walkLetters(d *db, q payments.DeadLetterQuery) (ids []int64) {
 	d.t.Helper()
 	for {

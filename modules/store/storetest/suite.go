@@ -26,6 +26,7 @@ package storetest
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/retention"
@@ -50,6 +51,10 @@ type Store interface {
 	DisputesWith(ctx context.Context, id string) ([]payments.Dispute, error)
 
 	DeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]*payments.DeadLetter, error)
+	// CountDeadLetters counts what the query selects on all pages.
+	CountDeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]payments.DeadLetterCount, error)
+	// OldestOpenDeadLetter returns the zero time if none is open.
+	OldestOpenDeadLetter(ctx context.Context) (time.Time, error)
 	// Audit reads one page of the audit log.
 	Audit(ctx context.Context, q payments.AuditQuery) (payments.Page[payments.AuditEntry], error)
 
@@ -107,6 +112,9 @@ func Run(t *testing.T, create func(t *testing.T) Engine) {
 		{"SettledDeadLettersOpenAgain", openAgain},
 		{"DecidedDeadLettersStaySo", decidedStaySettled},
 		{"DeadLetterPages", letterPages},
+		{"DeadLetterFilters", letterFilters},
+		{"DeadLettersByID", lettersByID},
+		{"OldestOpenDeadLetter", oldestOpenLetter},
 
 		{"PagesHaveNoGapAndNoRepeat", pages},
 		{"OrderFilters", orderFilters},
