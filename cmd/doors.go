@@ -11,6 +11,7 @@ import (
 
 	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/admin"
+	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/door"
 )
 
@@ -43,10 +44,24 @@ func adminNeeds(r *http.Request) door.Role {
 	}
 }
 
+// apiNeeds returns the role that a request to the api listener needs. A load balancer
+// checks its health without a token.
+func apiNeeds(r *http.Request) door.Role {
+	switch {
+	case api.IsHealthCheck(r):
+		return door.Anyone
+	case api.NeedsOperator(r):
+		return door.Operator
+	default:
+		return door.Reader
+	}
+}
+
 // openDoor opens a listener for a server that is built next. It is a part of its own,
 // which outlives the server.
-func (p *process) openDoor(ctx context.Context, cfg door.Config, needs func(*http.Request) door.Role) (*door.Door, error) {
-	d, err := door.Open(cfg, door.Options{Proxies: p.proxies, Needs: needs, Log: p.log})
+func (p *process) openDoor(ctx context.Context, cfg door.Config, options door.Options) (*door.Door, error) {
+	options.Proxies, options.Log = p.proxies, p.log
+	d, err := door.Open(cfg, options)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +115,7 @@ type newTokenConfig struct{ name, role string }
 
 func (c *newTokenConfig) RegisterFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.name, "name", "", "name of the token, which says who uses it, such as grafana")
-	fs.StringVar(&c.role, "role", "reader", "role of the token: reader reads data and metrics, operator takes profiles too")
+	fs.StringVar(&c.role, "role", "reader", "role of the token: reader reads data and metrics, operator settles dead letters and takes profiles too")
 }
 
 func newTokensNew() *cobra.Command {

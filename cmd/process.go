@@ -90,7 +90,7 @@ func runProcess(ctx context.Context, logs logConfig, gcPercent int, build func(c
 // addAdmin adds the admin listener. It is started right after the locks, so that
 // it outlives every part that it reports on.
 func (p *process) addAdmin(ctx context.Context, cfg adminConfig) error {
-	entrance, err := p.openDoor(ctx, cfg.door, adminNeeds)
+	entrance, err := p.openDoor(ctx, cfg.door, door.Options{Needs: adminNeeds})
 	if err != nil {
 		return err
 	}

@@ -147,7 +147,7 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 
 // addInternal adds a listener for the ingest role.
 func (p *process) addInternal(ctx context.Context, cfg door.Config, tokens []string, relay *api.Relay) error {
-	entrance, err := p.openDoor(ctx, cfg, nil)
+	entrance, err := p.openDoor(ctx, cfg, door.Options{})
 	if err != nil {
 		return err
 	}
@@ -162,13 +162,13 @@ func (p *process) addInternal(ctx context.Context, cfg door.Config, tokens []str
 
 // addPublic adds the public listener.
 func (p *process) addPublic(ctx context.Context, cfg door.Config, store database, ledger *payments.Ledger) error {
-	entrance, err := p.openDoor(ctx, cfg, nil)
+	entrance, err := p.openDoor(ctx, cfg, door.Options{Needs: apiNeeds, Refuse: api.RefuseCall})
 	if err != nil {
 		return err
 	}
-	operator := api.NewOperator(api.OperatorConfig{Store: store, Ledger: ledger, Log: p.log})
+	operator := api.NewOperator(api.OperatorConfig{Store: store, Ledger: ledger, Caller: door.TokenName, Log: p.log})
 	p.start(ctx, "api listener", api.NewPublic(api.Config{Wrap: entrance.Wrap}, entrance.Listener(), api.NewQuery(store, p.log), operator, entrance.Log()).Run)
-	p.listens("api", entrance.URL(), "/orders /orders/events /disputes /disputes/events")
+	p.listens("api", entrance.URL(), "QueryService, OperatorService (Connect, gRPC), /orders /orders/events /disputes /disputes/events /deadletters /sources /audit")
 	return nil
 }
 

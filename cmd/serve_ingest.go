@@ -122,7 +122,7 @@ func (cfg ingestConfig) add(ctx context.Context, p *process, direct payments.App
 		wire = batcher
 	}
 	cfg.ingest.Observe = countWebhooks(p.admin)
-	entrance, err := p.openDoor(ctx, cfg.door, nil)
+	entrance, err := p.openDoor(ctx, cfg.door, door.Options{})
 	if err != nil {
 		return err
 	}

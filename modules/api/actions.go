@@ -70,9 +70,10 @@ func (c *checks) selection(s *payrelayv1.Selection) selection {
 		c.refuse("invalid_selection", "selection has ids and more: send ids alone, or a filter with after_id, up_to_id and limit")
 	case ids > maxActions:
 		c.refuse("too_many_values", "selection.ids has %d ids: send at most %d in one request", ids, maxActions)
+		return selected
 	}
 	for i, id := range s.GetIds() {
-		if c.letterID("selection.ids", id); slices.Contains(s.GetIds()[:min(i, maxActions)], id) {
+		if c.letterID("selection.ids", id); slices.Contains(s.GetIds()[:i], id) {
 			c.refuse("repeated_id", "selection.ids has %d twice: send each id once", id)
 		}
 	}
@@ -245,6 +246,7 @@ func (o *Operator) GetBody(ctx context.Context, req *payrelayv1.GetBodyRequest) 
 	default:
 		in.id("source", key.Source)
 		in.id("event_id", key.EventID)
+		in.id("kind", string(key.Kind))
 		in.oneOf("kind", "kind", []string{string(key.Kind)}, kinds)
 	}
 	who, why := o.decision(ctx, &in, req.GetDecision(), false)

@@ -32,6 +32,8 @@ const (
 	codeDeadline    = "deadline_exceeded"
 )
 
+var errInternal = &refusal{codeInternal, "an internal error occurred: the server's log has the details under this request ID"}
+
 // meanings maps each error code to its code in the RPC protocols and its HTTP
 // status. A code that is not listed is the client's mistake: invalid_argument
 // and 400.
@@ -40,6 +42,9 @@ var meanings = map[string]struct {
 	status int
 }{
 	"unauthenticated":        {connect.CodeUnauthenticated, http.StatusUnauthorized},
+	"role_required":          {connect.CodePermissionDenied, http.StatusForbidden},
+	"cross_origin":           {connect.CodePermissionDenied, http.StatusForbidden},
+	"host_not_allowed":       {connect.CodeFailedPrecondition, http.StatusMisdirectedRequest},
 	"not_found":              {connect.CodeNotFound, http.StatusNotFound},
 	"ambiguous_id":           {connect.CodeFailedPrecondition, http.StatusConflict},
 	"method_not_allowed":     {connect.CodeUnimplemented, http.StatusMethodNotAllowed},
@@ -89,7 +94,7 @@ func describe(err error) *refusal {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return &refusal{codeDeadline, "the request took too long and its outcome is unknown: send the same request again"}
 	default:
-		return &refusal{codeInternal, "an internal error occurred: the server's log has the details under this request ID"}
+		return errInternal
 	}
 }
 

@@ -6,7 +6,10 @@ import (
 	"net/http"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/labstack/echo/v4"
+
+	"github.com/payrelay/payrelay/gen/payrelay/v1/payrelayv1connect"
 )
 
 const (
@@ -46,7 +49,8 @@ const (
 // of every filter. An id that contains a comma can be used in a path only.
 func NewPublic(cfg Config, listener net.Listener, query *Query, operator *Operator, log *slog.Logger) *Server {
 	p := &public{query, operator, log}
-	server := newServer("public listener", listener, publicDrain, cfg.wrapped(p.routes()), log)
+	server := newServer("public listener", listener, publicDrain, http.MaxBytesHandler(cfg.wrapped(p.routes()), maxRequestBytes), log)
+	server.serveHTTP2()
 	server.http.MaxHeaderBytes = publicHeaderBytes
 	server.http.IdleTimeout = publicIdle
 	return server
@@ -71,6 +75,13 @@ func (p *public) routes() http.Handler {
 		e.GET(path, read)
 		e.HEAD(path, read) // net/http drops the body
 	}
+	mountCalls(e, p.log,
+		service{payrelayv1connect.QueryServiceName, func(options ...connect.HandlerOption) (string, http.Handler) {
+			return payrelayv1connect.NewQueryServiceHandler(p.query, options...)
+		}},
+		service{payrelayv1connect.OperatorServiceName, func(options ...connect.HandlerOption) (string, http.Handler) {
+			return payrelayv1connect.NewOperatorServiceHandler(p.operator, options...)
+		}})
 	return e
 }
 

@@ -122,7 +122,7 @@ func TestPublicLimitsHeaders(t *testing.T) {
 func TestPublicHasNoOtherPathsAndMethods(t *testing.T) {
 	handler := publicRoutes(new(memory))
 	for _, path := range []string{"/", "/order", "/internal/updates/orders", "/internal/", "//orders", "/orders/../internal/updates/orders",
-		"/payrelay.v1.RelayService/ApplyUpdate", "/grpc.health.v1.Health/Check", "/metrics", "/debug/pprof/", "/%2e%2e/orders", "/ORDERS"} {
+		"/payrelay.v1.RelayService/ApplyUpdate", "/grpc.health.v2.Health/Check", "/metrics", "/debug/pprof/", "/%2e%2e/orders", "/ORDERS"} {
 		get(t, handler, path).wantError(t, 404, "not_found")
 	}
 	request(t, handler, "OPTIONS", "/order").wantError(t, 404, "not_found")

@@ -51,6 +51,12 @@ func newServer(name string, listener net.Listener, drain time.Duration, handler 
 	return &Server{name: name, drain: drain, listener: listener, http: server, log: log}
 }
 
+// serveHTTP2 makes the server speak HTTP/2 as well, with and without TLS, which gRPC needs.
+func (s *Server) serveHTTP2() {
+	s.http.Protocols.SetHTTP2(true)
+	s.http.Protocols.SetUnencryptedHTTP2(true)
+}
+
 // Addr returns the address of the listener with its actual port.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 

@@ -25,6 +25,9 @@ type Options struct {
 	// Needs returns the role that a request needs if the listener has tokens. If it is
 	// nil, every request needs a reader.
 	Needs func(*http.Request) Role
+	// Refuse, if it is not nil, may answer a refused request in its own form, with a code
+	// such as "unauthenticated" and a message. It reports whether it has answered.
+	Refuse func(w http.ResponseWriter, r *http.Request, code, message string) bool
 	// Log gets warnings, and what is read again from changed files.
 	Log *slog.Logger
 }

@@ -26,9 +26,11 @@ func newTLS(cfg Config) *files[*tls.Config] {
 			return nil, fmt.Errorf("the certificate of %s expired on %s: renew it", f.files[0].setting, end.Format(time.RFC3339))
 		}
 		made := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+		if cfg.Kind.Name == API.Name || cfg.Kind.Name == Internal.Name {
+			made.NextProtos = []string{"h2", "http/1.1"} // gRPC needs HTTP/2
+		}
 		if cfg.Kind.auth == byPeers {
-			// Both ends are payrelay, and gRPC needs HTTP/2.
-			made.MinVersion, made.NextProtos = tls.VersionTLS13, []string{"h2", "http/1.1"}
+			made.MinVersion = tls.VersionTLS13 // both ends are payrelay
 		}
 		if len(contents) > 2 {
 			made.ClientAuth, made.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()

@@ -47,7 +47,7 @@ func TestTLSOnEveryListener(t *testing.T) {
 		}
 		got := ask(t, client(&tls.Config{RootCAs: authority.Pool()}), "GET", d.URL())
 		wantVersion, wantProto := uint16(tls.VersionTLS13), 1
-		if kind.Name == "internal" {
+		if kind.Name == "internal" || kind.Name == "api" {
 			wantProto = 2 // gRPC needs it
 		}
 		if got.StatusCode != http.StatusOK || got.TLS.Version != wantVersion || got.ProtoMajor != wantProto {

@@ -2,6 +2,7 @@ package door
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -136,20 +137,29 @@ func newTokens(cfg Config) *files[[]token] {
 	}}
 }
 
-// roleOf returns the role of the bearer token of a request, or Anyone without a valid
+// bearer returns the token of a request, or one with the role Anyone if it has no valid
 // one. It compares digests in constant time and all of them, so that its duration
 // reveals neither a token nor which one it is like.
-func roleOf(r *http.Request, tokens []token) Role {
+func bearer(r *http.Request, tokens []token) token {
 	shown, isBearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	digest := sha256.Sum256([]byte(shown))
-	role := Anyone
+	var found token
 	for _, t := range tokens {
 		if subtle.ConstantTimeCompare(digest[:], t.digest[:]) == 1 {
-			role = t.role
+			found = t
 		}
 	}
 	if !isBearer {
-		return Anyone
+		return token{}
 	}
-	return role
+	return found
+}
+
+type tokenNameKey struct{}
+
+// TokenName returns the name of the token of the request that a context belongs to, or
+// nothing if it has none.
+func TokenName(ctx context.Context) string {
+	name, _ := ctx.Value(tokenNameKey{}).(string)
+	return name
 }

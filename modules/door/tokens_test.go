@@ -3,6 +3,7 @@ package door
 import (
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -178,4 +179,35 @@ func TestBadTokensFileFailsTheStart(t *testing.T) {
 			t.Errorf("Open() with %s = %v, want an error that names the setting", file, err)
 		}
 	}
+}
+
+func TestTokenName(t *testing.T) {
+	reader, line := newToken(t, "grafana", Reader)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, TokenName(r.Context())) })
+	d := open(t, config(t, Admin, "--admin-tokens-file", testcert.Write(t, t.TempDir(), "tokens", []byte(line))), Options{Needs: needs}, handler)
+	for shown, want := range map[string]string{reader: "grafana", "x": "", "": ""} {
+		// The path needs no token, so that a wrong one gets through.
+		if got := ask(t, plain, "GET", d.URL()+"/livez", "Authorization", "Bearer "+shown); got.body != want {
+			t.Errorf("TokenName() with %q = %q, want %q", shown, got.body, want)
+		}
+	}
+}
+
+// The server of the listener may refuse in the protocol of the request.
+func TestRefuseInAnotherForm(t *testing.T) {
+	_, line := newToken(t, "a", Reader)
+	refuse := func(w http.ResponseWriter, r *http.Request, code, message string) bool {
+		if r.URL.Path != "/call" {
+			return false
+		}
+		w.WriteHeader(http.StatusTeapot)
+		_, _ = io.WriteString(w, code+": "+message)
+		return true
+	}
+	d := open(t, config(t, API, "--api-tokens-file", testcert.Write(t, t.TempDir(), "tokens", []byte(line))), Options{Refuse: refuse}, nil)
+	got := ask(t, plain, "GET", d.URL()+"/call")
+	if got.StatusCode != http.StatusTeapot || !strings.HasPrefix(got.body, "unauthenticated: the token is missing") || got.Header.Get("WWW-Authenticate") != "Bearer" || got.Header.Get("X-Request-Id") == "" {
+		t.Errorf("GET /call = %d %v %s, want the answer of Refuse with the headers of a refusal", got.StatusCode, got.Header, got.body)
+	}
+	ask(t, plain, "GET", d.URL()+"/other").wantRefusal(t, "/other", 401, "unauthenticated")
 }

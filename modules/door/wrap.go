@@ -1,6 +1,7 @@
 package door
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"log/slog"
@@ -32,9 +33,13 @@ func (d *Door) Wrap(next http.Handler) http.Handler {
 			// proxy in front that counted by it takes the rest for another request.
 			w.Header().Set("Connection", "close")
 		}
-		if refused := d.judge(r); refused != nil {
+		t, refused := d.judge(r)
+		if refused != nil {
 			d.refuse(w, r, refused)
 			return
+		}
+		if t.name != "" {
+			r = r.WithContext(context.WithValue(r.Context(), tokenNameKey{}, t.name))
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -65,33 +70,33 @@ type refusal struct {
 	code, message string
 }
 
-// judge returns why a request is refused, or nil. The messages do not repeat what the
-// request has.
-func (d *Door) judge(r *http.Request) *refusal {
+// judge returns the token of a request, and why it is refused, or nil. The messages do not
+// repeat what the request has.
+func (d *Door) judge(r *http.Request) (token, *refusal) {
 	if !d.allowsHost(r.Host, localAddr(r)) {
-		return &refusal{http.StatusMisdirectedRequest, hostNotAllowed,
+		return token{}, &refusal{http.StatusMisdirectedRequest, hostNotAllowed,
 			"this listener does not have the name in the Host header: call it by its address, or allow the name with --" + d.cfg.flag("hosts")}
 	}
 	if isCrossSite(r) {
-		return &refusal{http.StatusForbidden, crossOrigin,
+		return token{}, &refusal{http.StatusForbidden, crossOrigin,
 			"a browser sent this request for a page of another origin: call from a program, without the headers Origin and Sec-Fetch-Site"}
 	}
 	if d.tokens == nil {
-		return nil
+		return token{}, nil
 	}
 	needed := Reader
 	if d.options.Needs != nil {
 		needed = d.options.Needs(r)
 	}
-	switch role := roleOf(r, *d.tokens.current.Load()); {
-	case needed <= role:
-		return nil
-	case role == Anyone:
-		return &refusal{http.StatusUnauthorized, unauthenticated,
+	switch t := bearer(r, *d.tokens.current.Load()); {
+	case needed <= t.role:
+		return t, nil
+	case t.role == Anyone:
+		return t, &refusal{http.StatusUnauthorized, unauthenticated,
 			"the token is missing or wrong: send the header Authorization with Bearer and a token of --" + d.cfg.flag("tokens-file")}
 	default:
-		return &refusal{http.StatusForbidden, roleRequired,
-			"the token has the role " + role.String() + ", and this path needs " + needed.String() + ": use a token with that role"}
+		return t, &refusal{http.StatusForbidden, roleRequired,
+			"the token has the role " + t.role.String() + ", and this path needs " + needed.String() + ": use a token with that role"}
 	}
 }
 
@@ -100,12 +105,15 @@ func (d *Door) refuse(w http.ResponseWriter, r *http.Request, refused *refusal) 
 	id := rand.Text()
 	header := w.Header()
 	header.Set("X-Request-Id", id)
-	header.Set("Content-Type", "application/json; charset=utf-8")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
 	if refused.status == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", "Bearer")
 	}
+	if d.options.Refuse != nil && d.options.Refuse(w, r, refused.code, refused.message) {
+		return
+	}
+	header.Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(refused.status)
 	// A failed write means that the client has disconnected.
 	_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{
