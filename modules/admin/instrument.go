@@ -23,7 +23,7 @@ func (s *Server) Instrument(stage string, next payments.Applier) payments.Applie
 		verdicts:  make([]prometheus.Counter, len(payrelayv1.Verdict_name)),
 		errors:    m.applyErrors.WithLabelValues(stage),
 		batchSize: m.batchSize.WithLabelValues(stage),
-		duration:  m.applyDuration.WithLabelValues(stage),
+		duration:  s.trace(m.applyDuration.WithLabelValues(stage)),
 	}
 	// Looking up each counter now shows it as 0 before its verdict first occurs.
 	for v := range i.verdicts {
@@ -37,14 +37,14 @@ type instrumented struct {
 	verdicts  []prometheus.Counter // by number
 	errors    prometheus.Counter
 	batchSize prometheus.Observer
-	duration  prometheus.Observer
+	duration  traced
 }
 
 func (i *instrumented) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 	i.batchSize.Observe(float64(len(updates)))
 	start := time.Now()
 	outcomes, err := i.next.Apply(ctx, updates)
-	i.duration.Observe(time.Since(start).Seconds())
+	i.duration.observe(ctx, time.Since(start).Seconds())
 	if err != nil {
 		i.errors.Inc()
 		return outcomes, err
@@ -68,11 +68,13 @@ func (i *instrumented) verdict(v payrelayv1.Verdict) prometheus.Counter {
 // each update at the ingest role to its commit. Only the stage that commits needs
 // it: in a mode that answers earlier, the latency of the answers does not include
 // that time.
-func (s *Server) Age(next payments.Applier) payments.Applier { return &aged{next, s.metrics.age} }
+func (s *Server) Age(next payments.Applier) payments.Applier {
+	return &aged{next, s.trace(s.metrics.age)}
+}
 
 type aged struct {
 	next payments.Applier
-	age  prometheus.Observer
+	age  traced
 }
 
 func (a *aged) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
@@ -80,10 +82,10 @@ func (a *aged) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payr
 	if err != nil {
 		return outcomes, err
 	}
-	now := time.Now()
+	now, trace := time.Now(), a.age.traceID(ctx)
 	for _, update := range updates {
 		if update.GetReceivedAt() != nil { // set by the ingest role only
-			a.age.Observe(now.Sub(update.GetReceivedAt().AsTime()).Seconds())
+			a.age.observeIn(trace, now.Sub(update.GetReceivedAt().AsTime()).Seconds())
 		}
 	}
 	return outcomes, nil
