@@ -15,11 +15,12 @@ import (
 // a producer carry one request at a time, and a question would wait behind the records of
 // an outage. Its methods must not be called concurrently.
 type Pinger struct {
-	brokers []string
+	cluster ClusterConfig
 	topics  []string
 	config  *sarama.Config
-	// broker is connected, or nil.
+	// broker is connected, or nil. hangUp ends its connection at once.
 	broker *sarama.Broker
+	hangUp context.CancelFunc
 	// next is the index of the broker to try first.
 	next int
 }
@@ -30,25 +31,22 @@ func NewPinger(cfg Config) (*Pinger, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.Net.DialTimeout = transport.WatchTimeout
-	config.Net.ReadTimeout = transport.WatchTimeout
-	config.Net.WriteTimeout = transport.WatchTimeout
-	config.Net.Proxy.Dialer = dialer{context.Background(), config.Net.DialTimeout, cfg.showsPassword()}
-	return &Pinger{brokers: cfg.Brokers, topics: cfg.Names(), config: config}, nil
+	return &Pinger{cluster: cfg.ClusterConfig, topics: cfg.Names(), config: config}, nil
 }
 
-// Ping returns nil if one of the brokers in the configuration answers. After an error, it
-// tries the next one, until ctx is done.
+// Ping returns nil if one of the brokers in the configuration answers before ctx is done.
+// After an error, the next one is asked first.
 func (p *Pinger) Ping(ctx context.Context) error {
 	var failures []error
-	for range p.brokers {
-		err := p.ask()
+	for range p.cluster.Brokers {
+		addr := p.cluster.Brokers[p.next]
+		err := p.ask(ctx, addr)
 		if err == nil {
 			return nil
 		}
-		failures = append(failures, fmt.Errorf("ask the broker %s: %w", p.brokers[p.next], err))
+		failures = append(failures, fmt.Errorf("ask the broker %s: %w", addr, err))
 		p.disconnect()
-		p.next = (p.next + 1) % len(p.brokers)
+		p.next = (p.next + 1) % len(p.cluster.Brokers)
 		if ctx.Err() != nil {
 			break
 		}
@@ -56,15 +54,19 @@ func (p *Pinger) Ping(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-// ask asks the broker whose turn it is.
-func (p *Pinger) ask() error {
+// ask asks the broker at an address.
+func (p *Pinger) ask(ctx context.Context, addr string) error {
 	if p.broker == nil {
-		broker := sarama.NewBroker(p.brokers[p.next])
-		if err := broker.Open(p.config); err != nil {
+		config := *p.config
+		var connection context.Context
+		connection, p.hangUp = context.WithCancel(context.Background())
+		config.Net.Proxy.Dialer = dialer{connection, transport.WatchTimeout, p.cluster.showsPassword()}
+		p.broker = sarama.NewBroker(addr)
+		if err := p.broker.Open(&config); err != nil {
 			return err
 		}
-		p.broker = broker
 	}
+	defer context.AfterFunc(ctx, p.hangUp)() // the library takes no context
 	if connected, err := p.broker.Connected(); err != nil || !connected {
 		return errors.Join(err, net.ErrClosed)
 	}
@@ -74,6 +76,7 @@ func (p *Pinger) ask() error {
 
 func (p *Pinger) disconnect() {
 	if p.broker != nil {
+		p.hangUp()
 		_ = p.broker.Close() // it was not connected, or does not answer
 		p.broker = nil
 	}
