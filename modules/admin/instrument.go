@@ -3,11 +3,9 @@ package admin
 import (
 	"cmp"
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
@@ -89,14 +87,4 @@ func (a *aged) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payr
 		}
 	}
 	return outcomes, nil
-}
-
-// HTTP returns a handler that calls next and counts under the name listener:
-// status codes, latency and requests in flight. A request that ends in a panic is
-// not counted as answered.
-func (s *Server) HTTP(listener string, next http.Handler) http.Handler {
-	m, label := s.metrics, prometheus.Labels{"listener": listener}
-	next = promhttp.InstrumentHandlerCounter(m.httpRequests.MustCurryWith(label), next)
-	next = promhttp.InstrumentHandlerDuration(m.httpDuration.MustCurryWith(label), next)
-	return promhttp.InstrumentHandlerInFlight(m.httpInFlight.With(label), next)
 }
