@@ -27,6 +27,7 @@ type database interface {
 	api.OperatorStore
 	migrator
 	retention.Database
+	counted
 	Ping(ctx context.Context) error
 	Close() error
 }

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -77,32 +76,6 @@ func (p *process) openDoors() []*door.Door {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.doors[:len(p.doors):len(p.doors)]
-}
-
-// measureDoors adds the metrics of the listeners.
-func (p *process) measureDoors() {
-	p.admin.AddGauges("payrelay_insecure", "A listener that other machines can reach lacks this protection. The value is always 1.",
-		[]string{"listener", "what"}, func(show func(float64, ...string)) {
-			for _, d := range p.openDoors() {
-				for _, what := range d.Insecure() {
-					show(1, d.Name(), what)
-				}
-			}
-		})
-	p.admin.AddGauges("payrelay_tls_certificate_expiry_timestamp_seconds", "Time at which the certificate of a listener expires.",
-		[]string{"listener"}, func(show func(float64, ...string)) {
-			for _, d := range p.openDoors() {
-				if end, ok := d.CertificateEnd(); ok {
-					show(float64(end.UnixMilli())/float64(time.Second/time.Millisecond), d.Name())
-				}
-			}
-		})
-	p.admin.AddCounters("payrelay_refused_total", "Requests and connections that the policy of a listener refused.",
-		[]string{"listener", "reason"}, func(show func(float64, ...string)) {
-			for _, d := range p.openDoors() {
-				d.Refused(func(reason string, count uint64) { show(float64(count), d.Name(), reason) })
-			}
-		})
 }
 
 func newTokens() *cobra.Command {

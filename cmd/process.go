@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 
@@ -28,8 +29,14 @@ type process struct {
 	admin *admin.Server
 	// proxies are the trusted proxies of all listeners.
 	proxies door.Proxies
-	mu      sync.Mutex // guards doors, which metrics read while the process starts
-	doors   []*door.Door
+	// mu guards the fields below, which metrics read while the process starts.
+	mu        sync.Mutex
+	doors     []*door.Door
+	queues    []queue
+	oldest    []func() time.Time
+	consumers []namedConsumer
+	// watchesKafka reports whether the readiness depends on the brokers.
+	watchesKafka bool
 	// listeners is in the order of starting.
 	listeners []listener
 	// reloads are called after SIGHUP.
@@ -42,18 +49,18 @@ type listener struct{ name, url, what string }
 // parts, each as soon as it is built; if build fails, the parts that it started
 // are stopped. introduce is called when all parts are started. A ctx that ends
 // during the start leads to a clean stop.
-func runProcess(ctx context.Context, logs logConfig, gcPercent int, build func(context.Context, *process) error, introduce func(*process)) error {
+func runProcess(ctx context.Context, cfg processConfig, gcPercent int, build func(context.Context, *process) error, introduce func(*process)) error {
 	// A server outlives its terminal and the reader of its log. Without this, Go
 	// ends a process that writes to standard output or error after the reader left.
 	signal.Ignore(syscall.SIGPIPE)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	handler, err := logs.handler(os.Stderr)
+	handler, err := cfg.log.handler(os.Stderr)
 	if err != nil {
 		return err
 	}
-	if logs.level >= slog.LevelInfo { // at debug, every line is written
+	if cfg.log.level >= slog.LevelInfo { // at debug, every line is written
 		sampler := logging.Sample(handler)
 		defer sampler.Close()
 		handler = sampler
@@ -78,13 +85,39 @@ func runProcess(ctx context.Context, logs logConfig, gcPercent int, build func(c
 	p.admin.SetReady(true)
 	log.Info("ready", "version", versionText())
 	introduce(p)
-	if failed := p.wait(ctx); failed != "" {
+	failed := p.wait(ctx)
+	p.admin.SetReady(false)
+	if failed == "" && cfg.delay > 0 {
+		log.Info("not ready any more, and stopping later, because of shutdown-delay", "delay", cfg.delay)
+		failed = p.linger(ctx, cfg.delay)
+	}
+	if failed != "" {
 		log.Warn("stopping because a part failed", "part", failed)
 	} else {
 		log.Info("stopping")
 	}
-	p.admin.SetReady(false)
 	return p.stop()
+}
+
+// processConfig configures what every serve command has.
+type processConfig struct {
+	log logConfig
+	// delay is the time between the first signal and the stop.
+	delay time.Duration
+}
+
+// RegisterFlags declares the flags.
+func (c *processConfig) RegisterFlags(fs *flag.FlagSet) {
+	c.log.RegisterFlags(fs)
+	fs.DurationVar(&c.delay, "shutdown-delay", 0, "how long the process still serves after SIGTERM, while /readyz is 503, so that a load balancer sends nothing more: `SHUTDOWN_DELAY`")
+}
+
+// Validate checks the delay.
+func (c processConfig) Validate() error {
+	if c.delay < 0 {
+		return fmt.Errorf("shutdown-delay (SHUTDOWN_DELAY) is %v: it must not be negative", c.delay)
+	}
+	return nil
 }
 
 // addAdmin adds the admin listener. It is started right after the locks, so that
@@ -97,10 +130,7 @@ func (p *process) addAdmin(ctx context.Context, cfg adminConfig) error {
 	cfg.server.Wrap = entrance.Wrap
 	server := admin.New(cfg.server, entrance.Listener(), entrance.Log())
 	p.admin = server
-	p.measureDoors()
-	b := thisBuild()
-	server.AddGauges("payrelay_build_info", "The build of this process. The value is always 1.", []string{"version", "revision", "goversion"},
-		func(show func(float64, ...string)) { show(1, b.version, b.revision, b.goVersion) })
+	p.measureProcess()
 	p.start(ctx, "admin listener", server.Run)
 	p.listens("admin", entrance.URL(), "/livez /readyz /metrics /debug/pprof")
 	return nil
@@ -275,6 +305,14 @@ func (s *supervisor) wait(ctx context.Context) (failed string) {
 	case name := <-s.failed:
 		return name
 	}
+}
+
+// linger blocks for a while after ctx has ended, or until a part fails. It returns the name
+// of the part that failed, if any.
+func (s *supervisor) linger(ctx context.Context, delay time.Duration) (failed string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), delay)
+	defer cancel()
+	return s.wait(ctx)
 }
 
 // stop stops the parts in reverse order and waits for each before it stops the

@@ -52,11 +52,11 @@ func validate(configs ...interface{ Validate() error }) error {
 }
 
 type serveBrokerConfig struct {
-	log    logConfig
-	admin  adminConfig
-	dir    flags.Dir
-	topics kafka.TopicConfig
-	broker broker.Config
+	process processConfig
+	admin   adminConfig
+	dir     flags.Dir
+	topics  kafka.TopicConfig
+	broker  broker.Config
 }
 
 func newServeBroker() *cobra.Command {
@@ -69,12 +69,12 @@ func newServeBroker() *cobra.Command {
 			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
-	flags.Register(command, flags.WithDefault(&cfg.broker, "127.0.0.1:9092"), flags.WithDefault(&cfg.admin, "127.0.0.1:3005"), &cfg.dir, &cfg.topics, &cfg.log)
+	flags.Register(command, flags.WithDefault(&cfg.broker, "127.0.0.1:9092"), flags.WithDefault(&cfg.admin, "127.0.0.1:3005"), &cfg.dir, &cfg.topics, &cfg.process)
 	return command
 }
 
 func (cfg serveBrokerConfig) serve(ctx context.Context, out io.Writer) error {
-	if err := validate(cfg.dir, cfg.topics, cfg.admin); err != nil {
+	if err := validate(cfg.process, cfg.dir, cfg.topics, cfg.admin); err != nil {
 		return err
 	}
 	build := func(ctx context.Context, p *process) error {
@@ -87,7 +87,7 @@ func (cfg serveBrokerConfig) serve(ctx context.Context, out io.Writer) error {
 		_, err := p.addBroker(ctx, cfg.broker, cfg.dir, cfg.topics)
 		return err
 	}
-	return runProcess(ctx, cfg.log, gcPercent, build, func(p *process) {
+	return runProcess(ctx, cfg.process, gcPercent, build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay broker is ready: an embedded single-node log, data in %s", cfg.dir.BrokerDir()))
 	})
 }

@@ -23,7 +23,7 @@ import (
 
 // allConfig configures every role. What two roles share is there once.
 type allConfig struct {
-	log       logConfig
+	process   processConfig
 	proxies   door.Proxies
 	admin     adminConfig
 	data      flags.Data
@@ -35,6 +35,7 @@ type allConfig struct {
 	ingest    ingest.Config
 	wire      transport.Config
 	retry     transport.RetryConfig
+	watch     transport.WatchConfig
 	kafka     kafka.Config
 	broker    broker.Config
 	token     flags.Token
@@ -52,7 +53,7 @@ func newServeAll() *cobra.Command {
 		},
 	}
 	flags.Register(command, &cfg.wire, flags.Listens(&cfg.door, door.Ingest), &cfg.ingest, flags.Listens(&cfg.public, door.API), flags.Listens(&cfg.internal, door.Internal), flags.WithDefault(&cfg.admin, "127.0.0.1:3003"), &cfg.data, &cfg.retention,
-		&cfg.retry, &cfg.kafka, flags.WithDefault(&cfg.broker, "127.0.0.1:0"), &cfg.token, &cfg.password, &cfg.proxies, &cfg.log)
+		&cfg.retry, &cfg.watch, &cfg.kafka, flags.WithDefault(&cfg.broker, "127.0.0.1:0"), &cfg.token, &cfg.password, &cfg.proxies, &cfg.process)
 	return command
 }
 
@@ -62,7 +63,7 @@ func (cfg allConfig) serve(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	cfg.internal.HasToken = len(cfg.api.InternalTokens) > 0
-	if err := validate(cfg.data, cfg.door, cfg.public, cfg.internal, cfg.admin, cfg.ingest, cfg.retry, cfg.api); err != nil {
+	if err := validate(cfg.process, cfg.data, cfg.door, cfg.public, cfg.internal, cfg.admin, cfg.ingest, cfg.retry, cfg.watch, cfg.api); err != nil {
 		return err
 	}
 	if cfg.kafka.Password, err = cfg.password.Secret(); err != nil {
@@ -71,7 +72,7 @@ func (cfg allConfig) serve(ctx context.Context, out io.Writer) error {
 	if err := cfg.checkKafka(); err != nil {
 		return err
 	}
-	return runProcess(ctx, cfg.log, gcPercent, cfg.build, func(p *process) {
+	return runProcess(ctx, cfg.process, gcPercent, cfg.build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay is ready: every role in one process, mode %s, database %s", cfg.wire.Mode, cfg.data.Shown()))
 		if cfg.ingest.SourcesFile == "" {
 			fmt.Fprintf(out, suggestion, p.url("ingest"), p.url("api"))
@@ -127,7 +128,7 @@ func (cfg allConfig) build(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	role, err := apiConfig{cfg.data, cfg.retention, cfg.public, cfg.internal, cfg.api, cfg.wire, cfg.kafka}.add(ctx, p)
+	role, err := apiConfig{cfg.data, cfg.retention, cfg.public, cfg.internal, cfg.api, cfg.wire, cfg.watch, cfg.kafka}.add(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -146,7 +147,7 @@ func (cfg allConfig) build(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	return ingestConfig{cfg.door, cfg.ingest, cfg.wire, cfg.retry, rpc, cfg.kafka}.add(ctx, p, role.grouped)
+	return ingestConfig{cfg.door, cfg.ingest, cfg.wire, cfg.retry, cfg.watch, rpc, cfg.kafka}.add(ctx, p, role.grouped)
 }
 
 // ownCalls returns how the ingest role of this process calls its api role. If the

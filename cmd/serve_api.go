@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,12 +28,13 @@ type apiConfig struct {
 	internal  door.Config
 	api       api.Config
 	wire      transport.Config
+	watch     transport.WatchConfig
 	kafka     kafka.Config
 }
 
 type serveAPIConfig struct {
 	apiConfig
-	log      logConfig
+	process  processConfig
 	proxies  door.Proxies
 	admin    adminConfig
 	token    flags.Token
@@ -52,7 +51,7 @@ func newServeAPI() *cobra.Command {
 			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
-	flags.Register(command, &cfg.wire, flags.Listens(&cfg.public, door.API), flags.Listens(&cfg.internal, door.Internal), flags.WithDefault(&cfg.admin, "127.0.0.1:3003"), &cfg.data, &cfg.retention, &cfg.kafka, &cfg.token, &cfg.password, &cfg.proxies, &cfg.log)
+	flags.Register(command, &cfg.wire, flags.Listens(&cfg.public, door.API), flags.Listens(&cfg.internal, door.Internal), flags.WithDefault(&cfg.admin, "127.0.0.1:3003"), &cfg.data, &cfg.retention, &cfg.kafka, &cfg.token, &cfg.password, &cfg.proxies, &cfg.process)
 	return command
 }
 
@@ -68,7 +67,7 @@ func (cfg serveAPIConfig) serve(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	cfg.internal.HasToken = len(cfg.api.InternalTokens) > 0
-	if err := validate(cfg.data, cfg.public, cfg.internal, cfg.admin, cfg.api); err != nil {
+	if err := validate(cfg.process, cfg.data, cfg.public, cfg.internal, cfg.admin, cfg.api); err != nil {
 		return err
 	}
 	build := func(ctx context.Context, p *process) error {
@@ -87,7 +86,7 @@ func (cfg serveAPIConfig) serve(ctx context.Context, out io.Writer) error {
 		_, err := cfg.add(ctx, p)
 		return err
 	}
-	return runProcess(ctx, cfg.log, gcPercent, build, func(p *process) {
+	return runProcess(ctx, cfg.process, gcPercent, build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay api is ready: mode %s, database %s", cfg.wire.Mode, cfg.data.Shown()))
 	})
 }
@@ -112,20 +111,25 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 		return nil, err
 	}
 	p.closeLater(ctx, "database", store.Close)
-	p.admin.AddCheck("database", store.Ping)
 	if err := store.Migrate(ctx); err != nil {
 		return nil, err
 	}
 	p.start(ctx, "retention", retention.NewRunner(store, cfg.retention, p.log).Run)
-	role := &apiRole{ledger: payments.NewLedger(store)}
+	p.watchDatabase(ctx, store)
+	role := &apiRole{ledger: payments.NewLedger(p.admin.MeasureStore(store))}
 	role.ledger.OnPanic(func(panicked payments.Panic) {
 		p.log.Error("judging updates panicked, which is a defect of this release: the update is a dead letter that a later release can replay",
 			"provider", panicked.Key.Source, "event_id", panicked.Key.EventID, "error", panicked.Text, "stack", string(panicked.Stack))
 	})
-	role.ledger.OnCommit(func(changes *payments.Changes) { logging.DeadLetters(p.log, changes) })
+	count := p.admin.Ledger()
+	role.ledger.OnCommit(func(changes *payments.Changes) {
+		count(changes)
+		logging.DeadLetters(p.log, changes)
+	})
 	role.applier = logging.Batches(p.log, "ledger", role.ledger)
 	batcher := batch.New(p.admin.Instrument("ledger", p.admin.Age(role.applier)), applyBatch(engine))
 	p.closeLater(ctx, "group commit", func() error { batcher.Close(); return nil })
+	p.watchQueue("ledger", batcher)
 	role.grouped = batcher
 
 	role.relay = api.NewRelay(p.admin.Instrument("api", batcher), p.log)
@@ -141,6 +145,9 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 	cfg.kafka.Unary = !cfg.wire.Batch
 	if cfg.kafka.InstanceID == "" && engine.file != nil {
 		cfg.kafka.InstanceID = onlyInstance
+	}
+	if err := p.watchKafka(ctx, cfg.watch, cfg.kafka); err != nil {
+		return nil, err
 	}
 	return role, role.addConsumer(ctx, p, "consumer", cfg.kafka)
 }
@@ -193,9 +200,6 @@ const onlyInstance = "payrelay-api"
 // and after a change of the password, the open connections still work.
 const misconfiguredAfter = 30 * time.Second
 
-// errNotJoined is normal for a moment after a start and during a rebalance.
-var errNotJoined = errors.New("the consumer is not a member of its group")
-
 // addConsumer adds the consumer of mode kafka. A process can have two, each with
 // its own name. The batches of a partition need no group commit, so they go
 // straight to the ledger.
@@ -205,31 +209,7 @@ func (r *apiRole) addConsumer(ctx context.Context, p *process, name string, cfg 
 	if err != nil {
 		return err
 	}
-	p.admin.AddCheck(name, func(context.Context) error {
-		if !consumer.Ready() {
-			return errNotJoined
-		}
-		return nil
-	})
-	p.admin.AddGauge("payrelay_"+name+"_lag_records", "Records published to this process's partitions and not yet applied, NaN if unknown.",
-		func() float64 {
-			if records, known := consumer.Lag(); known {
-				return float64(records)
-			}
-			return math.NaN()
-		})
-	p.admin.AddGauge("payrelay_"+name+"_expired_records", "Records that retention deleted before this process could apply them, since its start.",
-		func() float64 { return float64(consumer.Expired()) })
-	p.admin.AddGauges("payrelay_"+name+"_partition_lag_records", "Records published to one of this process's partitions and not yet applied.",
-		[]string{"topic", "partition"}, func(show func(float64, ...string)) {
-			consumer.PartitionLags(func(topic string, partition int32, records int64) {
-				value := float64(records)
-				if records == kafka.UnknownOffset {
-					value = math.NaN()
-				}
-				show(value, topic, strconv.Itoa(int(partition)))
-			})
-		})
+	p.watchConsumer(name, consumer)
 	p.start(ctx, name, consumer.Run)
 	return nil
 }

@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/payrelay/payrelay/cmd/flags"
-	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/batch"
 	"github.com/payrelay/payrelay/modules/door"
 	"github.com/payrelay/payrelay/modules/ingest"
@@ -27,13 +25,14 @@ type ingestConfig struct {
 	ingest ingest.Config
 	wire   transport.Config
 	retry  transport.RetryConfig
+	watch  transport.WatchConfig
 	rpc    transport.RPCConfig
 	kafka  kafka.Config
 }
 
 type serveIngestConfig struct {
 	ingestConfig
-	log      logConfig
+	process  processConfig
 	proxies  door.Proxies
 	admin    adminConfig
 	token    flags.Token
@@ -50,7 +49,7 @@ func newServeIngest() *cobra.Command {
 			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
-	flags.Register(command, &cfg.wire, flags.Listens(&cfg.door, door.Ingest), &cfg.ingest, flags.WithDefault(&cfg.admin, "127.0.0.1:3004"), &cfg.rpc, &cfg.retry, &cfg.kafka, &cfg.token, &cfg.password, &cfg.proxies, &cfg.log)
+	flags.Register(command, &cfg.wire, flags.Listens(&cfg.door, door.Ingest), &cfg.ingest, flags.WithDefault(&cfg.admin, "127.0.0.1:3004"), &cfg.rpc, &cfg.retry, &cfg.watch, &cfg.kafka, &cfg.token, &cfg.password, &cfg.proxies, &cfg.process)
 	return command
 }
 
@@ -67,7 +66,7 @@ func (cfg serveIngestConfig) serve(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	cfg.rpc.Token = flags.First(tokens)
-	if err := validate(cfg.door, cfg.admin, cfg.ingest, cfg.retry); err != nil {
+	if err := validate(cfg.process, cfg.door, cfg.admin, cfg.ingest, cfg.retry, cfg.watch); err != nil {
 		return err
 	}
 	if cfg.wire.Mode.RPC() {
@@ -87,7 +86,7 @@ func (cfg serveIngestConfig) serve(ctx context.Context, out io.Writer) error {
 		}
 		return cfg.add(ctx, p, nil)
 	}
-	return runProcess(ctx, cfg.log, ingestGCPercent, build, func(p *process) {
+	return runProcess(ctx, cfg.process, ingestGCPercent, build, func(p *process) {
 		p.introduce(out, fmt.Sprintf("payrelay ingest is ready: mode %s", cfg.wire.Mode))
 	})
 }
@@ -119,9 +118,11 @@ func (cfg ingestConfig) add(ctx context.Context, p *process, direct payments.App
 	if cfg.wire.Batch && cfg.wire.Mode.RPC() {
 		batcher := batch.New(wire, laneBatch(cfg.retry.Timeout))
 		p.closeLater(ctx, "lanes", func() error { batcher.Close(); return nil })
+		p.watchQueue("ingest", batcher)
 		wire = batcher
 	}
-	cfg.ingest.Observe = countWebhooks(p.admin)
+	webhooks := p.admin.Webhooks()
+	cfg.ingest.Observe = counts(webhooks)
 	entrance, err := p.openDoor(ctx, cfg.door, door.Options{})
 	if err != nil {
 		return err
@@ -133,12 +134,8 @@ func (cfg ingestConfig) add(ctx context.Context, p *process, direct payments.App
 	}
 	p.onHangup(server.Reload)
 	p.admin.Handle("GET /webhooks", server.Tail())
-	p.admin.AddGauges("payrelay_unsigned_source", "Sources whose webhooks are not verified. The value is always 1.", []string{"source"},
-		func(show func(float64, ...string)) {
-			for _, source := range server.Unsigned() {
-				show(1, source)
-			}
-		})
+	webhooks.ShowSources(server.Sources)
+	measureSources(p.admin, server)
 	if cfg.ingest.InsecureNoSignature {
 		p.log.Warn("webhooks of these sources are NOT VERIFIED, because of --insecure-no-signature: anyone who reaches the address can change orders", "sources", server.Unsigned())
 	}
@@ -147,44 +144,40 @@ func (cfg ingestConfig) add(ctx context.Context, p *process, direct payments.App
 	return nil
 }
 
-// countWebhooks returns a function that counts the webhooks of each source.
-func countWebhooks(to *admin.Server) func(*ingest.Observation) {
-	answered := to.AddCounter("payrelay_webhooks_total", "Webhooks of a source that were answered: accepted, or the code of the refusal.", "source", "result")
-	verified := to.AddCounter("payrelay_webhooks_verified_total", "Webhooks that were accepted, by the position of the secret that signed them.", "source", "secret")
-	return func(seen *ingest.Observation) {
-		if seen.Refusal != "" {
-			answered(seen.Source, seen.Refusal)
-			return
-		}
-		answered(seen.Source, "accepted")
-		verified(seen.Source, strconv.Itoa(seen.Secret+1))
-	}
-}
-
 // addWire adds the client of the mode and returns it with deadline, retries and
-// circuit breaker. The process is not ready while the circuit is open, so that a
-// load balancer can prefer a process whose wire works.
+// circuit breaker. The process is not ready while the circuit is open or the far side is
+// away, so that a load balancer can prefer a process whose wire works.
 func (cfg ingestConfig) addWire(ctx context.Context, p *process, direct payments.Applier) (payments.Applier, error) {
-	var client interface {
-		payments.Applier
-		Close() error
-	}
-	var err error
-	switch cfg.wire.Mode {
-	case payments.Direct:
+	if cfg.wire.Mode == payments.Direct {
 		return transport.Deadline(transport.NewDirect(direct), cfg.retry.Timeout), nil
-	case payments.Kafka:
-		cfg.kafka.Unary = !cfg.wire.Batch
-		client, err = kafka.NewProducer(cfg.kafka)
-	default:
-		cfg.rpc.Unary, cfg.rpc.Log = !cfg.wire.Batch, p.log
-		client, err = transport.NewRPC(cfg.wire.Mode, cfg.rpc)
 	}
+	client, err := cfg.client(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	p.closeLater(ctx, "client", client.Close)
 	circuit := transport.Resilient(client, cfg.retry, p.log)
-	p.admin.AddCheck("wire", circuit.Check)
+	p.admin.AddCheck("wire", "the circuit breaker is open, because calls kept failing", circuit.Check)
+	measureCircuit(p.admin, circuit)
 	return circuit, nil
+}
+
+// client adds the client of a mode that has one, and a watch of its far side.
+func (cfg ingestConfig) client(ctx context.Context, p *process) (payments.Applier, error) {
+	if cfg.wire.Mode == payments.Kafka {
+		cfg.kafka.Unary = !cfg.wire.Batch
+		producer, err := kafka.NewProducer(cfg.kafka)
+		if err != nil {
+			return nil, err
+		}
+		p.closeLater(ctx, "client", producer.Close)
+		return producer, p.watchKafka(ctx, cfg.watch, cfg.kafka)
+	}
+	cfg.rpc.Unary, cfg.rpc.Log = !cfg.wire.Batch, p.log
+	calls, err := transport.NewRPC(cfg.wire.Mode, cfg.rpc)
+	if err != nil {
+		return nil, err
+	}
+	p.closeLater(ctx, "client", calls.Close)
+	p.watch(ctx, "api", "the api role does not answer", cfg.watch, calls.Ping)
+	return calls, nil
 }

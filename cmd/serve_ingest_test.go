@@ -15,19 +15,25 @@ import (
 	"github.com/payrelay/payrelay/modules/transport/transporttest"
 )
 
-func TestEveryModeHasAWire(t *testing.T) {
+// newTestProcess returns a process with an admin listener. It is stopped after the test.
+func newTestProcess(t *testing.T) *process {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := admin.New(admin.Config{}, listener, transporttest.Quiet())
 	p := &process{log: transporttest.Quiet(), admin: server, supervisor: newSupervisor()}
-	p.start(t.Context(), "admin listener", server.Run)
-	defer func() {
+	p.start(context.Background(), "admin listener", server.Run)
+	t.Cleanup(func() {
 		if err := p.stop(); err != nil {
 			t.Errorf("stop: %v", err)
 		}
-	}()
+	})
+	return p
+}
+
+func TestEveryModeHasAWire(t *testing.T) {
 	direct := payments.ApplierFunc(func(context.Context, []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) { return nil, nil })
 	cfg := ingestConfig{
 		rpc: transport.RPCConfig{URL: "http://127.0.0.1:1"},
@@ -37,6 +43,7 @@ func TestEveryModeHasAWire(t *testing.T) {
 		},
 	}
 	for _, mode := range append([]payments.Mode{"unknown"}, payments.Modes...) {
+		p := newTestProcess(t)
 		cfg.wire.Mode = mode
 		wire, err := cfg.addWire(t.Context(), p, direct)
 		if known := mode != "unknown"; known != (err == nil) || known != (wire != nil) {

@@ -148,7 +148,7 @@ func (c *cluster) testForgeries(t *testing.T, s scheme, from *http.Client) {
 	metrics := c.metrics(t)
 	for _, want := range []string{
 		fmt.Sprintf(`payrelay_webhooks_verified_total{secret="2",source=%q} 1`, s.source),
-		fmt.Sprintf(`payrelay_webhooks_total{result="secret_expired",source=%q} 1`, s.source),
+		fmt.Sprintf(`payrelay_webhooks_total{result="secret_expired",source=%q,status="401"} 1`, s.source),
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("row 33: the metrics do not have %s", want)

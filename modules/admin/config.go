@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"flag"
 	"net/http"
 )
@@ -12,6 +13,10 @@ type Config struct {
 	// Wrap, if it is not nil, wraps the handler with the policy of the listener. It has
 	// no flag.
 	Wrap func(http.Handler) http.Handler
+	// TraceID, if it is not nil, returns the ID of the trace of a context, or nothing if
+	// the context has none that is sampled. Metrics refer to it in exemplars. It has no
+	// flag.
+	TraceID func(context.Context) string
 }
 
 // RegisterFlags declares the flag on fs.

@@ -3,11 +3,9 @@ package admin
 import (
 	"cmp"
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
@@ -23,7 +21,7 @@ func (s *Server) Instrument(stage string, next payments.Applier) payments.Applie
 		verdicts:  make([]prometheus.Counter, len(payrelayv1.Verdict_name)),
 		errors:    m.applyErrors.WithLabelValues(stage),
 		batchSize: m.batchSize.WithLabelValues(stage),
-		duration:  m.applyDuration.WithLabelValues(stage),
+		duration:  s.trace(m.applyDuration.WithLabelValues(stage)),
 	}
 	// Looking up each counter now shows it as 0 before its verdict first occurs.
 	for v := range i.verdicts {
@@ -37,14 +35,14 @@ type instrumented struct {
 	verdicts  []prometheus.Counter // by number
 	errors    prometheus.Counter
 	batchSize prometheus.Observer
-	duration  prometheus.Observer
+	duration  traced
 }
 
 func (i *instrumented) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 	i.batchSize.Observe(float64(len(updates)))
 	start := time.Now()
 	outcomes, err := i.next.Apply(ctx, updates)
-	i.duration.Observe(time.Since(start).Seconds())
+	i.duration.observe(ctx, time.Since(start).Seconds())
 	if err != nil {
 		i.errors.Inc()
 		return outcomes, err
@@ -68,11 +66,13 @@ func (i *instrumented) verdict(v payrelayv1.Verdict) prometheus.Counter {
 // each update at the ingest role to its commit. Only the stage that commits needs
 // it: in a mode that answers earlier, the latency of the answers does not include
 // that time.
-func (s *Server) Age(next payments.Applier) payments.Applier { return &aged{next, s.metrics.age} }
+func (s *Server) Age(next payments.Applier) payments.Applier {
+	return &aged{next, s.trace(s.metrics.age)}
+}
 
 type aged struct {
 	next payments.Applier
-	age  prometheus.Observer
+	age  traced
 }
 
 func (a *aged) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
@@ -80,21 +80,11 @@ func (a *aged) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payr
 	if err != nil {
 		return outcomes, err
 	}
-	now := time.Now()
+	now, trace := time.Now(), a.age.traceID(ctx)
 	for _, update := range updates {
 		if update.GetReceivedAt() != nil { // set by the ingest role only
-			a.age.Observe(now.Sub(update.GetReceivedAt().AsTime()).Seconds())
+			a.age.observeIn(trace, now.Sub(update.GetReceivedAt().AsTime()).Seconds())
 		}
 	}
 	return outcomes, nil
-}
-
-// HTTP returns a handler that calls next and counts under the name listener:
-// status codes, latency and requests in flight. A request that ends in a panic is
-// not counted as answered.
-func (s *Server) HTTP(listener string, next http.Handler) http.Handler {
-	m, label := s.metrics, prometheus.Labels{"listener": listener}
-	next = promhttp.InstrumentHandlerCounter(m.httpRequests.MustCurryWith(label), next)
-	next = promhttp.InstrumentHandlerDuration(m.httpDuration.MustCurryWith(label), next)
-	return promhttp.InstrumentHandlerInFlight(m.httpInFlight.With(label), next)
 }

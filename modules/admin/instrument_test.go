@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"reflect"
 	"strings"
 	"sync"
@@ -209,61 +208,7 @@ func BenchmarkInstrument(b *testing.B) {
 	}
 }
 
-func TestHTTPCountsCodesAndLatency(t *testing.T) {
-	s := serve(t)
-	handler := s.HTTP("ingest", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/bad" {
-			w.WriteHeader(http.StatusBadRequest)
-		}
-	}))
-	for _, path := range []string{"/", "/", "/bad"} {
-		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, path, nil))
-	}
-	expectSamples(t, s, map[string]string{
-		`payrelay_http_requests_total{code="200",listener="ingest"}`:               "2",
-		`payrelay_http_requests_total{code="400",listener="ingest"}`:               "1",
-		`payrelay_http_request_duration_seconds_count{listener="ingest"}`:          "3",
-		`payrelay_http_requests_in_flight{listener="ingest"}`:                      "0",
-		`payrelay_http_request_duration_seconds_bucket{listener="ingest",le="10"}`: "3",
-	})
-}
-
-func TestHTTPShowsRequestsInFlight(t *testing.T) {
-	s := serve(t)
-	entered, leave := make(chan struct{}), make(chan struct{})
-	handler := s.HTTP("api", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		entered <- struct{}{}
-		<-leave
-	}))
-	var wg sync.WaitGroup
-	for range 2 {
-		wg.Go(func() {
-			handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
-		})
-		<-entered
-	}
-	expectSamples(t, s, map[string]string{`payrelay_http_requests_in_flight{listener="api"}`: "2"})
-	close(leave)
-	wg.Wait()
-	expectSamples(t, s, map[string]string{`payrelay_http_requests_in_flight{listener="api"}`: "0"})
-}
-
-// TestHTTPKeepsFlushAndDeadlines checks that the handler passes on what gRPC
-// streams and http.ResponseController need beyond http.ResponseWriter.
-func TestHTTPKeepsFlushAndDeadlines(t *testing.T) {
-	s := serve(t)
-	server := httptest.NewServer(s.HTTP("internal", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if _, ok := w.(http.Flusher); !ok {
-			t.Error("the response is no http.Flusher")
-		}
-		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
-			t.Errorf("EnableFullDuplex = %v, want nil", err)
-		}
-	})))
-	defer server.Close()
-	res, err := server.Client().Get(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res.Body.Close()
+// receivedNow returns an update that the ingest role has just received.
+func receivedNow() []*payrelayv1.Update {
+	return []*payrelayv1.Update{{ReceivedAt: timestamppb.Now()}}
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 
@@ -39,6 +40,16 @@ type metrics struct {
 	httpRequests *prometheus.CounterVec
 	httpDuration *prometheus.HistogramVec
 	httpInFlight *prometheus.GaugeVec
+
+	webhooks        *prometheus.CounterVec
+	webhooksChecked *prometheus.CounterVec
+	webhookDuration *prometheus.HistogramVec
+
+	events, revised      *prometheus.CounterVec
+	deadLetters, settled *prometheus.CounterVec
+
+	storeDuration *prometheus.HistogramVec
+	storeErrors   *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -68,54 +79,47 @@ func newMetrics() *metrics {
 			Name: "payrelay_http_requests_in_flight",
 			Help: "HTTP requests in flight.",
 		}, []string{"listener"}),
+
+		webhooks:        counter("payrelay_webhooks_total", "Webhooks of a source that were answered, by verdict or code of the refusal, and by HTTP status.", "source", "result", "status"),
+		webhooksChecked: counter("payrelay_webhooks_verified_total", "Webhooks that were accepted, by the position of the secret that signed them.", "source", "secret"),
+		webhookDuration: histogram("payrelay_webhook_duration_seconds", "Time from the receipt of a webhook to its answer.", latencyBuckets, "source"),
+
+		events:      counter("payrelay_events_total", "Events that this process recorded, by kind and first verdict.", "kind", "verdict"),
+		revised:     counter("payrelay_events_revised_total", "Events that a later update or an operator gave another verdict, by kind and new verdict.", "kind", "verdict"),
+		deadLetters: counter("payrelay_dead_letters_total", "Dead letters that this process opened, for the first time or again.", "reason"),
+		settled:     counter("payrelay_dead_letters_settled_total", "Dead letters that this process settled.", "resolution"),
+
+		storeDuration: histogram("payrelay_store_duration_seconds", "Time that an operation of the ledger took in the database.", latencyBuckets, "operation"),
+		storeErrors:   counter("payrelay_store_errors_total", "Operations of the ledger that the database answered with an error, by its kind.", "operation", "kind"),
 	}
 }
 
+// handler serves the metrics, as OpenMetrics with exemplars to a client that accepts it.
 func (m *metrics) handler(log *slog.Logger) http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(log.Handler(), slog.LevelError),
 		MaxRequestsInFlight: scrapesAtOnce,
+		EnableOpenMetrics:   true,
 	})
 }
 
-// AddGauge adds a gauge whose value is read at each scrape. It panics if there is
-// a metric of that name.
-func (s *Server) AddGauge(name, help string, value func() float64) {
-	s.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+// traced observes values with the trace that they were measured in.
+type traced struct {
+	prometheus.Observer
+	// traceID returns the ID of the sampled trace of a context, or nothing.
+	traceID func(context.Context) string
 }
 
-// AddGauges adds a gauge with labels. At each scrape, read calls show for each
-// current value, with distinct values of the labels. It panics if there is a
-// metric of that name.
-func (s *Server) AddGauges(name, help string, labels []string, read func(show func(value float64, labels ...string))) {
-	s.metrics.registry.MustRegister(series{prometheus.NewDesc(name, help, labels, nil), prometheus.GaugeValue, read})
+func (t traced) observe(ctx context.Context, value float64) { t.observeIn(t.traceID(ctx), value) }
+
+// observeIn observes a value of a trace, or of none if trace is empty.
+func (t traced) observeIn(trace string, value float64) {
+	if trace == "" {
+		t.Observe(value)
+		return
+	}
+	t.Observer.(prometheus.ExemplarObserver).ObserveWithExemplar(value, prometheus.Labels{"trace_id": trace})
 }
 
-// AddCounter adds a counter with labels and returns the function that adds 1 to it. The
-// values of the labels must come from a bounded set. It panics if there is a metric of
-// that name.
-func (s *Server) AddCounter(name, help string, labels ...string) (add func(values ...string)) {
-	counter := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-	s.metrics.registry.MustRegister(counter)
-	return func(values ...string) { counter.WithLabelValues(values...).Inc() }
-}
-
-// AddCounters adds a counter with labels, as AddGauges adds a gauge.
-func (s *Server) AddCounters(name, help string, labels []string, read func(show func(value float64, labels ...string))) {
-	s.metrics.registry.MustRegister(series{prometheus.NewDesc(name, help, labels, nil), prometheus.CounterValue, read})
-}
-
-// series is a metric whose values are read at each scrape.
-type series struct {
-	desc *prometheus.Desc
-	kind prometheus.ValueType
-	read func(show func(value float64, labels ...string))
-}
-
-func (s series) Describe(descs chan<- *prometheus.Desc) { descs <- s.desc }
-
-func (s series) Collect(metrics chan<- prometheus.Metric) {
-	s.read(func(value float64, labels ...string) {
-		metrics <- prometheus.MustNewConstMetric(s.desc, s.kind, value, labels...)
-	})
-}
+// trace returns an observer that adds exemplars.
+func (s *Server) trace(o prometheus.Observer) traced { return traced{o, s.traceID} }

@@ -27,12 +27,18 @@ type Server struct {
 	metrics   *metrics
 	http      *http.Server
 	mux       *http.ServeMux
+	traceID   func(context.Context) string
 }
 
 // New returns a server that serves listener. The process is not ready until
 // SetReady(true).
 func New(cfg Config, listener net.Listener, log *slog.Logger) *Server {
-	s := &Server{log: log, listener: listener, metrics: newMetrics(), mux: http.NewServeMux()}
+	s := &Server{log: log, listener: listener, metrics: newMetrics(), mux: http.NewServeMux(), traceID: cfg.TraceID}
+	if s.traceID == nil {
+		s.traceID = func(context.Context) string { return "" }
+	}
+	s.readiness.log = log
+	s.addReadinessGauge()
 	s.http = &http.Server{
 		Handler:           s.routes(cfg.Pprof || isLoopback(listener.Addr())),
 		ReadHeaderTimeout: 5 * time.Second,

@@ -107,7 +107,7 @@ func TestRunReleasesThePort(t *testing.T) {
 func TestReadyOverHTTP(t *testing.T) {
 	s := serve(t)
 	var called atomic.Int32
-	s.AddCheck("store", func(context.Context) error { called.Add(1); return nil })
+	s.AddCheck("store", "the store is away", func(context.Context) error { called.Add(1); return nil })
 	for ready, want := range map[bool]int{false: http.StatusServiceUnavailable, true: http.StatusOK} {
 		s.SetReady(ready)
 		if status, body := get(t, s, "/readyz"); status != want {

@@ -96,6 +96,27 @@ func (b *Batcher) Close() {
 	b.working.Wait()
 }
 
+// Waiting returns the number and size of the updates that are queued, in the bytes of
+// [Config.MaxWaitingBytes].
+func (b *Batcher) Waiting() (updates, bytes int) {
+	for _, s := range b.shards {
+		n, size := s.waits()
+		updates, bytes = updates+n, bytes+size
+	}
+	return updates, bytes
+}
+
+// Oldest returns the time at which the ingest role received the oldest update that is
+// queued or in flight. It is zero if there is none.
+func (b *Batcher) Oldest() (received time.Time) {
+	for _, s := range b.shards {
+		if at := s.oldest(); !at.IsZero() && (received.IsZero() || at.Before(received)) {
+			received = at
+		}
+	}
+	return received
+}
+
 // part holds the updates of one call that go to one shard.
 type part struct {
 	ctx     context.Context // the caller's

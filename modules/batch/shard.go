@@ -3,6 +3,7 @@ package batch
 import (
 	"hash/fnv"
 	"sync"
+	"time"
 )
 
 // shardOf returns the shard of an order, from 0 to n-1. It is stable across
@@ -17,8 +18,37 @@ func shardOf(orderID string, n int) int {
 type shard struct {
 	mu      sync.Mutex
 	waiting []*part
-	bytes   int
-	busy    bool
+	// inFlight is the batch that was taken last. It is done if busy is false.
+	inFlight []*part
+	bytes    int
+	busy     bool
+}
+
+// waits returns the number and size of the updates in the queue.
+func (s *shard) waits() (updates, bytes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.waiting {
+		updates += len(p.updates)
+	}
+	return updates, s.bytes
+}
+
+// oldest returns the earliest time of receipt in the queue and the batch in flight, or
+// zero if both are empty.
+func (s *shard) oldest() (received time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, parts := range [][]*part{s.inFlight, s.waiting} {
+		for _, p := range parts {
+			for _, u := range p.updates {
+				if at := u.GetReceivedAt(); at != nil && p.ctx.Err() == nil && (received.IsZero() || at.AsTime().Before(received)) {
+					received = at.AsTime()
+				}
+			}
+		}
+	}
+	return received
 }
 
 // enqueue adds a part. It reports whether the shard was idle, so that the caller
@@ -56,7 +86,7 @@ func (s *shard) take(maxUpdates int) (batch []*part) {
 		batch = append(batch, p)
 		s.pop()
 	}
-	s.busy = len(batch) > 0
+	s.busy, s.inFlight = len(batch) > 0, batch
 	return batch
 }
 

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"net/http"
@@ -30,8 +31,8 @@ type Config struct {
 	// Timeout is the deadline of one webhook from its headers to its answer.
 	Timeout time.Duration
 	// Observe, if it is not nil, is called with each webhook of a source after its answer
-	// is known. It has no flag.
-	Observe func(*Observation)
+	// is known, and the context of its request. It has no flag.
+	Observe func(context.Context, *Observation)
 	// Wrap, if it is not nil, wraps the handler with the policy of the listener and with
 	// metrics. It has no flag.
 	Wrap func(http.Handler) http.Handler

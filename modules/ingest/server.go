@@ -127,6 +127,15 @@ func (s *Server) Reload() { s.sources.Reload() }
 // Unsigned returns the names of the sources whose webhooks are not verified.
 func (s *Server) Unsigned() []string { return s.sources.Set().Unsigned() }
 
+// Sources returns the names of the sources, sorted.
+func (s *Server) Sources() []string { return s.sources.Set().Names() }
+
+// SecretEnds calls show for each secret that has an end of its use, with its source and
+// its index there.
+func (s *Server) SecretEnds(show func(source string, secret int, end time.Time)) {
+	s.sources.Set().SecretEnds(show)
+}
+
 // Tail returns the handler that streams webhooks as they are answered.
 func (s *Server) Tail() http.Handler { return s.tail }
 

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/netip"
@@ -33,9 +34,9 @@ type Observation struct {
 }
 
 // observe passes on what happened to a webhook.
-func (s *Server) observe(seen *Observation) {
+func (s *Server) observe(ctx context.Context, seen *Observation) {
 	if s.cfg.Observe != nil {
-		s.cfg.Observe(seen)
+		s.cfg.Observe(ctx, seen)
 	}
 	s.tail.publish(seen)
 }

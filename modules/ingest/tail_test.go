@@ -35,7 +35,7 @@ func TestTail(t *testing.T) {
 	var observed []Observation
 	next := returning([]*payrelayv1.Outcome{{Verdict: payrelayv1.Verdict_VERDICT_DEAD_LETTERED, Reason: payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONFLICT}}, nil)
 	cfg := withFile(t, signedSource)
-	cfg.Observe = func(seen *Observation) { observed = append(observed, *seen) }
+	cfg.Observe = func(_ context.Context, seen *Observation) { observed = append(observed, *seen) }
 	s := serve(t, cfg, next, quick(), new(buffer))
 	postSigned(t, s.http.Handler, "/webhooks/signed/orders", order()) // before anyone follows
 	lines := following(t, s.tail)

@@ -46,7 +46,7 @@ func (s *Server) webhook(c echo.Context) error {
 			slog.String("request_id", seen.RequestID), slog.String("event", payments.ErrorMessage(seen.Event)), slog.Int("status", seen.Status), slog.String("verdict", seen.Verdict),
 			slog.String("reason", seen.Reason), slog.Int("updates", seen.Updates), slog.Int("bytes", seen.Bytes), slog.Duration("duration", seen.Latency))...)
 	}
-	s.observe(&seen)
+	s.observe(c.Request().Context(), &seen)
 	return err
 }
 

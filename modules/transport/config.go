@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/payrelay/payrelay/modules/payments"
@@ -38,6 +39,9 @@ type RetryConfig struct {
 	// BaseDelay is the delay before the second attempt. The delay doubles with each
 	// further attempt, up to MaxDelay. Each is up to 25% longer or shorter at random.
 	BaseDelay, MaxDelay time.Duration
+
+	// retries counts the attempts that are repeated, if it is not nil.
+	retries *atomic.Uint64
 }
 
 // RegisterFlags declares the flags of the role that sends.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -19,6 +20,7 @@ import (
 type Circuit struct {
 	payments.Applier
 	breaker *breaker
+	retries *atomic.Uint64
 }
 
 // Resilient returns deadline(retry(breaker(next))). The order matters: one deadline
@@ -27,8 +29,12 @@ type Circuit struct {
 // provider's own retry is cheaper than a request that waits.
 func Resilient(next payments.Applier, cfg RetryConfig, log *slog.Logger) *Circuit {
 	b := newBreaker(next, log)
-	return &Circuit{Deadline(retry(b, cfg), cfg.Timeout), b}
+	cfg.retries = new(atomic.Uint64)
+	return &Circuit{Deadline(retry(b, cfg), cfg.Timeout), b, cfg.retries}
 }
+
+// Retries returns the number of attempts that failed and were repeated.
+func (c *Circuit) Retries() uint64 { return c.retries.Load() }
 
 // Check returns an error while the circuit breaker is open. It is for readiness, and
 // sends nothing.
@@ -77,11 +83,17 @@ func (c RetryConfig) options(ctx context.Context) []backoff.RetryOption {
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = max(time.Until(deadline), 1)
 	}
-	return []backoff.RetryOption{
+	options := []backoff.RetryOption{
 		backoff.WithBackOff(NewBackOff(c.BaseDelay, c.MaxDelay)),
 		backoff.WithMaxTries(uint(max(c.Attempts, 1))),
 		backoff.WithMaxElapsedTime(limit),
+		nil,
 	}
+	if c.retries == nil {
+		return options[:3]
+	}
+	options[3] = backoff.WithNotify(func(error, time.Duration) { c.retries.Add(1) })
+	return options
 }
 
 // NewBackOff returns delays that double from base up to longest, with jitter.

@@ -117,3 +117,17 @@ func TestDeadlineCoversAllAttempts(t *testing.T) {
 		}
 	})
 }
+
+func TestCircuitCountsRetries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := call(connect.CodeUnavailable)
+		next := &script{errs: []error{down, down, nil, call(connect.CodeInvalidArgument), down}}
+		circuit := Resilient(next, retries, transporttest.Quiet())
+		for i, want := range []uint64{2, 2, 3} { // two repeated, one that is final, one repeated
+			_, _ = circuit.Apply(t.Context(), one())
+			if got := circuit.Retries(); got != want {
+				t.Errorf("Retries() after %d calls = %d, want %d", i+1, got, want)
+			}
+		}
+	})
+}

@@ -3,8 +3,10 @@ package transport
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -31,6 +33,8 @@ const (
 type RPC struct {
 	client payrelayv1connect.RelayServiceClient
 	http   *http.Client
+	pings  *http.Client
+	health string // URL
 	unary  bool
 }
 
@@ -45,7 +49,6 @@ func NewRPC(mode payments.Mode, cfg RPCConfig) (*RPC, error) {
 		// Outcomes are too small to gain from compression.
 		connect.WithAcceptCompression("gzip", nil, nil),
 	}
-	wire := http1()
 	switch mode {
 	case payments.HTTP: // JSON, which curl and any proxy can read
 		options = append(options, connect.WithProtoJSON())
@@ -55,7 +58,29 @@ func NewRPC(mode payments.Mode, cfg RPCConfig) (*RPC, error) {
 	default:
 		return nil, fmt.Errorf("mode %q does not call the api role: choose http, protobuf or grpc", mode)
 	}
-	protocol := "http/1.1"
+	client, err := newHTTPClient(mode, cfg)
+	if err != nil {
+		return nil, err
+	}
+	pings, err := newHTTPClient(mode, cfg) // connections of their own, which no call occupies
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Token != "" {
+		options = append(options, connect.WithInterceptors(bearer(cfg.Token)))
+	}
+	return &RPC{
+		client: payrelayv1connect.NewRelayServiceClient(client, cfg.URL, options...),
+		http:   client,
+		pings:  pings,
+		health: strings.TrimSuffix(cfg.URL, "/") + "/grpc.health.v1.Health/Check",
+		unary:  cfg.Unary,
+	}, nil
+}
+
+// newHTTPClient returns a client with the version of HTTP of a mode and the certificates.
+func newHTTPClient(mode payments.Mode, cfg RPCConfig) (*http.Client, error) {
+	wire, protocol := http1(), "http/1.1"
 	if mode == payments.GRPC || cfg.HTTP2 {
 		wire, protocol = http2(), "h2"
 	}
@@ -66,19 +91,32 @@ func NewRPC(mode payments.Mode, cfg RPCConfig) (*RPC, error) {
 		}
 		wire.DialTLSContext = files.dial
 	}
-	if cfg.Token != "" {
-		options = append(options, connect.WithInterceptors(bearer(cfg.Token)))
-	}
-	client := &http.Client{
+	return &http.Client{
 		Transport: wire,
 		// A redirect would send the token to another server.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	return &RPC{
-		client: payrelayv1connect.NewRelayServiceClient(client, cfg.URL, options...),
-		http:   client,
-		unary:  cfg.Unary,
 	}, nil
+}
+
+// Ping returns an error if the api role does not answer a health check, which needs no
+// token. An answer of a proxy that does not reach it is none.
+func (r *RPC) Ping(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.health, strings.NewReader("{}"))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json") // the protocol of Connect
+	answer, err := r.pings.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask the api role for its health: %w", err)
+	}
+	defer answer.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 4<<10)) // so that the connection is used again
+	switch answer.StatusCode {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return fmt.Errorf("ask the api role for its health: %s", answer.Status)
+	}
+	return nil
 }
 
 func bearer(token string) connect.UnaryInterceptorFunc {
@@ -114,6 +152,7 @@ func (r *RPC) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payre
 // Close closes the idle connections.
 func (r *RPC) Close() error {
 	r.http.CloseIdleConnections()
+	r.pings.CloseIdleConnections()
 	return nil
 }
 

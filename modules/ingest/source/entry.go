@@ -85,6 +85,9 @@ func (e entry) source(allowUnsigned bool) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{Adapter: adapter, Name: e.Name, Provider: e.Provider, Signed: true, Environment: settings.Environment, allowed: allowed}
+	for _, secret := range settings.Secrets {
+		s.ends = append(s.ends, secret.NotAfter)
+	}
 	if unverified {
 		s.Adapter, s.Signed = unsigned{adapter}, false
 	}

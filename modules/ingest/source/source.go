@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -36,6 +37,8 @@ type Source struct {
 	// Slots holds an element for each webhook in flight, or is nil without a limit.
 	Slots chan struct{}
 
+	// ends has the end of the use of each secret; zero without one.
+	ends    []time.Time
 	allowed []netip.Prefix
 	limiter *rate.Limiter
 	// fingerprint changes with every setting.
@@ -90,6 +93,28 @@ func (s *Set) Unsigned() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Names returns the names of all sources, sorted.
+func (s *Set) Names() []string {
+	var names []string
+	for _, source := range s.byPath {
+		names = append(names, source.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// SecretEnds calls show for each secret that has an end of its use, with its source and
+// its index there.
+func (s *Set) SecretEnds(show func(source string, secret int, end time.Time)) {
+	for _, source := range s.byPath {
+		for i, end := range source.ends {
+			if !end.IsZero() {
+				show(source.Name, i, end)
+			}
+		}
+	}
 }
 
 // fingerprint returns a text that changes with every setting of every source.

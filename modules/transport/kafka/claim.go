@@ -33,6 +33,9 @@ type claim struct {
 	*Consumer
 	partition sarama.ConsumerGroupClaim
 	next      atomic.Int64 // the offset after the last applied record, or UnknownOffset
+	// received is when the ingest role received the oldest update of the batch that is
+	// being applied, in microseconds of Unix time, or 0.
+	received atomic.Int64
 }
 
 func newClaim(c *Consumer, partition sarama.ConsumerGroupClaim) *claim {
@@ -99,6 +102,8 @@ func (c *claim) fill(first *sarama.ConsumerMessage, limit int) []*sarama.Consume
 // an error only if ctx ended before that was done, or if the error is fatal.
 func (c *claim) process(ctx context.Context, batch []*sarama.ConsumerMessage) error {
 	updates, garbage := split(batch)
+	c.received.Store(oldest(updates))
+	defer c.received.Store(0)
 	if len(updates) > 0 {
 		if err := c.retry(ctx, "apply batch", func(ctx context.Context) error { return c.apply(ctx, updates) }); err != nil {
 			return err
@@ -111,6 +116,17 @@ func (c *claim) process(ctx context.Context, batch []*sarama.ConsumerMessage) er
 		}
 	}
 	return nil
+}
+
+// oldest returns the earliest time of receipt of updates, in microseconds of Unix time, or
+// 0 if none states one.
+func oldest(updates []*payrelayv1.Update) (received int64) {
+	for _, u := range updates {
+		if at := u.GetReceivedAt(); at != nil && (received == 0 || at.AsTime().UnixMicro() < received) {
+			received = at.AsTime().UnixMicro()
+		}
+	}
+	return received
 }
 
 // split decodes the records of a batch and returns those that are not updates

@@ -154,6 +154,18 @@ func (c *Consumer) PartitionLags(yield func(topic string, partition int32, recor
 	})
 }
 
+// Oldest returns the time at which the ingest role received the oldest update that this
+// member has read and not yet applied. It is zero if there is none.
+func (c *Consumer) Oldest() (received time.Time) {
+	c.claims.Range(func(key, _ any) bool {
+		if at := key.(*claim).received.Load(); at != 0 && (received.IsZero() || time.UnixMicro(at).Before(received)) {
+			received = time.UnixMicro(at)
+		}
+		return true
+	})
+	return received
+}
+
 // sessions has the callbacks of the library, which are not for users of a Consumer.
 type sessions struct{ *Consumer }
 

@@ -1,0 +1,182 @@
+package admin_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/payrelay/payrelay/modules/admin"
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+func TestWebhooksAreCountedBySourceResultAndStatus(t *testing.T) {
+	s := serve(t)
+	w := s.Webhooks()
+	at := time.Unix(1_800_000_000, 500_000_000)
+	for _, webhook := range []admin.Webhook{
+		{Source: "shop", Result: "applied", Status: 200, At: at, Latency: 2 * time.Millisecond},
+		{Source: "shop", Result: "applied", Status: 200, Secret: 1, At: at.Add(time.Second), Latency: 20 * time.Millisecond},
+		{Source: "shop", Result: "signature_invalid", Status: 401, At: at.Add(time.Hour)},
+		{Source: "other", Result: "queued", Status: 202, At: at},
+		{Source: "other", Result: "unavailable", Status: 503, At: at.Add(time.Hour)},
+	} {
+		w.Answered(t.Context(), webhook)
+	}
+	w.ShowSources(func() []string { return []string{"other", "shop"} })
+	expectSamples(t, s, map[string]string{
+		`payrelay_webhooks_total{result="applied",source="shop",status="200"}`:           "2",
+		`payrelay_webhooks_total{result="signature_invalid",source="shop",status="401"}`: "1",
+		`payrelay_webhooks_total{result="queued",source="other",status="202"}`:           "1",
+		`payrelay_webhooks_total{result="unavailable",source="other",status="503"}`:      "1",
+		`payrelay_webhooks_verified_total{secret="1",source="shop"}`:                     "1",
+		`payrelay_webhooks_verified_total{secret="2",source="shop"}`:                     "1",
+		`payrelay_webhook_duration_seconds_count{source="shop"}`:                         "3",
+		`payrelay_webhook_duration_seconds_bucket{source="shop",le="0.0025"}`:            "2",
+		`payrelay_source_last_webhook_timestamp_seconds{source="shop"}`:                  "1.8000000015e+09", // a refused one is not one of the source
+		`payrelay_source_last_webhook_timestamp_seconds{source="other"}`:                 "1.8000000005e+09",
+	})
+}
+
+// TestSourcesShowBeforeTheirFirstWebhook checks that each verdict is there as 0, so that
+// an alert about a rate knows the first webhook, and that the sources may change.
+func TestSourcesShowBeforeTheirFirstWebhook(t *testing.T) {
+	s := serve(t)
+	names := []string{"shop"}
+	begin := float64(time.Now().UnixMilli()) / 1000
+	s.Webhooks().ShowSources(func() []string { return names })
+	for _, names = range [][]string{{"shop"}, {"shop", "late"}} {
+		got := scrape(t, s)
+		got = scrape(t, s) // the first scrape after a reload may have missed the new source
+		for _, source := range names {
+			for _, verdict := range payments.Verdicts.All() {
+				status := "200"
+				if verdict == "queued" {
+					status = "202"
+				}
+				series := fmt.Sprintf("payrelay_webhooks_total{result=%q,source=%q,status=%q}", verdict, source, status)
+				if got[series] != "0" {
+					t.Errorf("%s = %q, want 0", series, got[series])
+				}
+			}
+			var last float64
+			if _, err := fmt.Sscan(got[fmt.Sprintf("payrelay_source_last_webhook_timestamp_seconds{source=%q}", source)], &last); err != nil || last < begin || last > begin+60 {
+				t.Errorf("the last webhook of %s is at %v, %v, want the start %v", source, last, err, begin)
+			}
+		}
+	}
+}
+
+func TestWebhooksConcurrently(t *testing.T) {
+	s := serve(t)
+	w := s.Webhooks()
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			for n := range 100 {
+				w.Answered(context.Background(), admin.Webhook{Source: "shop", Result: fmt.Sprint("code_", n%10), Status: 400 + i%2})
+			}
+		})
+	}
+	wg.Wait()
+	expectSamples(t, s, map[string]string{
+		`payrelay_webhooks_total{result="code_3",source="shop",status="400"}`: "80",
+		`payrelay_webhooks_total{result="code_3",source="shop",status="401"}`: "80",
+		`payrelay_webhook_duration_seconds_count{source="shop"}`:              "1600",
+	})
+}
+
+func TestAnsweredAllocatesNothing(t *testing.T) {
+	w := serve(t).Webhooks()
+	webhook := admin.Webhook{Source: "shop", Result: "applied", Status: 200, At: time.Now(), Latency: time.Millisecond}
+	w.Answered(t.Context(), webhook)
+	if n := testing.AllocsPerRun(100, func() { w.Answered(t.Context(), webhook) }); n != 0 {
+		t.Errorf("Answered made %v allocations, want 0", n)
+	}
+}
+
+type traceKey struct{}
+
+// TestExemplars checks that the metrics refer to the trace of a context that has one, and
+// that only OpenMetrics, which a client asks for, shows it.
+func TestExemplars(t *testing.T) {
+	s := open(t, admin.Config{TraceID: func(ctx context.Context) string { id, _ := ctx.Value(traceKey{}).(string); return id }})
+	start(t, s)
+	w, stage := s.Webhooks(), s.Instrument("ledger", s.Age(answer()))
+	observe := func(trace string) {
+		ctx := context.WithValue(context.Background(), traceKey{}, trace)
+		w.Answered(ctx, admin.Webhook{Source: "shop", Result: "applied", Status: 200})
+		if _, err := stage.Apply(ctx, receivedNow()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	observe("")
+	if text := openMetrics(t, s); strings.Contains(text, "trace_id") {
+		t.Error("there is an exemplar without a trace")
+	}
+	observe("4bf92f3577b34da6a3ce929d0e0e4736")
+	text := openMetrics(t, s)
+	for _, name := range []string{"payrelay_webhook_duration_seconds", "payrelay_apply_duration_seconds", "payrelay_update_age_seconds"} {
+		found := false
+		for line := range strings.Lines(text) {
+			found = found || strings.HasPrefix(line, name+"_bucket") && strings.Contains(line, `# {trace_id="4bf92f3577b34da6a3ce929d0e0e4736"}`)
+		}
+		if !found {
+			t.Errorf("%s has no exemplar", name)
+		}
+	}
+	if _, plain := get(t, s, "/metrics"); strings.Contains(plain, "trace_id") {
+		t.Error("the text format has exemplars, which it does not know")
+	}
+}
+
+// openMetrics scrapes in the format OpenMetrics.
+func openMetrics(t *testing.T, s *admin.Server) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.Addr()+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Accept", "application/openmetrics-text; version=1.0.0")
+	client := &http.Client{Timeout: patience}
+	defer client.CloseIdleConnections()
+	answer, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || !strings.HasSuffix(string(text), "# EOF\n") {
+		t.Fatalf("/metrics = %.100s, %v, want OpenMetrics", text, err)
+	}
+	return string(text)
+}
+
+// BenchmarkWebhooks measures what one webhook costs in metrics, alone and from all
+// processors at once.
+func BenchmarkWebhooks(b *testing.B) {
+	s := open(b, admin.Config{})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	defer s.Run(ctx)
+	w := s.Webhooks()
+	webhook := admin.Webhook{Source: "shop", Result: "applied", Status: 200, At: time.Now(), Latency: time.Millisecond}
+	b.Run("alone", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			w.Answered(ctx, webhook)
+		}
+	})
+	b.Run("parallel", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				w.Answered(ctx, webhook)
+			}
+		})
+	})
+}
