@@ -54,7 +54,7 @@ func internalRoutes(cfg Config, relay *Relay, log *slog.Logger) http.Handler {
 		rpcPaths = append(rpcPaths, path)
 		return path
 	}
-	mount(payrelayv1connect.NewRelayServiceHandler(relay, options...))
+	mount(payrelayv1connect.NewRelayServiceHandler(relay, append(options, connect.WithInterceptors(cfg.Interceptors...))...))
 	// Health is always SERVING: while the process drains, its listener is closed.
 	health := mount(grpchealth.NewHandler(grpchealth.NewStaticChecker(payrelayv1connect.RelayServiceName), options...))
 	reflector := grpcreflect.NewStaticReflector(payrelayv1connect.RelayServiceName, grpchealth.HealthV1ServiceName)

@@ -44,6 +44,7 @@ func NewRPC(mode payments.Mode, cfg RPCConfig) (*RPC, error) {
 		connect.WithReadMaxBytes(maxAnswerBytes),
 		// Outcomes are too small to gain from compression.
 		connect.WithAcceptCompression("gzip", nil, nil),
+		connect.WithInterceptors(cfg.Interceptors...),
 	}
 	wire := http1()
 	switch mode {
