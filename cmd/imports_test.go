@@ -19,7 +19,7 @@ var homes = map[string][]string{
 	"github.com/labstack/echo":      {"modules/ingest", "modules/api"},
 	"connectrpc.com/":               {"modules/transport", "modules/api", "modules/tracing", "gen"},
 	"go.opentelemetry.io/":          {"modules/tracing"},
-	"github.com/go-logr/":          {"modules/tracing"},
+	"github.com/go-logr/":           {"modules/tracing"},
 	"modernc.org/sqlite":            {"modules/store", "e2e/chaos"},
 	"github.com/jackc/pgx":          {"modules/store", "e2e/servers", "e2e/chaos"},
 	"github.com/pressly/goose":      {"modules/store"},
