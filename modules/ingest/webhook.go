@@ -40,7 +40,12 @@ func (s *Server) webhook(c echo.Context) error {
 		ctx, span := s.cfg.Trace(c.Request(), from.Name)
 		c.SetRequest(c.Request().WithContext(ctx))
 		seen.Traceparent = span.Traceparent
-		defer func() { span.End(&seen) }()
+		defer func() {
+			if seen.Status == 0 { // a panic
+				seen.Refusal, seen.Status = errInternal.code, errInternal.status
+			}
+			span.End(&seen)
+		}()
 	}
 	body, err := s.take(c, from, path, &seen)
 	seen.Latency = time.Since(seen.Time)

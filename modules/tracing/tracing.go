@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -74,7 +75,7 @@ func New(ctx context.Context, cfg Config) (*Tracer, error) {
 		return nil, err
 	}
 	// The library reports its own errors to these two.
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { cfg.Log.Warn("traces cannot be sent and are dropped", "error", err) }))
+	otel.SetErrorHandler(&dropped{log: cfg.Log})
 	otel.SetLogger(logr.FromSlogHandler(cfg.Log.Handler()))
 	described, err := resource.New(ctx,
 		resource.WithAttributes(attribute.String("service.name", "payrelay"), attribute.String("service.version", cfg.Version)),
@@ -114,6 +115,28 @@ func (t *Tracer) Close() {
 	if err := t.provider.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		t.log.Warn("the last traces cannot be sent and are dropped", "error", err)
 	}
+}
+
+// quiet is the time after a line about spans that are dropped, in which there is no other.
+const quiet = time.Minute
+
+// dropped logs the errors of sending spans.
+type dropped struct {
+	log    *slog.Logger
+	mu     sync.Mutex
+	logged time.Time
+	since  int // errors without a line
+}
+
+// Handle implements [otel.ErrorHandler].
+func (d *dropped) Handle(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.since++; time.Since(d.logged) < quiet {
+		return
+	}
+	d.log.Warn("traces cannot be sent and are dropped", "errors", d.since, "error", err)
+	d.logged, d.since = time.Now(), 0
 }
 
 // ID returns the ID of the trace that ctx belongs to, or nothing if it is not traced.

@@ -2,10 +2,13 @@ package tracing
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.opentelemetry.io/otel/codes"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
@@ -134,6 +137,21 @@ func TestTheSamplerDecides(t *testing.T) {
 	if ID(ctx) != "" || webhook.Traceparent() != "" || len(recorder.Ended()) != 0 {
 		t.Errorf("ID() = %q, Traceparent() = %q, %d spans, want none", ID(ctx), webhook.Traceparent(), len(recorder.Ended()))
 	}
+}
+
+// A receiver that is down costs one line a minute.
+func TestDroppedSpansAreLoggedOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		d := &dropped{log: slog.New(slog.NewTextHandler(&log, nil))}
+		for range 24 { // two minutes
+			d.Handle(errDown)
+			time.Sleep(5 * time.Second)
+		}
+		if n := strings.Count(log.String(), "traces cannot be sent"); n != 2 || !strings.Contains(log.String(), "errors=1 ") || !strings.Contains(log.String(), "errors=12 ") {
+			t.Errorf("the log has %d lines, want 2, of 1 and 12 errors:\n%s", n, log.String())
+		}
+	})
 }
 
 func TestRemote(t *testing.T) {
