@@ -34,7 +34,9 @@ type database interface {
 
 // engine is a kind of database.
 type engine struct {
-	open func(ctx context.Context, url string) (database, error)
+	// system is the name of the engine in traces.
+	system string
+	open   func(ctx context.Context, url string) (database, error)
 	// shards is the number of batches to commit concurrently that measured best.
 	shards int
 	// file returns the path of the data, for an engine that keeps it in a file,
@@ -44,12 +46,12 @@ type engine struct {
 
 // engines are the engines by the scheme of a URL.
 var engines = map[string]engine{
-	"sqlite":     {open: openFile, shards: 1, file: sqlite.Path},
+	"sqlite":     {system: "sqlite", open: openFile, shards: 1, file: sqlite.Path},
 	"postgres":   postgresEngine,
 	"postgresql": postgresEngine,
 }
 
-var postgresEngine = engine{open: opener(postgres.Open), shards: 2}
+var postgresEngine = engine{system: "postgresql", open: opener(postgres.Open), shards: 2}
 
 func opener[D database](open func(context.Context, string) (D, error)) func(context.Context, string) (database, error) {
 	return func(ctx context.Context, url string) (database, error) {

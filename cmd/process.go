@@ -20,13 +20,15 @@ import (
 	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/door"
 	"github.com/payrelay/payrelay/modules/logging"
+	"github.com/payrelay/payrelay/modules/tracing"
 )
 
 // process is a running serve command: its parts, and what it shows of them.
 type process struct {
 	supervisor
-	log   *slog.Logger
-	admin *admin.Server
+	log    *slog.Logger
+	admin  *admin.Server
+	tracer *tracing.Tracer
 	// proxies are the trusted proxies of all listeners.
 	proxies door.Proxies
 	// mu guards the fields below, which metrics read while the process starts.
@@ -65,12 +67,17 @@ func runProcess(ctx context.Context, cfg processConfig, gcPercent int, build fun
 		defer sampler.Close()
 		handler = sampler
 	}
-	log := slog.New(handler)
+	log := slog.New(logging.Traced(handler, tracing.ID))
+	tracer, err := tracing.New(ctx, tracing.Config{Version: versionText(), Mask: maskCardNumbers, Log: log})
+	if err != nil {
+		return err
+	}
+	defer tracer.Close()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 	limitMemory(memlimit.FromCgroup, log)
-	p := &process{log: log, supervisor: newSupervisor()}
+	p := &process{log: log, tracer: tracer, supervisor: newSupervisor()}
 	p.start(ctx, "memory limit", followMemory)
 	if err := build(ctx, p); err != nil {
 		if ctx.Err() != nil {

@@ -116,7 +116,7 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 	}
 	p.start(ctx, "retention", retention.NewRunner(store, cfg.retention, p.log).Run)
 	p.watchDatabase(ctx, store)
-	role := &apiRole{ledger: payments.NewLedger(p.admin.MeasureStore(store))}
+	role := &apiRole{ledger: payments.NewLedger(p.tracer.Store(engine.system, p.admin.MeasureStore(store)))}
 	role.ledger.OnPanic(func(panicked payments.Panic) {
 		p.log.Error("judging updates panicked, which is a defect of this release: the update is a dead letter that a later release can replay",
 			"provider", panicked.Key.Source, "event_id", panicked.Key.EventID, "error", panicked.Text, "stack", string(panicked.Stack))
@@ -126,7 +126,7 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 		count(changes)
 		logging.DeadLetters(p.log, changes)
 	})
-	role.applier = logging.Batches(p.log, "ledger", role.ledger)
+	role.applier = p.tracer.Ledger(logging.Batches(p.log, "ledger", role.ledger))
 	batcher := batch.New(p.admin.Instrument("ledger", p.admin.Age(role.applier)), applyBatch(engine))
 	p.closeLater(ctx, "group commit", func() error { batcher.Close(); return nil })
 	p.watchQueue("ledger", batcher)
@@ -158,7 +158,11 @@ func (p *process) addInternal(ctx context.Context, cfg door.Config, tokens []str
 	if err != nil {
 		return err
 	}
-	server, err := api.NewInternal(api.Config{InternalTokens: tokens, Wrap: entrance.Wrap, Unauthenticated: entrance.Unauthenticated}, entrance.Listener(), relay, entrance.Log())
+	interceptors, err := p.tracer.Interceptors()
+	if err != nil {
+		return err
+	}
+	server, err := api.NewInternal(api.Config{InternalTokens: tokens, Wrap: entrance.Wrap, Unauthenticated: entrance.Unauthenticated, Interceptors: interceptors}, entrance.Listener(), relay, entrance.Log())
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/payrelay/payrelay/modules/door"
 	"github.com/payrelay/payrelay/modules/ingest"
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/tracing"
 	"github.com/payrelay/payrelay/modules/transport"
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
@@ -116,19 +117,20 @@ func (cfg ingestConfig) add(ctx context.Context, p *process, direct payments.App
 		return err
 	}
 	if cfg.wire.Batch && cfg.wire.Mode.RPC() {
-		batcher := batch.New(wire, laneBatch(cfg.retry.Timeout))
+		batcher := batch.New(p.tracer.Call(wire), laneBatch(cfg.retry.Timeout))
 		p.closeLater(ctx, "lanes", func() error { batcher.Close(); return nil })
 		p.watchQueue("ingest", batcher)
 		wire = batcher
 	}
 	webhooks := p.admin.Webhooks()
 	cfg.ingest.Observe = counts(webhooks)
+	cfg.ingest.Trace = traceWebhooks(p.tracer)
 	entrance, err := p.openDoor(ctx, cfg.door, door.Options{})
 	if err != nil {
 		return err
 	}
 	cfg.ingest.Wrap = func(next http.Handler) http.Handler { return p.admin.HTTP("ingest", entrance.Wrap(next)) }
-	server, err := ingest.New(cfg.ingest, entrance.Listener(), p.admin.Instrument("ingest", wire), entrance.Log())
+	server, err := ingest.New(cfg.ingest, entrance.Listener(), p.admin.Instrument("ingest", p.tracer.Relay(cfg.wire.Mode, wire)), entrance.Log())
 	if err != nil {
 		return err
 	}
@@ -142,6 +144,20 @@ func (cfg ingestConfig) add(ctx context.Context, p *process, direct payments.App
 	p.start(ctx, "ingest listener", server.Run)
 	p.listens("ingest", entrance.URL(), "POST "+strings.Join(server.Paths(), ", "))
 	return nil
+}
+
+// traceWebhooks returns a function that begins the trace of a webhook, or nil if there are
+// no traces.
+func traceWebhooks(by *tracing.Tracer) func(*http.Request, string) (context.Context, ingest.Span) {
+	if by == nil {
+		return nil
+	}
+	return func(r *http.Request, source string) (context.Context, ingest.Span) {
+		ctx, webhook := by.Begin(r, source)
+		return ctx, ingest.Span{Traceparent: webhook.Traceparent(), End: func(seen *ingest.Observation) {
+			webhook.End(tracing.Answered{RequestID: seen.RequestID, EventID: seen.EventID, OrderID: seen.OrderID, Verdict: seen.Verdict, Refusal: seen.Refusal, Status: seen.Status})
+		}}
+	}
 }
 
 // addWire adds the client of the mode and returns it with deadline, retries and
@@ -173,6 +189,10 @@ func (cfg ingestConfig) client(ctx context.Context, p *process) (payments.Applie
 		return producer, p.watchKafka(ctx, cfg.watch, cfg.kafka)
 	}
 	cfg.rpc.Unary, cfg.rpc.Log = !cfg.wire.Batch, p.log
+	var err error
+	if cfg.rpc.Interceptors, err = p.tracer.Interceptors(); err != nil {
+		return nil, err
+	}
 	calls, err := transport.NewRPC(cfg.wire.Mode, cfg.rpc)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"connectrpc.com/connect"
 )
 
 const (
@@ -24,6 +26,8 @@ type Config struct {
 	// Unauthenticated, if it is not nil, is called with each request without a valid
 	// token.
 	Unauthenticated func(*http.Request)
+	// Interceptors are around each call of RelayService.
+	Interceptors []connect.Interceptor
 	// Wrap, if it is not nil, wraps the handler with the policy of the listener.
 	Wrap func(http.Handler) http.Handler
 }

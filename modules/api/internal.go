@@ -34,7 +34,7 @@ func NewInternal(cfg Config, listener net.Listener, relay *Relay, log *slog.Logg
 func internalRoutes(cfg Config, relay *Relay, log *slog.Logger) http.Handler {
 	e := newEcho(log)
 	health, rpcPaths := mountCalls(e, log, service{payrelayv1connect.RelayServiceName, func(options ...connect.HandlerOption) (string, http.Handler) {
-		return payrelayv1connect.NewRelayServiceHandler(relay, options...)
+		return payrelayv1connect.NewRelayServiceHandler(relay, append(options, connect.WithInterceptors(cfg.Interceptors...))...)
 	}})
 	mountREST(e, relay)
 

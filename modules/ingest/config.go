@@ -33,9 +33,21 @@ type Config struct {
 	// Observe, if it is not nil, is called with each webhook of a source after its answer
 	// is known, and the context of its request. It has no flag.
 	Observe func(context.Context, *Observation)
+	// Trace, if it is not nil, begins the trace of a webhook of a source, and returns the
+	// context of its span. It has no flag.
+	Trace func(r *http.Request, source string) (context.Context, Span)
 	// Wrap, if it is not nil, wraps the handler with the policy of the listener and with
 	// metrics. It has no flag.
 	Wrap func(http.Handler) http.Handler
+}
+
+// Span is the span of a webhook.
+type Span struct {
+	// Traceparent is the W3C trace context for what follows; empty if the webhook is not
+	// traced.
+	Traceparent string
+	// End ends the span.
+	End func(*Observation)
 }
 
 // RegisterFlags declares the flags and their defaults on fs.

@@ -29,6 +29,8 @@ type Observation struct {
 	Refusal string        `json:"refusal,omitempty"`
 	Bytes   int           `json:"bytes"`
 	Latency time.Duration `json:"latency_ns"`
+	// Traceparent is the W3C trace context of the webhook, if it is traced.
+	Traceparent string `json:"traceparent,omitempty"`
 	// Secret is the index of the secret that signed the webhook.
 	Secret int `json:"-"`
 }

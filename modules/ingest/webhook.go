@@ -36,6 +36,17 @@ func (s *Server) webhook(c echo.Context) error {
 	}
 	remote, _ := netip.ParseAddr(c.RealIP()) // an address that cannot be parsed is invalid, and no list allows it
 	seen := Observation{Time: time.Now(), RequestID: requestID(c), Source: from.Name, Provider: from.Provider, Remote: remote}
+	if s.cfg.Trace != nil {
+		ctx, span := s.cfg.Trace(c.Request(), from.Name)
+		c.SetRequest(c.Request().WithContext(ctx))
+		seen.Traceparent = span.Traceparent
+		defer func() {
+			if seen.Status == 0 { // a panic
+				seen.Refusal, seen.Status = errInternal.code, errInternal.status
+			}
+			span.End(&seen)
+		}()
+	}
 	body, err := s.take(c, from, path, &seen)
 	seen.Latency = time.Since(seen.Time)
 	if err != nil {
@@ -103,7 +114,7 @@ func (s *Server) take(c echo.Context, from *source.Source, path string, seen *Ob
 	first := webhook.Updates[0]
 	seen.Event, seen.EventID, seen.OrderID = webhook.Event, first.GetEventId(), first.GetOrderId()
 	for _, update := range webhook.Updates {
-		update.RequestId = seen.RequestID
+		update.RequestId, update.Traceparent = seen.RequestID, seen.Traceparent
 	}
 	outcomes, err := s.apply(ctx, webhook.Updates)
 	if err != nil {

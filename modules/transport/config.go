@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"connectrpc.com/connect"
+
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
@@ -85,6 +87,8 @@ type RPCConfig struct {
 	// Insecure allows http to another machine, which shows the token and the updates to
 	// the network, and calls without a token or certificate.
 	Insecure bool
+	// Interceptors are around each call. They have no flag.
+	Interceptors []connect.Interceptor
 	// Log gets errors about files that have changed; nil drops them. It has no flag.
 	Log *slog.Logger
 	// Unary sends each update in its own call. It has no flag: it is the opposite of

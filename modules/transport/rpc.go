@@ -48,6 +48,7 @@ func NewRPC(mode payments.Mode, cfg RPCConfig) (*RPC, error) {
 		connect.WithReadMaxBytes(maxAnswerBytes),
 		// Outcomes are too small to gain from compression.
 		connect.WithAcceptCompression("gzip", nil, nil),
+		connect.WithInterceptors(cfg.Interceptors...),
 	}
 	switch mode {
 	case payments.HTTP: // JSON, which curl and any proxy can read
