@@ -26,8 +26,7 @@ func exposed(t *testing.T) known {
     provider: generic
   - name: shop
     provider: generic
-    scheme: hmac
-    header: X-Signature
+    signature: {scheme: hmac, header: X-Signature, algorithm: sha256, encoding: hex}
     secrets: [{secret: %s, not_after: %s}]
 `, strings.Repeat("s", 32), time.Now().Add(time.Hour).UTC().Format(time.RFC3339)))
 	kafka := launch(t, all(t, "kafka", "--sources", sources, "--insecure-no-signature", "--api-tls-cert", certFile, "--api-tls-key", keyFile))
