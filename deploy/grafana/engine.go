@@ -1,0 +1,60 @@
+package main
+
+// engine shows what the processes, the transport and the database do.
+var engine = board{
+	uid: "payrelay-engine", title: "payrelay: engine room",
+	description: "What the processes, the transport and the database do, for the search of a cause.",
+	rows: []row{
+		{"Processes", []panel{
+			graph("Up", "1: Prometheus reaches the process.", "none", `up{job=~"$job"}`, "{{instance}}").below(1, 0.5),
+			graph("Readiness checks", "0: the check fails, and a load balancer sends no webhooks to the process.", "none",
+				`payrelay_readiness_check{job=~"$job"}`, "{{instance}} {{check}}").below(1, 0.5),
+			graph("Releases", "Processes by version.", "none", `count by (version, goversion) (payrelay_build_info{job=~"$job"})`, "{{version}} {{goversion}}").stacked(),
+			graph("CPU", "Cores in use.", "none", `rate(process_cpu_seconds_total{job=~"$job"}[$__rate_interval])`, "{{instance}}"),
+			graph("Memory", "Resident memory of the process.", "bytes", `process_resident_memory_bytes{job=~"$job"}`, "{{instance}}"),
+			graph("Goroutines", "Grows with webhooks in flight. A steady rise is a leak.", "none", `go_goroutines{job=~"$job"}`, "{{instance}}"),
+			graph("Garbage collection", "Longest pause.", "s", `go_gc_duration_seconds{job=~"$job",quantile="1"}`, "{{instance}}").from(0.01, 0.1),
+			graph("Open files", "Connections and files.", "none", `process_open_fds{job=~"$job"}`, "{{instance}}"),
+		}},
+		{"Batches and queues", []panel{
+			graph("Batch size", "Mean number of updates in a batch. It grows with the load.", "none",
+				`sum by (stage) (rate(payrelay_apply_batch_updates_sum{job=~"$job"}[$__rate_interval])) / sum by (stage) (rate(payrelay_apply_batch_updates_count{job=~"$job"}[$__rate_interval]))`, "{{stage}}"),
+			percentiles("Time of a batch", "By stage.", "payrelay_apply_duration_seconds", "stage").from(1, 5),
+			graph("Failed batches", "Batches whose outcome is unknown. They are sent again.", "ops",
+				`sum by (stage) (rate(payrelay_apply_errors_total{job=~"$job"}[$__rate_interval]))`, "{{stage}}"),
+			graph("Updates by verdict", "By stage.", "ops",
+				`sum by (stage, verdict) (rate(payrelay_updates_total{job=~"$job"}[$__rate_interval]))`, "{{stage}} {{verdict}}").stacked(),
+			graph("Waiting updates", "In the queue of a stage.", "none", `payrelay_batch_waiting_updates{job=~"$job"}`, "{{instance}} {{stage}}"),
+			graph("Waiting bytes", "The api role refuses more than 64 MiB, the ingest role more than 32 MiB.", "bytes",
+				`payrelay_batch_waiting_bytes{job=~"$job"}`, "{{instance}} {{stage}}").from(16<<20, 24<<20),
+		}},
+		{"Transport", []panel{
+			graph("Circuit breaker", "1: open. The ingest role answers 503 at once.", "none", `payrelay_circuit_open{job=~"$job"}`, "{{instance}}").from(0.5, 1),
+			graph("Retries", "Repeated calls or records.", "ops", `rate(payrelay_call_retries_total{job=~"$job"}[$__rate_interval])`, "{{instance}}"),
+			graph("Lag by partition", "NaN, while it is unknown.", "none",
+				`sum by (topic, partition, consumer) (payrelay_consumer_partition_lag_records{job=~"$job"})`, "{{consumer}} {{topic}}/{{partition}}"),
+			graph("Requests by listener", "By status.", "reqps",
+				`sum by (listener, code) (rate(payrelay_http_requests_total{job=~"$job"}[$__rate_interval]))`, "{{listener}} {{code}}").stacked(),
+			percentiles("Time of a request", "By listener.", "payrelay_http_request_duration_seconds", "listener").from(2, 5),
+			graph("Requests in flight", "By listener.", "none", `payrelay_http_requests_in_flight{job=~"$job"}`, "{{instance}} {{listener}}"),
+			graph("Refused by policy", "Requests and connections that a listener refused: hosts, tokens, limits.", "ops",
+				`sum by (listener, reason) (rate(payrelay_refused_total{job=~"$job"}[$__rate_interval]))`, "{{listener}} {{reason}}").stacked(),
+		}},
+		{"Database", []panel{
+			percentiles("Time of an operation", "By operation of the ledger.", "payrelay_store_duration_seconds", "operation").from(0.25, 1),
+			graph("Errors", "raced is normal with several api processes.", "ops",
+				`sum by (operation, kind) (rate(payrelay_store_errors_total{job=~"$job"}[$__rate_interval]))`, "{{operation}} {{kind}}").stacked(),
+			graph("Connections", "max is the limit of the pool.", "none", `payrelay_store_connections{job=~"$job"}`, "{{instance}} {{state}}"),
+			graph("Write-ahead log", "Of SQLite. It is usually below 64 MiB.", "bytes", `payrelay_store_wal_bytes{job=~"$job"}`, "{{instance}}").from(128<<20, 512<<20),
+			graph("Size", "Of the database.", "bytes", `payrelay_store_size_bytes{job=~"$job"}`, "{{instance}}"),
+		}},
+		{"Certificates and secrets", []panel{
+			graph("Certificates", "Time until the certificate of a listener expires.", "s",
+				`payrelay_tls_certificate_expiry_timestamp_seconds{job=~"$job"} - time()`, "{{instance}} {{listener}}").below(14*86400, 2*86400),
+			graph("Secrets", "Time until a secret of a source expires.", "s",
+				`max by (source, secret) (payrelay_secret_expiry_timestamp_seconds{job=~"$job"}) - time()`, "{{source}} secret {{secret}}"),
+			graph("Webhooks by secret", "The position of the secret that signed them, to follow a rotation.", "reqps",
+				`sum by (source, secret) (rate(payrelay_webhooks_verified_total{job=~"$job"}[$__rate_interval]))`, "{{source}} secret {{secret}}").stacked(),
+		}},
+	},
+}
