@@ -82,6 +82,14 @@ const (
 
 const noReason = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSPECIFIED
 
+// How to settle dead letters. The id replaces ID.
+const (
+	settleByChoice       = "If the provider confirms it: app deadletters accept ID --why \"...\". Otherwise: app deadletters discard ID --why \"...\"."
+	settleByReplay       = "To judge it again: app deadletters replay ID --why \"...\". To drop it: app deadletters discard ID --why \"...\"."
+	settleByUpgrade      = "Install a release that knows it, then: app deadletters replay ID --why \"...\". To drop it: app deadletters discard ID --why \"...\"."
+	settleBySendingAgain = "Correct the cause, have the provider send the webhook again, and then: app deadletters discard ID --why \"...\"."
+)
+
 // reasons holds the properties of each reason.
 var reasons = map[payrelayv1.DeadLetterReason]struct {
 	// detail explains the reason to an operator.
@@ -92,29 +100,31 @@ var reasons = map[payrelayv1.DeadLetterReason]struct {
 	// whole reports whether the payload is the whole update or record, because there is
 	// no event.
 	whole bool
+	// settle tells an operator how to settle the dead letter, whose id replaces ID.
+	settle string
 }{
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONTRADICTION: {
-		detail: "it contradicts the history of its order or dispute, and choosing wrongly would hide money", inHistory: true},
+		detail: "it contradicts the history of its order or dispute, and choosing wrongly would hide money", inHistory: true, settle: settleByChoice},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ILLEGAL_TRANSITION: {
-		detail: "an earlier release refused this status; it is judged again with the next update, or by replay", inHistory: true},
+		detail: "an earlier release refused this status; it is judged again with the next update, or by replay", inHistory: true, settle: settleByReplay},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CURRENCY_MISMATCH: {
-		detail: "its currency is not the one that the order captured", inHistory: true},
+		detail: "its currency is not the one that the order captured", inHistory: true, settle: settleByChoice},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONFLICT: {
-		detail: "other facts were recorded under the same source, kind and event id before"},
+		detail: "other facts were recorded under the same source, kind and event id before", settle: settleByChoice},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_FUTURE_TIME: {
-		detail: "it happened more than a day ahead of this system's clock"},
+		detail: "it happened more than a day ahead of this system's clock", settle: "When that time has come: app deadletters replay ID --why \"...\". If the clock of the provider was wrong: app deadletters accept ID --why \"...\"."},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_STATUS: {
-		detail: "the provider's status is not one that this release knows"},
+		detail: "the provider's status is not one that this release knows", settle: settleByUpgrade},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ORDER_MISMATCH: {
-		detail: "its dispute belongs to another order", inHistory: true},
+		detail: "its dispute belongs to another order", inHistory: true, settle: settleByChoice},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_SCHEMA: {
-		detail: "schema version %d is newer than this release, which knows up to %d", whole: true},
+		detail: "schema version %d is newer than this release, which knows up to %d", whole: true, settle: settleByUpgrade},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE: {
-		detail: "%s", whole: true},
+		detail: "%s", whole: true, settle: settleBySendingAgain},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSTORABLE: {
-		detail: "%s", whole: true},
+		detail: "%s", whole: true, settle: settleByReplay},
 	payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_WRONG_ENVIRONMENT: {
-		detail: "it is a test event at a source of live ones, or the reverse: correct the environment of the source, or the endpoint at the provider", whole: true},
+		detail: "it is a test event at a source of live ones, or the reverse: correct the environment of the source, or the endpoint at the provider", whole: true, settle: settleBySendingAgain},
 }
 
 // newDeadLetter returns the dead letter of a refused event. The payload has the body

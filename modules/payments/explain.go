@@ -1,6 +1,14 @@
 package payments
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"google.golang.org/protobuf/proto"
+)
 
 // TimelineLimit is the largest number of entries in the timeline of an explanation.
 const TimelineLimit = 1000
@@ -43,22 +51,238 @@ type TimelineEntry struct {
 	Why string
 }
 
+// explainLimit is the largest number of events of one order or dispute that are read and
+// folded for an explanation.
+const explainLimit = 10_000
+
+// letterLimit is the largest number of dead letters that are read for an explanation.
+const letterLimit = 200
+
 // ExplainOrder explains the state of an order and its disputes. The error is [ErrNotFound]
 // if nothing is recorded about it.
 func ExplainOrder(ctx context.Context, r ExplainReader, id string) (*Explanation, error) {
-	order, err := r.Order(ctx, id)
+	x := &explainer{r: r, orderID: id}
+	if order, err := r.Order(ctx, id); err == nil {
+		x.Order = &order
+	} else if !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	disputes, err := r.Disputes(ctx, DisputeQuery{OrderIDs: []string{id}, Page: PageRequest{Ascending: true, Limit: MaxPageSize}})
 	if err != nil {
 		return nil, err
 	}
-	return &Explanation{Order: &order}, nil
+	x.Disputes = disputes.Items
+	if err := x.readLetters(ctx, DeadLetterQuery{OrderIDs: []string{id}}); err != nil {
+		return nil, err
+	}
+	if err := x.readUnnamed(ctx); err != nil {
+		return nil, err
+	}
+	events, complete, err := x.readEvents(ctx, EventQuery{OrderIDs: []string{id}})
+	if err != nil {
+		return nil, err
+	}
+	keys, err := x.disputeKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if x.Order == nil && len(events)+len(keys)+len(x.letters) == 0 {
+		return nil, fmt.Errorf("explain order %s: %w", id, ErrNotFound)
+	}
+	err = guard(func() {
+		x.tell(narrate(orderMachine, Order{ID: id}, func(o Order) string { return OrderStatuses.Name(o.Status) }, events, complete), "order")
+	})
+	if err != nil {
+		return nil, fmt.Errorf("explain order %s: %w", id, err)
+	}
+	for _, key := range keys {
+		if err := x.tellDispute(ctx, key); err != nil {
+			return nil, err
+		}
+	}
+	x.explainOrder()
+	return x.finish(), nil
 }
 
 // ExplainDispute explains the state of a dispute. The error is [ErrNotFound] if nothing is
 // recorded about it.
 func ExplainDispute(ctx context.Context, r ExplainReader, key DisputeKey) (*Explanation, error) {
-	dispute, err := r.Dispute(ctx, key)
+	x := &explainer{r: r}
+	if dispute, err := r.Dispute(ctx, key); err == nil {
+		x.Disputes = []Dispute{dispute}
+		if order, err := r.Order(ctx, dispute.OrderID); err == nil {
+			x.owner = &order
+		} else if !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+	} else if !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	if err := x.readLetters(ctx, DeadLetterQuery{Sources: []string{key.Source}, DisputeIDs: []string{key.ID}}); err != nil {
+		return nil, err
+	}
+	if err := x.tellDispute(ctx, key); err != nil {
+		return nil, err
+	}
+	if len(x.Disputes)+len(x.story)+len(x.letters) == 0 {
+		return nil, fmt.Errorf("explain dispute %s of %s: %w", key.ID, key.Source, ErrNotFound)
+	}
+	x.explainDispute(key)
+	x.explainLetters()
+	return x.finish(), nil
+}
+
+// explainer collects an explanation.
+type explainer struct {
+	Explanation
+	r       ExplainReader
+	orderID string
+	// owner is the order that the dispute belongs to, for its flags.
+	owner *Order
+	// letters has the dead letters, settled ones too. unnamed is the number of open ones
+	// that name no order.
+	letters []*DeadLetter
+	unnamed int
+	// story has the events of the order and of all disputes. stories has them by subject.
+	story   []*told
+	stories map[Subject][]*told
+	// incomplete reports whether there are more events than explainLimit.
+	incomplete bool
+}
+
+// readLetters reads the open dead letters that a query selects, and the newest settled ones.
+func (x *explainer) readLetters(ctx context.Context, q DeadLetterQuery) (err error) {
+	q.Limit = letterLimit
+	if x.DeadLetters, err = x.r.DeadLetters(ctx, q); err != nil {
+		return err
+	}
+	q.Settled, q.Descending = true, true
+	all, err := x.r.DeadLetters(ctx, q)
+	if err != nil {
+		return err
+	}
+	settled := slices.DeleteFunc(all, func(l *DeadLetter) bool { return l.Resolution == "" })
+	x.letters = slices.Concat(x.DeadLetters, settled)
+	return nil
+}
+
+// readUnnamed reads the open dead letters that hold a whole update or body, and adds those
+// whose update is about the order.
+func (x *explainer) readUnnamed(ctx context.Context) error {
+	q := DeadLetterQuery{Limit: letterLimit}
+	for reason, properties := range reasons {
+		if properties.whole {
+			q.Reasons = append(q.Reasons, reason)
+		}
+	}
+	slices.Sort(q.Reasons)
+	letters, err := x.r.DeadLetters(ctx, q)
+	if err != nil {
+		return err
+	}
+	for _, l := range letters {
+		switch named := l.update().GetOrderId(); {
+		case slices.ContainsFunc(x.letters, func(known *DeadLetter) bool { return known.ID == l.ID }):
+		case named == x.orderID:
+			x.letters, x.DeadLetters = append(x.letters, l), append(x.DeadLetters, l)
+		case named == "":
+			x.unnamed++
+		}
+	}
+	return nil
+}
+
+// update returns the update of a dead letter, or nil if it holds none.
+func (l *DeadLetter) update() *payrelayv1.Update {
+	u := new(payrelayv1.Update)
+	if proto.Unmarshal(l.Payload, u) != nil {
+		return nil
+	}
+	return u
+}
+
+// disputeKeys returns the keys of the disputes of the order, and of those that an event
+// about the order names.
+func (x *explainer) disputeKeys(ctx context.Context) ([]DisputeKey, error) {
+	keys := newUnique[DisputeKey]()
+	for _, d := range x.Disputes {
+		keys.add(d.DisputeKey)
+	}
+	events, _, err := x.readEvents(ctx, EventQuery{Disputes: true, OrderIDs: []string{x.orderID}})
 	if err != nil {
 		return nil, err
 	}
-	return &Explanation{Disputes: []Dispute{dispute}}, nil
+	for _, e := range events {
+		if e.Key.Kind == KindDispute {
+			keys.add(e.Dispute())
+		}
+	}
+	return keys.items, nil
+}
+
+// readEvents reads the newest events that a query selects. complete reports whether these
+// are all.
+func (x *explainer) readEvents(ctx context.Context, q EventQuery) (events []RecordedEvent, complete bool, err error) {
+	for q.Page.Limit = MaxPageSize; len(events) < explainLimit; {
+		page, err := x.r.Events(ctx, q)
+		if err != nil {
+			return nil, false, err
+		}
+		events = append(events, page.Items...)
+		if !page.More || len(page.Items) == 0 {
+			return events, true, nil
+		}
+		q.Page.After = &Cursor{Sequence: page.Items[len(page.Items)-1].Sequence}
+	}
+	return events, false, nil
+}
+
+// tellDispute adds the events of a dispute.
+func (x *explainer) tellDispute(ctx context.Context, key DisputeKey) error {
+	events, complete, err := x.readEvents(ctx, EventQuery{Disputes: true, Sources: []string{key.Source}, DisputeIDs: []string{key.ID}})
+	if err != nil {
+		return err
+	}
+	err = guard(func() {
+		x.tell(narrate(disputeMachine, Dispute{DisputeKey: key}, func(d Dispute) string { return DisputeStatuses.Name(d.Status) }, events, complete), "dispute")
+	})
+	if err != nil {
+		return fmt.Errorf("explain dispute %s of %s: %w", key.ID, key.Source, err)
+	}
+	return nil
+}
+
+// tell adds the events of one order or dispute, which are not empty of one subject.
+func (x *explainer) tell(story []*told, kind string) {
+	w := &teller{kind, x.letters}
+	for _, t := range story {
+		t.Why = w.why(t)
+		if of := t.subject(); of != (Subject{}) {
+			if x.stories == nil {
+				x.stories = make(map[Subject][]*told)
+			}
+			x.stories[of] = append(x.stories[of], t)
+		}
+		x.incomplete = x.incomplete || !t.folded && t.InHistory()
+	}
+	x.story = append(x.story, story...)
+}
+
+// finish returns the explanation with its timeline.
+func (x *explainer) finish() *Explanation {
+	slices.SortStableFunc(x.story, func(a, b *told) int { return a.at.At.Compare(b.at.At) })
+	if x.Earlier = int64(max(0, len(x.story)-TimelineLimit)); x.Earlier > 0 {
+		x.story = x.story[x.Earlier:]
+	}
+	if x.incomplete {
+		x.say("There are more events than the newest %d that were read, so the states between them are not known here, and the number of earlier events is too low.", explainLimit)
+	}
+	for _, t := range x.story {
+		x.Timeline = append(x.Timeline, t.TimelineEntry)
+	}
+	return &x.Explanation
+}
+
+func (x *explainer) say(format string, values ...any) {
+	x.Sentences = append(x.Sentences, fmt.Sprintf(format, values...))
 }

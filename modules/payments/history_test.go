@@ -123,6 +123,9 @@ func TestEveryReasonIsInTheTable(t *testing.T) {
 		if known && properties.detail == "" {
 			t.Errorf("reasons[%s] has no detail", name)
 		}
+		if known && !strings.Contains(properties.settle, " ID ") {
+			t.Errorf("reasons[%s] does not tell how to settle a dead letter", name)
+		}
 		if properties.whole && properties.inHistory {
 			t.Errorf("reasons[%s] has both whole and inHistory set", name)
 		}

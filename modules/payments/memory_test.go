@@ -27,6 +27,8 @@ type memory struct {
 	letters     map[letterName]*payments.DeadLetter
 	sequence    []letterName // letter id n is sequence[n-1]
 	audit       []payments.AuditEntry
+	// arrival holds the keys of the events in the order of recording.
+	arrival []payments.Key
 	// settled has the settlements that closed a dead letter, in order.
 	settled []payments.Settlement
 
@@ -288,6 +290,7 @@ func (m *memory) write(c *payments.Changes) {
 		event := *e
 		event.Update = proto.CloneOf(e.Update)
 		m.events[e.Key] = &event
+		m.arrival = append(m.arrival, e.Key)
 	}
 	for _, e := range c.Revised {
 		stored := m.events[e.Key]
