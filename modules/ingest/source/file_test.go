@@ -216,3 +216,23 @@ func TestLimits(t *testing.T) {
 		t.Error("Allows(no address) = true, want false")
 	}
 }
+
+// TestSecretEnds checks that the end of the use of each secret has its source and index.
+func TestSecretEnds(t *testing.T) {
+	set, err := Load(written(t, signedShop()+"  - name: other\n    provider: generic\n    secrets: [{secret: "+longSecret+"}, {secret: "+longSecret+", not_after: 2026-12-01T00:00:00Z}]\n"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names := set.Names(); !slices.Equal(names, []string{"generic", "other", "shop"}) {
+		t.Errorf("Names() = %v, want all sources, sorted", names)
+	}
+	ends := 0
+	set.SecretEnds(func(source string, secret int, end time.Time) {
+		if ends++; source != "other" || secret != 1 || !end.Equal(time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)) {
+			t.Errorf("secret %d of %s ends at %v, want the second one of other at 2026-12-01", secret, source, end)
+		}
+	})
+	if ends != 1 {
+		t.Errorf("SecretEnds() showed %d secrets, want 1", ends)
+	}
+}
