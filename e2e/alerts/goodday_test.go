@@ -33,6 +33,7 @@ func TestGoodDay(t *testing.T) {
 			run(t, args...)
 			r.during(time.Minute, nothing)
 		}
+		await(t, "everything to be applied", func() bool { r.scrape(); return r.value("payrelay_oldest_unapplied_update_seconds") == 0 })
 		r.hold(56*time.Minute, time.Minute)
 	}
 	if accepted := r.value("payrelay_webhooks_total", "status", "202"); !(accepted > 100*hours/24) {
