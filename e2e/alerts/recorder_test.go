@@ -35,8 +35,11 @@ type recorder struct {
 	targets map[string]*process // by instance
 	db      *teststorage.TestStorage
 	groups  []*rules.Group
+	began   time.Time
 	now     time.Time
-	last    map[string]sampleSet // by instance
+	// silent makes every alert that fires an error.
+	silent bool
+	last   map[string]sampleSet // by instance
 }
 
 // sampleSet holds the series of a scrape.
@@ -50,7 +53,8 @@ type sample struct {
 // record starts a recording of processes.
 func record(t *testing.T, targets map[string]*process) *recorder {
 	t.Helper()
-	r := &recorder{t: t, targets: targets, db: teststorage.New(t), now: time.Now().Truncate(step), last: make(map[string]sampleSet)}
+	r := &recorder{t: t, targets: targets, db: teststorage.New(t), began: time.Now().Truncate(step), last: make(map[string]sampleSet)}
+	r.now = r.began
 	engine := promql.NewEngine(promql.EngineOpts{Logger: promslog.NewNopLogger(), MaxSamples: 50e6, Timeout: time.Minute, EnableAtModifier: true, Parser: promQL})
 	t.Cleanup(func() { check(t, engine.Close()) })
 	manager := rules.NewManager(&rules.ManagerOptions{
@@ -159,6 +163,9 @@ func (r *recorder) evaluate() {
 				}
 			}
 		}
+	}
+	if firing := r.firing(); r.silent && len(firing) > 0 {
+		r.t.Fatalf("after %s, these alerts fire: %q, want none", r.now.Sub(r.began), firing)
 	}
 }
 
