@@ -47,7 +47,7 @@ func TestVariables(t *testing.T) {
 				t.Errorf("Enabled() = %t, want %t", got, test.enabled)
 			}
 			tracer, err := New(t.Context(), Config{Log: discard})
-			defer tracer.Close()
+			t.Cleanup(tracer.Close) // may be nil
 			if test.wrong != "" {
 				if err == nil || !strings.Contains(err.Error(), test.wrong) {
 					t.Errorf("New() = %v, want an error about %s", err, test.wrong)
