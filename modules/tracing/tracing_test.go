@@ -154,6 +154,18 @@ func TestDroppedSpansAreLoggedOnceAMinute(t *testing.T) {
 	})
 }
 
+// A webhook that the sampler leaves out costs little: the library makes an ID to decide.
+func TestWebhookThatIsNotSampledIsCheap(t *testing.T) {
+	tracer, _ := recording(t, sdk.ParentBased(sdk.TraceIDRatioBased(0)))
+	r := httptest.NewRequest(http.MethodPost, "/webhooks/shop", nil)
+	r.Header.Set("Traceparent", sent)
+	if n := testing.AllocsPerRun(100, func() { _, _ = tracer.Begin(r, "shop") }); n > 8 {
+		t.Errorf("Begin allocates %v objects, want at most 8", n)
+	} else {
+		t.Logf("Begin allocates %v objects", n)
+	}
+}
+
 func TestRemote(t *testing.T) {
 	if span := remote(sent); !span.IsSampled() || !span.IsRemote() || span.SpanID().String() != "b7ad6b7169203331" {
 		t.Errorf("remote(%s) = %v", sent, span)
