@@ -94,7 +94,6 @@ func (cfg serveAPIConfig) serve(ctx context.Context, out io.Writer) error {
 // apiRole is the api role as the other parts of the same process use it.
 type apiRole struct {
 	ledger  *payments.Ledger
-	applier payments.Applier // the ledger, which applies each batch as it comes
 	grouped payments.Applier // the ledger behind group commit
 	relay   *api.Relay       // takes the calls of the ingest role
 }
@@ -126,8 +125,7 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 		count(changes)
 		logging.DeadLetters(p.log, changes)
 	})
-	role.applier = p.tracer.Ledger(logging.Batches(p.log, "ledger", role.ledger))
-	batcher := batch.New(p.admin.Instrument("ledger", p.admin.Age(role.applier)), applyBatch(engine))
+	batcher := batch.New(role.applier(p, "ledger"), applyBatch(engine))
 	p.closeLater(ctx, "group commit", func() error { batcher.Close(); return nil })
 	p.watchQueue("ledger", batcher)
 	role.grouped = batcher
@@ -150,6 +148,12 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 		return nil, err
 	}
 	return role, role.addConsumer(ctx, p, "consumer", cfg.kafka)
+}
+
+// applier returns the ledger, which applies each batch as it comes, with the traces, metrics
+// and log lines of a stage.
+func (r *apiRole) applier(p *process, stage string) payments.Applier {
+	return p.tracer.Ledger(p.admin.Instrument(stage, p.admin.Age(logging.Batches(p.log, stage, r.ledger))))
 }
 
 // addInternal adds a listener for the ingest role.
@@ -209,7 +213,7 @@ const misconfiguredAfter = 30 * time.Second
 // straight to the ledger.
 func (r *apiRole) addConsumer(ctx context.Context, p *process, name string, cfg kafka.Config) error {
 	cfg.Fatal, cfg.FatalAfter = func(err error) bool { return errors.Is(err, payments.ErrMisconfigured) }, misconfiguredAfter
-	consumer, err := kafka.NewConsumer(cfg, p.admin.Instrument(name, p.admin.Age(r.applier)), r.ledger, p.log)
+	consumer, err := kafka.NewConsumer(cfg, r.applier(p, name), r.ledger, p.log)
 	if err != nil {
 		return err
 	}

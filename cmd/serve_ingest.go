@@ -154,6 +154,9 @@ func traceWebhooks(by *tracing.Tracer) func(*http.Request, string) (context.Cont
 	}
 	return func(r *http.Request, source string) (context.Context, ingest.Span) {
 		ctx, webhook := by.Begin(r, source)
+		if webhook.Traceparent() == "" {
+			return ctx, ingest.Span{}
+		}
 		return ctx, ingest.Span{Traceparent: webhook.Traceparent(), End: func(seen *ingest.Observation) {
 			webhook.End(tracing.Answered{RequestID: seen.RequestID, EventID: seen.EventID, OrderID: seen.OrderID, Verdict: seen.Verdict, Refusal: seen.Refusal, Status: seen.Status})
 		}}

@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +41,7 @@ func TestTraces(t *testing.T) {
 		c.wantTrace(t, to, disputeWebhook("evt-2", "order-1", "opened", 1, ""), "applied")
 		request, traceID := c.wantTrace(t, to, orderWebhook("evt-3", "order-2", "on_the_moon", 0, "1.00", "USD"), "dead_lettered")
 		c.wantDeadLetterLine(t, request, traceID)
+		c.wantExemplars(t, traceID)
 		c.wantSharedBatch(t, to)
 		for _, span := range to.find(func(*otlp.Span) bool { return true }) {
 			if text := span.String(); strings.Contains(text, cardNumber) || strings.Contains(text, "user-1") {
@@ -133,6 +136,26 @@ func (c *cluster) wantDeadLetterLine(t *testing.T, request, traceID string) {
 	}
 	if found != 1 {
 		t.Errorf("%d lines about dead letters, want 1", found)
+	}
+}
+
+// wantExemplars checks that the metrics of each role refer to a trace: that of the latest
+// webhook, or another one that is as slow.
+func (c *cluster) wantExemplars(t *testing.T, traceID string) {
+	t.Helper()
+	var all strings.Builder
+	for _, p := range c.running {
+		answer, err := do(http.MethodGet, p.URL("admin")+"/metrics", "", "Accept", "application/openmetrics-text")
+		check(t, err)
+		all.Write(answer.body)
+	}
+	for _, metric := range []string{"payrelay_webhook_duration_seconds", "payrelay_apply_duration_seconds", "payrelay_store_duration_seconds"} {
+		if !regexp.MustCompile(metric + `_bucket{.*} \d+ # {trace_id="[0-9a-f]{32}"}`).MatchString(all.String()) {
+			t.Errorf("%s has no exemplar", metric)
+		}
+	}
+	if !strings.Contains(all.String(), traceID) {
+		t.Errorf("no metric refers to the trace %s", traceID)
 	}
 }
 

@@ -46,7 +46,7 @@ type Span struct {
 	// Traceparent is the W3C trace context for what follows; empty if the webhook is not
 	// traced.
 	Traceparent string
-	// End ends the span.
+	// End ends the span. It is nil if the webhook is not traced.
 	End func(*Observation)
 }
 

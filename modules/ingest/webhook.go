@@ -37,15 +37,16 @@ func (s *Server) webhook(c echo.Context) error {
 	remote, _ := netip.ParseAddr(c.RealIP()) // an address that cannot be parsed is invalid, and no list allows it
 	seen := Observation{Time: time.Now(), RequestID: requestID(c), Source: from.Name, Provider: from.Provider, Remote: remote}
 	if s.cfg.Trace != nil {
-		ctx, span := s.cfg.Trace(c.Request(), from.Name)
-		c.SetRequest(c.Request().WithContext(ctx))
-		seen.Traceparent = span.Traceparent
-		defer func() {
-			if seen.Status == 0 { // a panic
-				seen.Refusal, seen.Status = errInternal.code, errInternal.status
-			}
-			span.End(&seen)
-		}()
+		if ctx, span := s.cfg.Trace(c.Request(), from.Name); span.End != nil {
+			c.SetRequest(c.Request().WithContext(ctx))
+			seen.Traceparent = span.Traceparent
+			defer func() {
+				if seen.Status == 0 { // a panic
+					seen.Refusal, seen.Status = errInternal.code, errInternal.status
+				}
+				span.End(&seen)
+			}()
+		}
 	}
 	body, err := s.take(c, from, path, &seen)
 	seen.Latency = time.Since(seen.Time)

@@ -53,7 +53,7 @@ func only(t *testing.T, recorder *tracetest.SpanRecorder, name string) sdk.ReadO
 func attributeOf(span sdk.ReadOnlySpan, key string) string {
 	for _, a := range span.Attributes() {
 		if string(a.Key) == key {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""

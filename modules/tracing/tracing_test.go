@@ -47,7 +47,7 @@ func TestVariables(t *testing.T) {
 				t.Errorf("Enabled() = %t, want %t", got, test.enabled)
 			}
 			tracer, err := New(t.Context(), Config{Log: discard})
-			defer tracer.Close()
+			t.Cleanup(tracer.Close) // may be nil
 			if test.wrong != "" {
 				if err == nil || !strings.Contains(err.Error(), test.wrong) {
 					t.Errorf("New() = %v, want an error about %s", err, test.wrong)
@@ -152,6 +152,18 @@ func TestDroppedSpansAreLoggedOnceAMinute(t *testing.T) {
 			t.Errorf("the log has %d lines, want 2, of 1 and 12 errors:\n%s", n, log.String())
 		}
 	})
+}
+
+// A webhook that the sampler leaves out costs little: the library makes an ID to decide.
+func TestWebhookThatIsNotSampledIsCheap(t *testing.T) {
+	tracer, _ := recording(t, sdk.ParentBased(sdk.TraceIDRatioBased(0)))
+	r := httptest.NewRequest(http.MethodPost, "/webhooks/shop", nil)
+	r.Header.Set("Traceparent", sent)
+	if n := testing.AllocsPerRun(100, func() { _, _ = tracer.Begin(r, "shop") }); n > 8 {
+		t.Errorf("Begin allocates %v objects, want at most 8", n)
+	} else {
+		t.Logf("Begin allocates %v objects", n)
+	}
 }
 
 func TestRemote(t *testing.T) {

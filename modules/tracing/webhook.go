@@ -29,16 +29,19 @@ type Answered struct {
 // Begin begins the trace of a webhook of a source. A traceparent of the provider is linked
 // and not followed: otherwise the provider would decide what is traced.
 func (t *Tracer) Begin(r *http.Request, source string) (context.Context, Webhook) {
-	options := []trace.SpanStartOption{
-		trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
-			attribute.String("http.request.method", http.MethodPost), attribute.String("http.route", "/webhooks/{source}"),
-			attribute.String("payrelay.source", source)),
+	ctx, span := t.spans.Start(r.Context(), "POST /webhooks/{source}", webhookOptions...)
+	if span.IsRecording() { // most are not
+		span.SetAttributes(attribute.String("payrelay.source", source))
+		if sent := remote(r.Header.Get("Traceparent")); sent.IsValid() {
+			span.AddLink(trace.Link{SpanContext: sent})
+		}
 	}
-	if sent := remote(r.Header.Get("Traceparent")); sent.IsValid() {
-		options = append(options, trace.WithLinks(trace.Link{SpanContext: sent}))
-	}
-	ctx, span := t.spans.Start(r.Context(), "POST /webhooks/{source}", options...)
 	return ctx, Webhook{t, span}
+}
+
+var webhookOptions = []trace.SpanStartOption{
+	trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+		attribute.String("http.request.method", http.MethodPost), attribute.String("http.route", "/webhooks/{source}")),
 }
 
 // Traceparent returns the W3C trace context for the updates of the webhook, or nothing if
