@@ -17,7 +17,7 @@ var homes = map[string][]string{
 	"github.com/IBM/sarama":         {"modules/transport/kafka"},
 	"github.com/xdg-go/":            {"modules/transport/kafka"},
 	"github.com/labstack/echo":      {"modules/ingest", "modules/api"},
-	"connectrpc.com/":               {"modules/transport", "modules/api", "gen"},
+	"connectrpc.com/":               {"modules/transport", "modules/api", "cmd/operate", "gen"},
 	"modernc.org/sqlite":            {"modules/store", "e2e/chaos"},
 	"github.com/jackc/pgx":          {"modules/store", "e2e/servers", "e2e/chaos"},
 	"github.com/pressly/goose":      {"modules/store"},

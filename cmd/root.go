@@ -36,7 +36,7 @@ func Main() int {
 
 	if err := newRoot().ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(os.Stderr, "app: %v\n", err)
-		return 1
+		return flags.ExitCode(err)
 	}
 	return 0
 }
@@ -53,12 +53,13 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		if explained := flags.ExplainValue(err); explained != err {
-			return explained
+			return flags.WithExit(flags.ExitUsage, explained)
 		}
-		return fmt.Errorf("%w: see %s --help", err, command.CommandPath())
+		return flags.Usagef("%w: see %s --help", err, command.CommandPath())
 	})
 	flags.ShowVariables(root)
-	root.AddCommand(newServe(), newTopics(), newBench(), newSimulate(), operate.NewDeadLetters(operated), newRetention(), newErase(), operate.NewTail(), newVerify(), newMigrate(), newTokens(), newVersion(), newReference())
+	root.AddCommand(newServe(), newTopics(), newBench(), newSimulate(), newRetention(), newErase(), newVerify(), newMigrate(), newTokens(), newVersion(), newReference())
+	root.AddCommand(operate.New(withService)...)
 	return root
 }
 

@@ -1,8 +1,6 @@
 package flags
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/payrelay/payrelay/modules/store"
@@ -27,10 +25,10 @@ func NoArgs(command *cobra.Command, args []string) error {
 	shown, ok := store.RedactURL(args[0])
 	switch {
 	case !ok: // it may be a part of a database URL, with a password
-		return fmt.Errorf("%s takes flags only: write the value of a flag as --flag=value, in quotation marks if it has spaces", command.CommandPath())
+		return Usagef("%s takes flags only: write the value of a flag as --flag=value, in quotation marks if it has spaces", command.CommandPath())
 	case command.HasSubCommands():
-		return fmt.Errorf("%s has no command %q: see %s --help", command.CommandPath(), shown, command.CommandPath())
+		return Usagef("%s has no command %q: see %s --help", command.CommandPath(), shown, command.CommandPath())
 	default:
-		return fmt.Errorf("%s does not take %q: write the value of a flag as --flag=%s", command.CommandPath(), shown, shown)
+		return Usagef("%s does not take %q: write the value of a flag as --flag=%s", command.CommandPath(), shown, shown)
 	}
 }
