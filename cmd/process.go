@@ -66,6 +66,7 @@ func runProcess(ctx context.Context, cfg processConfig, gcPercent int, build fun
 		handler = sampler
 	}
 	log := slog.New(handler)
+	warnMisspelt(log, os.Environ())
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}

@@ -3,6 +3,7 @@ package operate
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"connectrpc.com/connect"
 
@@ -17,21 +18,22 @@ func explained(err error) error {
 	if !errors.As(err, &answer) {
 		return err
 	}
+	doing := strings.TrimSuffix(err.Error(), answer.Error()) // what the command was doing
 	message := payments.ErrorMessage(answer.Message())
 	switch answer.Code() {
 	case connect.CodeNotFound:
-		return flags.WithExit(flags.ExitNotFound, errors.New(message))
+		return flags.WithExit(flags.ExitNotFound, fmt.Errorf("%snot found", doing))
 	case connect.CodeInvalidArgument, connect.CodeFailedPrecondition:
-		return errors.New(message)
+		return fmt.Errorf("%s%s", doing, message)
 	case connect.CodeUnauthenticated:
-		return fmt.Errorf("the server does not accept the token: %s: name the file of one with --api-token-file, or set API_TOKEN", message)
+		return fmt.Errorf("%sthe server does not accept the token: %s: name the file of one with --api-token-file, or set API_TOKEN", doing, message)
 	case connect.CodePermissionDenied:
-		return fmt.Errorf("the server refuses: %s: a change and a body need a token with the role operator, the rest one with the role reader", message)
+		return fmt.Errorf("%sthe server refuses: %s: a change and a body need a token with the role operator, the rest one with the role reader", doing, message)
 	case connect.CodeUnimplemented:
-		return fmt.Errorf("the server at api-url (OPERATOR_API_URL) has no such service: name the api listener of a server of this release (%s)", message)
+		return fmt.Errorf("%sthe server at api-url (OPERATOR_API_URL) has no such service: name the api listener of a server of this release (%s)", doing, message)
 	case connect.CodeUnavailable, connect.CodeDeadlineExceeded:
-		return fmt.Errorf("the answer did not come: %s: check api-url (OPERATOR_API_URL), and try again", message)
+		return fmt.Errorf("%sthe answer did not come: %s: check api-url (OPERATOR_API_URL), and try again", doing, message)
 	default:
-		return fmt.Errorf("the server answered %s: %s", answer.Code(), message)
+		return fmt.Errorf("%sthe server answered %s: %s", doing, answer.Code(), message)
 	}
 }

@@ -3,6 +3,7 @@ package operate
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -87,7 +88,7 @@ func TestVariablesOfTheServer(t *testing.T) {
 // TestErrorsOfTheService checks the sentence and the exit code of each kind of error.
 func TestErrorsOfTheService(t *testing.T) {
 	for code, want := range map[connect.Code]string{
-		connect.CodeNotFound:           "as it says",
+		connect.CodeNotFound:           "show order o: not found",
 		connect.CodeInvalidArgument:    "as it says",
 		connect.CodeFailedPrecondition: "as it says",
 		connect.CodeUnauthenticated:    "API_TOKEN",
@@ -96,8 +97,8 @@ func TestErrorsOfTheService(t *testing.T) {
 		connect.CodeUnavailable:        "try again",
 		connect.CodeInternal:           "answered internal: as it says",
 	} {
-		err := explained(connect.NewError(code, errors.New("as it says\x1b")))
-		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\x1b") {
+		err := explained(fmt.Errorf("show order o: %w", connect.NewError(code, errors.New("as it says\x1b"))))
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "show order o: ") || strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("explained(%s) = %v, want %q", code, err, want)
 		}
 		wantCode := flags.ExitError
