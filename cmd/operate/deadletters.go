@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -210,11 +211,15 @@ func describeUpdate(u *payrelayv1.Update) string {
 	if u == nil {
 		return "it cannot be read as an update"
 	}
+	var compact bytes.Buffer
 	text, err := protojson.Marshal(u)
+	if err == nil {
+		err = json.Compact(&compact, text) // protojson puts spaces at random places
+	}
 	if err != nil {
 		return "it cannot be read as an update"
 	}
-	return strings.Join(strings.Fields(string(text)), " ")
+	return compact.String()
 }
 
 // printBody prints the body of a webhook so that it cannot control the terminal.

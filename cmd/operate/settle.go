@@ -167,6 +167,9 @@ func (s *settlement) finish(command *cobra.Command, p printer, t *tally) error {
 			return err
 		}
 		out = command.ErrOrStderr()
+	case len(s.ids) == 1:
+		_, err := fmt.Fprintln(out, s.verdict(t.last))
+		return err
 	case s.filter == nil:
 		if err := p.(*tablePrinter).table.Flush(); err != nil {
 			return err

@@ -38,11 +38,11 @@ func TestActionsByID(t *testing.T) {
 		code  int
 		wrong string
 	}{
-		{[]string{"replay", "1", "--why", "x"}, "ID  VERDICT\n1   applied\n\n1 replayed\n  1 applied\n", 0, ""},
+		{[]string{"replay", "1", "--why", "x"}, "applied\n", 0, ""},
 		{[]string{"accept", "1", "3", "--why", "x"}, "ID  VERDICT\n1   applied\n3   applied\n\n2 accepted\n  2 applied\n", 0, ""},
 		{[]string{"replay", "1", "2", "9", "--why", "x"}, "ID  VERDICT\n1   applied\n2   dead_lettered: contradiction\n9   skipped: there is no dead letter with this id\n\n3 replayed\n  1 applied\n  1 dead_lettered: contradiction\n  1 skipped\n", 3, "2 of 3 dead letters are not settled"},
-		{[]string{"accept", "9", "--why", "x"}, "ID  VERDICT\n9   skipped: there is no dead letter with this id\n\n1 accepted\n  1 skipped\n", 3, "dead letter 9 was skipped: there is no"},
-		{[]string{"replay", "2", "--dry-run"}, "ID  VERDICT\n2   dead_lettered: contradiction\n\n1 judged, and nothing written\n  1 dead_lettered: contradiction\n", 3, "1 of 1 dead letters"},
+		{[]string{"accept", "9", "--why", "x"}, "skipped: there is no dead letter with this id\n", 3, "dead letter 9 was skipped: there is no"},
+		{[]string{"replay", "2", "--dry-run"}, "dead_lettered: contradiction\n", 3, "1 of 1 dead letters"},
 		{[]string{"accept", "1", "--why", "x", "--output", "csv"}, "id,verdict\r\n1,applied\r\n", 0, ""},
 	} {
 		out, _, err := judging().run(t, append([]string{"deadletters"}, c.args...)...)
@@ -56,7 +56,7 @@ func TestDiscardHasNoVerdict(t *testing.T) {
 	f := filled()
 	f.act = func(id int64) *payrelayv1.ActionResult { return &payrelayv1.ActionResult{Id: id} }
 	out, _, err := f.run(t, "deadletters", "discard", "1", "--why", "a test payment", "--by", "ann")
-	if err != nil || !strings.Contains(out, "1   discarded\n") {
+	if err != nil || out != "discarded\n" {
 		t.Errorf("discard = %q, %v, want discarded", out, err)
 	}
 	asked := f.asked[0].(*payrelayv1.DiscardDeadLettersRequest)
