@@ -11,8 +11,8 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/payrelay/payrelay/cmd/flags"
-	"github.com/payrelay/payrelay/cmd/operate"
 	"github.com/payrelay/payrelay/modules/api"
+	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/postgres"
 	"github.com/payrelay/payrelay/modules/store/retention"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
@@ -22,8 +22,8 @@ import (
 // database is what the commands need of a store. Every store that passes the suite in
 // modules/store/storetest has it.
 type database interface {
+	payments.Store
 	api.Reader
-	operate.Database
 	api.OperatorStore
 	migrator
 	retention.Database
@@ -125,11 +125,6 @@ func withDatabase(ctx context.Context, data flags.Data, use func(database) error
 		return fmt.Errorf("there is no database %s: name its directory with --data-dir, or make it with app migrate up", path)
 	}
 	return withNewDatabase(ctx, data, use)
-}
-
-// operated is withDatabase for the commands of package operate.
-func operated(ctx context.Context, data flags.Data, use func(operate.Database) error) error {
-	return withDatabase(ctx, data, func(db database) error { return use(db) })
 }
 
 // withNewDatabase is withDatabase for a database that need not exist.

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/payrelay/payrelay/cmd/flags"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
@@ -45,11 +46,12 @@ func contradictions(t *testing.T, n int) (dir string) {
 	return dir
 }
 
-// deadletters runs a subcommand on a data directory, which must succeed.
+// deadletters runs a subcommand on a data directory, which must succeed or leave dead
+// letters open.
 func deadletters(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	out, err := execute(t, append(append([]string{"deadletters"}, args...), "--data-dir", dir)...)
-	if err != nil {
+	if err != nil && flags.ExitCode(err) != flags.ExitDifferences {
 		t.Fatalf("deadletters %q: %v", args, err)
 	}
 	return out
@@ -69,14 +71,14 @@ func wantWords(t *testing.T, text, words string) {
 func TestAcceptedDeadLetterIsState(t *testing.T) {
 	dir := contradictions(t, 2)
 	listed := deadletters(t, dir, "list")
-	wantWords(t, listed, "ID REASON SOURCE KIND EVENT ORDER SINCE DELIVERIES LAST SETTLED")
-	wantWords(t, listed, `2 contradiction "generic" order "failed2" "o2" `)
+	wantWords(t, listed, "ID REASON SOURCE KIND EVENT ORDER DISPUTE SINCE DELIVERIES LAST SETTLED")
+	wantWords(t, listed, `2 contradiction generic order failed2 o2 `)
 
 	if out := deadletters(t, dir, "accept", "1", "--why", "the bank says so", "--by", "ann"); out != "applied\n" {
 		t.Errorf("accept = %q, want applied", out)
 	}
 	shown := deadletters(t, dir, "show", "1")
-	for _, words := range []string{`source "generic"`, "kind order", "deliveries 1", "last ", "settled accepted", "settled at ", `by "ann"`, `why "the bank says so"`} {
+	for _, words := range []string{"source generic", "kind order", "deliveries 1", "last ", "settled accepted", "settled at ", "by ann", "why the bank says so"} {
 		wantWords(t, shown, words)
 	}
 	_, err := execute(t, "deadletters", "accept", "1", "--why", "again", "--data-dir", dir)
@@ -94,10 +96,10 @@ func TestDecisionIsThatOfTheUser(t *testing.T) {
 	if out := deadletters(t, dir, "discard", "1", "--why", "a test payment"); out != "discarded\n" {
 		t.Errorf("discard = %q, want discarded", out)
 	}
-	wantWords(t, deadletters(t, dir, "show", "1"), fmt.Sprintf("by %q", current.Username))
+	wantWords(t, deadletters(t, dir, "show", "1"), "by "+current.Username)
 	wantWords(t, deadletters(t, dir, "list", "--settled"), "1 contradiction")
-	if out := deadletters(t, dir, "list"); strings.Count(out, "\n") != 1 {
-		t.Errorf("list = %q, want the heading only", out)
+	if out := deadletters(t, dir, "list"); !strings.HasSuffix(out, "\n\n0 dead letters\n") || strings.Count(out, "\n") != 3 {
+		t.Errorf("list = %q, want the heading and the count only", out)
 	}
 }
 
@@ -105,15 +107,15 @@ func TestReplayOfSelectedDeadLetters(t *testing.T) {
 	dir := contradictions(t, 3)
 	dry := deadletters(t, dir, "replay", "--reason", "contradiction", "--dry-run")
 	wantWords(t, dry, "3 judged, and nothing written")
-	wantWords(t, dry, "2 dead_lettered: contradiction")
+	wantWords(t, dry, "3 dead_lettered: contradiction")
 	wantWords(t, deadletters(t, dir, "replay", "1", "--dry-run"), "dead_lettered: contradiction")
 
 	deadletters(t, dir, "accept", "2", "--why", "the bank says so")
 	for want, args := range map[string][]string{
 		"2 replayed 2 dead_lettered: contradiction": {"--source", "generic", "--why", "after the upgrade"},
-		"0 replayed":                    {"--source", "other"},
-		"0 replayed ":                   {"--reason", "conflict,unknown_status"},
-		" 0 replayed":                   {"--to", "2026-01-01T00:00:00Z"},
+		"0 replayed":                    {"--source", "other", "--why", "x"},
+		"0 replayed ":                   {"--reason", "conflict,unknown_status", "--why", "x"},
+		" 0 replayed":                   {"--to", "2026-01-01T00:00:00Z", "--why", "x"},
 		"0 judged, and nothing written": {"--from", "2026-01-01T00:00:00Z", "--reason", "conflict", "--dry-run"},
 	} {
 		out := strings.Join(strings.Fields(deadletters(t, dir, append([]string{"replay"}, args...)...)), " ")
@@ -125,12 +127,10 @@ func TestReplayOfSelectedDeadLetters(t *testing.T) {
 
 // A replay reads dead letters in batches and judges each once.
 func TestReplayOfManyDeadLetters(t *testing.T) {
-	const many = 103 // more than one batch
-	out := deadletters(t, contradictions(t, many), "replay", "--reason", "contradiction")
+	const many = 503 // more than one call handles
+	out := deadletters(t, contradictions(t, many), "replay", "--reason", "contradiction", "--why", "after the upgrade")
 	wantWords(t, out, fmt.Sprint(many, " replayed"))
-	for id := 1; id <= many; id++ {
-		wantWords(t, out, fmt.Sprint(id, " dead_lettered"))
-	}
+	wantWords(t, out, fmt.Sprint(many, " dead_lettered: contradiction"))
 }
 
 func TestMistakesInDecisions(t *testing.T) {
@@ -142,14 +142,14 @@ func TestMistakesInDecisions(t *testing.T) {
 		{[]string{"accept", "1"}, "--why is missing"},
 		{[]string{"accept", "1", "--why", " "}, "--why is missing"},
 		{[]string{"discard", "1"}, "--why is missing"},
-		{[]string{"accept", "--why", "x"}, "name one dead letter by its ID"},
+		{[]string{"accept", "--why", "x"}, "nothing is selected"},
 		{[]string{"accept", "x", "--why", "x"}, `"x" is not the ID`},
-		{[]string{"accept", "2", "--why", "x"}, "not found"},
+		{[]string{"accept", "2", "--why", "x"}, "there is no dead letter with this id"},
 		{[]string{"show", "1", "2"}, "name one dead letter by its ID"},
 		{[]string{"replay"}, "nothing is selected"},
 		{[]string{"replay", "--dry-run"}, "nothing is selected"},
 		{[]string{"replay", "1", "--source", "generic"}, "cannot be combined"},
-		{[]string{"replay", "1", "2"}, "name one dead letter by its ID"},
+		{[]string{"replay", "1", "2"}, "--why is missing"},
 		{[]string{"replay", "--reason", "bad luck"}, "choose from"},
 		{[]string{"replay", "--from", "yesterday"}, "RFC 3339"},
 		{[]string{"replay", "--from", "2026-01-02T00:00:00Z", "--to", "2026-01-01T00:00:00Z"}, "--from must be earlier"},

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
@@ -68,14 +69,67 @@ func TestBadValueIsOneSentence(t *testing.T) {
 }
 
 func TestValuesComplete(t *testing.T) {
-	for flag, want := range map[string]string{
-		"--mode":       "kafka\nhttp\nprotobuf\ngrpc\ndirect\n",
-		"--log-level":  "debug\ninfo\nwarn\nerror\n",
-		"--log-format": "text\njson\n",
+	for line, want := range map[string]string{
+		"serve all --mode":            "kafka\nhttp\nprotobuf\ngrpc\ndirect\n",
+		"serve all --log-level":       "debug\ninfo\nwarn\nerror\n",
+		"serve all --log-format":      "text\njson\n",
+		"tail --output":               "text\njson\n",
+		"deadletters list --output":   "table\njson\ncsv\n",
+		"deadletters replay --reason": strings.Join(payments.DeadLetterReasons.All(), "\n") + "\n",
+		"deadletters list --kind":     "order\ndispute\nnote\n",
+		"orders list --status":        strings.Join(payments.OrderStatuses.All(), "\n") + "\n",
+		"disputes list --status":      strings.Join(payments.DisputeStatuses.All(), "\n") + "\n",
+		"audit export --action":       "replay\naccept\ndiscard\nread_body\nrederive\nerase\n",
 	} {
-		if got, err := execute(t, "__complete", "serve", "all", flag, ""); err != nil || !strings.HasPrefix(got, want+":4\n") {
-			t.Errorf("the completion of %s is %q, %v, want %q", flag, got, err, want)
+		if got, err := execute(t, append(append([]string{"__complete"}, strings.Fields(line)...), "")...); err != nil || !strings.HasPrefix(got, want+":4\n") {
+			t.Errorf("the completion of %s is %q, %v, want %q", line, got, err, want)
 		}
+	}
+}
+
+// TestCompletionIsInTheHelp checks that a user finds how to make the shell complete.
+func TestCompletionIsInTheHelp(t *testing.T) {
+	if help, err := execute(t, "--help"); err != nil || !strings.Contains(help, "completion") {
+		t.Errorf("help = %s, %v, want the command completion", help, err)
+	}
+	if script, err := execute(t, "completion", "bash"); err != nil || !strings.Contains(script, "__start_app") {
+		t.Errorf("completion bash = %v, want a script", err)
+	}
+}
+
+// TestMisspeltWordsGetASuggestion checks the sentence about a command or a flag that does
+// not exist, and its exit code.
+func TestMisspeltWordsGetASuggestion(t *testing.T) {
+	for line, want := range map[string]string{
+		"servee":                     `app has no command "servee": did you mean serve? see app --help`,
+		"serve al":                   `app serve has no command "al": did you mean all? see app serve --help`,
+		"deadletters lsit":           `app deadletters has no command "lsit": did you mean list? see app deadletters --help`,
+		"frobnicate":                 `app has no command "frobnicate": see app --help`,
+		"serve all --mod http":       `unknown flag: --mod: did you mean --mode? see app serve all --help`,
+		"orders list --staus failed": `unknown flag: --staus: did you mean --status? see app orders list --help`,
+		"orders list --frobnicate":   `unknown flag: --frobnicate: see app orders list --help`,
+		"orders list --limit many":   `limit is "many": write a whole number, such as 100`,
+	} {
+		if _, err := execute(t, strings.Fields(line)...); err == nil || err.Error() != want || flags.ExitCode(err) != flags.ExitUsage {
+			t.Errorf("app %s = %v with exit code %d, want %s with 2", line, err, flags.ExitCode(err), want)
+		}
+	}
+}
+
+// TestMisspeltVariablesAreLogged checks that a variable that is no setting is named, and
+// that all the variables of the settings are known.
+func TestMisspeltVariablesAreLogged(t *testing.T) {
+	var text strings.Builder
+	environ := []string{"WEBHOOK_MOD=grpc", "KAFKA_BROKER=a:9092"}
+	for _, name := range []string{"WEBHOOK_MODE", "INTERNAL_TOKEN", "KAFKA_SASL_PASSWORD", "API_TOKEN", "ADMIN_TOKEN", "OPERATOR_API_URL", "SIMULATE_SECRET", "DATABASE_URL_FILE"} {
+		if !slices.Contains(knownVariables(), name) {
+			t.Errorf("%s is not known", name)
+		}
+		environ = append(environ, name+"=x")
+	}
+	warnMisspelt(slog.New(slog.NewTextHandler(&text, nil)), environ)
+	if strings.Count(text.String(), "\n") != 2 || !strings.Contains(text.String(), "variable=WEBHOOK_MOD meant=WEBHOOK_MODE") || !strings.Contains(text.String(), "variable=KAFKA_BROKER meant=KAFKA_BROKERS") {
+		t.Errorf("log = %s, want both misspelt variables", text.String())
 	}
 }
 

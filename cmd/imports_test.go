@@ -17,7 +17,7 @@ var homes = map[string][]string{
 	"github.com/IBM/sarama":         {"modules/transport/kafka"},
 	"github.com/xdg-go/":            {"modules/transport/kafka"},
 	"github.com/labstack/echo":      {"modules/ingest", "modules/api"},
-	"connectrpc.com/":               {"modules/transport", "modules/api", "modules/tracing", "gen"},
+	"connectrpc.com/":               {"modules/transport", "modules/api", "modules/tracing", "cmd/operate", "gen"},
 	"go.opentelemetry.io/":          {"modules/tracing"},
 	"github.com/go-logr/":           {"modules/tracing"},
 	"modernc.org/sqlite":            {"modules/store", "e2e/chaos"},

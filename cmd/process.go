@@ -73,6 +73,7 @@ func runProcess(ctx context.Context, cfg processConfig, gcPercent int, build fun
 		return err
 	}
 	defer tracer.Close()
+	warnMisspelt(log, os.Environ())
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}

@@ -11,10 +11,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -36,7 +38,7 @@ func Main() int {
 
 	if err := newRoot().ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(os.Stderr, "app: %v\n", err)
-		return 1
+		return flags.ExitCode(err)
 	}
 	return 0
 }
@@ -50,16 +52,37 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
-		if explained := flags.ExplainValue(err); explained != err {
-			return explained
-		}
-		return fmt.Errorf("%w: see %s --help", err, command.CommandPath())
-	})
+	root.SetFlagErrorFunc(flags.ExplainFlag)
 	flags.ShowVariables(root)
-	root.AddCommand(newServe(), newTopics(), newBench(), newSimulate(), operate.NewDeadLetters(operated), newRetention(), newErase(), operate.NewTail(), newVerify(), newMigrate(), newTokens(), newVersion(), newReference())
+	flags.Group(root, newServe(), newTopics(), newBench(), newSimulate(), newRetention(), newErase(), newVerify(), newMigrate(), newTokens(), newVersion(), newReference())
+	root.AddCommand(operate.New(withService)...)
 	return root
+}
+
+// knownVariables returns the environment variables of all commands. A secret has the
+// variable of the file that can hold it, without _FILE.
+func knownVariables() (names []string) {
+	for all := []*cobra.Command{newRoot()}; len(all) > 0; all = all[1:] {
+		all[0].Flags().VisitAll(func(f *pflag.Flag) {
+			name := flags.EnvironmentName(f)
+			if name == "" || slices.Contains(names, name) {
+				return
+			}
+			names = append(names, name)
+			if secret, found := strings.CutSuffix(name, "_FILE"); found && !slices.Contains(names, secret) {
+				names = append(names, secret)
+			}
+		})
+		all = slices.Concat(all, all[0].Commands())
+	}
+	return names
+}
+
+// warnMisspelt logs the variables that are probably misspelt: a setting that is ignored.
+func warnMisspelt(log *slog.Logger, environ []string) {
+	for _, m := range flags.Misspelt(environ, knownVariables()) {
+		log.Warn("an environment variable is ignored, because no setting has its name: it may be misspelt", "variable", m.Variable, "meant", m.Meant)
+	}
 }
 
 // version is set by the release build. Without it, the build information that Go
@@ -153,7 +176,7 @@ container. The memory limit is soft: as the process comes near it, garbage is co
 }
 
 func describeCommand(b *strings.Builder, command *cobra.Command) {
-	if command.Hidden || command.Name() == "help" {
+	if command.Hidden || command.Name() == "help" || command.Name() == "completion" {
 		return
 	}
 	if !command.HasSubCommands() || command.HasAvailableLocalFlags() {

@@ -50,8 +50,8 @@ func TestReferenceNamesFlagVariableAndDefault(t *testing.T) {
 		"## app serve all\n",
 		"| `--mode` | `WEBHOOK_MODE` | `kafka` |",
 		"| `--api-url` | `API_BASE_URL` | `http://127.0.0.1:3002` |",
-		"## app deadletters replay [ID]\n",
-		"## app deadletters accept ID\n",
+		"## app deadletters replay [ID...]\n",
+		"## app deadletters accept [ID...]\n",
 	} {
 		if !strings.Contains(made.String(), want) {
 			t.Errorf("the reference lacks %q", want)

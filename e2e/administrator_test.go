@@ -43,7 +43,7 @@ func TestDatabaseNeedsAdministrator(t *testing.T) {
 		answer, err := get(fixed.URL("api") + "/orders/administrator")
 		return err == nil && answer.status == 200
 	})
-	if r := runToEnd(t, nil, "deadletters", "list", "--database-url", database); r.Code != 0 || strings.Count(r.Stdout, "\n") != 1 {
+	if r := runToEnd(t, nil, "deadletters", "list", "--database-url", database); r.Code != 0 || !strings.HasSuffix(r.Stdout, "\n0 dead letters\n") {
 		t.Errorf("dead letters: %s%s", r.Stdout, r.Stderr)
 	}
 }

@@ -233,12 +233,12 @@ func (c *cluster) wantDeadLetters(t *testing.T, want map[string]string) {
 	}()
 	wait.Until(t, appliedWithin, fmt.Sprintf("%d dead letters are listed", len(want)), func() bool {
 		listed = runToEnd(t, nil, append([]string{"deadletters", "list"}, c.dataArgs()...)...)
-		return listed.Code != 0 || strings.Count(listed.Stdout, "\n") > len(want) // the first line is the head
+		return listed.Code != 0 || strings.Count(listed.Stdout, "\n") > len(want)+2 // the head, an empty line and the count
 	})
 	for event, reason := range want {
 		found := false
 		for line := range strings.Lines(listed.Stdout) {
-			found = found || strings.Contains(line, fmt.Sprintf("%q", event)) && strings.Contains(line, " "+reason+" ")
+			found = found || strings.Contains(line, " "+event+" ") && strings.Contains(line, " "+reason+" ")
 		}
 		if !found {
 			t.Errorf("event %s is not in the list of dead letters with the reason %s", event, reason)

@@ -1,13 +1,13 @@
 package flags
 
 import (
-	"errors"
 	"fmt"
 	"os/user"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
@@ -26,7 +26,7 @@ func (d *Decision) Register(command *cobra.Command) {
 func (d *Decision) Complete(optional bool) error {
 	d.By, d.Why = payments.PlainText(strings.TrimSpace(d.By)), payments.PlainText(strings.TrimSpace(d.Why))
 	if d.Why == "" && !optional {
-		return errors.New("--why is missing: give the reason for the decision, which is kept, as in --why \"the bank confirms it\"")
+		return Usagef("--why is missing: give the reason for the decision, which is kept, as in --why %q", "the bank confirms it")
 	}
 	if d.By != "" {
 		return nil
@@ -37,4 +37,9 @@ func (d *Decision) Complete(optional bool) error {
 	}
 	d.By = current.Username
 	return nil
+}
+
+// Message returns the decision as the operator service takes it.
+func (d *Decision) Message() *payrelayv1.Decision {
+	return &payrelayv1.Decision{Reason: d.Why, Operator: d.By}
 }

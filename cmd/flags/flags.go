@@ -46,13 +46,19 @@ func Register(command *cobra.Command, configs ...Registrar) {
 	}
 	command.Flags().AddGoFlagSet(fs)
 	for name, values := range choices() {
-		if command.Flags().Lookup(name) != nil {
-			complete := cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
-			_ = command.RegisterFlagCompletionFunc(name, complete) // fails only for an unknown flag
-		}
+		Choose(command, name, values)
 	}
 	command.PreRunE = func(command *cobra.Command, _ []string) error {
 		return ReadEnvironment(command.Flags(), os.LookupEnv)
+	}
+}
+
+// Choose makes the shell complete the values of a flag, if the command has it. Only the
+// first call for a flag takes effect.
+func Choose(command *cobra.Command, name string, values []string) {
+	if command.Flags().Lookup(name) != nil {
+		complete := cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
+		_ = command.RegisterFlagCompletionFunc(name, complete) // fails if there is one already
 	}
 }
 
@@ -88,7 +94,7 @@ func ReadEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) e
 		}
 		firstErr = ExplainValue(flags.Set(f.Name, value))
 	})
-	return firstErr
+	return WithExit(ExitUsage, firstErr)
 }
 
 // EnvironmentName returns the variable of a flag, or nothing if the flag has none.

@@ -1,214 +1,258 @@
-// Package operate has the commands of the people on call: they show orders, disputes and
-// dead letters, and settle what could not be applied. It belongs to cmd, which passes in
-// how a database is opened.
 package operate
 
 import (
-	"context"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
-	"text/tabwriter"
-	"time"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/payrelay/payrelay/cmd/flags"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// Database is what these commands need of a store.
-type Database interface {
-	payments.Store
-	DeadLetters(ctx context.Context, query payments.DeadLetterQuery) ([]*payments.DeadLetter, error)
-}
-
-// Open opens an existing database for one command, and closes it after use.
-type Open func(ctx context.Context, data flags.Data, use func(Database) error) error
-
-// NewDeadLetters returns the command that lists and settles dead letters.
-func NewDeadLetters(open Open) *cobra.Command {
+func newDeadLetters(open Open) *cobra.Command {
 	deadLetters := &cobra.Command{
 		Use:   "deadletters",
 		Short: "List, show and settle updates that were accepted but could not be applied",
 		Long: "A dead letter is an update that was accepted and recorded, but could not be applied.\n" +
-			"These commands work on the database directly, whether or not a process runs on it.",
+			"These commands speak to a server (--api-url), or work on the database directly, whether or\n" +
+			"not a process runs on it.",
 	}
-	return flags.Group(deadLetters, newDeadLettersList(open), newDeadLettersShow(open), newDeadLettersReplay(open),
-		newDecision(open, "accept ID", "Apply a dead letter although it contradicts its history",
-			"Applies a dead letter although it contradicts the history of its order or dispute. It takes effect\n"+
-				"at its own position in the history, regardless of later updates.", acceptDeadLetter),
-		newDecision(open, "discard ID", "Settle a dead letter without applying it",
-			"Settles a dead letter without applying it. The same update is a duplicate if it is sent again.", discardDeadLetter))
+	return flags.Group(deadLetters, newDeadLettersList(open), newDeadLettersShow(open),
+		newReplay(open), newAccept(open), newDiscard(open))
+}
+
+var deadLetterColumns = []string{"ID", "REASON", "SOURCE", "KIND", "EVENT", "ORDER", "DISPUTE", "SINCE", "DELIVERIES", "LAST", "SETTLED"}
+
+func deadLetterCells(d *payrelayv1.DeadLetter) []string {
+	return []string{
+		strconv.FormatInt(d.GetId(), 10), payments.DeadLetterReasons.Name(d.GetReason()), d.GetSource(), d.GetKind(), d.GetEventId(),
+		d.GetOrderId(), d.GetDisputeId(), clock(d.GetCreatedAt()), strconv.FormatInt(d.GetDeliveries(), 10), clock(d.GetLastAt()), d.GetResolution(),
+		d.GetDetail(), clock(d.GetResolvedAt()), d.GetResolvedBy(), d.GetResolvedWhy(),
+	}
+}
+
+// deadLetterPrinter prints the cells of deadLetterCells.
+func deadLetterPrinter(format output, command *cobra.Command) printer {
+	return format.printer(command, "dead letters", deadLetterColumns, "DETAIL", "SETTLED AT", "BY", "WHY")
 }
 
 func newDeadLettersList(open Open) *cobra.Command {
-	var data flags.Data
-	var query payments.DeadLetterQuery
+	on := target{open: open}
+	var selected filter
+	page := paging{ascending: true}
+	var format output
+	var settled bool
 	command := &cobra.Command{
 		Use:   "list",
 		Short: "List the open dead letters, oldest first",
 		Args:  flags.NoArgs,
 	}
-	flags.Register(command, &data)
-	command.Flags().BoolVar(&query.Settled, "settled", false, "list settled dead letters too")
-	command.Flags().IntVar(&query.Limit, "limit", 100, "maximum number of dead letters to list")
-	command.Flags().Int64Var(&query.AfterID, "after", 0, "list the dead letters after this ID")
+	flags.Register(command, &on)
+	selected.register(command)
+	page.register(command, "dead letters", false)
+	format.register(command, "table")
+	command.Flags().BoolVar(&settled, "settled", false, "list settled dead letters too")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		if query.Limit < 1 {
-			return fmt.Errorf("--limit is %d: it must be at least 1", query.Limit)
-		}
-		return open(command.Context(), data, func(db Database) error {
-			letters, err := db.DeadLetters(command.Context(), query)
-			if err != nil {
-				return fmt.Errorf("list dead letters: %w", err)
-			}
-			return printDeadLetters(command.OutOrStdout(), letters)
-		})
-	}
-	return command
-}
-
-func printDeadLetters(out io.Writer, letters []*payments.DeadLetter) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tREASON\tSOURCE\tKIND\tEVENT\tORDER\tSINCE\tDELIVERIES\tLAST\tSETTLED")
-	for _, d := range letters {
-		fmt.Fprintf(table, "%d\t%s\t%q\t%s\t%q\t%q\t%s\t%d\t%s\t%s\n", d.ID, payments.DeadLetterReasons.Name(d.Reason),
-			d.Key.Source, dash(string(d.Key.Kind)), d.Key.EventID, d.OrderID, d.CreatedAt.Format(time.RFC3339),
-			d.Deliveries, d.LastAt.Format(time.RFC3339), dash(string(d.Resolution)))
-	}
-	return table.Flush()
-}
-
-func dash(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
-}
-
-// deadLetterID parses the argument of a command about one dead letter.
-func deadLetterID(args []string) (int64, error) {
-	if len(args) != 1 {
-		return 0, errors.New("name one dead letter by its ID: app deadletters list shows it")
-	}
-	id, err := strconv.ParseInt(args[0], 10, 64)
-	if err != nil || id < 1 {
-		return 0, fmt.Errorf("%q is not the ID of a dead letter: use a number that app deadletters list shows", args[0])
-	}
-	return id, nil
-}
-
-func newDeadLettersShow(open Open) *cobra.Command {
-	var data flags.Data
-	command := &cobra.Command{Use: "show ID", Short: "Show one dead letter in full", Args: cobra.ArbitraryArgs}
-	flags.Register(command, &data)
-	command.RunE = func(command *cobra.Command, args []string) error {
-		id, err := deadLetterID(args)
-		if err != nil {
+		asked, err := selected.message()
+		if err := errors.Join(err, page.validate(), format.validate()); err != nil {
 			return err
 		}
-		return open(command.Context(), data, func(db Database) error {
-			d, err := db.DeadLetter(command.Context(), id)
-			if err != nil {
-				return fmt.Errorf("show dead letter %d: %w", id, err)
-			}
-			return showDeadLetter(command.OutOrStdout(), d)
-		})
-	}
-	return command
-}
-
-func showDeadLetter(out io.Writer, d *payments.DeadLetter) error {
-	lines := [][2]string{
-		{"id", strconv.FormatInt(d.ID, 10)},
-		{"reason", payments.DeadLetterReasons.Name(d.Reason)},
-		{"detail", strconv.Quote(d.Detail)},
-		{"source", strconv.Quote(d.Key.Source)},
-		{"kind", string(d.Key.Kind)},
-		{"event", strconv.Quote(d.Key.EventID)},
-		{"order", strconv.Quote(d.OrderID)},
-		{"dispute", strconv.Quote(d.DisputeID)},
-		{"since", d.CreatedAt.Format(time.RFC3339Nano)},
-		{"deliveries", strconv.FormatInt(d.Deliveries, 10)},
-		{"last", d.LastAt.Format(time.RFC3339Nano)},
-		{"settled", string(d.Resolution)},
-	}
-	if d.Resolution != "" {
-		lines = append(lines, [][2]string{
-			{"settled at", d.ResolvedAt.Format(time.RFC3339Nano)},
-			{"by", strconv.Quote(d.By)},
-			{"why", strconv.Quote(d.Why)},
-		}...)
-	}
-	lines = append(lines, [2]string{"digest", fmt.Sprintf("%x", d.Digest)}, [2]string{"payload", describePayload(d)})
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, line := range lines {
-		fmt.Fprintf(table, "%s\t%s\n", line[0], line[1])
-	}
-	return table.Flush()
-}
-
-// describePayload returns an update as JSON, without the body of the webhook, which
-// may contain personal data.
-func describePayload(d *payments.DeadLetter) string {
-	u := new(payrelayv1.Update)
-	if err := proto.Unmarshal(d.Payload, u); err != nil {
-		return fmt.Sprintf("%d bytes that do not decode as an update", len(d.Payload))
-	}
-	u.RawBody = nil
-	text, err := protojson.Marshal(u)
-	if err != nil {
-		return fmt.Sprintf("%d bytes that do not decode as an update", len(d.Payload))
-	}
-	return string(text)
-}
-
-// newDecision returns a command that settles one dead letter and requires a reason.
-func newDecision(open Open, use, short, long string, act func(context.Context, *payments.Ledger, int64, flags.Decision) (string, error)) *cobra.Command {
-	var data flags.Data
-	var by flags.Decision
-	command := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.ArbitraryArgs}
-	flags.Register(command, &data)
-	by.Register(command)
-	command.RunE = func(command *cobra.Command, args []string) error {
-		id, err := deadLetterID(args)
-		if err != nil {
-			return err
-		}
-		if err := by.Complete(false); err != nil {
-			return err
-		}
-		return open(command.Context(), data, func(db Database) error {
-			done, err := act(command.Context(), payments.NewLedger(db), id, by)
+		asked.Settled = settled
+		return on.use(command.Context(), func(service Service) error {
+			out := deadLetterPrinter(format, command)
+			var total int64
+			next, err := page.each(func(p *payrelayv1.Page) (int, string, error) {
+				answer, err := service.ListDeadLetters(command.Context(), &payrelayv1.ListDeadLettersRequest{Filter: asked, Page: p})
+				if err != nil {
+					return 0, "", fmt.Errorf("list dead letters: %w", err)
+				}
+				total = answer.GetTotal()
+				for _, d := range answer.GetDeadLetters() {
+					if err := out.item(deadLetterCells(d), d); err != nil {
+						return 0, "", err
+					}
+				}
+				return len(answer.GetDeadLetters()), answer.GetNextCursor(), nil
+			})
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(command.OutOrStdout(), done)
-			return err
+			return out.finish(total, next)
 		})
 	}
 	return command
 }
 
-func acceptDeadLetter(ctx context.Context, ledger *payments.Ledger, id int64, d flags.Decision) (string, error) {
-	outcome, err := ledger.Accept(ctx, id, d.By, d.Why)
-	return describeOutcome(outcome), err
-}
-
-func discardDeadLetter(ctx context.Context, ledger *payments.Ledger, id int64, d flags.Decision) (string, error) {
-	return "discarded", ledger.Discard(ctx, id, d.By, d.Why)
-}
-
-// describeOutcome returns a verdict with its reason, such as "dead_lettered: conflict".
-func describeOutcome(outcome *payrelayv1.Outcome) string {
-	verdict := payments.Verdicts.Name(outcome.GetVerdict())
-	if reason := payments.DeadLetterReasons.Name(outcome.GetReason()); reason != "" {
-		verdict += ": " + reason
+// deadLetterIDs parses the arguments of a command about dead letters.
+func deadLetterIDs(args []string) ([]int64, error) {
+	ids := make([]int64, len(args))
+	for i, text := range args {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || id < 1 {
+			return nil, flags.Usagef("%q is not the ID of a dead letter: use a number that app deadletters list shows", text)
+		}
+		ids[i] = id
 	}
-	return verdict
+	return ids, nil
+}
+
+func newDeadLettersShow(open Open) *cobra.Command {
+	on := target{open: open}
+	var format output
+	var by flags.Decision
+	var withBody bool
+	command := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show one dead letter in full",
+		Long: "Shows one dead letter in full, with the body of the webhook as it arrived. The body may have personal\n" +
+			"data, so that the audit log records who read it. On a database the body is shown unless --body=false is\n" +
+			"given; a server (--api-url) is asked for it if --body is given, and needs --why.",
+		Args: cobra.ArbitraryArgs,
+	}
+	flags.Register(command, &on)
+	by.Register(command)
+	format.register(command, "table")
+	command.Flags().BoolVar(&withBody, "body", false, "show the body of the webhook, which the audit log records")
+	command.RunE = func(command *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return flags.Usagef("name one dead letter by its ID: app deadletters list shows it")
+		}
+		ids, err := deadLetterIDs(args)
+		if err := errors.Join(err, format.validate()); err != nil {
+			return err
+		}
+		if !on.remote() && !command.Flags().Changed("body") {
+			withBody = true
+		}
+		if withBody && !on.remote() && by.Why == "" {
+			by.Why = "app deadletters show"
+		}
+		if err := by.Complete(!withBody); err != nil {
+			return err
+		}
+		return on.use(command.Context(), func(service Service) error {
+			answer, err := service.GetDeadLetter(command.Context(), &payrelayv1.GetDeadLetterRequest{Id: ids[0]})
+			if err != nil {
+				return fmt.Errorf("show dead letter %d: %w", ids[0], err)
+			}
+			var body []byte
+			if withBody {
+				read, err := service.GetBody(command.Context(), &payrelayv1.GetBodyRequest{DeadLetterId: ids[0], Decision: by.Message()})
+				if err != nil {
+					return fmt.Errorf("read the body of dead letter %d: %w", ids[0], err)
+				}
+				body = read.GetBody()
+			}
+			return showDeadLetter(command, format, answer.GetDeadLetter(), withBody, body)
+		})
+	}
+	return command
+}
+
+func showDeadLetter(command *cobra.Command, format output, d *payrelayv1.DeadLetter, withBody bool, body []byte) error {
+	out := command.OutOrStdout()
+	switch format.format {
+	case "json":
+		shown := map[string]any{}
+		text, err := asJSON(d, "")
+		if err != nil {
+			return err
+		}
+		if shown["dead_letter"] = json.RawMessage(text); withBody {
+			shown["body"] = body
+		}
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(shown)
+	case "csv":
+		p := deadLetterPrinter(format, command)
+		return errors.Join(p.item(deadLetterCells(d), d), p.finish(1, ""))
+	}
+	err := printFields(out, [][2]string{
+		{"id", strconv.FormatInt(d.GetId(), 10)},
+		{"reason", payments.DeadLetterReasons.Name(d.GetReason())},
+		{"detail", d.GetDetail()},
+		{"source", d.GetSource()},
+		{"kind", d.GetKind()},
+		{"event", d.GetEventId()},
+		{"order", d.GetOrderId()},
+		{"dispute", d.GetDisputeId()},
+		{"since", clock(d.GetCreatedAt())},
+		{"deliveries", strconv.FormatInt(d.GetDeliveries(), 10)},
+		{"last", clock(d.GetLastAt())},
+		{"settled", d.GetResolution()},
+		{"settled at", clock(d.GetResolvedAt())},
+		{"by", d.GetResolvedBy()},
+		{"why", d.GetResolvedWhy()},
+		{"digest", hex.EncodeToString(d.GetDigest())},
+		{"body sha256", hex.EncodeToString(d.GetUpdate().GetBodySha256())},
+		{"update", describeUpdate(d.GetUpdate())},
+	})
+	if err != nil {
+		return err
+	}
+	return printBody(out, withBody, body)
+}
+
+// describeUpdate returns an update as JSON in one line.
+func describeUpdate(u *payrelayv1.Update) string {
+	if u == nil {
+		return "it cannot be read as an update"
+	}
+	var compact bytes.Buffer
+	text, err := protojson.Marshal(u)
+	if err == nil {
+		err = json.Compact(&compact, text) // protojson puts spaces at random places
+	}
+	if err != nil {
+		return "it cannot be read as an update"
+	}
+	return compact.String()
+}
+
+// printBody prints the body of a webhook so that it cannot control the terminal.
+func printBody(out io.Writer, read bool, body []byte) error {
+	if !read {
+		_, err := fmt.Fprintln(out, "\nthe body is not shown: add --body and --why")
+		return err
+	}
+	if len(body) == 0 {
+		_, err := fmt.Fprintln(out, "\nthere is no body: the update had none, or retention removed it")
+		return err
+	}
+	if _, err := fmt.Fprintf(out, "\nbody, %d bytes, SHA-256 %x:\n", len(body), sha256.Sum256(body)); err != nil {
+		return err
+	}
+	if !utf8.Valid(body) {
+		_, err := fmt.Fprintf(out, "%q\n", body)
+		return err
+	}
+	_, err := io.WriteString(out, printable(string(body))+"\n")
+	return err
+}
+
+// printable returns a text of several lines with an escape sequence of Go for each
+// character that is not printed.
+func printable(text string) string {
+	var b strings.Builder
+	for _, r := range strings.TrimRight(text, "\r\n") {
+		if unicode.IsPrint(r) || r == '\n' || r == '\t' {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return b.String()
 }

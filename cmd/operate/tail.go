@@ -48,8 +48,7 @@ func (c *tailConfig) RegisterFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.output, "output", "text", "format, text or json")
 }
 
-// NewTail returns the command that shows webhooks as they are answered.
-func NewTail() *cobra.Command {
+func newTail() *cobra.Command {
 	var cfg tailConfig
 	command := &cobra.Command{
 		Use:   "tail",

@@ -1,0 +1,16 @@
+// Package operate has the commands of the people on call. They show orders, disputes,
+// dead letters, sources and the audit log, and settle what could not be applied. They
+// speak to the query and operator services: over the network, or on a database with the
+// handlers in this process.
+//
+// The package belongs to cmd, which passes in how a database is opened.
+package operate
+
+import "github.com/spf13/cobra"
+
+// New returns the commands.
+func New(open Open) []*cobra.Command {
+	return []*cobra.Command{
+		newDeadLetters(open), newOrders(open), newDisputes(open), newExplain(open), newSources(open), newAudit(open), newRederive(open), newTail(),
+	}
+}
