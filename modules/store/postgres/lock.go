@@ -21,7 +21,8 @@ var errLocked = errors.New("another process has the lock")
 // tryLock takes the lock of a key, or returns errLocked immediately.
 func (s *Store) tryLock(ctx context.Context, key int64) (*txLock, error) {
 	cfg := s.migration.Copy()
-	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec // one statement
+	// In the extended protocol the server would keep the statement's snapshot.
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, err

@@ -58,7 +58,8 @@ func behindPooler(ctx context.Context, cfg *pgx.ConnConfig) (bool, error) {
 // returns a statement that sets them for one transaction. The statement fails if the
 // server may lose what the transaction commits.
 func unpin(cfg *pgx.ConnConfig, more settings) string {
-	local := maps.Clone(more)
+	local := make(settings)
+	maps.Copy(local, more)
 	for name, value := range cfg.RuntimeParams {
 		if slices.Contains(passedOn, name) {
 			continue

@@ -3,8 +3,12 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
+	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/payrelay/payrelay/e2e/servers"
+	"github.com/payrelay/payrelay/modules/batch"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/postgres"
 	"github.com/payrelay/payrelay/modules/store/retention"
@@ -237,4 +242,67 @@ func awaitError(t *testing.T, do func() error, word string) {
 			t.Fatalf("got %v, want an error with %q", err, word)
 		}
 	}
+}
+
+// BenchmarkPooler compares group commit on direct connections with that behind
+// PgBouncer. One iteration is a turn of each, so that other load on the machine slows
+// both. Run it with -benchtime=20x.
+func BenchmarkPooler(b *testing.B) {
+	servers.Need(b, servers.PgBouncerVariable)
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as in the program
+	for _, callers := range []int{1, 64} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			turn := max(64*callers, 256)
+			var contenders []*contender
+			var databases []string
+			for _, name := range []string{"direct", "pooler"} {
+				databaseURL := newDatabase(b)
+				databases = append(databases, databaseURL)
+				if name == "pooler" {
+					databaseURL = pooled(b, databaseURL)
+				}
+				store := open(b, databaseURL)
+				if err := store.Migrate(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+				batcher := batch.New(payments.NewLedger(store), batch.Config{Shards: 2, MaxBatch: 512, MaxWaitingBytes: 10_000 << 12, Timeout: time.Minute})
+				b.Cleanup(batcher.Close)
+				contenders = append(contenders, &contender{name: name, to: batcher, turn: turn})
+			}
+			for b.Loop() {
+				for _, c := range contenders {
+					c.run(b, callers)
+				}
+			}
+			for i, c := range contenders {
+				c.report(b, contenders[0])
+				b.ReportMetric(backendSeconds(b, databases[i])*1e6/float64(len(c.latencies)), c.name+"-server-us/update")
+			}
+		})
+	}
+}
+
+// backendSeconds returns the processor time of the sessions of a database.
+func backendSeconds(b *testing.B, databaseURL string) (seconds float64) {
+	withConnection(b, databaseURL, func(conn *pgx.Conn) error {
+		var processes []int
+		err := conn.QueryRow(b.Context(), "SELECT array_agg(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()").Scan(&processes)
+		for _, process := range processes {
+			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", process))
+			if err != nil {
+				return err
+			}
+			_, after, _ := strings.Cut(string(stat), ") ")
+			fields := strings.Fields(after)
+			for _, field := range fields[11:13] { // utime and stime, in hundredths of a second
+				ticks, err := strconv.ParseFloat(field, 64)
+				if err != nil {
+					return err
+				}
+				seconds += ticks / 100
+			}
+		}
+		return err
+	})
+	return seconds
 }
