@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ import (
 	"github.com/payrelay/payrelay/modules/logging"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/retention"
+	"github.com/payrelay/payrelay/modules/store/sqlite"
 	"github.com/payrelay/payrelay/modules/transport"
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
@@ -96,6 +98,12 @@ type apiRole struct {
 	ledger  *payments.Ledger
 	grouped payments.Applier // the ledger behind group commit
 	relay   *api.Relay       // takes the calls of the ingest role
+
+	// mark is in a database that was restored from a backup, and missing is the number
+	// of records that it lacks.
+	mark    *sqlite.Mark
+	marked  restorable
+	missing atomic.Int64
 }
 
 // add adds the api role to a process: database, group commit, the internal and
@@ -116,6 +124,9 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 	p.start(ctx, "retention", retention.NewRunner(store, cfg.retention, p.log).Run)
 	p.watchDatabase(ctx, store)
 	role := &apiRole{ledger: payments.NewLedger(p.tracer.Store(engine.system, p.admin.MeasureStore(store)))}
+	if err := role.restored(ctx, p, store); err != nil {
+		return nil, err
+	}
 	role.ledger.OnPanic(func(panicked payments.Panic) {
 		p.log.Error("judging updates panicked, which is a defect of this release: the update is a dead letter that a later release can replay",
 			"provider", panicked.Key.Source, "event_id", panicked.Key.EventID, "error", panicked.Text, "stack", string(panicked.Stack))
@@ -213,6 +224,9 @@ const misconfiguredAfter = 30 * time.Second
 // straight to the ledger.
 func (r *apiRole) addConsumer(ctx context.Context, p *process, name string, cfg kafka.Config) error {
 	cfg.Fatal, cfg.FatalAfter = func(err error) bool { return errors.Is(err, payments.ErrMisconfigured) }, misconfiguredAfter
+	if err := r.setBack(ctx, p, cfg); err != nil {
+		return err
+	}
 	consumer, err := kafka.NewConsumer(cfg, r.applier(p, name), r.ledger, p.log)
 	if err != nil {
 		return err

@@ -13,6 +13,9 @@ const (
 	LanesVariable = "PAYRELAY_TEST_LANES"
 	// PostgresVariable is the URL of a PostgreSQL server that tests create databases on.
 	PostgresVariable = "PAYRELAY_TEST_POSTGRES"
+	// PgBouncerVariable is the host:port of a PgBouncer in transaction mode that has all
+	// databases of that server.
+	PgBouncerVariable = "PAYRELAY_TEST_PGBOUNCER"
 	// KafkaVariable is the brokers that tests create topics on, as host:port,host:port.
 	KafkaVariable = "PAYRELAY_TEST_KAFKA"
 	// KafkaLibsVariable is the directory of Kafka's libraries, for tests that start a

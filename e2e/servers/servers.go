@@ -1,8 +1,8 @@
-// Package servers runs PostgreSQL and Apache Kafka for the tests of the production
+// Package servers runs PostgreSQL, PgBouncer and Apache Kafka for the tests of the production
 // lane, as child processes on loopback. A test may kill and freeze them, and start
 // them again at the same address with the same data.
 //
-// PostgreSQL must be installed. Kafka is fetched with Maven, and needs Java.
+// PostgreSQL and PgBouncer must be installed. Kafka is fetched with Maven, and needs Java.
 package servers
 
 import (

@@ -1,4 +1,4 @@
-// The command with starts a PostgreSQL server and an Apache Kafka node, and runs
+// The command with starts a PostgreSQL server, a PgBouncer and an Apache Kafka node, and runs
 // another command with environment variables that have their addresses:
 //
 //	go run ./e2e/servers/with go test ./...
@@ -58,7 +58,7 @@ func run(ctx context.Context, command []string) (err error) {
 	return child.Run() // an interrupt reaches the child too
 }
 
-// start starts both servers. stop must be called even after an error.
+// start starts the servers. stop must be called even after an error.
 func start(ctx context.Context, dir string) (env []string, stop func() error, err error) {
 	var started []func() error
 	stop = func() error {
@@ -77,6 +77,15 @@ func start(ctx context.Context, dir string) (env []string, stop func() error, er
 		return nil, stop, err
 	}
 	started = append(started, postgres.Stop)
+	pgbouncerDir := filepath.Join(dir, "pgbouncer")
+	if err := os.Mkdir(pgbouncerDir, 0o755); err != nil {
+		return nil, stop, fmt.Errorf("create the directory of PgBouncer: %w", err)
+	}
+	pgbouncer, err := servers.StartPgBouncer(pgbouncerDir, postgres.URL())
+	if err != nil {
+		return nil, stop, err
+	}
+	started = append(started, pgbouncer.Stop)
 	libs, err := servers.KafkaLibs(ctx)
 	if err != nil {
 		return nil, stop, err
@@ -89,6 +98,7 @@ func start(ctx context.Context, dir string) (env []string, stop func() error, er
 	return []string{
 		servers.LanesVariable + "=production",
 		servers.PostgresVariable + "=" + postgres.URL(),
+		servers.PgBouncerVariable + "=" + pgbouncer.Host(),
 		servers.KafkaVariable + "=" + kafka.Brokers(),
 		servers.KafkaLibsVariable + "=" + libs,
 	}, stop, nil

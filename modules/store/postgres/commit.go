@@ -38,9 +38,10 @@ func (s *Store) send(ctx context.Context, batch *pgx.Batch) error {
 	if err := ctx.Err(); err != nil || batch.Len() == 0 {
 		return err
 	}
+	queueFirst(batch, s.first.ledger)
 	err := s.ledger.SendBatch(ctx, batch).Close()
 	s.leaveStandby(err)
-	return err
+	return s.explained(ctx, err)
 }
 
 // batchOf returns the statements of a commit. Orders are written first and disputes

@@ -36,11 +36,14 @@ func (s *Store) BeginCopy(ctx context.Context) (transfer.Transaction, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", classified(err))
 	}
-	if err := checkNew(ctx, conn); err != nil {
+	if err := s.checkNew(ctx, conn); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	tx, err := conn.Begin(ctx)
 	c := copying{conn, tx}
+	if err == nil && s.pooled {
+		_, err = tx.Exec(ctx, s.first.migration)
+	}
 	if err == nil {
 		// Reading a table back by ascending key must use the index, not sort it.
 		_, err = tx.Exec(ctx, "LOCK TABLE "+allTables+" IN SHARE ROW EXCLUSIVE MODE; SET LOCAL enable_sort = off")

@@ -39,15 +39,23 @@ var selectRequired = func() string {
 	return "SELECT ARRAY[" + strings.Join(values, ", ") + "]"
 }()
 
+// selectPooled is selectRequired in a transaction that sets synchronous_commit, as all
+// do behind a pooler.
+var selectPooled = strings.Replace(selectRequired, "current_setting('synchronous_commit')", "set_config('synchronous_commit', 'on', true)", 1)
+
 // checkSession reads the required settings of a session back, because a server or a
 // pooler can ignore those of the URL. It is called for each new connection that writes.
-func checkSession(ctx context.Context, session interface {
+func (s *Store) checkSession(ctx context.Context, session interface {
 	QueryRow(context.Context, string, ...any) pgx.Row
 }) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	query := selectRequired
+	if s.pooled {
+		query = selectPooled
+	}
 	var values []string
-	switch err := session.QueryRow(ctx, selectRequired).Scan(&values); {
+	switch err := session.QueryRow(ctx, query).Scan(&values); {
 	case errors.Is(err, errUnsafe): // a pool opened a connection for it
 		return err
 	case err != nil:
@@ -58,8 +66,8 @@ func checkSession(ctx context.Context, session interface {
 
 // checkNew is checkSession for a new connection. It closes one that it refuses, which
 // database/sql would leave open.
-func checkNew(ctx context.Context, conn *pgx.Conn) error {
-	err := checkSession(ctx, conn)
+func (s *Store) checkNew(ctx context.Context, conn *pgx.Conn) error {
+	err := s.checkSession(ctx, conn)
 	if err != nil {
 		_ = conn.Close(ctx) // nothing was written
 	}
@@ -96,7 +104,7 @@ type probe struct {
 
 // check returns an error if a new connection has an unsafe setting. It is none if there
 // is no new connection: the open ones may still work.
-func (p *probe) check(ctx context.Context) error {
+func (p *probe) check(ctx context.Context, s *Store) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if time.Since(p.last) < p.every {
@@ -106,7 +114,7 @@ func (p *probe) check(ctx context.Context) error {
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, p.cfg)
 	if err == nil {
-		err = checkSession(ctx, conn)
+		err = s.checkSession(ctx, conn)
 		_ = conn.Close(ctx) // the settings have been read
 	}
 	if p.last, p.err = time.Now(), nil; errors.Is(err, errUnsafe) {
@@ -119,9 +127,9 @@ func (p *probe) check(ctx context.Context) error {
 // a new connection. Then it closes all connections: the next ones are refused until the
 // settings are safe.
 func (s *Store) checkDurability(ctx context.Context) error {
-	err := checkSession(ctx, s.reader)
+	err := s.checkSession(ctx, s.reader)
 	if err == nil {
-		err = s.probe.check(ctx)
+		err = s.probe.check(ctx, s)
 	}
 	if errors.Is(err, errUnsafe) {
 		s.ledger.Reset()

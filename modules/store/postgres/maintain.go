@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/payrelay/payrelay/modules/store"
 	"github.com/payrelay/payrelay/modules/store/retention"
@@ -19,38 +18,40 @@ import (
 const maintenance = 7_020_311_868_493_715_561
 
 // Maintain begins a session for the maintenance of the database, on a connection of its
-// own. An advisory lock keeps other processes from having one at the same time.
+// own. A lock on another one keeps other processes from having one at the same time.
 func (s *Store) Maintain(ctx context.Context) (retention.Session, error) {
 	if err := s.checkSchema(ctx); err != nil {
 		return nil, err
 	}
-	cfg := s.migration.Copy()
-	for name, value := range map[string]string{
-		"statement_timeout": "120000", // counting the bodies of a day can take long
-		"lock_timeout":      "2000",
-	} {
-		cfg.RuntimeParams[name] = value
-	}
-	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec // few statements are run again
-	db := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(checkNew))
-	conn, err := db.Conn(ctx)
-	locked := false
-	if err == nil {
-		err = conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", int64(maintenance)).Scan(&locked)
-	}
+	lock, err := s.tryLock(ctx, maintenance)
 	switch {
+	case errors.Is(err, errLocked):
+		return nil, retention.ErrBusy
 	case err != nil:
-		return nil, errors.Join(fmt.Errorf("maintain the database: %w", classified(err)), db.Close())
-	case !locked:
-		return nil, errors.Join(retention.ErrBusy, db.Close())
+		return nil, fmt.Errorf("maintain the database: %w", classified(err))
 	}
-	return session{db, conn}, nil
+	cfg := s.migration.Copy()
+	cfg.RuntimeParams["lock_timeout"] = "2000"
+	cfg.RuntimeParams["statement_timeout"] = "120000" // counting the bodies of a day can take long
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec  // few statements are run again
+	first := ""
+	if s.pooled {
+		first = unpin(cfg, settings{"synchronous_commit": "on"})
+	}
+	db := s.openDB(cfg, first)
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		lock.release(ctx)
+		return nil, errors.Join(fmt.Errorf("maintain the database: %w", classified(err)), db.Close())
+	}
+	return session{db, conn, lock}, nil
 }
 
 // session is a retention.Session.
 type session struct {
 	db   *sql.DB
 	conn *sql.Conn
+	lock *txLock
 }
 
 func (s session) Dialect() store.Dialect { return dialect }
@@ -63,10 +64,17 @@ func (s session) HasOldBodies() bool { return true }
 // of deleted rows after a VACUUM.
 func (s session) Scrub(context.Context) error { return nil }
 
-// Close ends the connection, and with it the lock.
-func (s session) Close() error { return errors.Join(s.conn.Close(), s.db.Close()) }
+// Close ends the connection, and then the lock.
+func (s session) Close() error {
+	err := errors.Join(s.conn.Close(), s.db.Close())
+	s.lock.release(context.Background())
+	return err
+}
 
 func (s session) Transact(ctx context.Context, do func(store.Connection) error) error {
+	if err := s.lock.check(ctx); err != nil {
+		return fmt.Errorf("begin: %w", classified(err))
+	}
 	tx, err := s.conn.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", classified(err))

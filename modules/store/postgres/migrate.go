@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
@@ -88,22 +87,11 @@ func (s *Store) checkSchema(ctx context.Context) error {
 	return err
 }
 
-// A process that does not migrate tries to get the lock every second. If its session
-// waited for the lock instead, it would delay a migration that builds an index
-// without blocking writers.
-const (
-	lockPeriod = 1   // seconds
-	lockTries  = 600 // ten minutes
-)
-
 // withSchema opens a separate connection: goose needs one of database/sql, and its
 // statements may take longer than the ledger's.
 func (s *Store) withSchema(use func(store.Schema) error) error {
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockPeriod, lockTries))
-	if err != nil {
-		return err
-	}
-	db := stdlib.OpenDB(*s.migration, stdlib.OptionAfterConnect(checkNew))
+	locker := &migrationLock{store: s, key: lock.DefaultLockID}
+	db := s.openDB(s.migration, s.first.migration)
 	oldData := goose.NewGoMigration(6, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
 		return store.MigrateOldData(ctx, tx, dialect)
 	}}, nil)

@@ -35,7 +35,10 @@ type Store struct {
 	ledger, reader *pgxpool.Pool
 	migration      *pgx.ConnConfig
 	probe          probe
-	schemaKnown    atomic.Bool
+	// pooled is whether a pooler may give each transaction another session.
+	pooled      bool
+	first       transactional
+	schemaKnown atomic.Bool
 	// abandoned counts the statements that were left running in the server.
 	abandoned    atomic.Int64
 	maxAbandoned int64
@@ -50,31 +53,26 @@ var _ payments.Store = (*Store)(nil)
 //
 // No error contains the password.
 func Open(ctx context.Context, databaseURL string) (*Store, error) {
-	ledger, err := parse(databaseURL, ledgerSettings)
+	s := new(Store)
+	ledger, reader, err := s.configure(ctx, databaseURL)
 	if err != nil {
 		return nil, err
 	}
-	reader, err := parse(databaseURL, readerSettings)
-	if err != nil {
-		return nil, err
-	}
-	migration, err := parse(databaseURL, migrationSettings)
-	if err != nil {
-		return nil, err
-	}
-	s := &Store{migration: migration.ConnConfig, maxAbandoned: int64(ledger.MaxConns)}
+	s.maxAbandoned = int64(ledger.MaxConns)
 	s.probe.cfg, s.probe.every = reader.ConnConfig.Copy(), probeEvery
 	s.Reader = store.NewReader(dialect, func(ctx context.Context, text string, args []any, each func(store.Row) error) error {
-		return s.query(ctx, s.reader, text, args, each)
+		return s.query(ctx, s.reader, s.first.reader, text, args, each)
 	})
 	ledger.BeforeConnect = neverCancel(&s.abandoned)
 	ledger.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		if _, err := conn.Exec(ctx, keepOrderOfIndexes); err != nil {
-			return err
+		if !s.pooled {
+			if _, err := conn.Exec(ctx, keepOrderOfIndexes); err != nil {
+				return err
+			}
 		}
-		return checkNew(ctx, conn)
+		return s.checkNew(ctx, conn)
 	}
-	reader.AfterConnect = checkNew
+	reader.AfterConnect = s.checkNew
 	if s.ledger, err = pgxpool.NewWithConfig(ctx, ledger); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
@@ -82,11 +80,42 @@ func Open(ctx context.Context, databaseURL string) (*Store, error) {
 		s.ledger.Close()
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	if err := checkSession(ctx, s.ledger); err != nil {
+	if err := s.checkSession(ctx, s.ledger); err != nil {
 		_ = s.Close() // never fails
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	return s, nil
+}
+
+// configure returns the configurations of the pools, and sets that of migrations. Behind
+// a pooler they are others.
+func (s *Store) configure(ctx context.Context, databaseURL string) (ledger, reader *pgxpool.Config, err error) {
+	for _, more := range []settings{nil, pooledSettings} {
+		s.pooled = more != nil
+		if ledger, err = parse(databaseURL, ledgerSettings.with(more)); err != nil {
+			return nil, nil, err
+		}
+		if reader, err = parse(databaseURL, readerSettings.with(more)); err != nil {
+			return nil, nil, err
+		}
+		migration, err := parse(databaseURL, migrationSettings.with(more))
+		if err != nil {
+			return nil, nil, err
+		}
+		s.migration = migration.ConnConfig
+		if s.pooled {
+			s.first = unpinAll(ledger, reader, migration)
+			break
+		}
+		pooled, err := behindPooler(ctx, reader.ConnConfig)
+		if err != nil {
+			return nil, nil, fmt.Errorf("open database: %w", err)
+		}
+		if !pooled {
+			break
+		}
+	}
+	return ledger, reader, nil
 }
 
 // Close waits for running queries and commits, and closes the connections. A second
@@ -127,6 +156,7 @@ func Version(ctx context.Context, databaseURL string) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	clear(cfg.ConnConfig.RuntimeParams) // a pooler may refuse them
 	conn, err := pgx.ConnectConfig(ctx, cfg.ConnConfig)
 	if err != nil {
 		return "", fmt.Errorf("read the version of the database: %w", classified(err))

@@ -39,7 +39,7 @@ func (s *Store) Load(ctx context.Context, lookup payments.Lookup) (*payments.Sna
 	}
 	if !complete {
 		_, eventIDs, sources := eventColumns(lookup.Keys)
-		err := s.query(ctx, s.ledger, selectWithoutFacts, []any{eventIDs, sources}, func(row store.Row) error {
+		err := s.query(ctx, s.ledger, s.first.ledger, selectWithoutFacts, []any{eventIDs, sources}, func(row store.Row) error {
 			return store.AddFacts(row, snapshot.Recorded)
 		})
 		if err != nil {
@@ -128,7 +128,7 @@ func (s *Store) HistoryPage(ctx context.Context, of payments.Subject, from time.
 		if of.Order == "" {
 			query, args = selectDisputePage, []any{of.Dispute.ID, of.Dispute.Source, from, limit}
 		}
-		err = s.query(ctx, s.ledger, query, args, func(row store.Row) error {
+		err = s.query(ctx, s.ledger, s.first.ledger, query, args, func(row store.Row) error {
 			e := new(payments.Event)
 			events = append(events, e)
 			return store.ScanEvent(row, e)
@@ -141,7 +141,7 @@ func (s *Store) HistoryPage(ctx context.Context, of payments.Subject, from time.
 // time.
 func (s *Store) Checkpoint(ctx context.Context, of payments.Subject, notAfter time.Time) (c *payments.Checkpoint, err error) {
 	args := []any{of.Order, of.Dispute.Source, of.Dispute.ID, notAfter}
-	err = s.query(ctx, s.ledger, selectCheckpoint, args, func(row store.Row) error {
+	err = s.query(ctx, s.ledger, s.first.ledger, selectCheckpoint, args, func(row store.Row) error {
 		c = new(payments.Checkpoint)
 		return row.Scan(store.CheckpointFields(c)...)
 	})
@@ -200,20 +200,29 @@ func ofOrders(argument string) string {
 	return "order_ref = ANY(ARRAY(SELECT id FROM orders WHERE order_id = ANY(" + argument + ")))"
 }
 
-// query runs a query on a pool and calls each for every row.
-func (s *Store) query(ctx context.Context, pool *pgxpool.Pool, text string, args []any, each func(store.Row) error) error {
+// query runs a query on a pool, after the statement first if it is not empty, and calls
+// scan for every row.
+func (s *Store) query(ctx context.Context, pool *pgxpool.Pool, first, text string, args []any, scan func(store.Row) error) error {
 	if err := s.checkSchema(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	if first != "" {
+		batch := new(pgx.Batch)
+		batch.Queue(first)
+		each(batch.Queue(text, args...), scan)
+		err := pool.SendBatch(ctx, batch).Close()
+		s.leaveStandby(err)
+		return classified(s.explained(ctx, err))
+	}
 	rows, err := pool.Query(ctx, text, args...)
 	if err != nil {
 		return classified(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		if err := each(rows); err != nil {
+		if err := scan(rows); err != nil {
 			return err
 		}
 	}
