@@ -37,9 +37,9 @@ import (
 type Store interface {
 	payments.Store
 
-	// Orders, Disputes and Events read one page of what a query selects. Orders and
-	// disputes are sorted by time and then by the bytes of the id and the source,
-	// events by sequence.
+	// Orders, Disputes and Events read one page of what a query selects, sorted by the
+	// sequence in which they were first recorded. Those of one commit have the order that
+	// the commit has them in.
 	Orders(ctx context.Context, q payments.OrderQuery) (payments.Page[payments.Order], error)
 	Disputes(ctx context.Context, q payments.DisputeQuery) (payments.Page[payments.Dispute], error)
 	Events(ctx context.Context, q payments.EventQuery) (payments.Page[payments.RecordedEvent], error)
@@ -117,6 +117,7 @@ func Run(t *testing.T, create func(t *testing.T) Engine) {
 		{"OldestOpenDeadLetter", oldestOpenLetter},
 
 		{"PagesHaveNoGapAndNoRepeat", pages},
+		{"PagesWhileItemsMove", pagesWhileItemsMove},
 		{"OrderFilters", orderFilters},
 		{"DisputeFilters", disputeFilters},
 		{"EventFilters", eventFilters},
