@@ -110,7 +110,8 @@ type SubjectQuery struct {
 // SubjectPage holds orders and disputes, without duplicates in one page.
 type SubjectPage struct {
 	Subjects
-	// Next continues after this page; 0 if there are no further events.
+	// Next continues after this page; 0 if there are no further events. A page can be
+	// empty although Next is not 0.
 	Next int64
 }
 

@@ -19,6 +19,9 @@ type Dialect struct {
 	// OfOrders returns the condition that an event is of one of the orders in an
 	// argument.
 	OfOrders func(argument string) string
+	// OldBody is the body of an event that an older release recorded in the table of
+	// events.
+	OldBody string
 	// Index returns the clause after the name of a table that makes a query use an index,
 	// empty for an engine whose planner has statistics.
 	Index func(name string) string

@@ -26,7 +26,7 @@ func CheckMigrated(t *testing.T, engine Engine) {
 		if e.Facts != payments.FactsDigest(e.Update) || e.Forced || e.Discarded != (e.Key == goneKey) {
 			t.Errorf("event %s, want its facts, and only %v discarded", eventLine(&e.Event), goneKey)
 		}
-		if want := string(d.Body(t, e.Key)); want == "" {
+		if want := string(d.body(e.Key)); want == "" {
 			t.Errorf("event %v has no body any more", e.Key)
 		}
 	}

@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store"
 	"github.com/payrelay/payrelay/modules/store/retention"
 )
 
@@ -55,6 +56,12 @@ type Store interface {
 	CountDeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]payments.DeadLetterCount, error)
 	// OldestOpenDeadLetter returns the zero time if none is open.
 	OldestOpenDeadLetter(ctx context.Context) (time.Time, error)
+	// Body reads the body of an event.
+	Body(ctx context.Context, key payments.Key) ([]byte, error)
+	Subjects(ctx context.Context, q payments.SubjectQuery) (payments.SubjectPage, error)
+	Sources(ctx context.Context) ([]payments.SourceActivity, error)
+	DisputesDue(ctx context.Context, now time.Time) (payments.DisputesDue, error)
+	Stats(ctx context.Context) (store.Stats, error)
 	// Audit reads one page of the audit log.
 	Audit(ctx context.Context, q payments.AuditQuery) (payments.Page[payments.AuditEntry], error)
 
@@ -69,8 +76,6 @@ type Engine interface {
 	// Open opens another handle on the database, as another process would. The
 	// handle is closed when the test ends, if not before.
 	Open(t *testing.T) Store
-	// Body reads the body of an event, which is stored but which no query returns.
-	Body(t *testing.T, key payments.Key) []byte
 }
 
 // Run tests a store. It calls create for each test.
@@ -138,6 +143,11 @@ func Run(t *testing.T, create func(t *testing.T) Engine) {
 		{"ReplayOfWhatStaysRefused", replayRefused},
 
 		{"AuditLog", auditLog},
+		{"SubjectsOfEvents", subjectsOfEvents},
+		{"Sources", sources},
+		{"DisputesDue", disputesDue},
+		{"Bodies", bodiesByKey},
+		{"Stats", stats},
 
 		{"Operators", operators},
 		{"DiscardedEventsNeverReturn", discardedNeverReturn},
