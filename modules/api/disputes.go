@@ -47,7 +47,7 @@ func newDisputeItem(d *payrelayv1.Dispute) disputeItem {
 }
 
 func disputeCursor(d payments.Dispute) payments.Cursor {
-	return payments.Cursor{At: d.OpenedAt, ID: d.ID, Source: d.Source}
+	return payments.Cursor{Sequence: d.Sequence}
 }
 
 // disputePage is a page of disputes with their known orders.

@@ -38,7 +38,7 @@ func newOrderItem(o *payrelayv1.Order) orderItem {
 }
 
 func orderCursor(o payments.Order) payments.Cursor {
-	return payments.Cursor{At: o.CreatedAt, ID: o.ID}
+	return payments.Cursor{Sequence: o.Sequence}
 }
 
 // listOrders serves GET /orders.

@@ -24,8 +24,8 @@ type listing struct {
 }
 
 var (
-	orderListing        = listing{name: "orders"}
-	disputeListing      = listing{name: "disputes", bySource: true}
+	orderListing        = listing{name: "orders", bySequence: true}
+	disputeListing      = listing{name: "disputes", bySequence: true}
 	orderEventListing   = listing{name: "orders/events", bySequence: true}
 	disputeEventListing = listing{name: "disputes/events", bySequence: true}
 	letterListing       = listing{name: "deadletters", bySequence: true}

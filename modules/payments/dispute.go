@@ -42,6 +42,9 @@ type Dispute struct {
 	// EvidenceDueAt is the deadline for evidence. It is zero if it is unknown or the
 	// dispute has an outcome.
 	EvidenceDueAt time.Time
+	// Sequence is the number of the dispute in the order of recording. It is set only in a
+	// page of a query.
+	Sequence int64 `json:"-"`
 }
 
 // disputeKey returns the key of the dispute that an update is about. A source that

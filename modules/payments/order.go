@@ -18,6 +18,9 @@ type Order struct {
 	// update that was applied.
 	CreatedAt time.Time
 	UpdatedAt time.Time
+	// Sequence is the number of the order in the order of recording. It is set only in a
+	// page of a query.
+	Sequence int64 `json:"-"`
 	// Parts holds the stated amounts of the order and its parts, in a text form that only
 	// this package reads. It is empty if none was stated.
 	Parts string

@@ -9,8 +9,9 @@ import (
 // MaxPageSize is the largest number of items in one page of a query.
 const MaxPageSize = 200
 
-// OrderQuery selects orders, sorted by (CreatedAt, ID). An empty list selects all.
-// An order that is known only through its disputes is never selected.
+// OrderQuery selects orders in the order in which they were first recorded, which no
+// later update changes. An empty list selects all. An order that is known only through
+// its disputes is never selected.
 type OrderQuery struct {
 	OrderIDs []string
 	UserIDs  []string
@@ -20,9 +21,9 @@ type OrderQuery struct {
 	Page     PageRequest
 }
 
-// DisputeQuery selects disputes, sorted by (OpenedAt, ID, Source). From and To limit
-// OpenedAt; the other fields are as in OrderQuery. A dispute without an applied update is
-// never selected.
+// DisputeQuery selects disputes in the order in which they were first recorded. From and
+// To limit OpenedAt; the other fields are as in OrderQuery. A dispute without an applied
+// update is never selected.
 type DisputeQuery struct {
 	Sources    []string
 	DisputeIDs []string
@@ -85,7 +86,7 @@ type DeadLetterCount struct {
 }
 
 // AuditQuery selects entries of the audit log, newest first unless Page.Ascending. The
-// cursor of an entry has its ID as Sequence.
+// sequence of an entry is its ID.
 type AuditQuery struct {
 	// From (inclusive) and To (exclusive) limit At.
 	From, To time.Time
@@ -109,7 +110,8 @@ type SubjectQuery struct {
 // SubjectPage holds orders and disputes, without duplicates in one page.
 type SubjectPage struct {
 	Subjects
-	// Next continues after this page; 0 if there are no further events.
+	// Next continues after this page; 0 if there are no further events. A page can be
+	// empty although Next is not 0.
 	Next int64
 }
 
@@ -140,9 +142,7 @@ type PageRequest struct {
 	Limit int
 }
 
-// Cursor is the sort key of the last item of a page: At and ID of an order, At, ID and
-// Source of a dispute, Sequence of an event. A cursor of a dispute without Source means
-// after all disputes with the same At and ID.
+// Cursor is the sort key of the last item of a page, which is its Sequence.
 type Cursor struct {
 	At       time.Time
 	ID       string

@@ -2,36 +2,192 @@ package store
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-var errNotYet = errors.New("not implemented")
+// Stats describes the connections and the size of a database.
+type Stats struct {
+	// InUse and Idle are the numbers of open connections, and Max is the largest number
+	// that is opened.
+	InUse, Idle, Max int
+	// WALBytes is the size of the write-ahead log of a file; 0 for a server.
+	WALBytes int64
+	// SizeBytes is the size of the database, without the write-ahead log.
+	SizeBytes int64
+}
 
 // Audit reads one page of the audit log.
 func (r Reader) Audit(ctx context.Context, q payments.AuditQuery) (payments.Page[payments.AuditEntry], error) {
 	return readPage(ctx, r, r.dialect.audit(q), q.Page, scanAudit)
 }
 
-// Subjects reads orders and disputes with events.
-func (r Reader) Subjects(ctx context.Context, q payments.SubjectQuery) (payments.SubjectPage, error) {
-	return payments.SubjectPage{}, errNotYet
+const (
+	// subjectWindow is the number of events among which one query looks for those of a
+	// period, for which there is no index.
+	subjectWindow = 20_000
+	// subjectWindows is the number of such queries for one page.
+	subjectWindows = 25
+)
+
+// Subjects reads the orders and disputes with events in a period, in the order in which
+// the events were recorded. Notes do not count. A page has fewer than Limit events, or
+// none, if it takes too long to find more.
+func (r Reader) Subjects(ctx context.Context, q payments.SubjectQuery) (page payments.SubjectPage, err error) {
+	var last int64
+	err = r.query(ctx, "SELECT coalesce(max(seq), 0) FROM events", nil, func(row Row) error { return row.Scan(&last) })
+	window := int64(subjectWindow)
+	if len(q.OrderIDs) > 0 { // there is an index
+		window = last
+	}
+	found := newFoundSubjects()
+	after := q.AfterSequence
+	for range subjectWindows {
+		if err != nil || after >= last || found.events >= q.Limit {
+			break
+		}
+		err = r.findSubjects(ctx, q, after, min(last, after+window), found)
+		if after = min(last, after+window); found.events >= q.Limit {
+			after = found.last
+		}
+	}
+	if err != nil {
+		return page, fmt.Errorf("read the orders and disputes of events: %w", err)
+	}
+	if page.Subjects = found.subjects; after < last {
+		page.Next = after
+	}
+	return page, nil
 }
+
+// foundSubjects are the subjects of events, without duplicates.
+type foundSubjects struct {
+	subjects payments.Subjects
+	known    map[payments.Subject]bool
+	events   int
+	// last is the sequence of the last event.
+	last int64
+}
+
+func newFoundSubjects() *foundSubjects {
+	return &foundSubjects{known: make(map[payments.Subject]bool)}
+}
+
+func (f *foundSubjects) add(of payments.Subject) {
+	if f.events++; f.known[of] {
+		return
+	}
+	f.known[of] = true
+	if of.Order != "" {
+		f.subjects.Orders = append(f.subjects.Orders, of.Order)
+	} else {
+		f.subjects.Disputes = append(f.subjects.Disputes, of.Dispute)
+	}
+}
+
+// findSubjects adds the subjects of events after a sequence, up to and including another.
+func (r Reader) findSubjects(ctx context.Context, q payments.SubjectQuery, after, upTo int64, found *foundSubjects) error {
+	s := &Selection{dialect: r.dialect, text: "SELECT seq, provider, order_id, dispute_id FROM events", where: []string{"NOT note"}}
+	s.and("seq > " + s.arg(after))
+	s.and("seq <= " + s.arg(upTo))
+	if len(q.OrderIDs) > 0 {
+		s.and(r.dialect.OfOrders(s.arg(r.dialect.List(q.OrderIDs))))
+	}
+	s.among("provider", q.Sources)
+	s.during("recorded_at", q.From, q.To)
+	s.order, s.limit = "seq", q.Limit-found.events
+	return r.query(ctx, s.String(), s.Args, func(row Row) error {
+		var source, order, dispute string
+		err := row.Scan(&found.last, &source, &order, &dispute)
+		if dispute != "" {
+			found.add(payments.Subject{Dispute: payments.DisputeKey{Source: source, ID: dispute}})
+		} else {
+			found.add(payments.Subject{Order: order})
+		}
+		return err
+	})
+}
+
+// newestEvents selects the last event of each source among the newest 10,000 events.
+const newestEvents = `SELECT provider, max(recorded_at) FROM (SELECT provider, recorded_at FROM events ORDER BY seq DESC LIMIT 10000) AS newest
+	GROUP BY provider`
 
 // Sources reads what is recorded from each source, sorted by name.
 func (r Reader) Sources(ctx context.Context) ([]payments.SourceActivity, error) {
-	return nil, errNotYet
+	byName := make(map[string]*payments.SourceActivity)
+	of := func(name string) *payments.SourceActivity {
+		if byName[name] == nil {
+			byName[name] = &payments.SourceActivity{Source: name}
+		}
+		return byName[name]
+	}
+	err := r.query(ctx, newestEvents, nil, func(row Row) error {
+		var name string
+		var at time.Time
+		err := row.Scan(&name, IntoTime(&at))
+		of(name).LastEventAt = at
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the last event of each source: %w", err)
+	}
+	open, err := r.CountDeadLetters(ctx, payments.DeadLetterQuery{})
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range open {
+		of(c.Source).OpenDeadLetters += c.Count
+	}
+	sources := make([]payments.SourceActivity, 0, len(byName))
+	for _, s := range byName {
+		sources = append(sources, *s)
+	}
+	slices.SortFunc(sources, func(a, b payments.SourceActivity) int { return strings.Compare(a.Source, b.Source) })
+	return sources, nil
 }
 
-// DisputesDue counts the undecided disputes by their deadline.
-func (r Reader) DisputesDue(ctx context.Context, now time.Time) (payments.DisputesDue, error) {
-	return payments.DisputesDue{}, errNotYet
+// undecided are the statuses of a dispute without an outcome.
+var undecided = []payrelayv1.DisputeStatus{
+	payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN, payrelayv1.DisputeStatus_DISPUTE_STATUS_UNDER_REVIEW, payrelayv1.DisputeStatus_DISPUTE_STATUS_SUBMITTED,
 }
 
-// Body reads the body of an event. It is empty if retention removed it. The error is
-// payments.ErrNotFound if there is no such event.
+// DisputesDue counts the undecided disputes by their deadline. A deadline passes at its
+// time.
+func (r Reader) DisputesDue(ctx context.Context, now time.Time) (due payments.DisputesDue, err error) {
+	s := &Selection{dialect: r.dialect}
+	passed, inDay, inThreeDays := s.arg(r.dialect.Time(now)), s.arg(r.dialect.Time(now.Add(24*time.Hour))), s.arg(r.dialect.Time(now.Add(72*time.Hour)))
+	count := func(condition string) string { return "count(CASE WHEN " + condition + " THEN 1 END)" }
+	s.text = "SELECT " + count("evidence_due_at <= "+passed) + ", " + count("evidence_due_at > "+passed+" AND evidence_due_at <= "+inDay) + ", " +
+		count("evidence_due_at > "+passed) + " FROM disputes" + r.dialect.Index("disputes_by_deadline")
+	s.and("evidence_due_at <= " + inThreeDays)
+	s.among("status", names(payments.DisputeStatuses, undecided))
+	err = r.query(ctx, s.String(), s.Args, func(row Row) error { return row.Scan(&due.PastDue, &due.InDay, &due.InThreeDays) })
+	if err != nil {
+		return due, fmt.Errorf("count the disputes that are due: %w", err)
+	}
+	return due, nil
+}
+
+// Body reads the body of an event. It is empty if the event came without one, or if
+// retention or an erasure removed it. The error is payments.ErrNotFound if there is no
+// such event.
 func (r Reader) Body(ctx context.Context, key payments.Key) ([]byte, error) {
-	return nil, errNotYet
+	s := &Selection{dialect: r.dialect, text: `SELECT coalesce((SELECT bodies.body FROM bodies
+		WHERE bodies.event = events.seq AND bodies.recorded_at = events.recorded_at), ` + r.dialect.OldBody + ") FROM events"}
+	s.and("provider = " + s.arg(key.Source))
+	s.and("event_id = " + s.arg(key.EventID))
+	s.and(KindColumn + " = " + s.arg(string(key.Kind)))
+	body, err := readOne(ctx, r, s, func(row Row) (body []byte, err error) {
+		err = row.Scan(&body)
+		return body, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the body of event %s of %s: %w", key.EventID, key.Source, err)
+	}
+	return body, nil
 }

@@ -21,9 +21,10 @@ type Query func(ctx context.Context, text string, args []any, each func(Row) err
 // NewReader returns the Reader of an engine.
 func NewReader(dialect Dialect, query Query) Reader { return Reader{dialect, query} }
 
-// Orders reads one page of orders.
+// Orders reads one page of orders. Of two orders that two processes record at the same
+// time, the one with the lower sequence may become visible later.
 func (r Reader) Orders(ctx context.Context, q payments.OrderQuery) (payments.Page[payments.Order], error) {
-	return readPage(ctx, r, r.dialect.Orders(q), q.Page, scanOrder)
+	return readPage(ctx, r, r.dialect.Orders(q), q.Page, scanListedOrder)
 }
 
 // Order reads one order. The error is payments.ErrNotFound if it does not exist.
@@ -35,9 +36,9 @@ func (r Reader) Order(ctx context.Context, id string) (payments.Order, error) {
 	return order, nil
 }
 
-// Disputes reads one page of disputes.
+// Disputes reads one page of disputes, with sequences as those of orders.
 func (r Reader) Disputes(ctx context.Context, q payments.DisputeQuery) (payments.Page[payments.Dispute], error) {
-	return readPage(ctx, r, r.dialect.Disputes(q), q.Page, scanDispute)
+	return readPage(ctx, r, r.dialect.Disputes(q), q.Page, scanListedDispute)
 }
 
 // Dispute reads one dispute. The error is payments.ErrNotFound if it does not exist.

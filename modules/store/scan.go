@@ -159,6 +159,18 @@ func scanOrder(row Row) (payments.Order, error) {
 	return o, err
 }
 
+func scanListedOrder(row Row) (payments.Order, error) {
+	var o payments.Order
+	err := row.Scan(append([]any{&o.Sequence, &o.ID}, OrderFields(&o)...)...)
+	return o, err
+}
+
+func scanListedDispute(row Row) (payments.Dispute, error) {
+	var d payments.Dispute
+	err := row.Scan(append([]any{&d.Sequence}, DisputeFields(&d)...)...)
+	return d, err
+}
+
 func scanDispute(row Row) (payments.Dispute, error) {
 	var d payments.Dispute
 	err := row.Scan(DisputeFields(&d)...)

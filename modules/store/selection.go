@@ -19,6 +19,9 @@ type Dialect struct {
 	// OfOrders returns the condition that an event is of one of the orders in an
 	// argument.
 	OfOrders func(argument string) string
+	// OldBody is the body of an event that an older release recorded in the table of
+	// events.
+	OldBody string
 	// Index returns the clause after the name of a table that makes a query use an index,
 	// empty for an engine whose planner has statistics.
 	Index func(name string) string
@@ -54,46 +57,49 @@ func (s *Selection) String() string {
 	return text
 }
 
-// Orders selects a page of orders, and one order more: order_id and OrderColumns.
+// Orders selects a page of orders, and one order more: id, order_id and OrderColumns. It
+// selects the orders that had an update of their own. The others are only owners of
+// disputes.
 func (d Dialect) Orders(q payments.OrderQuery) *Selection {
-	s := d.orders()
+	s := &Selection{dialect: d, text: "SELECT id, order_id, " + OrderColumns + " FROM orders", where: []string{hasState}}
 	s.among("order_id", q.OrderIDs)
 	s.among("user_id", q.UserIDs)
 	s.among("status", names(payments.OrderStatuses, q.Statuses))
 	s.during("created_at", q.From, q.To)
-	s.page("created_at", "order_id", q.Page)
+	s.page("id", q.Page)
 	return s
 }
 
-// order selects the order with an id, with the same columns.
+// hasState selects the orders and disputes with an applied update.
+const hasState = "status <> ''"
+
+// order selects the order with an id: order_id and OrderColumns.
 func (d Dialect) order(id string) *Selection {
-	s := d.orders()
+	s := &Selection{dialect: d, text: "SELECT order_id, " + OrderColumns + " FROM orders", where: []string{hasState}}
 	s.and("order_id = " + s.arg(id))
 	return s
 }
 
-// orders selects the orders that had an update of their own. The others are only
-// owners of disputes.
-func (d Dialect) orders() *Selection {
-	return &Selection{dialect: d, text: "SELECT order_id, " + OrderColumns + " FROM orders", where: []string{"status <> ''"}}
-}
-
-// Disputes selects a page of disputes, and one dispute more: DisputeColumns.
+// Disputes selects a page of disputes, and one dispute more: id and DisputeColumns.
 func (d Dialect) Disputes(q payments.DisputeQuery) *Selection {
-	s := d.disputes()
+	s := &Selection{dialect: d, text: "SELECT id, " + DisputeColumns + " FROM disputes", where: []string{hasState}}
+	if !(q.DueFrom.IsZero() && q.DueTo.IsZero()) && len(q.DisputeIDs)+len(q.OrderIDs) == 0 {
+		s.text += d.Index("disputes_by_deadline") // few have a deadline
+	}
 	s.among("source", q.Sources)
 	s.among("dispute_id", q.DisputeIDs)
 	s.among("order_id", q.OrderIDs)
 	s.among("user_id", q.UserIDs)
 	s.among("status", names(payments.DisputeStatuses, q.Statuses))
 	s.during("opened_at", q.From, q.To)
-	s.page("opened_at", "dispute_id", q.Page, "source")
+	s.during("evidence_due_at", q.DueFrom, q.DueTo)
+	s.page("id", q.Page)
 	return s
 }
 
-// disputesWith selects the disputes with an id, with the same columns.
+// disputesWith selects the disputes with an id: DisputeColumns.
 func (d Dialect) disputesWith(id string) *Selection {
-	s := d.disputes()
+	s := &Selection{dialect: d, text: "SELECT " + DisputeColumns + " FROM disputes", where: []string{hasState}}
 	s.and("dispute_id = " + s.arg(id))
 	return s
 }
@@ -103,11 +109,6 @@ func (d Dialect) dispute(key payments.DisputeKey) *Selection {
 	s := d.disputesWith(key.ID)
 	s.and("source = " + s.arg(key.Source))
 	return s
-}
-
-// disputes selects the disputes with an applied update.
-func (d Dialect) disputes() *Selection {
-	return &Selection{dialect: d, text: "SELECT " + DisputeColumns + " FROM disputes", where: []string{"status <> ''"}}
 }
 
 // Events selects a page of events, and one event more: seq, digest and
@@ -125,7 +126,7 @@ func (d Dialect) Events(q payments.EventQuery) *Selection {
 	s.among("user_id", q.UserIDs)
 	s.among("status", q.Kinds)
 	s.during("occurred_at", q.From, q.To)
-	s.bySequence("seq", q.Page)
+	s.page("seq", q.Page)
 	return s
 }
 
@@ -138,7 +139,7 @@ func (d Dialect) audit(q payments.AuditQuery) *Selection {
 		s.among("order_id", q.OrderIDs)
 	}
 	s.during("acted_at", q.From, q.To)
-	s.bySequence("id", q.Page)
+	s.page("id", q.Page)
 	return s
 }
 
@@ -167,36 +168,16 @@ func (s *Selection) during(column string, from, to time.Time) {
 	}
 }
 
-// page sorts by a time, an id and further columns, and continues after the row of
-// the previous page. The only further column is the source.
-func (s *Selection) page(at, id string, page payments.PageRequest, further ...string) {
-	after, direction := directions(page)
-	columns := append([]string{at, id}, further...)
-	s.order, s.limit = strings.Join(columns, direction+", ")+direction, page.Limit+1
-	if page.After == nil {
-		return
+// page sorts by a number, and continues after the row of the previous page.
+func (s *Selection) page(column string, page payments.PageRequest) {
+	after, direction := " < ", " DESC"
+	if page.Ascending {
+		after, direction = " > ", " ASC"
 	}
-	values := []string{s.arg(s.dialect.Time(page.After.At)), s.arg(page.After.ID)}
-	if len(further) > 0 && page.After.Source != "" {
-		values = append(values, s.arg(page.After.Source))
-	}
-	s.and("(" + strings.Join(columns[:len(values)], ", ") + ")" + after + "(" + strings.Join(values, ", ") + ")")
-}
-
-// bySequence sorts by a number, and continues after the row of the previous page.
-func (s *Selection) bySequence(column string, page payments.PageRequest) {
-	after, direction := directions(page)
 	if page.After != nil {
 		s.and(column + after + s.arg(page.After.Sequence))
 	}
 	s.order, s.limit = column+direction, page.Limit+1
-}
-
-func directions(page payments.PageRequest) (after, direction string) {
-	if page.Ascending {
-		return " > ", " ASC"
-	}
-	return " < ", " DESC"
 }
 
 func names[E ~int32](names payments.Names[E], values []E) []string {

@@ -2,7 +2,6 @@ package postgres_test
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"net/url"
 	"os"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/payrelay/payrelay/e2e/servers"
 	"github.com/payrelay/payrelay/modules/payments"
-	"github.com/payrelay/payrelay/modules/store"
 	"github.com/payrelay/payrelay/modules/store/postgres"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
 	"github.com/payrelay/payrelay/modules/store/storetest"
@@ -48,19 +46,6 @@ func (c copier) Copy(t *testing.T) {
 type fileEngine struct{ path string }
 
 func (e fileEngine) Open(t *testing.T) storetest.Store { return openFile(t, e.path) }
-
-func (e fileEngine) Body(t *testing.T, key payments.Key) (body []byte) {
-	db, err := sql.Open("sqlite", e.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	row := db.QueryRow("SELECT (SELECT body FROM bodies WHERE event = seq AND bodies.recorded_at = events.recorded_at) FROM events WHERE provider = ? AND event_id = ? AND "+store.KindColumn+" = ?", key.Source, key.EventID, string(key.Kind))
-	if err := row.Scan(&body); err != nil {
-		t.Fatal(err)
-	}
-	return body
-}
 
 func openFile(tb testing.TB, path string) *sqlite.Store {
 	tb.Helper()

@@ -136,6 +136,23 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Stats returns the connections of both pools and the size of the database. The
+// connections are valid also if there is an error.
+func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
+	var stats store.Stats
+	for _, pool := range []*pgxpool.Pool{s.ledger, s.reader} {
+		now := pool.Stat()
+		stats.InUse, stats.Idle, stats.Max = stats.InUse+int(now.AcquiredConns()), stats.Idle+int(now.IdleConns()), stats.Max+int(now.MaxConns())
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	row := s.reader.QueryRow(ctx, "SELECT pg_database_size(current_database())")
+	if err := row.Scan(&stats.SizeBytes); err != nil {
+		return stats, fmt.Errorf("read the size of the database: %w", classified(err))
+	}
+	return stats, nil
+}
+
 // leaveStandby closes all connections when the server has become read-only. They
 // would outlive a failover, while a new connection goes to the server that can be
 // written to.

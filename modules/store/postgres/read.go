@@ -181,6 +181,7 @@ var dialect = store.Dialect{
 	Argument:       "$",
 	Among:          func(column, argument string) string { return column + " = ANY(" + argument + ")" },
 	OfOrders:       ofOrders,
+	OldBody:        "events.body",
 	Index:          func(string) string { return "" },
 	SearchesLetter: searchesLetter,
 	List:           func(values []string) any { return values },

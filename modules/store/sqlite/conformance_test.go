@@ -4,8 +4,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/payrelay/payrelay/modules/payments"
-	"github.com/payrelay/payrelay/modules/store"
 	"github.com/payrelay/payrelay/modules/store/storetest"
 )
 
@@ -26,14 +24,4 @@ func (e engine) Open(t *testing.T) storetest.Store {
 		t.Fatal(err)
 	}
 	return opened
-}
-
-func (e engine) Body(t *testing.T, key payments.Key) (body []byte) {
-	t.Helper()
-	row := raw(t, e.path).QueryRow(`SELECT (SELECT body FROM bodies WHERE event = seq AND bodies.recorded_at = events.recorded_at) FROM events
-		WHERE provider = ? AND event_id = ? AND `+store.KindColumn+" = ?", key.Source, key.EventID, string(key.Kind))
-	if err := row.Scan(&body); err != nil {
-		t.Fatal(err)
-	}
-	return body
 }

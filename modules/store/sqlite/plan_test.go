@@ -73,19 +73,24 @@ func TestLedgerStatementsScanNoTable(t *testing.T) {
 
 func TestQueriesUseTheirIndexes(t *testing.T) {
 	s := openForPlans(t)
-	page := payments.PageRequest{Limit: 50, After: &payments.Cursor{At: time.Now(), ID: "x", Source: "s", Sequence: 7}}
-	id := []string{"x"}
+	first, page := payments.PageRequest{Limit: 50}, payments.PageRequest{Limit: 50, After: &payments.Cursor{Sequence: 7}}
+	id, now := []string{"x"}, time.Now()
 	for _, query := range []struct {
 		selection *store.Selection
 		index     string
 		sorted    bool // whether the index has the order of the page
 	}{
-		{dialect.Orders(payments.OrderQuery{Page: page}), "orders_by_creation", true},
-		{dialect.Orders(payments.OrderQuery{Page: page, From: time.Now(), To: time.Now()}), "orders_by_creation", true},
-		{dialect.Orders(payments.OrderQuery{Page: page, Statuses: []payrelayv1.OrderStatus{1}}), "orders_by_creation", true},
+		{dialect.Orders(payments.OrderQuery{Page: page}), "PRIMARY KEY", true},
+		{dialect.Orders(payments.OrderQuery{Page: page, From: now, To: now}), "orders_by_creation", false},
+		{dialect.Orders(payments.OrderQuery{Page: first, From: now, To: now}), "orders_by_creation", false},
+		{dialect.Orders(payments.OrderQuery{Page: page, From: now}), "PRIMARY KEY", true},
+		{dialect.Orders(payments.OrderQuery{Page: page, Statuses: []payrelayv1.OrderStatus{1}}), "PRIMARY KEY", true},
 		{dialect.Orders(payments.OrderQuery{Page: page, OrderIDs: id}), "sqlite_autoindex_orders_1", false},
-		{dialect.Disputes(payments.DisputeQuery{Page: page}), "disputes_by_opening", true},
-		{dialect.Disputes(payments.DisputeQuery{Page: page, Sources: id}), "disputes_by_opening", true},
+		{dialect.Disputes(payments.DisputeQuery{Page: page}), "PRIMARY KEY", true},
+		{dialect.Disputes(payments.DisputeQuery{Page: page, Sources: id}), "PRIMARY KEY", true},
+		{dialect.Disputes(payments.DisputeQuery{Page: page, From: now, To: now}), "disputes_by_opening", false},
+		{dialect.Disputes(payments.DisputeQuery{Page: first, DueTo: now}), "disputes_by_deadline", false},
+		{dialect.Disputes(payments.DisputeQuery{Page: page, DueFrom: now, DueTo: now}), "disputes_by_deadline", false},
 		{dialect.Disputes(payments.DisputeQuery{Page: page, DisputeIDs: id}), "sqlite_autoindex_disputes_1", false},
 		{dialect.Disputes(payments.DisputeQuery{Page: page, OrderIDs: id}), "disputes_by_order", false},
 		{dialect.Events(payments.EventQuery{Page: page}), "PRIMARY KEY", true},

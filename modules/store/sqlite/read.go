@@ -171,6 +171,7 @@ var dialect = store.Dialect{
 		return column + " IN (SELECT value FROM json_each(" + argument + "))"
 	},
 	OfOrders:       ofOrders,
+	OldBody:        "NULL",
 	Index:          func(name string) string { return " INDEXED BY " + name },
 	SearchesLetter: searchesLetter,
 	List:           func(values []string) any { return list(values) },

@@ -12,6 +12,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,6 +122,28 @@ func openPool(ctx context.Context, path string, settings pragmas, size int) (*sq
 // Close waits for running queries and commits, and closes the file.
 func (s *Store) Close() error {
 	return errors.Join(s.reader.Close(), s.writer.Close())
+}
+
+// Stats returns the connections and the sizes of the file and of its write-ahead log. The
+// connections are valid also if there is an error.
+func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
+	var stats store.Stats
+	for _, pool := range []*sql.DB{s.writer, s.reader} {
+		now := pool.Stats()
+		stats.InUse, stats.Idle, stats.Max = stats.InUse+now.InUse, stats.Idle+now.Idle, stats.Max+now.MaxOpenConnections
+	}
+	log, err := os.Stat(s.path + "-wal")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return stats, fmt.Errorf("read the size of the write-ahead log: %w", err)
+	}
+	if err == nil {
+		stats.WALBytes = log.Size()
+	}
+	row := s.reader.QueryRowContext(ctx, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+	if err := row.Scan(&stats.SizeBytes); err != nil {
+		return stats, fmt.Errorf("read the size of the database: %w", err)
+	}
+	return stats, nil
 }
 
 // Ping returns an error unless the database can be read.

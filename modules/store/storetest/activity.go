@@ -2,8 +2,13 @@ package storetest
 
 import (
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"testing"
+	"time"
 
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
@@ -63,5 +68,165 @@ func auditLog(t *testing.T, d *db) {
 		if was, is := page.Items[i].ID, page.Items[i+1].ID; is <= was {
 			t.Errorf("the ids of two entries are %d and then %d, want them to ascend", was, is)
 		}
+	}
+}
+
+// subjectsOfEvents reads the orders and disputes of every period, source and order, in
+// pages of several sizes, and compares them with a loop over the events.
+func subjectsOfEvents(t *testing.T, d *db) {
+	fill(d)
+	changes := new(payments.Changes)
+	for i := range 30 { // recorded out of the order of time
+		e := event(order(fmt.Sprint("s", i), 0, orderCreated, of(fmt.Sprint("s", i%7)), from(sourceOf(i))), applied, noReason)
+		e.RecordedAt = after(100 + i*11%30)
+		changes.Events = append(changes.Events, e)
+	}
+	d.commit(changes)
+	events := d.events()
+	tries := newTries(t, 4)
+	for tries.next() {
+		item := pick(tries.rng, events)
+		q := payments.SubjectQuery{
+			Sources:  values(tries, 0, events, item, func(e payments.RecordedEvent) string { return e.Key.Source }, "absent"),
+			OrderIDs: values(tries, 1, events, item, func(e payments.RecordedEvent) string { return e.Update.GetOrderId() }, "absent"),
+			From:     tries.from(2, item.RecordedAt), To: tries.to(3, item.RecordedAt),
+			Limit: pick(tries.rng, []int{1, 7, 1000}),
+		}
+		want := make(map[payments.Subject]bool)
+		for _, e := range events {
+			if e.Key.Kind != payments.KindNote && among(q.Sources, e.Key.Source) && among(q.OrderIDs, e.Update.GetOrderId()) && between(q.From, e.RecordedAt, q.To) {
+				want[subjectOf(&e.Event)] = true
+			}
+		}
+		tries.page(len(want))
+		if got := readSubjects(d, q); !maps.Equal(got, want) {
+			t.Errorf("Subjects(%+v) = %v, want %v", q, got, want)
+		}
+	}
+}
+
+func subjectOf(e *payments.Event) payments.Subject {
+	if e.Key.Kind == payments.KindDispute {
+		return payments.Subject{Dispute: e.Dispute()}
+	}
+	return payments.Subject{Order: e.Update.GetOrderId()}
+}
+
+// readSubjects reads all pages, none of which may have a duplicate.
+func readSubjects(d *db, q payments.SubjectQuery) map[payments.Subject]bool {
+	d.t.Helper()
+	read := make(map[payments.Subject]bool)
+	for more := true; more; {
+		page, err := d.Subjects(d.t.Context(), q)
+		d.check(err)
+		onPage := make(map[payments.Subject]bool)
+		for _, id := range page.Orders {
+			onPage[payments.Subject{Order: id}] = true
+		}
+		for _, key := range page.Disputes {
+			onPage[payments.Subject{Dispute: key}] = true
+		}
+		if n := len(page.Orders) + len(page.Disputes); n != len(onPage) || n > q.Limit || page.Next != 0 && page.Next <= q.AfterSequence {
+			d.t.Fatalf("Subjects(%+v) = %+v, want no duplicate, at most the limit, and a later sequence", q, page)
+		}
+		maps.Copy(read, onPage)
+		more, q.AfterSequence = page.Next != 0, page.Next
+	}
+	return read
+}
+
+// sources reads sources with events only, with dead letters only, and with both.
+func sources(t *testing.T, d *db) {
+	want := func(want ...payments.SourceActivity) {
+		t.Helper()
+		got, err := d.Sources(t.Context())
+		d.check(err)
+		wantLines(t, "sources", texts(got), texts(want))
+	}
+	want()
+	recorded := func(id, source string, second int, u func(string, int, payrelayv1.OrderStatus, ...change) *payrelayv1.Update) *payments.Event {
+		e := event(u(id, 0, orderCreated, from(source)), applied, noReason)
+		e.RecordedAt = after(second)
+		return e
+	}
+	changes := &payments.Changes{Events: []*payments.Event{recorded("e1", "b", 9, order), recorded("e2", "b", 5, order), recorded("e3", "B", 7, order)}}
+	for i, source := range []string{"b", "a", "b", "a"} {
+		l := letter(event(order(fmt.Sprint("l", i), 0, orderCreated, from(source)), dead, []payrelayv1.DeadLetterReason{conflict, futureTime}[i/2]))
+		changes.DeadLetters = append(changes.DeadLetters, l)
+	}
+	d.commit(changes)
+	d.commit(&payments.Changes{Settled: []payments.Settlement{settlement(changes.DeadLetters[3], payments.Replayed, noon)}})
+	want(payments.SourceActivity{Source: "B", LastEventAt: after(7)}, payments.SourceActivity{Source: "a", OpenDeadLetters: 1},
+		payments.SourceActivity{Source: "b", LastEventAt: after(9), OpenDeadLetters: 2})
+}
+
+// disputesDue counts disputes of every status with deadlines around each bound.
+func disputesDue(t *testing.T, d *db) {
+	deadlines := []time.Duration{-time.Hour, 0, time.Microsecond, 24 * time.Hour, 24*time.Hour + time.Microsecond, 72 * time.Hour, 72*time.Hour + time.Microsecond}
+	changes := new(payments.Changes)
+	for status := range payrelayv1.DisputeStatus_name {
+		for i, due := range append(deadlines, 0) {
+			a := disputeOf("o1", fmt.Sprint(status, "/", i))
+			a.State.Status = payrelayv1.DisputeStatus(status)
+			if i < len(deadlines) {
+				a.State.EvidenceDueAt = noon.Add(due)
+			}
+			changes.Disputes = append(changes.Disputes, a)
+		}
+	}
+	sortDisputes(changes.Disputes)
+	d.commit(changes)
+	for at, want := range map[time.Duration]payments.DisputesDue{
+		0:                {PastDue: 2, InDay: 2, InThreeDays: 4},
+		-100 * time.Hour: {},
+		100 * time.Hour:  {PastDue: 7},
+	} {
+		want = payments.DisputesDue{PastDue: 3 * want.PastDue, InDay: 3 * want.InDay, InThreeDays: 3 * want.InThreeDays}
+		if got, err := d.DisputesDue(t.Context(), noon.Add(at)); err != nil || got != want {
+			t.Errorf("DisputesDue after %v = %+v, %v, want %+v", at, got, err, want)
+		}
+	}
+}
+
+// bodiesByKey reads the bodies of events of one id, of one without a body, and of none.
+func bodiesByKey(t *testing.T, d *db) {
+	updates := []*payrelayv1.Update{
+		order("e1", 0, orderCreated, body("of an order")), order("e1", 0, orderCreated, from("other"), body("of another source")),
+		dispute("e1", 0, disputeOpen, body("of a dispute")), note("e1", 0, "a note", body("of a note")), order("e2", 1, orderUpdated, body("")),
+	}
+	d.apply(updates...)
+	for _, u := range updates {
+		if got, err := d.Body(t.Context(), keyOf(u)); err != nil || !slices.Equal(got, u.GetRawBody()) {
+			t.Errorf("Body(%v) = %q, %v, want %q", keyOf(u), got, err, u.GetRawBody())
+		}
+	}
+	for _, key := range []payments.Key{orderKey("e3"), {Source: "generic", Kind: "absent", EventID: "e1"}, {}} {
+		_, err := d.Body(t.Context(), key)
+		d.wantNotFound(err, fmt.Sprint("Body of ", key))
+	}
+}
+
+// stats checks that the size grows with what is stored.
+func stats(t *testing.T, d *db) {
+	read := func() int64 {
+		t.Helper()
+		s, err := d.Stats(t.Context())
+		if err != nil || s.Max < 2 || s.InUse < 0 || s.Idle < 1 || s.InUse+s.Idle > s.Max || s.SizeBytes <= 0 {
+			t.Errorf("Stats = %+v, %v, want idle connections and a size", s, err)
+		}
+		return s.SizeBytes
+	}
+	d.apply(order("e1", 0, orderCreated))
+	before := read()
+	var updates []*payrelayv1.Update
+	random := rand.NewChaCha8([32]byte{}) // which no database compresses
+	for i := range 200 {
+		data := make([]byte, 8000)
+		_, _ = random.Read(data) // it never fails
+		updates = append(updates, order(fmt.Sprint("large", i), i, orderUpdated, body(string(data))))
+	}
+	d.apply(updates...)
+	if grown := read() - before; grown < 1<<19 {
+		t.Errorf("the size grew by %d bytes, want more", grown)
 	}
 }

@@ -86,7 +86,7 @@ func idsNeverCollide(t *testing.T, d *db) {
 		if len(got) != 1 || got[key] != (payments.Recorded{Facts: payments.FactsDigest(u), InHistory: i < 4}) {
 			t.Errorf("Load(%v).Recorded = %+v, want that event", key, got)
 		}
-		if got := string(d.Body(t, key)); got != string(u.GetRawBody()) {
+		if got := string(d.body(key)); got != string(u.GetRawBody()) {
 			t.Errorf("Body(%v) = %q, want %q", key, got, u.GetRawBody())
 		}
 		e := event(u, dead, conflict)

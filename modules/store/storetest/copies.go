@@ -95,7 +95,7 @@ func (d *db) bodies(lookup payments.Lookup) [][]byte {
 	d.t.Helper()
 	bodies := make([][]byte, len(lookup.Keys))
 	for i, key := range lookup.Keys {
-		bodies[i] = d.Body(d.t, key)
+		bodies[i] = d.body(key)
 	}
 	return bodies
 }

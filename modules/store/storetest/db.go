@@ -157,6 +157,14 @@ func (d *db) events() []payments.RecordedEvent {
 	return all
 }
 
+// body returns the body of an event.
+func (d *db) body(key payments.Key) []byte {
+	d.t.Helper()
+	data, err := d.Body(d.t.Context(), key)
+	d.check(err)
+	return data
+}
+
 // verdictOf returns the verdict with which an event is recorded.
 func (d *db) verdictOf(eventID string) *payrelayv1.Outcome {
 	d.t.Helper()

@@ -210,12 +210,12 @@ func bodiesAreKept(t *testing.T, d *db) {
 	d.commit(&payments.Changes{Events: []*payments.Event{apart}})
 	d.reopen()
 	for i, raw := range bodies {
-		if got := d.Body(t, changes.Events[i].Key); !bytes.Equal(got, raw) {
+		if got := d.body(changes.Events[i].Key); !bytes.Equal(got, raw) {
 			t.Errorf("body %d has %d bytes, %.20q, want %d, %.20q", i, len(got), got, len(raw), raw)
 		}
 	}
 	for _, e := range d.events() {
-		want := payments.Digest(sha256.Sum256(d.Body(t, e.Key)))
+		want := payments.Digest(sha256.Sum256(d.body(e.Key)))
 		if e.Key == changes.Events[1].Key {
 			want = stated
 		}
@@ -223,7 +223,7 @@ func bodiesAreKept(t *testing.T, d *db) {
 			t.Errorf("BodySHA256 of event %v = %x, want %x", e.Key, e.BodySHA256, want)
 		}
 	}
-	if got := d.Body(t, apart.Key); string(got) != "kept too" {
+	if got := d.body(apart.Key); string(got) != "kept too" {
 		t.Errorf("the body of an event outside of the history = %q, want %q", got, "kept too")
 	}
 }

@@ -36,7 +36,7 @@ func orderFilters(t *testing.T, d *db) {
 
 func disputeFilters(t *testing.T, d *db) {
 	s := fill(d)
-	tries := newTries(t, 7)
+	tries := newTries(t, 9)
 	for tries.next() {
 		item := pick(tries.rng, s.disputes)
 		q := payments.DisputeQuery{
@@ -46,10 +46,14 @@ func disputeFilters(t *testing.T, d *db) {
 			Statuses:   values(tries, 3, s.disputes, item, func(o payments.Dispute) payrelayv1.DisputeStatus { return o.Status }, disputeLost),
 			From:       tries.from(4, item.OpenedAt), To: tries.to(5, item.OpenedAt),
 			Sources: values(tries, 6, s.disputes, item, func(o payments.Dispute) string { return o.Source }, "absent"),
+			DueFrom: tries.from(7, item.EvidenceDueAt), DueTo: tries.to(8, item.EvidenceDueAt),
+		}
+		due := func(o payments.Dispute) bool {
+			return q.DueFrom.IsZero() && q.DueTo.IsZero() || !o.EvidenceDueAt.IsZero() && between(q.DueFrom, o.EvidenceDueAt, q.DueTo)
 		}
 		want := selected(s.disputes, func(o payments.Dispute) bool {
 			return among(q.DisputeIDs, o.ID) && among(q.OrderIDs, o.OrderID) && among(q.UserIDs, o.UserID) &&
-				among(q.Statuses, o.Status) && between(q.From, o.OpenedAt, q.To) && among(q.Sources, o.Source)
+				among(q.Statuses, o.Status) && between(q.From, o.OpenedAt, q.To) && among(q.Sources, o.Source) && due(o)
 		})
 		d.disputeListing(q, want).check(t, tries.page(len(want)))
 	}

@@ -72,7 +72,7 @@ func duplicates(t *testing.T, d *db) {
 	}
 	// The same event id from two sources is two events.
 	wantOutcomes(t, d.apply(order("e1", 0, orderCreated, from("other"))), verdict(stale))
-	if got := string(d.Body(t, keyOf(first))); got != "generic e1" {
+	if got := string(d.body(keyOf(first))); got != "generic e1" {
 		t.Errorf("Body = %q, want that of the first update", got)
 	}
 }
@@ -100,7 +100,7 @@ func conflicts(t *testing.T, d *db) {
 	if open := d.openLetters(); len(open) != 1 || open[0].ID != letters[1].ID {
 		t.Errorf("after one was discarded and sent again, %d are open, want only the other one", len(open))
 	}
-	if got := d.Body(t, keyOf(first)); string(got) != "first" {
+	if got := d.body(keyOf(first)); string(got) != "first" {
 		t.Errorf("Body = %q, want %q", got, "first")
 	}
 }
@@ -200,7 +200,7 @@ func refusedAndReapplied(t *testing.T, d *db) {
 			t.Errorf("step %d: the dead letter is %+v, want it %q", i, l, step.resolution)
 		}
 	}
-	if bytes.Contains(d.theLetter().Payload, []byte("generic failed5")) || string(d.Body(t, d.theLetter().Key)) != "generic failed5" {
+	if bytes.Contains(d.theLetter().Payload, []byte("generic failed5")) || string(d.body(d.theLetter().Key)) != "generic failed5" {
 		t.Error("the dead letter contains the body, or the event does not")
 	}
 }

@@ -92,7 +92,7 @@ func replaySchema(t *testing.T, d *db) {
 	d.commit(&payments.Changes{DeadLetters: []*payments.DeadLetter{l}})
 	id := d.theLetter().ID
 	wantOutcomes(t, []*payrelayv1.Outcome{d.replay(id)}, verdict(applied))
-	if d.order("o1").Status != orderCreated || d.theLetter().Resolution != payments.Replayed || string(d.Body(t, keyOf(u))) != "generic e1" {
+	if d.order("o1").Status != orderCreated || d.theLetter().Resolution != payments.Replayed || string(d.body(keyOf(u))) != "generic e1" {
 		t.Errorf("got the order %+v and the dead letter %+v, want created and replayed", d.order("o1"), d.theLetter())
 	}
 	wantOutcomes(t, []*payrelayv1.Outcome{d.replay(id)}, verdict(duplicate))

@@ -3,6 +3,7 @@ package storetest
 import (
 	"cmp"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -29,9 +30,12 @@ func (d *db) orderListing(q payments.OrderQuery, want []payments.Order) listing[
 			q.Page = page
 			return d.Orders(d.t.Context(), q)
 		},
-		cursor: func(o payments.Order) payments.Cursor { return payments.Cursor{At: o.CreatedAt, ID: o.ID} },
-		text:   func(o payments.Order) string { return fmt.Sprintf("%T %+v", o, o) },
-		want:   texts(want),
+		cursor: func(o payments.Order) payments.Cursor { return payments.Cursor{Sequence: o.Sequence} },
+		text: func(o payments.Order) string {
+			o.Sequence = 0
+			return fmt.Sprintf("%T %+v", o, o)
+		},
+		want: texts(want),
 	}
 }
 
@@ -42,10 +46,11 @@ func (d *db) disputeListing(q payments.DisputeQuery, want []payments.Dispute) li
 			q.Page = page
 			return d.Disputes(d.t.Context(), q)
 		},
-		cursor: func(o payments.Dispute) payments.Cursor {
-			return payments.Cursor{At: o.OpenedAt, ID: o.ID, Source: o.Source}
+		cursor: func(o payments.Dispute) payments.Cursor { return payments.Cursor{Sequence: o.Sequence} },
+		text: func(o payments.Dispute) string {
+			o.Sequence = 0
+			return fmt.Sprintf("%T %+v", o, o)
 		},
-		text: func(o payments.Dispute) string { return fmt.Sprintf("%T %+v", o, o) },
 		want: texts(want),
 	}
 }
@@ -111,40 +116,76 @@ func pages(t *testing.T, d *db) {
 	d.eventListing(payments.EventQuery{}, s.events(false)).checkPages(t)
 	d.eventListing(payments.EventQuery{Disputes: true}, s.events(true)).checkPages(t)
 
-	// A page begins after a position, whether or not there is still an item at it.
-	gone := payments.PageRequest{After: &payments.Cursor{At: after(1), ID: ""}, Ascending: true, Limit: 1}
-	page, err := d.Orders(t.Context(), payments.OrderQuery{Page: gone})
-	i := slices.IndexFunc(s.orders, func(o payments.Order) bool { return !o.CreatedAt.Before(after(1)) })
-	if err != nil || len(page.Items) != 1 || page.Items[0] != s.orders[i] {
-		t.Errorf("after %+v comes %+v (%v), want %+v", *gone.After, page.Items, err, s.orders[i])
+	// A page begins after a number, whether or not there is an item with it.
+	for ascending, want := range map[bool]payments.Order{true: s.orders[0], false: s.orders[len(s.orders)-1]} {
+		gone := payments.PageRequest{After: &payments.Cursor{Sequence: map[bool]int64{true: -7, false: 1 << 40}[ascending]}, Ascending: ascending, Limit: 1}
+		page, err := d.Orders(t.Context(), payments.OrderQuery{Page: gone})
+		if err != nil || len(page.Items) != 1 || page.Items[0].ID != want.ID {
+			t.Errorf("after %+v comes %+v (%v), want %+v", *gone.After, page.Items, err, want)
+		}
 	}
-	withoutSource(t, d, s)
 }
 
-// withoutSource reads pages of disputes after a cursor without a source, which are
-// those after all with its time and id.
-func withoutSource(t *testing.T, d *db, s *pageData) {
-	twins := 0
-	for _, c := range s.disputes {
-		cursor := &payments.Cursor{At: c.OpenedAt, ID: c.ID}
-		same := func(o payments.Dispute) bool { return o.OpenedAt.Equal(c.OpenedAt) && o.ID == c.ID }
-		first := slices.IndexFunc(s.disputes, same)
-		last := first
-		for last < len(s.disputes) && same(s.disputes[last]) {
-			last++
+// pagesWhileItemsMove checks that each item which existed at the start is on exactly one
+// page, while a writer changes the times of all items in both directions between two
+// pages, and adds others.
+func pagesWhileItemsMove(t *testing.T, d *db) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	var orders []*storedOrder
+	var disputes []*storedDispute
+	for i := range 40 {
+		id := fmt.Sprintf("%02d", i*17%40)
+		orders, disputes = append(orders, stateOf(id, orderCreated)), append(disputes, disputeOf(id, "d"+id))
+		d.commit(&payments.Changes{Orders: orders[i:], Disputes: disputes[i:]})
+	}
+	move := func() {
+		changes := &payments.Changes{Orders: slices.Clone(orders), Disputes: slices.Clone(disputes)}
+		for i := range orders {
+			orders[i].Version++
+			orders[i].State.CreatedAt = after(rng.IntN(2000) - 1000)
+			disputes[i].Version++
+			disputes[i].State.OpenedAt = after(rng.IntN(2000) - 1000)
 		}
-		twins += last - first - 1
-		for ascending, want := range map[bool][]payments.Dispute{true: s.disputes[last:], false: slices.Clone(s.disputes[:first])} {
-			if !ascending {
-				slices.Reverse(want)
-			}
-			page, err := d.Disputes(t.Context(), payments.DisputeQuery{Page: payments.PageRequest{After: cursor, Ascending: ascending, Limit: payments.MaxPageSize}})
-			d.check(err)
-			wantLines(t, fmt.Sprintf("disputes after %+v, ascending=%v", *cursor, ascending), texts(page.Items), texts(want))
+		slices.SortFunc(changes.Orders, func(x, y *storedOrder) int { return strings.Compare(x.State.ID, y.State.ID) })
+		sortDisputes(changes.Disputes)
+		d.commit(changes)
+		id := fmt.Sprint("new/", rng.Int())
+		d.commit(&payments.Changes{Orders: []*storedOrder{stateOf(id, orderCreated)}, Disputes: []*storedDispute{disputeOf(id, id)}})
+	}
+	for _, ascending := range []bool{false, true} {
+		for _, limit := range []int{1, 3, 7} {
+			page := payments.PageRequest{Limit: limit, Ascending: ascending}
+			wantOnce(t, readMoving(d.orderListing(payments.OrderQuery{}, nil), page, move, func(o payments.Order) string { return o.ID }))
+			wantOnce(t, readMoving(d.disputeListing(payments.DisputeQuery{}, nil), page, move, func(c payments.Dispute) string { return c.OrderID }))
 		}
 	}
-	if twins == 0 {
-		t.Error("no two disputes have one id, want some")
+}
+
+// readMoving reads at most the first 200 pages of a listing, and returns how often each id
+// is on them.
+func readMoving[T any](l listing[T], page payments.PageRequest, move func(), id func(T) string) map[string]int {
+	seen := make(map[string]int)
+	for range 200 {
+		read, err := l.read(page)
+		if err != nil || len(read.Items) == 0 {
+			break
+		}
+		for _, item := range read.Items {
+			seen[id(item)]++
+			page.After = new(payments.Cursor)
+			*page.After = l.cursor(item)
+		}
+		move()
+	}
+	return seen
+}
+
+func wantOnce(t *testing.T, seen map[string]int) {
+	t.Helper()
+	for i := range 40 {
+		if id := fmt.Sprintf("%02d", i); seen[id] != 1 {
+			t.Errorf("item %s is on %d pages, want 1", id, seen[id])
+		}
 	}
 }
 
@@ -164,8 +205,8 @@ func disputeIDOf(e *payments.Event) string {
 	return e.Dispute().ID + e.Update.GetNote().GetDisputeId()
 }
 
-// fill stores orders with only a few different times, some with disputes of two
-// sources, events of all kinds, and items that no query may list.
+// fill stores, in one commit, orders with only a few different times, some with disputes
+// of two sources, events of all kinds, and items that no query may list.
 func fill(d *db) *pageData {
 	s, changes := new(pageData), new(payments.Changes)
 	for i := range 60 {
@@ -189,11 +230,9 @@ func fill(d *db) *pageData {
 	}
 	slices.SortFunc(changes.Orders, func(x, y *storedOrder) int { return strings.Compare(x.State.ID, y.State.ID) })
 	sortDisputes(changes.Disputes)
-	slices.SortFunc(s.orders, func(x, y payments.Order) int {
-		return cmp.Or(x.CreatedAt.Compare(y.CreatedAt), strings.Compare(x.ID, y.ID))
-	})
+	slices.SortFunc(s.orders, func(x, y payments.Order) int { return strings.Compare(x.ID, y.ID) })
 	slices.SortFunc(s.disputes, func(x, y payments.Dispute) int {
-		return cmp.Or(x.OpenedAt.Compare(y.OpenedAt), strings.Compare(x.ID, y.ID), strings.Compare(x.Source, y.Source))
+		return cmp.Or(strings.Compare(x.Source, y.Source), strings.Compare(x.ID, y.ID))
 	})
 	changes.Events = s.recorded
 	d.commit(changes)
@@ -205,6 +244,9 @@ func (s *pageData) dispute(orderID, id string, i, j int) *storedDispute {
 	a := disputeWith(key, orderID)
 	a.State.Status, a.State.UserID = payrelayv1.DisputeStatus((i+j)%8), shelfUser(i+j)
 	a.State.OpenedAt = after(i % 4)
+	if i%3 > 0 {
+		a.State.EvidenceDueAt = after(1000 + (i+j)%5)
+	}
 	if a.State.Status == disputeNone { // without an applied update
 		a.State = payments.Dispute{DisputeKey: key}
 	} else {

@@ -146,6 +146,7 @@ func (h *randomHistory) result(events []*payments.Event) oracle.Result {
 	disputes, err := h.db.Disputes(ctx, payments.DisputeQuery{OrderIDs: h.orderIDs(), Page: whole})
 	h.db.check(err)
 	for _, c := range disputes.Items {
+		c.Sequence = 0
 		end.Disputes[c.DisputeKey] = c
 	}
 	for _, e := range events {

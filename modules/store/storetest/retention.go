@@ -49,7 +49,7 @@ func (d *db) wantBodies(want ...*payrelayv1.Update) {
 				body = string(u.GetRawBody())
 			}
 		}
-		if got := string(d.Body(d.t, e.Key)); got != body {
+		if got := string(d.body(e.Key)); got != body {
 			d.t.Errorf("the body of %v is %q, want %q", e.Key, got, body)
 		}
 	}
@@ -121,7 +121,7 @@ func manyBodiesLeave(t *testing.T, d *db) {
 	if got, want := d.retain(retention.Day(time.Now())).Bodies.Sum(), (retention.Count{Bodies: count, Bytes: bytes}); got != want {
 		t.Errorf("Run removes %v, want %v", got, want)
 	}
-	if got := d.Body(t, keyOf(kept)); got == nil {
+	if got := d.body(keyOf(kept)); got == nil {
 		t.Error("Run removes a body of today")
 	}
 }

@@ -286,5 +286,5 @@ func severalSources(t *testing.T, d *db) {
 		t.Errorf("loaded %+v, want only %v with version 1", got, a)
 	}
 	d.disputeListing(payments.DisputeQuery{Sources: []string{"b"}}, []payments.Dispute{want[b]}).check(t, whole)
-	d.disputeListing(payments.DisputeQuery{DisputeIDs: []string{"d1"}}, []payments.Dispute{want[b], want[a]}).check(t, whole)
+	d.disputeListing(payments.DisputeQuery{DisputeIDs: []string{"d1"}}, []payments.Dispute{want[a], want[b]}).check(t, whole)
 }

@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store"
 	"github.com/payrelay/payrelay/modules/store/retention"
 )
 
@@ -37,9 +38,9 @@ import (
 type Store interface {
 	payments.Store
 
-	// Orders, Disputes and Events read one page of what a query selects. Orders and
-	// disputes are sorted by time and then by the bytes of the id and the source,
-	// events by sequence.
+	// Orders, Disputes and Events read one page of what a query selects, sorted by the
+	// sequence in which they were first recorded. Those of one commit have the order that
+	// the commit has them in.
 	Orders(ctx context.Context, q payments.OrderQuery) (payments.Page[payments.Order], error)
 	Disputes(ctx context.Context, q payments.DisputeQuery) (payments.Page[payments.Dispute], error)
 	Events(ctx context.Context, q payments.EventQuery) (payments.Page[payments.RecordedEvent], error)
@@ -55,6 +56,12 @@ type Store interface {
 	CountDeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]payments.DeadLetterCount, error)
 	// OldestOpenDeadLetter returns the zero time if none is open.
 	OldestOpenDeadLetter(ctx context.Context) (time.Time, error)
+	// Body reads the body of an event.
+	Body(ctx context.Context, key payments.Key) ([]byte, error)
+	Subjects(ctx context.Context, q payments.SubjectQuery) (payments.SubjectPage, error)
+	Sources(ctx context.Context) ([]payments.SourceActivity, error)
+	DisputesDue(ctx context.Context, now time.Time) (payments.DisputesDue, error)
+	Stats(ctx context.Context) (store.Stats, error)
 	// Audit reads one page of the audit log.
 	Audit(ctx context.Context, q payments.AuditQuery) (payments.Page[payments.AuditEntry], error)
 
@@ -69,8 +76,6 @@ type Engine interface {
 	// Open opens another handle on the database, as another process would. The
 	// handle is closed when the test ends, if not before.
 	Open(t *testing.T) Store
-	// Body reads the body of an event, which is stored but which no query returns.
-	Body(t *testing.T, key payments.Key) []byte
 }
 
 // Run tests a store. It calls create for each test.
@@ -117,6 +122,7 @@ func Run(t *testing.T, create func(t *testing.T) Engine) {
 		{"OldestOpenDeadLetter", oldestOpenLetter},
 
 		{"PagesHaveNoGapAndNoRepeat", pages},
+		{"PagesWhileItemsMove", pagesWhileItemsMove},
 		{"OrderFilters", orderFilters},
 		{"DisputeFilters", disputeFilters},
 		{"EventFilters", eventFilters},
@@ -137,6 +143,11 @@ func Run(t *testing.T, create func(t *testing.T) Engine) {
 		{"ReplayOfWhatStaysRefused", replayRefused},
 
 		{"AuditLog", auditLog},
+		{"SubjectsOfEvents", subjectsOfEvents},
+		{"Sources", sources},
+		{"DisputesDue", disputesDue},
+		{"Bodies", bodiesByKey},
+		{"Stats", stats},
 
 		{"Operators", operators},
 		{"DiscardedEventsNeverReturn", discardedNeverReturn},

@@ -13,9 +13,8 @@ import (
 )
 
 // Tables are the tables of the ledger, each after the ones that its rows refer to. They
-// have the same columns in every engine, the first of which is the primary key; that of
-// disputes is the first two. An engine can have further columns that are NULL in what
-// is copied, or that it sets itself.
+// have the same columns in every engine, the first of which is a unique number. An engine
+// can have further columns that are NULL in what is copied, or that it sets itself.
 var Tables = []string{"orders", "disputes", "events", "bodies", "dead_letters", "erasures", "audit"}
 
 // Rows are the rows of a table, read one after the other.

@@ -24,6 +24,32 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- Events from after the previous migration do not count, because they have numbers that
+-- new disputes can have too.
+-- +goose StatementBegin
+DO $$
+DECLARE
+    batch text[];
+    last  text := '';
+    first bigint := (SELECT seqstart FROM pg_sequence WHERE seqrelid = 'disputes_id_seq'::regclass);
+BEGIN
+    LOOP
+        batch := ARRAY(SELECT DISTINCT dispute_id FROM disputes WHERE dispute_id COLLATE "C" > last ORDER BY dispute_id LIMIT 500);
+        EXIT WHEN cardinality(batch) = 0;
+        UPDATE disputes SET id = coalesce((SELECT min(seq) FROM events WHERE events.dispute_id = disputes.dispute_id
+            AND events.dispute_id <> '' AND provider = source AND NOT note AND seq < first), nextval('disputes_id_seq'))
+        WHERE dispute_id = ANY (batch) AND id IS NULL;
+        last := batch[cardinality(batch)];
+        COMMIT;
+    END LOOP;
+END $$;
+-- +goose StatementEnd
+
+DROP INDEX CONCURRENTLY IF EXISTS disputes_by_id;
+CREATE UNIQUE INDEX CONCURRENTLY disputes_by_id ON disputes (id);
+DROP INDEX CONCURRENTLY IF EXISTS disputes_by_deadline;
+CREATE INDEX CONCURRENTLY disputes_by_deadline ON disputes (evidence_due_at) WHERE evidence_due_at IS NOT NULL;
+
 -- They hold what operators select by, so that a page and its total are found without
 -- reading the payloads.
 DROP INDEX CONCURRENTLY IF EXISTS dead_letters_open;
