@@ -70,7 +70,7 @@ func (p *public) routes() http.Handler {
 		"/orders": p.listOrders, "/orders/events": p.listOrderEvents, "/orders/:id": p.getOrder,
 		"/disputes": p.listDisputes, "/disputes/events": p.listDisputeEvents, "/disputes/:id": p.getDispute,
 		"/deadletters": p.listDeadLetters, "/deadletters/:id": p.getDeadLetter,
-		"/sources": p.listSources, "/audit": p.listAudit,
+		"/sources": p.listSources, "/audit": p.listAudit, "/openapi.json": p.getOpenAPI,
 	} {
 		e.GET(path, read)
 		e.HEAD(path, read) // net/http drops the body
