@@ -13,6 +13,7 @@ import (
 	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/store"
 	"github.com/payrelay/payrelay/modules/store/postgres"
 	"github.com/payrelay/payrelay/modules/store/retention"
 	"github.com/payrelay/payrelay/modules/store/sqlite"
@@ -29,6 +30,7 @@ type database interface {
 	retention.Database
 	counted
 	Ping(ctx context.Context) error
+	Examine(ctx context.Context) (store.Examination, error)
 	Close() error
 }
 

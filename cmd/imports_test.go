@@ -79,7 +79,7 @@ func violation(folder, imported string) string {
 		if folder != "." {
 			return "only main imports cmd"
 		}
-	case target == "cmd/operate" && folder == "cmd", target == "cmd/flags" && (folder == "cmd" || folder == "cmd/operate"):
+	case (target == "cmd/operate" || target == "cmd/doctor") && folder == "cmd", target == "cmd/flags" && (folder == "cmd" || folder == "cmd/operate"):
 	case strings.HasPrefix(target, "cmd/"):
 		return "only cmd imports its packages, and cmd/operate imports cmd/flags"
 	case folder == "." || folder == "cmd" || strings.HasPrefix(folder, "cmd/") || strings.HasPrefix(target, "gen/"):

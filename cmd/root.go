@@ -54,7 +54,7 @@ func newRoot() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(flags.ExplainFlag)
 	flags.ShowVariables(root)
-	flags.Group(root, newServe(), newTopics(), newBench(), newSimulate(), newRetention(), newErase(), newVerify(), newMigrate(), newBackup(), newTokens(), newVersion(), newReference())
+	flags.Group(root, newServe(), newTopics(), newBench(), newSimulate(), newRetention(), newErase(), newVerify(), newMigrate(), newBackup(), newTokens(), newDoctor(), newVersion(), newReference())
 	root.AddCommand(operate.New(withService)...)
 	return root
 }

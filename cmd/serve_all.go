@@ -52,13 +52,21 @@ func newServeAll() *cobra.Command {
 			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
-	flags.Register(command, &cfg.wire, flags.Listens(&cfg.door, door.Ingest), &cfg.ingest, flags.Listens(&cfg.public, door.API), flags.Listens(&cfg.internal, door.Internal), flags.WithDefault(&cfg.admin, "127.0.0.1:3003"), &cfg.data, &cfg.retention,
-		&cfg.retry, &cfg.watch, &cfg.kafka, flags.WithDefault(&cfg.broker, "127.0.0.1:0"), &cfg.token, &cfg.password, &cfg.proxies, &cfg.process)
+	flags.Register(command, cfg.registrars()...)
 	return command
 }
 
-func (cfg allConfig) serve(ctx context.Context, out io.Writer) error {
-	var err error
+// registrars returns what declares the flags.
+func (cfg *allConfig) registrars() []flags.Registrar {
+	return []flags.Registrar{
+		&cfg.wire, flags.Listens(&cfg.door, door.Ingest), &cfg.ingest, flags.Listens(&cfg.public, door.API), flags.Listens(&cfg.internal, door.Internal),
+		flags.WithDefault(&cfg.admin, "127.0.0.1:3003"), &cfg.data, &cfg.retention, &cfg.retry, &cfg.watch, &cfg.kafka,
+		flags.WithDefault(&cfg.broker, "127.0.0.1:0"), &cfg.token, &cfg.password, &cfg.proxies, &cfg.process,
+	}
+}
+
+// prepare reads the secrets and validates the configuration.
+func (cfg *allConfig) prepare() (err error) {
 	if cfg.api.InternalTokens, err = cfg.token.Tokens(); err != nil {
 		return err
 	}
@@ -69,7 +77,11 @@ func (cfg allConfig) serve(ctx context.Context, out io.Writer) error {
 	if cfg.kafka.Password, err = cfg.password.Secret(); err != nil {
 		return err
 	}
-	if err := cfg.checkKafka(); err != nil {
+	return cfg.checkKafka()
+}
+
+func (cfg allConfig) serve(ctx context.Context, out io.Writer) error {
+	if err := cfg.prepare(); err != nil {
 		return err
 	}
 	return runProcess(ctx, cfg.process, gcPercent, cfg.build, func(p *process) {

@@ -53,12 +53,20 @@ func newServeAPI() *cobra.Command {
 			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
-	flags.Register(command, &cfg.wire, flags.Listens(&cfg.public, door.API), flags.Listens(&cfg.internal, door.Internal), flags.WithDefault(&cfg.admin, "127.0.0.1:3003"), &cfg.data, &cfg.retention, &cfg.kafka, &cfg.token, &cfg.password, &cfg.proxies, &cfg.process)
+	flags.Register(command, cfg.registrars()...)
 	return command
 }
 
-func (cfg serveAPIConfig) serve(ctx context.Context, out io.Writer) error {
-	var err error
+// registrars returns what declares the flags.
+func (cfg *serveAPIConfig) registrars() []flags.Registrar {
+	return []flags.Registrar{
+		&cfg.wire, flags.Listens(&cfg.public, door.API), flags.Listens(&cfg.internal, door.Internal), flags.WithDefault(&cfg.admin, "127.0.0.1:3003"),
+		&cfg.data, &cfg.retention, &cfg.kafka, &cfg.token, &cfg.password, &cfg.proxies, &cfg.process,
+	}
+}
+
+// prepare reads the secrets and validates the configuration.
+func (cfg *serveAPIConfig) prepare() (err error) {
 	if cfg.kafka.Password, err = cfg.password.Secret(); err != nil {
 		return err
 	}
@@ -69,7 +77,11 @@ func (cfg serveAPIConfig) serve(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	cfg.internal.HasToken = len(cfg.api.InternalTokens) > 0
-	if err := validate(cfg.process, cfg.data, cfg.public, cfg.internal, cfg.admin, cfg.api); err != nil {
+	return validate(cfg.process, cfg.data, cfg.public, cfg.internal, cfg.admin, cfg.api)
+}
+
+func (cfg serveAPIConfig) serve(ctx context.Context, out io.Writer) error {
+	if err := cfg.prepare(); err != nil {
 		return err
 	}
 	build := func(ctx context.Context, p *process) error {

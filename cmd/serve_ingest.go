@@ -50,12 +50,20 @@ func newServeIngest() *cobra.Command {
 			return cfg.serve(command.Context(), command.OutOrStdout())
 		},
 	}
-	flags.Register(command, &cfg.wire, flags.Listens(&cfg.door, door.Ingest), &cfg.ingest, flags.WithDefault(&cfg.admin, "127.0.0.1:3004"), &cfg.rpc, &cfg.retry, &cfg.watch, &cfg.kafka, &cfg.token, &cfg.password, &cfg.proxies, &cfg.process)
+	flags.Register(command, cfg.registrars()...)
 	return command
 }
 
-func (cfg serveIngestConfig) serve(ctx context.Context, out io.Writer) error {
-	var err error
+// registrars returns what declares the flags.
+func (cfg *serveIngestConfig) registrars() []flags.Registrar {
+	return []flags.Registrar{
+		&cfg.wire, flags.Listens(&cfg.door, door.Ingest), &cfg.ingest, flags.WithDefault(&cfg.admin, "127.0.0.1:3004"), &cfg.rpc, &cfg.retry, &cfg.watch,
+		&cfg.kafka, &cfg.token, &cfg.password, &cfg.proxies, &cfg.process,
+	}
+}
+
+// prepare reads the secrets and validates the configuration.
+func (cfg *serveIngestConfig) prepare() (err error) {
 	if cfg.kafka.Password, err = cfg.password.Secret(); err != nil {
 		return err
 	}
@@ -71,9 +79,14 @@ func (cfg serveIngestConfig) serve(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	if cfg.wire.Mode.RPC() {
-		if err := cfg.rpc.Validate(); err != nil {
-			return err
-		}
+		return cfg.rpc.Validate()
+	}
+	return nil
+}
+
+func (cfg serveIngestConfig) serve(ctx context.Context, out io.Writer) error {
+	if err := cfg.prepare(); err != nil {
+		return err
 	}
 	build := func(ctx context.Context, p *process) error {
 		p.proxies = cfg.proxies
