@@ -12,6 +12,7 @@ import (
 
 	"github.com/payrelay/payrelay/cmd/flags"
 	"github.com/payrelay/payrelay/cmd/operate"
+	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/store/postgres"
 	"github.com/payrelay/payrelay/modules/store/retention"
@@ -27,7 +28,7 @@ type database interface {
 	api.OperatorStore
 	migrator
 	retention.Database
-	counted
+	admin.Database
 	Ping(ctx context.Context) error
 	Close() error
 }

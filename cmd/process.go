@@ -135,6 +135,9 @@ func (p *process) addAdmin(ctx context.Context, cfg adminConfig) error {
 		return err
 	}
 	cfg.server.Wrap = entrance.Wrap
+	if p.tracer != nil {
+		cfg.server.TraceID, cfg.server.UpdateTraceID = tracing.ID, tracing.UpdateID
+	}
 	server := admin.New(cfg.server, entrance.Listener(), entrance.Log())
 	p.admin = server
 	p.measureProcess()
