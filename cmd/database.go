@@ -11,6 +11,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/payrelay/payrelay/cmd/flags"
+	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store"
@@ -28,8 +29,9 @@ type database interface {
 	api.OperatorStore
 	migrator
 	retention.Database
-	counted
+	admin.Database
 	Ping(ctx context.Context) error
+	Stats(ctx context.Context) (store.Stats, error)
 	Examine(ctx context.Context) (store.Examination, error)
 	Close() error
 }

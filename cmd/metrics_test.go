@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,18 +35,18 @@ type served struct {
 	t      *testing.T
 	client *http.Client
 	urls   map[string]string
-	stop   context.CancelFunc
+	stop   func()
 }
 
 var listed = regexp.MustCompile(`^\s+(\w+)\s+(https?://\S+)`)
 
-// serveAll runs serve all until the end of the test.
-func serveAll(t *testing.T, client *http.Client, args ...string) *served {
+// serveAll runs serve all on a directory until stop is called or the test ends.
+func serveAll(t *testing.T, client *http.Client, dir string, args ...string) *served {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	printed, out := io.Pipe()
 	command := newRoot()
-	command.SetArgs(slices.Concat([]string{"serve", "all", "--log-level", "error", "--data-dir", t.TempDir(),
+	command.SetArgs(slices.Concat([]string{"serve", "all", "--log-level", "error", "--data-dir", dir,
 		"--ingest-addr", "127.0.0.1:0", "--api-addr", "127.0.0.1:0", "--internal-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"}, args))
 	command.SetOut(out)
 	ended := make(chan error, 1)
@@ -54,13 +55,14 @@ func serveAll(t *testing.T, client *http.Client, args ...string) *served {
 		_ = out.CloseWithError(io.EOF) // ends the reader
 		ended <- err
 	}()
-	s := &served{t: t, client: client, urls: make(map[string]string), stop: cancel}
-	t.Cleanup(func() {
+	s := &served{t: t, client: client, urls: make(map[string]string)}
+	s.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(s.stop)
 	lines := bufio.NewScanner(printed)
 	for lines.Scan() {
 		if found := listed.FindStringSubmatch(lines.Text()); found != nil {
@@ -204,8 +206,8 @@ func TestMetricsAreDocumented(t *testing.T) {
 	defer client.CloseIdleConnections()
 	for _, mode := range payments.Modes {
 		t.Run(string(mode), func(t *testing.T) {
-			s := serveAll(t, client, append(args, "--mode", string(mode))...)
-			at := time.Now().Add(-time.Hour)
+			at, dir := time.Now().Add(-time.Hour), t.TempDir()
+			s := serveAll(t, client, dir, append(args, "--mode", string(mode))...)
 			if status := s.send("evt-1", "order-1", "created", at); status/100 != 2 {
 				t.Fatalf("the webhook was answered %d, want 2xx", status)
 			}
@@ -217,6 +219,13 @@ func TestMetricsAreDocumented(t *testing.T) {
 			}
 			reason := map[string]string{"reason": "conflict"}
 			wait.Until(t, patience, "the dead letter", func() bool { return s.value("payrelay_dead_letters_total", reason) == 1 })
+			s.stop() // the next process reads what is in the database at its start
+			s = serveAll(t, client, dir, append(args, "--mode", string(mode))...)
+			if status := s.send("evt-2", "order-1", "updated", at); status/100 != 2 {
+				t.Fatalf("the webhook was answered %d, want 2xx", status)
+			}
+			open := func() bool { return s.value("payrelay_dead_letters_open", reason) == 1 }
+			wait.Until(t, patience, "the gauge of the dead letter", open)
 			compareMetrics(t, s.metrics(), documented, mode)
 		})
 	}
@@ -256,7 +265,7 @@ func compareMetrics(t *testing.T, got map[string]*dto.MetricFamily, documented m
 func TestAContradictionFoundLaterIsCounted(t *testing.T) {
 	client := &http.Client{Timeout: patience}
 	defer client.CloseIdleConnections()
-	s := serveAll(t, client, "--mode", "direct")
+	s := serveAll(t, client, t.TempDir(), "--mode", "direct")
 	day := time.Date(2026, 1, 4, 0, 0, 0, 0, time.UTC)
 	for i, step := range []struct {
 		status string

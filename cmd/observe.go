@@ -10,7 +10,6 @@ import (
 	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/batch"
 	"github.com/payrelay/payrelay/modules/ingest"
-	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport"
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
@@ -242,27 +241,20 @@ func (p *process) watchConsumer(name string, consumer *kafka.Consumer) {
 }
 
 // watchDatabase adds the check and the gauges of the database.
-func (p *process) watchDatabase(ctx context.Context, store database) {
+func (p *process) watchDatabase(ctx context.Context, store database, inFile bool) {
 	p.admin.AddCheck("database", "the database does not answer", store.Ping)
-	p.start(ctx, "gauges of the database", p.admin.WatchDatabase(gauged{store}, statsOf(store)))
+	p.start(ctx, "gauges of the database", p.admin.WatchDatabase(store, statsOf(store, inFile)))
 }
 
-// statsOf returns a function that reads the sizes of a database.
-func statsOf(store database) func(context.Context) (admin.StoreStats, error) {
+// statsOf returns a function that reads the connections and sizes of a database. Only an
+// engine with a file has a write-ahead log on this machine.
+func statsOf(db database, inFile bool) func(context.Context) (admin.StoreStats, error) {
 	return func(ctx context.Context) (admin.StoreStats, error) {
-		return admin.StoreStats{}, errors.ErrUnsupported
+		stats, err := db.Stats(ctx)
+		wal := int64(-1)
+		if inFile {
+			wal = stats.WALBytes
+		}
+		return admin.StoreStats{InUse: stats.InUse, Idle: stats.Idle, Max: stats.Max, Bytes: stats.SizeBytes, WALBytes: wal}, err
 	}
-}
-
-// counted is what the gauges read of a database.
-type counted interface {
-	CountDeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]payments.DeadLetterCount, error)
-	DisputesDue(ctx context.Context, now time.Time) (payments.DisputesDue, error)
-}
-
-// gauged is a database without the age of its dead letters.
-type gauged struct{ counted }
-
-func (gauged) OldestOpenDeadLetter(context.Context) (time.Time, error) {
-	return time.Time{}, errors.ErrUnsupported
 }

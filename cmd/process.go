@@ -137,7 +137,7 @@ func (p *process) addAdmin(ctx context.Context, cfg adminConfig) error {
 	}
 	cfg.server.Wrap = entrance.Wrap
 	if p.tracer != nil {
-		cfg.server.TraceID = tracing.ID
+		cfg.server.TraceID, cfg.server.UpdateTraceID = tracing.ID, tracing.UpdateID
 	}
 	server := admin.New(cfg.server, entrance.Listener(), entrance.Log())
 	p.admin = server

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
@@ -144,5 +146,44 @@ func TestSupervisorReturnsAllErrorsOfAStop(t *testing.T) {
 	s.start(t.Context(), "b", j.part("b", two))
 	if err := s.stop(); !errors.Is(err, one) || !errors.Is(err, two) {
 		t.Errorf("stop = %v, want both errors", err)
+	}
+}
+
+// TestLinger checks that a process serves on for its delay, and no longer than its parts.
+func TestLinger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended, end := context.WithCancel(t.Context())
+		end()
+		s := newSupervisor()
+		broken := make(chan struct{})
+		s.start(t.Context(), "store", func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-broken:
+				return errors.New("no space left")
+			}
+		})
+		begin := time.Now()
+		if failed := s.linger(ended, time.Minute); failed != "" || time.Since(begin) != time.Minute {
+			t.Errorf("linger = %q after %v, want none after 1m", failed, time.Since(begin))
+		}
+		begin = time.Now()
+		time.AfterFunc(time.Second, func() { close(broken) })
+		if failed := s.linger(ended, time.Minute); failed != "store" || time.Since(begin) != time.Second {
+			t.Errorf("linger = %q after %v, want store after 1s", failed, time.Since(begin))
+		}
+		if err := s.stop(); err == nil {
+			t.Error("stop = nil, want the error of the store")
+		}
+	})
+}
+
+func TestProcessConfig(t *testing.T) {
+	if err := (processConfig{delay: -1}).Validate(); err == nil || !strings.Contains(err.Error(), "SHUTDOWN_DELAY") {
+		t.Errorf("Validate() of a negative delay = %v, want an error that names SHUTDOWN_DELAY", err)
+	}
+	if err := (processConfig{}).Validate(); err != nil {
+		t.Errorf("Validate() = %v, want nil", err)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"flag"
 	"net/http"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
 // Config configures what the admin listener serves.
@@ -17,6 +19,9 @@ type Config struct {
 	// the context has none that is sampled. Metrics refer to it in exemplars. It has no
 	// flag.
 	TraceID func(context.Context) string
+	// UpdateTraceID, if it is not nil, returns the ID of the trace of an update's webhook,
+	// or nothing. A batch has updates of many. It has no flag.
+	UpdateTraceID func(*payrelayv1.Update) string
 }
 
 // RegisterFlags declares the flag on fs.

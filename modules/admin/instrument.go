@@ -18,10 +18,11 @@ func (s *Server) Instrument(stage string, next payments.Applier) payments.Applie
 	m := s.metrics
 	i := &instrumented{
 		next:      next,
+		traces:    s.traces,
 		verdicts:  make([]prometheus.Counter, len(payrelayv1.Verdict_name)),
 		errors:    m.applyErrors.WithLabelValues(stage),
 		batchSize: m.batchSize.WithLabelValues(stage),
-		duration:  s.trace(m.applyDuration.WithLabelValues(stage)),
+		duration:  m.applyDuration.WithLabelValues(stage),
 	}
 	// Looking up each counter now shows it as 0 before its verdict first occurs.
 	for v := range i.verdicts {
@@ -35,14 +36,15 @@ type instrumented struct {
 	verdicts  []prometheus.Counter // by number
 	errors    prometheus.Counter
 	batchSize prometheus.Observer
-	duration  traced
+	duration  prometheus.Observer
+	traces    traces
 }
 
 func (i *instrumented) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
 	i.batchSize.Observe(float64(len(updates)))
 	start := time.Now()
 	outcomes, err := i.next.Apply(ctx, updates)
-	i.duration.observe(ctx, time.Since(start).Seconds())
+	observe(i.duration, time.Since(start).Seconds(), i.traces.of(ctx, updates))
 	if err != nil {
 		i.errors.Inc()
 		return outcomes, err
@@ -67,12 +69,13 @@ func (i *instrumented) verdict(v payrelayv1.Verdict) prometheus.Counter {
 // it: in a mode that answers earlier, the latency of the answers does not include
 // that time.
 func (s *Server) Age(next payments.Applier) payments.Applier {
-	return &aged{next, s.trace(s.metrics.age)}
+	return &aged{next, s.metrics.age, s.traces}
 }
 
 type aged struct {
-	next payments.Applier
-	age  traced
+	next   payments.Applier
+	age    prometheus.Observer
+	traces traces
 }
 
 func (a *aged) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payrelayv1.Outcome, error) {
@@ -80,10 +83,10 @@ func (a *aged) Apply(ctx context.Context, updates []*payrelayv1.Update) ([]*payr
 	if err != nil {
 		return outcomes, err
 	}
-	now, trace := time.Now(), a.age.traceID(ctx)
-	for _, update := range updates {
+	now := time.Now()
+	for i, update := range updates {
 		if update.GetReceivedAt() != nil { // set by the ingest role only
-			a.age.observeIn(trace, now.Sub(update.GetReceivedAt().AsTime()).Seconds())
+			observe(a.age, now.Sub(update.GetReceivedAt().AsTime()).Seconds(), a.traces.of(ctx, updates[i:i+1]))
 		}
 	}
 	return outcomes, nil

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 
@@ -102,24 +101,3 @@ func (m *metrics) handler(log *slog.Logger) http.Handler {
 		EnableOpenMetrics:   true,
 	})
 }
-
-// traced observes values with the trace that they were measured in.
-type traced struct {
-	prometheus.Observer
-	// traceID returns the ID of the sampled trace of a context, or nothing.
-	traceID func(context.Context) string
-}
-
-func (t traced) observe(ctx context.Context, value float64) { t.observeIn(t.traceID(ctx), value) }
-
-// observeIn observes a value of a trace, or of none if trace is empty.
-func (t traced) observeIn(trace string, value float64) {
-	if trace == "" {
-		t.Observe(value)
-		return
-	}
-	t.Observer.(prometheus.ExemplarObserver).ObserveWithExemplar(value, prometheus.Labels{"trace_id": trace})
-}
-
-// trace returns an observer that adds exemplars.
-func (s *Server) trace(o prometheus.Observer) traced { return traced{o, s.traceID} }

@@ -27,16 +27,13 @@ type Server struct {
 	metrics   *metrics
 	http      *http.Server
 	mux       *http.ServeMux
-	traceID   func(context.Context) string
+	traces    traces
 }
 
 // New returns a server that serves listener. The process is not ready until
 // SetReady(true).
 func New(cfg Config, listener net.Listener, log *slog.Logger) *Server {
-	s := &Server{log: log, listener: listener, metrics: newMetrics(), mux: http.NewServeMux(), traceID: cfg.TraceID}
-	if s.traceID == nil {
-		s.traceID = func(context.Context) string { return "" }
-	}
+	s := &Server{log: log, listener: listener, metrics: newMetrics(), mux: http.NewServeMux(), traces: traces{cfg.TraceID, cfg.UpdateTraceID}}
 	s.readiness.log = log
 	s.addReadinessGauge()
 	s.http = &http.Server{

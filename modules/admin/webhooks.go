@@ -57,7 +57,7 @@ func (w *Webhooks) ShowSources(names func() []string) {
 // Answered counts a webhook after its answer is known.
 func (w *Webhooks) Answered(ctx context.Context, webhook Webhook) {
 	s := w.source(webhook.Source)
-	s.duration.observe(ctx, webhook.Latency.Seconds())
+	observe(s.duration, webhook.Latency.Seconds(), w.server.traces.of(ctx, nil))
 	s.result(webhook.Result, webhook.Status).Inc()
 	if webhook.Status >= http.StatusMultipleChoices {
 		return
@@ -70,7 +70,7 @@ func (w *Webhooks) Answered(ctx context.Context, webhook Webhook) {
 type sourceWebhooks struct {
 	name     string
 	metrics  *metrics
-	duration traced
+	duration prometheus.Observer
 	last     atomic.Int64 // in milliseconds of Unix time
 	results  known[answer, prometheus.Counter]
 	secrets  known[int, prometheus.Counter]
@@ -84,7 +84,7 @@ type answer struct {
 func (w *Webhooks) source(name string) *sourceWebhooks {
 	return w.sources.get(name, func() *sourceWebhooks {
 		m := w.server.metrics
-		s := &sourceWebhooks{name: name, metrics: m, duration: w.server.trace(m.webhookDuration.WithLabelValues(name))}
+		s := &sourceWebhooks{name: name, metrics: m, duration: m.webhookDuration.WithLabelValues(name)}
 		s.last.Store(w.started.UnixMilli())
 		for number := range payrelayv1.Verdict_name {
 			verdict, status := payrelayv1.Verdict(number), http.StatusOK

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/payments"
 )
@@ -101,36 +103,49 @@ func TestAnsweredAllocatesNothing(t *testing.T) {
 
 type traceKey struct{}
 
-// TestExemplars checks that the metrics refer to the trace of a context that has one, and
-// that only OpenMetrics, which a client asks for, shows it.
+const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+// exemplified returns which of the metrics that have exemplars have one with the trace.
+func exemplified(t *testing.T, s *admin.Server) (names []string) {
+	t.Helper()
+	for line := range strings.Lines(openMetrics(t, s)) {
+		name, _, bucket := strings.Cut(line, "_bucket{")
+		if bucket && strings.Contains(line, `# {trace_id="`+trace+`"}`) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// TestExemplars checks that the metrics refer to the trace of a context or of an update
+// that has one, and that only OpenMetrics, which a client asks for, shows it.
 func TestExemplars(t *testing.T) {
-	s := open(t, admin.Config{TraceID: func(ctx context.Context) string { id, _ := ctx.Value(traceKey{}).(string); return id }})
-	start(t, s)
-	w, stage := s.Webhooks(), s.Instrument("ledger", s.Age(answer()))
-	observe := func(trace string) {
-		ctx := context.WithValue(context.Background(), traceKey{}, trace)
-		w.Answered(ctx, admin.Webhook{Source: "shop", Result: "applied", Status: 200})
-		if _, err := stage.Apply(ctx, receivedNow()); err != nil {
+	for name, c := range map[string]struct {
+		context, update string
+		want            []string
+	}{
+		"no trace":           {"", "", nil},
+		"a traced request":   {trace, "", []string{"payrelay_apply_duration_seconds", "payrelay_update_age_seconds", "payrelay_webhook_duration_seconds"}},
+		"an update in batch": {"", trace, []string{"payrelay_apply_duration_seconds", "payrelay_update_age_seconds"}},
+	} {
+		s := open(t, admin.Config{
+			TraceID:       func(ctx context.Context) string { id, _ := ctx.Value(traceKey{}).(string); return id },
+			UpdateTraceID: func(u *payrelayv1.Update) string { return u.GetTraceparent() },
+		})
+		start(t, s)
+		ctx := context.WithValue(t.Context(), traceKey{}, c.context)
+		s.Webhooks().Answered(ctx, admin.Webhook{Source: "shop", Result: "applied", Status: 200})
+		updates := append(receivedNow(), receivedNow()...)
+		updates[1].Traceparent = c.update
+		if _, err := s.Instrument("ledger", s.Age(answer())).Apply(ctx, updates); err != nil {
 			t.Fatal(err)
 		}
-	}
-	observe("")
-	if text := openMetrics(t, s); strings.Contains(text, "trace_id") {
-		t.Error("there is an exemplar without a trace")
-	}
-	observe("4bf92f3577b34da6a3ce929d0e0e4736")
-	text := openMetrics(t, s)
-	for _, name := range []string{"payrelay_webhook_duration_seconds", "payrelay_apply_duration_seconds", "payrelay_update_age_seconds"} {
-		found := false
-		for line := range strings.Lines(text) {
-			found = found || strings.HasPrefix(line, name+"_bucket") && strings.Contains(line, `# {trace_id="4bf92f3577b34da6a3ce929d0e0e4736"}`)
+		if got := exemplified(t, s); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v have an exemplar, want %v", name, got, c.want)
 		}
-		if !found {
-			t.Errorf("%s has no exemplar", name)
+		if _, plain := get(t, s, "/metrics"); strings.Contains(plain, "trace_id") {
+			t.Errorf("%s: the text format has exemplars, which it does not know", name)
 		}
-	}
-	if _, plain := get(t, s, "/metrics"); strings.Contains(plain, "trace_id") {
-		t.Error("the text format has exemplars, which it does not know")
 	}
 }
 

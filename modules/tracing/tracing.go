@@ -29,6 +29,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
 // closeTimeout is the time that Close takes at most.
@@ -142,6 +144,16 @@ func (d *dropped) Handle(err error) {
 // ID returns the ID of the trace that ctx belongs to, or nothing if it is not traced.
 func ID(ctx context.Context) string {
 	span := trace.SpanContextFromContext(ctx)
+	if !span.IsSampled() {
+		return ""
+	}
+	return span.TraceID().String()
+}
+
+// UpdateID returns the ID of the trace of an update's webhook, or nothing if it is not
+// traced.
+func UpdateID(update *payrelayv1.Update) string {
+	span := remote(update.GetTraceparent())
 	if !span.IsSampled() {
 		return ""
 	}

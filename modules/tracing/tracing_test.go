@@ -179,3 +179,18 @@ func TestRemote(t *testing.T) {
 		}
 	}
 }
+
+// TestUpdateID checks that an exemplar refers to a webhook only if it is traced.
+func TestUpdateID(t *testing.T) {
+	for traceparent, want := range map[string]string{
+		"": "",
+		"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01":                           "4bf92f3577b34da6a3ce929d0e0e4736",
+		"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00":                           "", // not sampled
+		"00-4bf92f3577b34da6a3ce929d0e0e47zz-00f067aa0ba902b7-01":                           "",
+		"00-00000000000000000000000000000000-00f067aa0ba902b7-01" + strings.Repeat("x", 99): "",
+	} {
+		if got := UpdateID(&payrelayv1.Update{Traceparent: traceparent}); got != want {
+			t.Errorf("UpdateID(%q) = %q, want %q", traceparent, got, want)
+		}
+	}
+}
