@@ -204,19 +204,38 @@ func (r *recorder) during(long time.Duration, do func()) {
 // value returns the sum of the last values of a metric, whose labels have these values. It
 // is NaN if there are none.
 func (r *recorder) value(name string, pairs ...string) float64 {
-	sum := math.NaN()
+	all := make(sampleSet)
 	for _, samples := range r.last {
-		for _, s := range samples {
-			matches := s.labels.Get(labels.MetricName) == name
-			for i := 0; i+1 < len(pairs); i += 2 {
-				matches = matches && s.labels.Get(pairs[i]) == pairs[i+1]
-			}
-			switch {
-			case matches && math.IsNaN(sum):
-				sum = s.value
-			case matches:
-				sum += s.value
-			}
+		maps.Copy(all, samples)
+	}
+	return all.sum(name, pairs...)
+}
+
+// peek returns a value of a process as [recorder.value] does, without recording it.
+func peek(p *process, name string, pairs ...string) float64 {
+	samples := make(sampleSet)
+	families, err := metricsOf(p)
+	if err != nil {
+		return math.NaN()
+	}
+	for _, family := range families {
+		flatten(family, func(name string, v float64, pairs ...string) { samples.add("", name, v, pairs...) })
+	}
+	return samples.sum(name, pairs...)
+}
+
+func (s sampleSet) sum(name string, pairs ...string) float64 {
+	sum := math.NaN()
+	for _, one := range s {
+		matches := one.labels.Get(labels.MetricName) == name
+		for i := 0; i+1 < len(pairs); i += 2 {
+			matches = matches && one.labels.Get(pairs[i]) == pairs[i+1]
+		}
+		switch {
+		case matches && math.IsNaN(sum):
+			sum = one.value
+		case matches:
+			sum += one.value
 		}
 	}
 	return sum
