@@ -193,11 +193,14 @@ func (c *cluster) wantSharedBatch(t *testing.T, to *receiver) {
 // TestTracesWithoutAReceiver: a receiver that is down delays no webhook, and no stop.
 func TestTracesWithoutAReceiver(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t, setup{payments.Direct, embedded, oneProcess}, options{env: []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + servers.FreeAddr()}})
-	c.accept(t, orderWebhook("evt-1", "order-1", "created", 0, "1.00", "USD"), "applied")
-	c.terminate(t, "all")
-	if log := c.running["all"].log(t); strings.Count(log, "traces cannot be sent and are dropped") != 1 {
-		t.Errorf("the log has not one line about the traces:\n%s", log)
+	for _, protocol := range []string{"grpc", "http/protobuf"} {
+		c := startCluster(t, setup{payments.Direct, embedded, oneProcess}, options{env: []string{
+			"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + servers.FreeAddr(), "OTEL_EXPORTER_OTLP_PROTOCOL=" + protocol}})
+		c.accept(t, orderWebhook("evt-1", "order-1", "created", 0, "1.00", "USD"), "applied")
+		c.terminate(t, "all")
+		if log := c.running["all"].log(t); !strings.Contains(log, "traces cannot be sent and are dropped") {
+			t.Errorf("%s: the log has no line about the traces:\n%s", protocol, log)
+		}
 	}
 }
 

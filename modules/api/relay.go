@@ -82,7 +82,7 @@ func (r *Relay) apply(ctx context.Context, updates []*payrelayv1.Update) ([]*pay
 	default:
 		// Only the log has the reason, because callers must not see the errors of a
 		// database.
-		r.log.Warn("updates were not applied, the caller must send them again", "updates", len(updates), "error", err)
+		r.log.WarnContext(ctx, "updates were not applied, the caller must send them again", "updates", len(updates), "error", err)
 		return nil, rpcError(&refusal{codeUnavailable, "the updates may not have been stored: send the same request again"})
 	}
 }

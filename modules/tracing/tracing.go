@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -29,6 +30,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc/grpclog"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
@@ -99,6 +101,8 @@ func newExporter(ctx context.Context) (sdk.SpanExporter, error) {
 	}
 	switch protocol := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"), "http/protobuf"); protocol {
 	case "grpc":
+		// gRPC would write to standard error itself. The exporter returns its errors.
+		grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 		return otlptracegrpc.New(ctx)
 	case "http/protobuf":
 		return otlptracehttp.New(ctx)
