@@ -57,7 +57,7 @@ func newRoot() *cobra.Command {
 		return fmt.Errorf("%w: see %s --help", err, command.CommandPath())
 	})
 	showVariables(root)
-	root.AddCommand(newServe(), newTopics(), newBench(), newSimulate(), newDeadLetters(), newRetention(), newErase(), newTail(), newVerify(), newMigrate(), newTokens(), newVersion(), newReference())
+	root.AddCommand(newServe(), newTopics(), newBench(), newSimulate(), newDeadLetters(), newRetention(), newErase(), newTail(), newVerify(), newMigrate(), newBackup(), newTokens(), newVersion(), newReference())
 	return root
 }
 

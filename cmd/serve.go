@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -102,6 +104,10 @@ func (p *process) addBroker(ctx context.Context, cfg broker.Config, dir dirConfi
 		return kafka.ClusterConfig{}, err
 	}
 	p.start(ctx, "broker", b.Run)
+	// For app backup, which asks the broker while this process runs.
+	if err := os.WriteFile(filepath.Join(dir.brokerDir(), addressFile), []byte(b.Addr()+"\n"), 0o600); err != nil {
+		return kafka.ClusterConfig{}, fmt.Errorf("write the address of the broker: %w", err)
+	}
 	p.listens("broker", b.Addr(), "Kafka protocol")
 	return kafka.ClusterConfig{Brokers: []string{b.Addr()}}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ import (
 	"github.com/payrelay/payrelay/modules/door"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/retention"
+	"github.com/payrelay/payrelay/modules/store/sqlite"
 	"github.com/payrelay/payrelay/modules/transport"
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
@@ -95,6 +97,12 @@ type apiRole struct {
 	ledger  *payments.Ledger // applies each batch as it comes
 	grouped payments.Applier // the ledger behind group commit
 	relay   *api.Relay       // takes the calls of the ingest role
+
+	// mark is in a database that was restored from a backup, and missing is the number
+	// of records that it lacks.
+	mark    *sqlite.Mark
+	marked  restorable
+	missing atomic.Int64
 }
 
 // add adds the api role to a process: database, group commit, the internal and
@@ -115,6 +123,9 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 	}
 	p.start(ctx, "retention", retention.NewRunner(store, cfg.retention, p.log).Run)
 	role := &apiRole{ledger: payments.NewLedger(store)}
+	if err := role.restored(ctx, p, store); err != nil {
+		return nil, err
+	}
 	role.ledger.OnPanic(func(panicked payments.Panic) {
 		p.log.Error("judging updates panicked, which is a defect of this release: the update is a dead letter that a later release can replay",
 			"provider", panicked.Key.Source, "event_id", panicked.Key.EventID, "error", panicked.Text, "stack", string(panicked.Stack))
@@ -195,6 +206,9 @@ var errNotJoined = errors.New("the consumer is not a member of its group")
 // straight to the ledger.
 func (r *apiRole) addConsumer(ctx context.Context, p *process, name string, cfg kafka.Config) error {
 	cfg.Fatal, cfg.FatalAfter = func(err error) bool { return errors.Is(err, payments.ErrMisconfigured) }, misconfiguredAfter
+	if err := r.setBack(ctx, p, cfg); err != nil {
+		return err
+	}
 	consumer, err := kafka.NewConsumer(cfg, p.admin.Instrument(name, p.admin.Age(r.ledger)), r.ledger, p.log)
 	if err != nil {
 		return err

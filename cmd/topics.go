@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"strconv"
@@ -17,7 +18,7 @@ import (
 
 func newTopics() *cobra.Command {
 	topics := &cobra.Command{Use: "topics", Short: "Create and check the topics on a Kafka cluster"}
-	return group(topics, newTopicsCreate(), newTopicsCheck())
+	return group(topics, newTopicsCreate(), newTopicsCheck(), newTopicsRewind())
 }
 
 // topicsConfig is the configuration that the commands of app topics share.
@@ -127,6 +128,53 @@ func newTopicsCheck() *cobra.Command {
 		}
 		_, err = fmt.Fprintln(command.OutOrStdout(), "\n"+loneBroker)
 		return err
+	}
+	return command
+}
+
+// rewindConfig has the time of app topics rewind.
+type rewindConfig struct{ to string }
+
+func (c *rewindConfig) RegisterFlags(fs *flag.FlagSet) {
+	fs.StringVar(&c.to, "to", "", "time such as 2026-01-31T12:00:00Z: everything published since then is applied again")
+}
+
+func newTopicsRewind() *cobra.Command {
+	var cfg topicsConfig
+	var own rewindConfig
+	command := &cobra.Command{
+		Use:   "rewind",
+		Short: "Set the consumer group back to a time, after the restore of a backup; while no api process runs",
+		Args:  noArgs,
+	}
+	register(command, append(cfg.registrars(), &own)...)
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		since, err := time.Parse(time.RFC3339, own.to)
+		if err != nil {
+			return fmt.Errorf("--to is %q: write a time with its zone, such as 2026-01-31T12:00:00Z", own.to)
+		}
+		if err := cfg.prepare(kafka.CopiesConfig{}); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(command.Context(), topicsTimeout)
+		defer cancel()
+		if err := kafka.CheckEmpty(ctx, cfg.cluster, cfg.topics.Group); err != nil {
+			return err
+		}
+		to, err := kafka.OffsetsSince(ctx, cfg.cluster, cfg.topics, since)
+		if err != nil {
+			return err
+		}
+		changed, err := kafka.Rewind(ctx, kafka.Config{ClusterConfig: cfg.cluster, TopicConfig: cfg.topics}, to)
+		if err != nil {
+			return err
+		}
+		table := tabwriter.NewWriter(command.OutOrStdout(), 0, 0, 2, ' ', 0)
+		fmt.Fprintln(table, "TOPIC\tPARTITION\tWAS AT\tIS AT\tAPPLIED AGAIN")
+		for _, c := range changed {
+			fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\n", c.Topic, c.Partition, c.Committed, c.Offset, c.Again())
+		}
+		return table.Flush()
 	}
 	return command
 }

@@ -37,6 +37,8 @@ type Broker struct {
 	gate    *gate
 	topics  []string
 	group   string // the consumer group that applies the records
+	dir     string
+	keep    retention
 	log     *slog.Logger
 }
 
@@ -50,7 +52,7 @@ type Broker struct {
 //
 // group is the consumer group that applies the records. Records of a topic are
 // deleted only when this group has committed an offset for the topic, and only those
-// that every group has consumed. With the wrong name the log grows without bound.
+// that every group has consumed, after Config.Keep. With the wrong name the log grows without bound.
 //
 // The caller must hold an exclusive lock on dir while the broker runs: two brokers on
 // one directory both acknowledge records, and half of them are lost.
@@ -64,7 +66,7 @@ func Open(cfg Config, dir string, topics []string, group string, log *slog.Logge
 	if err := checkLog(dir); err != nil {
 		return nil, err
 	}
-	b := &Broker{topics: topics, group: group, log: log}
+	b := &Broker{topics: topics, group: group, dir: dir, keep: retention{cfg.Keep, cfg.KeepBytes}, log: log}
 	cluster, err := kfake.NewCluster(b.options(cfg, dir)...)
 	if err != nil {
 		return nil, fmt.Errorf("opening the broker's log in %s: %w", dir, err)

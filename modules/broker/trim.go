@@ -26,6 +26,8 @@ const (
 // its offsets expired, nothing of the topic is deleted: what other groups have
 // consumed may not have been applied.
 //
+// Consumed records are kept for a time, as [retention] has it.
+//
 // The newest record is always kept. kfake derives the next offset from the records on
 // disk, so an empty log starts at 0 after a restart, and a group that has committed
 // 1000 would skip the next 1000 records.
@@ -47,7 +49,9 @@ func (b *Broker) trim(ctx context.Context) error {
 		if !ok || part == nil {
 			continue
 		}
-		upTo = min(upTo, part.HighWatermark-1)
+		if upTo, err = b.keep.limit(partitionDir(b.dir, topic), min(upTo, part.HighWatermark-1), time.Now()); err != nil {
+			return err
+		}
 		if upTo <= part.LogStartOffset {
 			continue
 		}

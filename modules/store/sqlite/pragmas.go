@@ -52,6 +52,17 @@ func (p pragmas) dsn(path string) string {
 	return file.String()
 }
 
+// dsnWithoutLog is dsn for a file that only one connection uses, without a write-ahead
+// log.
+func (p pragmas) dsnWithoutLog(path string) string {
+	query := url.Values{"_txlock": {"immediate"}}
+	for _, setting := range p {
+		query.Add("_pragma", setting.name+"="+setting.value)
+	}
+	file := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
+	return file.String()
+}
+
 // verify reads the settings back, because SQLite ignores those that it does not know
 // or cannot apply.
 func (p pragmas) verify(ctx context.Context, db *sql.DB) error {

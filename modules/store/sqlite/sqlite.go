@@ -33,6 +33,7 @@ const maxReaders = 4
 type Store struct {
 	store.Reader
 
+	path string
 	// writer is one connection. The ledger also loads through it: a connection
 	// keeps its page cache after its own commits, and drops all of it after those
 	// of another.
@@ -91,7 +92,7 @@ func openFile(ctx context.Context, path string) (*Store, error) {
 	if err := file.Close(); err != nil {
 		return nil, err
 	}
-	s := new(Store)
+	s := &Store{path: path}
 	s.Reader = store.NewReader(dialect, s.query)
 	if s.writer, err = openPool(ctx, path, writerPragmas, 1); err != nil {
 		return nil, err

@@ -1,0 +1,250 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/payrelay/payrelay/modules/broker"
+	"github.com/payrelay/payrelay/modules/store/sqlite"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
+)
+
+// backupConfig configures app backup.
+type backupConfig struct {
+	data     dataConfig
+	to       string
+	cluster  kafka.ClusterConfig
+	topics   kafka.TopicConfig
+	password passwordConfig
+}
+
+func (c *backupConfig) RegisterFlags(fs *flag.FlagSet) {
+	fs.StringVar(&c.to, "to", "", "file to write, which must not exist, or directory to write payrelay-TIME.db into")
+}
+
+func newBackup() *cobra.Command {
+	var cfg backupConfig
+	command := &cobra.Command{
+		Use:   "backup",
+		Short: "Back up an SQLite database, also while a process uses it",
+		Long: "Writes a copy of the database as it is at one moment, checks it, and records in it how far the records of\n" +
+			"the broker were applied. A process that starts with the copy applies the records since then again.",
+		Args: noArgs,
+	}
+	register(command, &cfg, &cfg.data, &cfg.cluster, &cfg.topics, &cfg.password)
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		file, err := cfg.backUp(command.Context())
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(command.OutOrStdout(), "backed up %s to %s\n", cfg.data.shown(), file)
+		return nil
+	}
+	command.AddCommand(newBackupAcknowledge())
+	return command
+}
+
+func newBackupAcknowledge() *cobra.Command {
+	var data dataConfig
+	command := &cobra.Command{
+		Use:   "acknowledge",
+		Short: "Acknowledge that records are missing after a restore, when the providers have sent them again",
+		Args:  noArgs,
+	}
+	register(command, &data)
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		return withDatabase(command.Context(), data, func(db database) error {
+			marked, ok := db.(restorable)
+			if !ok {
+				return errNotSQLite
+			}
+			mark, err := marked.Mark(command.Context())
+			if err != nil || mark == nil {
+				return errors.Join(err, printLine(command, "nothing is missing"))
+			}
+			if err := marked.SetMark(command.Context(), nil); err != nil {
+				return err
+			}
+			return printLine(command, fmt.Sprintf("acknowledged: %d records are missing since %s", mark.Missing(), mark.TakenAt.Format(time.RFC3339)))
+		})
+	}
+	return command
+}
+
+func printLine(command *cobra.Command, text string) error {
+	_, err := fmt.Fprintln(command.OutOrStdout(), text)
+	return err
+}
+
+var errNotSQLite = errors.New("database-url (DATABASE_URL) names a PostgreSQL database: back it up with pg_dump or base backups, as docs/backup.md describes")
+
+// restorable is a database in a file, which can be backed up and restored.
+type restorable interface {
+	Backup(ctx context.Context, path string, mark sqlite.Mark) error
+	Mark(ctx context.Context) (*sqlite.Mark, error)
+	SetMark(ctx context.Context, mark *sqlite.Mark) error
+}
+
+// backUp returns the name of the new file.
+func (cfg backupConfig) backUp(ctx context.Context) (file string, err error) {
+	if cfg.to == "" {
+		return "", errors.New("--to is empty: name the file or the directory of the backup")
+	}
+	if cfg.cluster.Password, err = cfg.password.password(); err != nil {
+		return "", err
+	}
+	if err := validate(cfg.data, cfg.topics); err != nil {
+		return "", err
+	}
+	file = cfg.to
+	mark := sqlite.Mark{TakenAt: time.Now()}
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		file = filepath.Join(file, mark.TakenAt.UTC().Format("payrelay-20060102T150405Z.db"))
+	}
+	if exists(file) {
+		return "", fmt.Errorf("%s exists already, and a backup overwrites nothing: name another file with --to", file)
+	}
+	return file, withDatabase(ctx, cfg.data, func(db database) error {
+		target, ok := db.(restorable)
+		if !ok {
+			return errNotSQLite
+		}
+		// Before the copy: what is applied meanwhile may be in the copy, and is a
+		// duplicate when it is applied again.
+		if mark.Positions, err = cfg.positions(ctx); err != nil {
+			return fmt.Errorf("read how far the records of the broker were applied: %w", err)
+		}
+		return target.Backup(ctx, file, mark)
+	})
+}
+
+// positions returns the position of the group on the Kafka cluster or in the log of the
+// embedded broker, and none without either.
+func (cfg backupConfig) positions(ctx context.Context) ([]sqlite.Position, error) {
+	ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
+	defer cancel()
+	cluster := cfg.cluster
+	dir := cfg.data.brokerDir()
+	if len(cluster.Brokers) == 0 {
+		if !exists(dir) {
+			return nil, nil
+		}
+		addr, stop, err := cfg.embedded(ctx, dir)
+		if err != nil {
+			return nil, err
+		}
+		defer stop()
+		cluster = kafka.ClusterConfig{Brokers: []string{addr}}
+	}
+	if err := cluster.Validate(); err != nil {
+		return nil, err
+	}
+	offsets, err := kafka.GroupOffsets(ctx, cluster, cfg.topics)
+	var positions []sqlite.Position
+	for _, o := range offsets {
+		positions = append(positions, sqlite.Position{Topic: o.Topic, Partition: o.Partition, Offset: o.Offset})
+	}
+	return positions, err
+}
+
+// addressFile has the address of a running embedded broker, in the directory of its log.
+const addressFile = "address"
+
+// embedded returns the address of the embedded broker, which it starts if no process runs
+// it.
+func (cfg backupConfig) embedded(ctx context.Context, dir string) (addr string, stop func(), err error) {
+	unlock, err := lockDir(dir)
+	if err != nil { // a process runs it
+		text, readErr := os.ReadFile(filepath.Join(dir, addressFile))
+		if readErr != nil {
+			return "", nil, errors.Join(err, readErr)
+		}
+		return strings.TrimSpace(string(text)), func() {}, nil
+	}
+	b, err := broker.Open(broker.Config{Addr: "127.0.0.1:0", SyncWrites: true, Keep: time.Hour, KeepBytes: 1 << 62}, dir, cfg.topics.Names(), cfg.topics.Group, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return "", nil, errors.Join(err, unlock())
+	}
+	running, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- b.Run(running) }()
+	return b.Addr(), func() { cancel(); <-done; _ = unlock() }, nil
+}
+
+// restored takes notice of a database that was restored from a backup.
+func (r *apiRole) restored(ctx context.Context, p *process, db database) (err error) {
+	marked, ok := db.(restorable)
+	if !ok {
+		return nil
+	}
+	if r.mark, err = marked.Mark(ctx); err != nil {
+		return err
+	}
+	r.marked = marked
+	p.admin.AddGauge("payrelay_restore_missing_records", "Records that a restored database lacks and that cannot be applied again, until they are acknowledged.",
+		func() float64 { return float64(r.missing.Load()) })
+	switch {
+	case r.mark == nil:
+		return nil
+	case r.mark.Missing() > 0:
+		p.reportMissing(r.mark)
+	case len(r.mark.Positions) == 0:
+		p.log.Warn("the database was restored from a backup, and no broker has the webhooks since then: have the providers send them again", "taken_at", r.mark.TakenAt)
+		return marked.SetMark(ctx, nil)
+	}
+	r.missing.Store(r.mark.Missing())
+	return nil
+}
+
+// membersTimeout is longer than a killed process remains a member of its group.
+const membersTimeout = 30 * time.Second
+
+// setBack has the records since the backup applied again, before the consumer begins.
+func (r *apiRole) setBack(ctx context.Context, p *process, cfg kafka.Config) error {
+	if r.mark == nil || r.mark.Missing() > 0 || len(r.mark.Positions) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, membersTimeout)
+	defer cancel()
+	var to []kafka.GroupOffset
+	for _, position := range r.mark.Positions {
+		to = append(to, kafka.GroupOffset{Topic: position.Topic, Partition: position.Partition, Offset: position.Offset})
+	}
+	changed, err := kafka.RewindWhenEmpty(ctx, cfg, to)
+	if err != nil {
+		return fmt.Errorf("the database was restored from a backup of %s: %w", r.mark.TakenAt.Format(time.RFC3339), err)
+	}
+	left := &sqlite.Mark{TakenAt: r.mark.TakenAt}
+	for _, c := range changed {
+		p.log.Warn("the database was restored from a backup: the records since then are applied again",
+			"taken_at", r.mark.TakenAt, "topic", c.Topic, "partition", c.Partition, "position", c.Offset, "committed", c.Committed, "records", c.Again())
+		if c.Missing > 0 {
+			left.Positions = append(left.Positions, sqlite.Position{Topic: c.Topic, Partition: c.Partition, Offset: c.Offset, Missing: c.Missing})
+		}
+	}
+	r.mark = nil
+	if left.Missing() == 0 {
+		return r.marked.SetMark(ctx, nil)
+	}
+	r.mark = left
+	r.missing.Store(left.Missing())
+	p.reportMissing(left)
+	return r.marked.SetMark(ctx, left)
+}
+
+// reportMissing logs how many records are missing.
+func (p *process) reportMissing(mark *sqlite.Mark) {
+	for _, m := range mark.Positions {
+		p.log.Error("the database was restored from a backup, and the log no longer has all records since then: have the providers send again the webhooks since taken_at, and then run app backup acknowledge",
+			"taken_at", mark.TakenAt, "topic", m.Topic, "partition", m.Partition, "from_offset", m.Offset, "missing", m.Missing)
+	}
+}

@@ -1,0 +1,193 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/payrelay/payrelay/modules/store"
+)
+
+// Position is the offset of the first record of a partition that a backup may lack. All
+// records before it were applied.
+type Position struct {
+	Topic     string
+	Partition int32
+	Offset    int64
+	// Missing is the number of records from Offset on that cannot be applied again.
+	Missing int64
+}
+
+// Mark is in a database that was restored from a backup.
+type Mark struct {
+	// TakenAt is when the backup began.
+	TakenAt   time.Time
+	Positions []Position
+}
+
+// Missing returns the number of records that are missing in the database.
+func (m *Mark) Missing() (records int64) {
+	if m == nil {
+		return 0
+	}
+	for _, p := range m.Positions {
+		records += p.Missing
+	}
+	return records
+}
+
+// Backup writes a copy of the database as it is at one moment into a new file, while
+// others read and write, checks the copy, and adds the mark. The caller has read the
+// positions before. path gets its name only when the copy is complete and on disk, and
+// is never overwritten.
+func (s *Store) Backup(ctx context.Context, path string, mark Mark) error {
+	if _, err := s.use(ctx); err != nil {
+		return err
+	}
+	unfinished, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	name := unfinished.Name()
+	defer func() { _ = os.Remove(name) }() // on success it is a second name of path
+	if err := unfinished.Close(); err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	if err := s.copyInto(ctx, name); err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	if err := complete(ctx, name, mark); err != nil {
+		return fmt.Errorf("back up: check the copy: %w", err)
+	}
+	for _, flushed := range []func() error{
+		func() error { return flush(name) },
+		func() error { return os.Link(name, path) }, // fails if path exists
+		func() error { return flush(filepath.Dir(path)) },
+	} {
+		if err := flushed(); err != nil {
+			return fmt.Errorf("back up: %w", err)
+		}
+	}
+	return nil
+}
+
+// copyInto copies the database into an empty file. It has its own connection, because
+// those of the store are for short queries.
+func (s *Store) copyInto(ctx context.Context, name string) error {
+	db, err := openPool(ctx, s.path, commonPragmas, 1)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "VACUUM INTO ?", name)
+	return errors.Join(err, db.Close())
+}
+
+// complete writes the mark into a copy, and reads all of it.
+func complete(ctx context.Context, name string, mark Mark) (err error) {
+	db, err := sql.Open("sqlite", pragmas{{"synchronous", "2"}}.dsnWithoutLog(name))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(1)
+	var result string
+	if err := db.QueryRowContext(ctx, "PRAGMA integrity_check").Scan(&result); err != nil {
+		return err
+	}
+	if result != "ok" {
+		return fmt.Errorf("the database is damaged: %s", result)
+	}
+	rows, err := db.QueryContext(ctx, "PRAGMA foreign_key_check")
+	if err != nil {
+		return err
+	}
+	broken := rows.Next()
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	if broken {
+		return errors.New("the database is damaged: a row refers to one that does not exist")
+	}
+	return writeMark(ctx, db, mark)
+}
+
+// The table of the mark exists only in backups, and in databases that were restored from
+// one. A mark without positions has one row without a topic.
+const createMark = `DROP TABLE IF EXISTS restored_from;
+	CREATE TABLE restored_from (taken_at INTEGER NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL, missing INTEGER NOT NULL)`
+
+func writeMark(ctx context.Context, db *sql.DB, mark Mark) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after the commit
+	if _, err := tx.ExecContext(ctx, createMark); err != nil {
+		return err
+	}
+	positions := mark.Positions
+	if len(positions) == 0 {
+		positions = []Position{{}}
+	}
+	for _, p := range positions {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO restored_from VALUES (?, ?, ?, ?, ?)", mark.TakenAt.UnixMicro(), p.Topic, p.Partition, p.Offset, p.Missing); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// Mark returns the mark of a database that was restored from a backup, or nil.
+func (s *Store) Mark(ctx context.Context) (*Mark, error) {
+	var exists bool
+	const find = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'restored_from')"
+	if err := s.writer.QueryRowContext(ctx, find).Scan(&exists); err != nil || !exists {
+		return nil, err
+	}
+	rows, err := s.writer.QueryContext(ctx, "SELECT taken_at, topic, partition, position, missing FROM restored_from ORDER BY topic, partition")
+	if err != nil {
+		return nil, fmt.Errorf("read the mark of a backup: %w", err)
+	}
+	mark := new(Mark)
+	err = store.EachRow(rows, func(row store.Row) error {
+		var p Position
+		var taken int64
+		err := row.Scan(&taken, &p.Topic, &p.Partition, &p.Offset, &p.Missing)
+		mark.TakenAt = time.UnixMicro(taken).UTC()
+		if p.Topic != "" {
+			mark.Positions = append(mark.Positions, p)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the mark of a backup: %w", err)
+	}
+	return mark, nil
+}
+
+// SetMark replaces the mark, or removes it if mark is nil.
+func (s *Store) SetMark(ctx context.Context, mark *Mark) error {
+	var err error
+	if mark == nil {
+		_, err = s.writer.ExecContext(ctx, "DROP TABLE IF EXISTS restored_from")
+	} else {
+		err = writeMark(ctx, s.writer, *mark)
+	}
+	if err != nil {
+		return fmt.Errorf("change the mark of a backup: %w", err)
+	}
+	return nil
+}
+
+// flush has the content of a file, or the names in a directory, written to the disk.
+func flush(name string) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
+}
