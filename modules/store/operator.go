@@ -16,7 +16,7 @@ type Stats struct {
 	// InUse and Idle are the numbers of open connections, and Max is the largest number
 	// that is opened.
 	InUse, Idle, Max int
-	// WALBytes is the size of the write-ahead log of a file; 0 for a server.
+	// WALBytes is the size of the write-ahead log of a file; less than 0 for a server.
 	WALBytes int64
 	// SizeBytes is the size of the database, without the write-ahead log.
 	SizeBytes int64

@@ -2,16 +2,21 @@ package postgres_test
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/store/postgres"
+	"github.com/payrelay/payrelay/modules/store/storetest"
 )
 
 func TestManyProcessesMigrateAtOnce(t *testing.T) {
@@ -119,5 +124,60 @@ func TestDeploymentFaults(t *testing.T) {
 	execute(t, databaseURL, "DROP TABLE events")
 	if _, err := store.Load(t.Context(), payments.Lookup{Keys: []payments.Key{{}}}); !errors.Is(err, payments.ErrMisconfigured) {
 		t.Errorf("a table that does not exist: %v, want ErrMisconfigured", err)
+	}
+}
+
+// The migration that fills columns and builds indexes can be repeated after it was
+// interrupted, and processes of the previous release write meanwhile.
+func TestMigrationOfListingsIsRepeated(t *testing.T) {
+	databaseURL, store := migrated(t)
+	var updates []*payrelayv1.Update
+	for i := range 1200 {
+		updates = append(updates, &payrelayv1.Update{
+			SchemaVersion: 1, Provider: "p", EventId: fmt.Sprint(i), OrderId: "o1", OccurredAt: timestamppb.New(storetest.TrafficStart),
+			Subject: &payrelayv1.Update_Dispute{Dispute: &payrelayv1.DisputeSnapshot{
+				Status: payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN, DisputeId: fmt.Sprint("d", i*7%1200),
+			}},
+		})
+	}
+	for chunk := range slices.Chunk(updates, 100) {
+		storetest.Apply(t, payments.NewLedger(store), chunk)
+	}
+	letters := make([]*payments.DeadLetter, 1200)
+	for i := range letters {
+		letters[i] = &payments.DeadLetter{Key: payments.Key{Source: "p", EventID: fmt.Sprint(i)}, Detail: "Text", CreatedAt: storetest.TrafficStart}
+	}
+	if err := store.Commit(t.Context(), &payments.Changes{DeadLetters: letters}); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		"DELETE FROM goose_db_version WHERE version_id >= 11",
+		"ALTER SEQUENCE disputes_id_seq START 5000 RESTART 5000",
+		"UPDATE disputes SET id = NULL",
+		"UPDATE dead_letters SET search = NULL WHERE id > 700",
+		"DROP INDEX disputes_by_id, dead_letters_open",
+		"CREATE INDEX disputes_by_id ON disputes (order_id)",
+		"INSERT INTO disputes (dispute_id, source, order_id, version, status, user_id, reason, amount, currency, head_rank, head_event_id) VALUES ('new', 'p', 'o1', 1, 'open', '', '', 0, '', 1, '')",
+	} {
+		execute(t, databaseURL, statement)
+	}
+	again := open(t, databaseURL)
+	if err := again.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	counts, err := again.CountDeadLetters(t.Context(), payments.DeadLetterQuery{Text: "tEXT"})
+	if err != nil || len(counts) != 1 || counts[0].Count != 1200 {
+		t.Errorf("CountDeadLetters = %v, %v, want 1200", counts, err)
+	}
+	page, err := again.Disputes(t.Context(), payments.DisputeQuery{Page: payments.PageRequest{Limit: 3}})
+	if err != nil || len(page.Items) != 3 || page.Items[0].ID != "new" || page.Items[0].Sequence != 5000 || page.Items[1].ID != "d1193" || page.Items[2].ID != "d1186" {
+		t.Errorf("Disputes = %+v, %v, want the new one and then the newest old ones", page.Items, err)
+	}
+	var index string
+	withConnection(t, databaseURL, func(conn *pgx.Conn) error {
+		return conn.QueryRow(t.Context(), "SELECT pg_get_indexdef('disputes_by_id'::regclass)").Scan(&index)
+	})
+	if !strings.Contains(index, "UNIQUE INDEX") || !strings.Contains(index, "(id)") {
+		t.Errorf("after the migration the index is %s", index)
 	}
 }

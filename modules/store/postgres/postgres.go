@@ -139,7 +139,7 @@ func (s *Store) Ping(ctx context.Context) error {
 // Stats returns the connections of both pools and the size of the database. The
 // connections are valid also if there is an error.
 func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
-	var stats store.Stats
+	stats := store.Stats{WALBytes: -1}
 	for _, pool := range []*pgxpool.Pool{s.ledger, s.reader} {
 		now := pool.Stat()
 		stats.InUse, stats.Idle, stats.Max = stats.InUse+int(now.AcquiredConns()), stats.Idle+int(now.IdleConns()), stats.Max+int(now.MaxConns())

@@ -30,6 +30,7 @@ func CheckMigrated(t *testing.T, engine Engine) {
 			t.Errorf("event %v has no body any more", e.Key)
 		}
 	}
+	wantOldSequences(t, d, events)
 	wantOldLetters(t, events, letters)
 	wantNothingNew(t, d, events, letters)
 	wantRefolded(t, d, events)
@@ -70,6 +71,24 @@ func wantOldStates(t *testing.T, d *db) {
 	}
 	if events, letters := len(d.events()), len(d.letters()); events != counts["events"] || letters != counts["dead_letters"] || events == 0 || letters == 0 {
 		t.Errorf("got %d events and %d dead letters, want %v", events, letters, counts)
+	}
+}
+
+// wantOldSequences checks that disputes are listed in the order of their first events.
+func wantOldSequences(t *testing.T, d *db, events []payments.RecordedEvent) {
+	t.Helper()
+	first := make(map[payments.DisputeKey]int64)
+	for _, e := range slices.Backward(events) {
+		if e.Key.Kind == payments.KindDispute {
+			first[e.Dispute()] = e.Sequence
+		}
+	}
+	page, err := d.Disputes(t.Context(), payments.DisputeQuery{Page: whole})
+	d.check(err)
+	for _, c := range page.Items {
+		if c.Sequence != first[c.DisputeKey] {
+			t.Errorf("dispute %v has the sequence %d, want %d, that of its first event", c.DisputeKey, c.Sequence, first[c.DisputeKey])
+		}
 	}
 }
 
