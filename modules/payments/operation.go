@@ -1,7 +1,6 @@
 package payments
 
 import (
-	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -498,16 +497,15 @@ func (o *operation) audit(now time.Time) *AuditEntry {
 	if o.event != nil {
 		entry.OrderID = o.event.Update.GetOrderId()
 	}
-	outcome := o.outcome()
-	switch reason := DeadLetterReasons.Name(outcome.GetReason()); {
+	switch {
+	case !o.settled && o.outcome().GetReason() != noReason:
+		entry.After = "open: " + DeadLetterReasons.Name(o.event.Reason)
 	case !o.settled:
-		entry.After = "open: " + cmp.Or(reason, DeadLetterReasons.Name(o.letter.Reason))
+		entry.After = entry.Before
 	case o.Resolution == Discarded:
 		entry.After = string(Discarded)
-	case reason != "":
-		entry.After = fmt.Sprintf("%s: %s: %s", o.Resolution, Verdicts.Name(outcome.GetVerdict()), reason)
 	default:
-		entry.After = fmt.Sprintf("%s: %s", o.Resolution, Verdicts.Name(outcome.GetVerdict()))
+		entry.After = string(o.Resolution) + ": " + o.event.verdictText()
 	}
 	if o.before != "" {
 		entry.Before, entry.After = entry.Before+"; "+o.before, entry.After+"; "+o.after
