@@ -154,7 +154,7 @@ func TestRederiveFindsAndCorrects(t *testing.T) {
 func TestRederiveComparesEveryField(t *testing.T) {
 	compare := func(state reflect.Value, field int, check func(m *memory) func()) {
 		name := state.Type().Field(field).Name
-		if name == "ID" || name == "DisputeKey" {
+		if name == "ID" || name == "DisputeKey" || name == "Sequence" { // they are not folded
 			return
 		}
 		b := corrupted(t, func(*memory) {})
