@@ -217,6 +217,25 @@ func TestRederiveOfALongHistory(t *testing.T) {
 	wantOracleResult(t, b.store, append(updates, late))
 }
 
+// A long history is folded once, although its events are on many pages of subjects.
+func TestRederiveFoldsALongHistoryOnce(t *testing.T) {
+	b := newFixture(t)
+	b.Limit(64, 32, 50, 500)
+	b.apply(dispute("d1", 0, disputeOpen))
+	longOrder(b, 500)
+	b.store.pageEvents = 0
+	result := rederive(t, b.Ledger, b.store, false)
+	if result.Events > 1001 || b.store.pageEvents > 1001 || result.Orders == 0 || result.Disputes != 1 {
+		t.Errorf("compared %+v by reading %d events, want 500 read once or twice", result, b.store.pageEvents)
+	}
+	b = newFixture(t)
+	b.Limit(64, 32, 50, 500)
+	longOrder(b, 500)
+	if result := rederive(t, b.Ledger, b.store, false); result.Events != 500 || result.Orders != 1 {
+		t.Errorf("compared %+v, want 500 events of 1 order", result)
+	}
+}
+
 // An order that changes while its history is read is read again.
 func TestRederiveMeanwhile(t *testing.T) {
 	b := corrupted(t, func(*memory) {})
