@@ -173,7 +173,7 @@ func TestDecideIsTheSameAsOneByOne(t *testing.T) {
 // A dry decision judges each dead letter alone, as the only decision, and writes nothing.
 func TestADryDecisionWritesNothing(t *testing.T) {
 	folding := 0
-	for seed := range uint64(300) {
+	for seed := range uint64(60) {
 		b := troubled(t, seed)
 		var ids []int64
 		for id := range len(b.store.sequence) {

@@ -2,6 +2,8 @@ package payments
 
 import (
 	"cmp"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,4 +122,64 @@ func disputePosition(u *payrelayv1.Update, key Key) Position {
 		At: timeOf(u.GetOccurredAt()), Stage: int(s.GetStage()), Rank: disputeRanks[s.GetStatus()],
 		EventID: key.EventID, Source: key.Source,
 	}
+}
+
+// Flags returns the flags of a dispute, sorted by name. The order is the one that the
+// dispute belongs to, or nil if it is unknown.
+func (d Dispute) Flags(order *Order) []Flag {
+	flags := moneyFlags([]Money{d.Amount, d.OutcomeAmount})
+	if d.Reopened > 0 {
+		flags = append(flags, FlagReopened)
+	}
+	if order != nil {
+		paid := order.Totals().Captured
+		if !paid.known() {
+			paid = order.Amount
+		}
+		if d.Amount.differs(paid) {
+			flags = append(flags, FlagCurrencyDiffers)
+		}
+		if d.Amount.exceeds(paid) {
+			flags = append(flags, FlagDisputeExceedsOrder)
+		}
+	}
+	slices.Sort(flags)
+	return flags
+}
+
+// explainDispute tells the state of a dispute and its deadline.
+func (x *explainer) explainDispute(key DisputeKey) {
+	i := slices.IndexFunc(x.Disputes, func(d Dispute) bool { return d.DisputeKey == key })
+	if i < 0 {
+		x.say("Nothing that dispute %q of %s reports was applied, so it has no state.", key.ID, key.Source)
+		return
+	}
+	d := x.Disputes[i]
+	text := fmt.Sprintf("Dispute %q of %s about order %q is %s", d.ID, d.Source, d.OrderID, DisputeStatuses.Name(d.Status))
+	if stage := DisputeStages.Name(d.Stage); stage != "" {
+		text += " (" + strings.ReplaceAll(stage, "_", " ") + ")"
+	}
+	if last := lastChange(x.stories[Subject{Dispute: key}]); last != nil {
+		text += fmt.Sprintf(" since %s, by %s", timeText(last.at.At), eventText(last.Key))
+	}
+	if d.Amount.known() {
+		text += "; " + d.Amount.text() + " are at stake"
+	}
+	if d.Reason != "" {
+		text += fmt.Sprintf("; the reason is %q", d.Reason)
+	}
+	x.say("%s.", text)
+	switch {
+	case d.OutcomeAmount.known():
+		x.say("The merchant finally loses %s.", d.OutcomeAmount.text())
+	case !d.EvidenceDueAt.IsZero():
+		x.say("Evidence for dispute %q is due at %s.", d.ID, timeText(d.EvidenceDueAt))
+	case !finalDispute(d.Status):
+		x.say("No deadline for evidence of dispute %q is known.", d.ID)
+	}
+	order := x.Order
+	if order == nil {
+		order = x.owner
+	}
+	x.explainFlags(d.Flags(order))
 }

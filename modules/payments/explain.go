@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"google.golang.org/protobuf/proto"
@@ -285,4 +286,28 @@ func (x *explainer) finish() *Explanation {
 
 func (x *explainer) say(format string, values ...any) {
 	x.Sentences = append(x.Sentences, fmt.Sprintf(format, values...))
+}
+
+// explainLetters tells what each open dead letter is about, and the commands that settle it.
+func (x *explainer) explainLetters() {
+	for _, l := range x.DeadLetters {
+		about := "a body or record that names no order"
+		if u := l.update(); u.GetEventId() != "" && kindOf(u) != "" {
+			about = fmt.Sprintf("%s %s says %s at %s", kindOf(u), eventText(l.Key), saidBy(u), timeText(timeOf(u.GetOccurredAt())))
+		}
+		why := "The reason: " + l.Detail + "."
+		for _, t := range x.story {
+			if t.refused() && l.Key == t.Key && l.Digest == t.Facts {
+				why, _, _ = strings.Cut(t.Why, " It is dead letter")
+			}
+		}
+		settle := strings.ReplaceAll(reasons[l.Reason].settle, " ID ", fmt.Sprintf(" %d ", l.ID))
+		x.say("Dead letter %d is open (%s): %s. %s %s", l.ID, DeadLetterReasons.Name(l.Reason), about, why, settle)
+	}
+}
+
+func (x *explainer) explainFlags(flags []Flag) {
+	for _, flag := range flags {
+		x.say("Note (%s): %s", flag, flagSentences[flag])
+	}
 }

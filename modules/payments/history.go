@@ -229,3 +229,28 @@ func (recorded *entry) decide(e *Event) bool {
 	}
 	return true
 }
+
+// operated is an operation on an event of a history that is judged, and the judgement
+// right after it.
+type operated struct {
+	entry   *entry
+	decided judgement
+}
+
+// entryOf returns the entry of an event in its history, or nil if it is in none or that has
+// not been read.
+func (b *batch) entryOf(e *Event) *entry {
+	var entries []*entry
+	switch e.Key.Kind {
+	case KindOrder:
+		entries = b.order(e.Update.GetOrderId()).entries
+	case KindDispute:
+		entries = b.dispute(e.Dispute()).entries
+	}
+	for _, entry := range entries {
+		if entry.Key == e.Key {
+			return entry
+		}
+	}
+	return nil
+}

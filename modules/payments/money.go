@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -229,4 +230,33 @@ func parseCurrencies(byDigits map[int]string) map[string]int {
 		}
 	}
 	return table
+}
+
+// moneyFlags returns the flags for the currencies and exponents of amounts.
+func moneyFlags(amounts []Money) (flags []Flag) {
+	isUnknown := func(m Money) bool { return m.known() && !inCurrencyTable(m.Currency) }
+	isNonStandard := func(m Money) bool { return m.Exponent > 0 && inCurrencyTable(m.Currency) }
+	if slices.ContainsFunc(amounts, isUnknown) {
+		flags = append(flags, FlagCurrencyUnknown)
+	}
+	if slices.ContainsFunc(amounts, isNonStandard) {
+		flags = append(flags, FlagNonStandardExponent)
+	}
+	return flags
+}
+
+func inCurrencyTable(currency string) bool {
+	_, known := minorUnitDigits[currency]
+	return known
+}
+
+// differs reports whether two amounts are known and have different currencies.
+func (m Money) differs(n Money) bool {
+	return m.known() && n.known() && m.Currency != n.Currency
+}
+
+// exceeds reports whether both amounts are known and in the same currency, and m is
+// larger.
+func (m Money) exceeds(n Money) bool {
+	return m.known() && m.Currency == n.Currency && m.compare(n) > 0
 }

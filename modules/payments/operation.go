@@ -1,7 +1,6 @@
 package payments
 
 import (
-	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -95,38 +94,6 @@ func (l *Ledger) Decide(ctx context.Context, ids []int64, d Decision) ([]Decided
 		}
 	}
 	return results, nil
-}
-
-// Replay decides Replayed about one dead letter.
-func (l *Ledger) Replay(ctx context.Context, id int64, by, why string) (*payrelayv1.Outcome, error) {
-	return l.decideOne(ctx, "replay", id, Decision{Resolution: Replayed, By: by, Why: why})
-}
-
-// Judge returns the verdict that Replay would give, and writes nothing.
-func (l *Ledger) Judge(ctx context.Context, id int64) (*payrelayv1.Outcome, error) {
-	return l.decideOne(ctx, "judge", id, Decision{Resolution: Replayed, Dry: true})
-}
-
-// Accept decides Accepted about one dead letter.
-func (l *Ledger) Accept(ctx context.Context, id int64, by, why string) (*payrelayv1.Outcome, error) {
-	return l.decideOne(ctx, "accept", id, Decision{Resolution: Accepted, By: by, Why: why})
-}
-
-// Discard decides Discarded about one dead letter.
-func (l *Ledger) Discard(ctx context.Context, id int64, by, why string) error {
-	_, err := l.decideOne(ctx, "discard", id, Decision{Resolution: Discarded, By: by, Why: why})
-	return err
-}
-
-func (l *Ledger) decideOne(ctx context.Context, verb string, id int64, d Decision) (*payrelayv1.Outcome, error) {
-	results, err := l.Decide(ctx, []int64{id}, d)
-	if err == nil {
-		err = results[0].Err
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s dead letter %d: %w", verb, id, err)
-	}
-	return results[0].Outcome, nil
 }
 
 // operation is the decision of an operator about one dead letter.
@@ -355,13 +322,6 @@ func (e *entangledError) Error() string {
 	return fmt.Sprintf("operation %d depends on an earlier one", e.at)
 }
 
-// operated is an operation on an event of a history that is judged, and the judgement
-// right after it.
-type operated struct {
-	entry   *entry
-	decided judgement
-}
-
 // operate judges the event of operation i. It sets entangled if the operation and an
 // earlier one of the batch are not independent.
 func (b *batch) operate(i int) {
@@ -391,24 +351,6 @@ func (b *batch) operate(i int) {
 		}
 		b.operated[of] = append(earlier, operated{entry, entry.judgement()})
 	}
-}
-
-// entryOf returns the entry of an event in its history, or nil if it is in none or that has
-// not been read.
-func (b *batch) entryOf(e *Event) *entry {
-	var entries []*entry
-	switch e.Key.Kind {
-	case KindOrder:
-		entries = b.order(e.Update.GetOrderId()).entries
-	case KindDispute:
-		entries = b.dispute(e.Dispute()).entries
-	}
-	for _, entry := range entries {
-		if entry.Key == e.Key {
-			return entry
-		}
-	}
-	return nil
 }
 
 // judgeOperation judges the event of an operation as the operator decided.
@@ -478,66 +420,5 @@ func (b *batch) audit() {
 			o.after = b.stateOf(o.event) // a long history is folded after operate
 		}
 		b.changes.Audit = append(b.changes.Audit, o.audit(b.now))
-	}
-}
-
-func (o *operation) audit(now time.Time) *AuditEntry {
-	key := o.letter.Key
-	target := fmt.Sprintf("dead letter %d", o.id)
-	switch {
-	case key == Key{}:
-	case key.Kind == "":
-		target += fmt.Sprintf(", %q of %s", key.EventID, key.Source)
-	default:
-		target += fmt.Sprintf(", %s event %q of %s", key.Kind, key.EventID, key.Source)
-	}
-	entry := &AuditEntry{
-		At: now, Who: o.By, Action: actions[o.Resolution], Target: target, OrderID: o.letter.OrderID, Why: o.Why,
-		Before: "open: " + DeadLetterReasons.Name(o.letter.Reason),
-	}
-	if o.event != nil {
-		entry.OrderID = o.event.Update.GetOrderId()
-	}
-	outcome := o.outcome()
-	switch reason := DeadLetterReasons.Name(outcome.GetReason()); {
-	case !o.settled:
-		entry.After = "open: " + cmp.Or(reason, DeadLetterReasons.Name(o.letter.Reason))
-	case o.Resolution == Discarded:
-		entry.After = string(Discarded)
-	case reason != "":
-		entry.After = fmt.Sprintf("%s: %s: %s", o.Resolution, Verdicts.Name(outcome.GetVerdict()), reason)
-	default:
-		entry.After = fmt.Sprintf("%s: %s", o.Resolution, Verdicts.Name(outcome.GetVerdict()))
-	}
-	if o.before != "" {
-		entry.Before, entry.After = entry.Before+"; "+o.before, entry.After+"; "+o.after
-	}
-	return entry
-}
-
-var actions = map[Resolution]Action{Replayed: ActionReplay, Accepted: ActionAccept, Discarded: ActionDiscard}
-
-// stateOf returns the state of the order or dispute of an event in words, or "" for a note.
-func (b *batch) stateOf(e *Event) string {
-	switch e.Key.Kind {
-	case KindOrder:
-		h := b.order(e.Update.GetOrderId())
-		return stateText("order", OrderStatuses.Name(h.State.Status), h.Pending)
-	case KindDispute:
-		h := b.dispute(e.Dispute())
-		return stateText("dispute", DisputeStatuses.Name(h.State.Status), h.Pending)
-	default:
-		return ""
-	}
-}
-
-func stateText(kind, status string, pending time.Time) string {
-	switch {
-	case status == "":
-		return "no " + kind
-	case !pending.IsZero():
-		return kind + " " + status + ", which is still being folded"
-	default:
-		return kind + " " + status
 	}
 }

@@ -118,6 +118,7 @@ func wantOracleResult(t *testing.T, m *memory, updates []*payrelayv1.Update) {
 	}
 	wantHeads(t, m)
 	wantCheckpoints(t, m, kept, forced)
+	wantNoDifferences(t, m)
 }
 
 // wantCheckpoints checks that each checkpoint is the fold of the events before it.

@@ -211,3 +211,43 @@ func (c *partsCache) get(text string) (parts, bool) {
 	}
 	return nil, false
 }
+
+// Flags returns the flags of an order, sorted by name.
+func (o Order) Flags() []Flag {
+	amounts, totals := o.amounts(), o.Totals()
+	flags := moneyFlags(amounts)
+	if totals.Refunded.exceeds(totals.Captured) {
+		flags = append(flags, FlagOverRefunded)
+	}
+	if totals.Captured.exceeds(o.Amount) {
+		flags = append(flags, FlagOverpaid)
+	}
+	if len(amounts) > 0 && slices.ContainsFunc(amounts, amounts[0].differs) {
+		flags = append(flags, FlagCurrencyDiffers)
+	}
+	slices.Sort(flags)
+	return flags
+}
+
+// amounts returns all known amounts of an order and its parts.
+func (o Order) amounts() []Money {
+	amounts := []Money{o.Amount}
+	ps, _ := decodeParts(o.Parts) // unreadable parts have no amounts
+	for _, p := range ps {
+		amounts = append(amounts, p.Authorized, p.Captured, p.Refunded, p.Implied)
+	}
+	return slices.DeleteFunc(amounts, func(m Money) bool { return !m.known() })
+}
+
+// View returns refunded or partially_refunded for a success with refunds, and the name of
+// the status otherwise.
+func (o Order) View() string {
+	t := o.Totals()
+	if o.Status == payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS && t.Refunded.MinorUnits > 0 {
+		if t.Captured.exceeds(t.Refunded) {
+			return "partially_refunded"
+		}
+		return "refunded"
+	}
+	return OrderStatuses.Name(o.Status)
+}

@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"fmt"
 	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
@@ -163,4 +164,133 @@ type RecordedEvent struct {
 	Sequence   int64
 	BodySHA256 Digest
 	Event
+}
+
+// AuditEntry is an action of an operator. It is recorded in the transaction of what the
+// action changes, and never changed or removed.
+type AuditEntry struct {
+	// ID is assigned by the store; it is 0 before.
+	ID int64
+	At time.Time
+	// Who is the name of the token, of the person, or both.
+	Who    string
+	Action Action
+	// Target names what the action is about, for people.
+	Target string
+	// OrderID is empty if the target belongs to no order.
+	OrderID string
+	Why     string
+	// Before and After are the states of the target in words, such as
+	// "open: contradiction" and "accepted: applied".
+	Before, After string
+}
+
+// Action is a kind of action of an operator.
+type Action string
+
+// The actions that the audit log records.
+const (
+	ActionReplay   Action = "replay"
+	ActionAccept   Action = "accept"
+	ActionDiscard  Action = "discard"
+	ActionReadBody Action = "read_body"
+	ActionRederive Action = "rederive"
+)
+
+// Flag names an unusual fact about an order or a dispute. It is not an error: the update
+// that caused it was applied. Flags are computed when the state is read, and not stored.
+type Flag string
+
+const (
+	// FlagOverRefunded means that more was refunded than captured.
+	FlagOverRefunded Flag = "over_refunded"
+	// FlagOverpaid means that more was captured than the amount of the order.
+	FlagOverpaid Flag = "overpaid"
+	// FlagCurrencyDiffers means that a dispute and its order have different currencies,
+	// or that an order has amounts in several currencies. A total then holds only the
+	// amounts of one currency.
+	FlagCurrencyDiffers Flag = "currency_differs"
+	// FlagDisputeExceedsOrder means that the amount at stake exceeds the captured amount
+	// of the order, or its amount if nothing is known to be captured.
+	FlagDisputeExceedsOrder Flag = "dispute_exceeds_order"
+	// FlagCurrencyUnknown means that the currency of an amount is not in the table of ISO
+	// 4217. The value of such an amount is unknown if it has no exponent.
+	FlagCurrencyUnknown Flag = "currency_unknown"
+	// FlagNonStandardExponent means that the exponent of an amount is not that of ISO
+	// 4217.
+	FlagNonStandardExponent Flag = "non_standard_exponent"
+	// FlagReopened means that a dispute was opened again after an outcome.
+	FlagReopened Flag = "reopened"
+)
+
+// flagSentences explains the flags.
+var flagSentences = map[Flag]string{
+	FlagOverRefunded:        "More was refunded than captured.",
+	FlagOverpaid:            "More was captured than the amount of the order.",
+	FlagCurrencyDiffers:     "Its amounts are in several currencies, or the currency of the dispute is not that of the order.",
+	FlagDisputeExceedsOrder: "The amount at stake is larger than what the order captured.",
+	FlagCurrencyUnknown:     "A currency is not in the table of ISO 4217, so its decimals may be unknown.",
+	FlagNonStandardExponent: "An amount has more decimals than its currency has.",
+	FlagReopened:            "The dispute was opened again after an outcome.",
+}
+
+// audit returns the entry of the audit log.
+func (o *operation) audit(now time.Time) *AuditEntry {
+	key := o.letter.Key
+	target := fmt.Sprintf("dead letter %d", o.id)
+	switch {
+	case key == Key{}:
+	case key.Kind == "":
+		target += fmt.Sprintf(", %q of %s", key.EventID, key.Source)
+	default:
+		target += fmt.Sprintf(", %s event %q of %s", key.Kind, key.EventID, key.Source)
+	}
+	entry := &AuditEntry{
+		At: now, Who: o.By, Action: actions[o.Resolution], Target: target, OrderID: o.letter.OrderID, Why: o.Why,
+		Before: "open: " + DeadLetterReasons.Name(o.letter.Reason),
+	}
+	if o.event != nil {
+		entry.OrderID = o.event.Update.GetOrderId()
+	}
+	switch {
+	case !o.settled && o.outcome().GetReason() != noReason:
+		entry.After = "open: " + DeadLetterReasons.Name(o.event.Reason)
+	case !o.settled:
+		entry.After = entry.Before
+	case o.Resolution == Discarded:
+		entry.After = string(Discarded)
+	default:
+		entry.After = string(o.Resolution) + ": " + o.event.verdictText()
+	}
+	if o.before != "" {
+		entry.Before, entry.After = entry.Before+"; "+o.before, entry.After+"; "+o.after
+	}
+	return entry
+}
+
+var actions = map[Resolution]Action{Replayed: ActionReplay, Accepted: ActionAccept, Discarded: ActionDiscard}
+
+// stateOf returns the state of the order or dispute of an event in words, or "" for a note.
+func (b *batch) stateOf(e *Event) string {
+	switch e.Key.Kind {
+	case KindOrder:
+		h := b.order(e.Update.GetOrderId())
+		return stateText("order", OrderStatuses.Name(h.State.Status), h.Pending)
+	case KindDispute:
+		h := b.dispute(e.Dispute())
+		return stateText("dispute", DisputeStatuses.Name(h.State.Status), h.Pending)
+	default:
+		return ""
+	}
+}
+
+func stateText(kind, status string, pending time.Time) string {
+	switch {
+	case status == "":
+		return "no " + kind
+	case !pending.IsZero():
+		return kind + " " + status + ", which is still being folded"
+	default:
+		return kind + " " + status
+	}
 }

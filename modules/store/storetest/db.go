@@ -60,6 +60,27 @@ func (d *db) discard(id int64) {
 	d.check(payments.NewLedger(d.Store).Discard(d.t.Context(), id, "ann", "a test"))
 }
 
+// decide carries out a decision about dead letters at once. It returns the number of those
+// that were not settled by another of them.
+func (d *db) decide(how payments.Resolution, letters ...*payments.DeadLetter) (decided int) {
+	d.t.Helper()
+	ids := make([]int64, len(letters))
+	for i, l := range letters {
+		ids[i] = l.ID
+	}
+	results, err := payments.NewLedger(d.Store).Decide(d.t.Context(), ids, payments.Decision{Resolution: how, By: "ann", Why: "a test"})
+	d.check(err)
+	for _, r := range results {
+		switch {
+		case r.Err == nil:
+			decided++
+		case !errors.Is(r.Err, payments.ErrSettled):
+			d.t.Errorf("%s of dead letter %d = %v, want no error but ErrSettled", how, r.ID, r.Err)
+		}
+	}
+	return decided
+}
+
 func (d *db) commit(changes *payments.Changes) {
 	d.t.Helper()
 	d.check(d.Commit(d.t.Context(), changes))

@@ -16,8 +16,8 @@ import (
 
 // everyArrival compares the ledger on this store with the oracle, on random histories
 // in random order of arrival and in batches of 1 to 64. Some updates come twice, and some come
-// again with other facts. Between the batches, an operator accepts and discards dead
-// letters.
+// again with other facts. Between the batches, an operator accepts, discards and replays
+// dead letters, several at once.
 func everyArrival(t *testing.T, d *db) {
 	histories := 100
 	if testing.Short() {
@@ -32,16 +32,17 @@ func everyArrival(t *testing.T, d *db) {
 		for batch := range slices.Chunk(arrival, size) {
 			d.apply(batch...)
 			if open := h.open(); operator && len(open) > 0 {
-				if l := pick(rng, open); rng.IntN(4) == 0 {
-					d.discard(l.ID)
-					discarded++
-				} else if l.Reason != unknownStatus {
-					d.accept(l.ID)
-					accepted++
+				how := pick(rng, []payments.Resolution{payments.Accepted, payments.Accepted, payments.Discarded, payments.Replayed})
+				n := d.decide(how, shuffled(rng, open)[:1+rng.IntN(len(open))]...)
+				if how == payments.Accepted {
+					accepted += n
+				} else if how == payments.Discarded {
+					discarded += n
 				}
 			}
 		}
 		h.check(conflicts)
+		h.checkDerived()
 		if t.Failed() {
 			t.Fatalf("the first failure is in history %d", seed)
 		}
@@ -201,6 +202,17 @@ func (h *randomHistory) check(conflicts int) {
 			open, want.Refused, conflicts, len(events), len(byKey))
 	}
 	h.checkHeads(events)
+}
+
+// checkDerived checks that the histories fold to what is stored.
+func (h *randomHistory) checkDerived() {
+	h.db.t.Helper()
+	q := payments.SubjectQuery{OrderIDs: h.orderIDs(), Limit: 1000}
+	result, err := payments.NewLedger(h.db.Store).Rederive(h.db.t.Context(), h.db.Store, payments.Rederivation{Query: q})
+	h.db.check(err)
+	if len(result.Differences) > 0 || result.Next != 0 || result.Orders+result.Disputes == 0 && len(h.updates) > 20 {
+		h.db.t.Errorf("Rederive() = %+v, want no differences", result)
+	}
 }
 
 // checkHeads checks that Load returns the states that the queries list.

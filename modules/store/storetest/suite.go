@@ -10,7 +10,8 @@
 //	commit, races             a commit is written completely, once, or not at all
 //	concurrent                several handles and ledgers on one database
 //	pages, filters            the queries of the API and of operators
-//	ledger, operators         the ledger on a store
+//	ledger, operators,
+//	decisions                 the ledger on a store
 //	property                  the ledger compared with an oracle
 //	scenarios                 every scenario and every pair of snapshots in every arrival
 //	long                      histories that are read in pages
@@ -150,6 +151,9 @@ func Run(t *testing.T, create func(t *testing.T) Engine) {
 		{"Stats", stats},
 
 		{"Operators", operators},
+		{"DecisionsAboutManyDeadLetters", manyDecisions},
+		{"CorrectedByItsHistory", correctedByHistory},
+		{"ExplainedInWords", explained},
 		{"DiscardedEventsNeverReturn", discardedNeverReturn},
 		{"TwoOperatorsAtOnce", twoOperators},
 
