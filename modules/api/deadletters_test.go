@@ -56,8 +56,8 @@ func TestPagesOfDeadLetters(t *testing.T) {
 
 func TestParametersOfOperators(t *testing.T) {
 	ten := time.Date(2026, 1, 4, 10, 0, 0, 0, time.UTC)
-	letters := letterListing.encode(payments.Cursor{Sequence: 9}, true)
-	audit := auditListing.encode(payments.Cursor{Sequence: 9}, false)
+	letters := letterListing.encode(9, true)
+	audit := auditListing.encode(9, false)
 	for target, want := range map[string]any{
 		"/deadletters": payments.DeadLetterQuery{Descending: true, Limit: 51},
 		"/deadletters?reasons=conflict,contradiction&sources=a,b&kinds=note&order_ids=o&text=E%25&settled=true&time_from=2026-01-04T10:00:00Z&sort_asc=true&limit=2&cursor=" + letters: payments.DeadLetterQuery{
