@@ -33,7 +33,8 @@ var homes = map[string][]string{
 	"github.com/cenkalti/backoff":   {"modules/transport"},
 	"golang.org/x/time":             {"modules/ingest", "modules/simulate"},
 	"github.com/go-json-experiment": {"modules/ingest"},
-	// Faulty network links are for tests only.
+	// The validator of openapi.json and faulty network links are for tests only.
+	"github.com/pb33f/":            {"modules/api"},
 	"github.com/Shopify/toxiproxy": {"e2e/chaos"},
 	"github.com/rs/zerolog":        {"e2e/chaos"},
 }

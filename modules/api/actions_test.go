@@ -303,7 +303,7 @@ func TestRederive(t *testing.T) {
 	}{
 		"cursor": {func(r *payrelayv1.RederiveRequest) { r.Cursor = "abc" }, "invalid_cursor"},
 		"other cursor": {func(r *payrelayv1.RederiveRequest) {
-			r.Cursor = letterListing.encode(payments.Cursor{Sequence: 4}, true)
+			r.Cursor = letterListing.encode(4, true)
 		}, "invalid_cursor"},
 		"source": {func(r *payrelayv1.RederiveRequest) { r.Sources = []string{""} }, "empty_value"},
 		"period": {func(r *payrelayv1.RederiveRequest) { r.TimeTo = r.TimeFrom }, "invalid_time"},

@@ -46,9 +46,7 @@ func newDisputeItem(d *payrelayv1.Dispute) disputeItem {
 	}
 }
 
-func disputeCursor(d payments.Dispute) payments.Cursor {
-	return payments.Cursor{Sequence: d.Sequence}
-}
+func disputeSequence(d payments.Dispute) int64 { return d.Sequence }
 
 // disputePage is a page of disputes with their known orders.
 type disputePage struct {

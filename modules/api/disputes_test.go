@@ -23,6 +23,7 @@ func TestDisputeItem(t *testing.T) {
 	again.DisputeKey, again.OrderID, again.Status = key("dispute-3"), "order-1", payrelayv1.DisputeStatus_DISPUTE_STATUS_LOST
 	again.Stage, again.Reopened = payrelayv1.DisputeStage_DISPUTE_STAGE_ARBITRATION, 2
 	again.Amount, again.OutcomeAmount = payments.Money{MinorUnits: 10051, Currency: "USD"}, payments.Money{MinorUnits: 50, Currency: "USD"}
+	full.Sequence, bare.Sequence, again.Sequence = 1, 2, 3
 	order := payments.Order{ID: "order-1", Amount: payments.Money{MinorUnits: 10050, Currency: "USD"}}
 	handler := publicRoutes(&memory{disputes: []payments.Dispute{full, bare, again}, orders: []payments.Order{order}})
 	for id, want := range map[string]string{
@@ -48,9 +49,9 @@ func TestDisputeItem(t *testing.T) {
 // twoSources is a Reader of disputes of two sources with one id.
 func twoSources() *memory {
 	m := new(memory)
-	for _, source := range []string{"shop b", "generic"} {
+	for i, source := range []string{"shop b", "generic"} {
 		m.disputes = append(m.disputes, payments.Dispute{
-			DisputeKey: payments.DisputeKey{Source: source, ID: "d"}, OrderID: "order of " + source, OpenedAt: noon, UpdatedAt: noon,
+			Sequence: int64(2 - i), DisputeKey: payments.DisputeKey{Source: source, ID: "d"}, OrderID: "order of " + source, OpenedAt: noon, UpdatedAt: noon,
 		})
 	}
 	return m
@@ -94,7 +95,7 @@ func TestDisputeOfSeveralSourcesIsAmbiguous(t *testing.T) {
 	}
 }
 
-// Disputes of several sources with the same time and id can be on different pages.
+// Disputes of several sources with one id can be on different pages.
 func TestPagesOfDisputesWithOneID(t *testing.T) {
 	handler := publicRoutes(twoSources())
 	for _, ascending := range []string{"true", "false"} {

@@ -99,9 +99,7 @@ func newUpdateItem(u *payrelayv1.Update) updateItem {
 	return item
 }
 
-func eventCursor(e payments.RecordedEvent) payments.Cursor {
-	return payments.Cursor{Sequence: e.Sequence}
-}
+func eventSequence(e payments.RecordedEvent) int64 { return e.Sequence }
 
 // listOrderEvents serves GET /orders/events.
 func (p *public) listOrderEvents(c echo.Context) error {

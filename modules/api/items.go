@@ -37,9 +37,7 @@ func newOrderItem(o *payrelayv1.Order) orderItem {
 	}
 }
 
-func orderCursor(o payments.Order) payments.Cursor {
-	return payments.Cursor{Sequence: o.Sequence}
-}
+func orderSequence(o payments.Order) int64 { return o.Sequence }
 
 // listOrders serves GET /orders.
 func (p *public) listOrders(c echo.Context) error {

@@ -63,7 +63,7 @@ func (m *memory) DeadLetter(ctx context.Context, id int64) (*payments.DeadLetter
 }
 
 func (m *memory) Audit(ctx context.Context, q payments.AuditQuery) (payments.Page[payments.AuditEntry], error) {
-	return pageIn(ctx, m, q, m.audit, q.Page, auditCursor)
+	return pageIn(ctx, m, q, m.audit, q.Page, auditSequence)
 }
 
 func (m *memory) Sources(ctx context.Context) ([]payments.SourceActivity, error) {

@@ -26,7 +26,7 @@ func everything() *memory {
 		Reopened: 1, UserID: "u", Reason: "fraud", Amount: usd, OutcomeAmount: usd, OpenedAt: noon, UpdatedAt: noon, EvidenceDueAt: noon,
 	}
 	m.disputes[1] = m.disputes[0]
-	m.disputes[1].Source, m.disputes[1].OpenedAt = "generic", noon.AddDate(0, 0, 1)
+	m.disputes[1].Source, m.disputes[1].Sequence = "generic", 2
 	for i := range m.events {
 		e := &m.events[i]
 		e.Verdict, e.Update = payrelayv1.Verdict_VERDICT_APPLIED, orderUpdate(e.Key.EventID)

@@ -116,11 +116,11 @@ func (o *Operator) ListDeadLetters(ctx context.Context, req *payrelayv1.ListDead
 	}
 	page := payments.Page[*payments.DeadLetter]{Items: letters[:min(len(letters), asked.Limit)], More: len(letters) > asked.Limit}
 	return &payrelayv1.ListDeadLettersResponse{
-		DeadLetters: convert(page.Items, letterMessage), NextCursor: nextCursor(letterListing, asked, page, letterCursor), Total: total(counts),
+		DeadLetters: convert(page.Items, letterMessage), NextCursor: nextCursor(letterListing, asked, page, letterSequence), Total: total(counts),
 	}, nil
 }
 
-func letterCursor(d *payments.DeadLetter) payments.Cursor { return payments.Cursor{Sequence: d.ID} }
+func letterSequence(d *payments.DeadLetter) int64 { return d.ID }
 
 func total(counts []payments.DeadLetterCount) (sum int64) {
 	for _, c := range counts {
@@ -222,7 +222,7 @@ func (o *Operator) ListAudit(ctx context.Context, req *payrelayv1.ListAuditReque
 	if err != nil {
 		return nil, err
 	}
-	return &payrelayv1.ListAuditResponse{Entries: convert(page.Items, auditMessage), NextCursor: nextCursor(auditListing, query.Page, page, auditCursor)}, nil
+	return &payrelayv1.ListAuditResponse{Entries: convert(page.Items, auditMessage), NextCursor: nextCursor(auditListing, query.Page, page, auditSequence)}, nil
 }
 
-func auditCursor(a payments.AuditEntry) payments.Cursor { return payments.Cursor{Sequence: a.ID} }
+func auditSequence(a payments.AuditEntry) int64 { return a.ID }

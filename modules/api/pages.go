@@ -5,31 +5,23 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// listing is a sorted list that is read page by page. A cursor is valid for one
-// listing and one direction only.
-type listing struct {
-	name string
-	// bySequence reports whether items are sorted by the sequence of their recording
-	// instead of by a time and an id.
-	bySequence bool
-	// bySource reports whether items of one time and id are sorted by their source.
-	bySource bool
-}
+// listing names a list that is read page by page, sorted by the sequence in which its
+// items were recorded. A cursor is valid for one listing and one direction only.
+type listing string
 
-var (
-	orderListing        = listing{name: "orders", bySequence: true}
-	disputeListing      = listing{name: "disputes", bySequence: true}
-	orderEventListing   = listing{name: "orders/events", bySequence: true}
-	disputeEventListing = listing{name: "disputes/events", bySequence: true}
-	letterListing       = listing{name: "deadletters", bySequence: true}
-	auditListing        = listing{name: "audit", bySequence: true}
+const (
+	orderListing        listing = "orders"
+	disputeListing      listing = "disputes"
+	orderEventListing   listing = "orders/events"
+	disputeEventListing listing = "disputes/events"
+	letterListing       listing = "deadletters"
+	auditListing        listing = "audit"
 )
 
 // pageBody is the answer of every listing.
@@ -47,64 +39,43 @@ func newPageBody[M, T any](messages []M, item func(M) T, nextCursor string) page
 }
 
 // nextCursor returns the cursor of the page after this one, or nothing for the last page.
-// The sort key of an item is what key returns.
-func nextCursor[S any](l listing, asked payments.PageRequest, page payments.Page[S], key func(S) payments.Cursor) string {
+// The sequence of an item is what sequence returns.
+func nextCursor[S any](l listing, asked payments.PageRequest, page payments.Page[S], sequence func(S) int64) string {
 	if !page.More {
 		return ""
 	}
-	return l.encode(key(page.Items[len(page.Items)-1]), asked.Ascending)
+	return l.encode(sequence(page.Items[len(page.Items)-1]), asked.Ascending)
 }
 
 // encode returns a cursor of the listing as base64url. It holds no secret, and a
 // forged one selects only items that a request without a cursor selects too.
-func (l listing) encode(after payments.Cursor, ascending bool) string {
-	number := after.Sequence
-	if !l.bySequence {
-		number = after.At.UnixMicro()
+func (l listing) encode(sequence int64, ascending bool) string {
+	direction := "desc"
+	if ascending {
+		direction = "asc"
 	}
 	// The quotes make a text that was cut short invalid.
-	text := fmt.Sprintf("%s%d %+q", l.prefix(ascending), number, after.ID)
-	if after.Source != "" {
-		text += fmt.Sprintf(" %+q", after.Source)
-	}
-	return base64.RawURLEncoding.EncodeToString([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `%s %s %d ""`, l, direction, sequence))
 }
 
 // decode parses a cursor, and reports whether encode returned it for the same
-// listing and direction.
-func (l listing) decode(text string, ascending bool) (*payments.Cursor, bool) {
-	raw, err := base64.RawURLEncoding.DecodeString(text)
+// listing and direction. An earlier release had cursors of a time and an id for orders and
+// disputes, for which it reports false.
+func (l listing) decode(cursor string, ascending bool) (*payments.Cursor, bool) {
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil {
 		return nil, false
 	}
-	key, _ := strings.CutPrefix(string(raw), l.prefix(ascending))
-	digits, quoted, _ := strings.Cut(key, " ")
-	number, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || number < 0 {
+	fields := strings.Fields(string(text))
+	if len(fields) != 4 {
 		return nil, false
 	}
-	first, err := strconv.QuotedPrefix(quoted)
-	if err != nil {
+	sequence, err := strconv.ParseInt(fields[2], 10, 64)
+	// Several texts decode to one sequence; encode returns only one of them.
+	if err != nil || sequence < 0 || l.encode(sequence, ascending) != cursor {
 		return nil, false
 	}
-	id, _ := strconv.Unquote(first)
-	// A cursor of an earlier release has no source.
-	source, _ := strconv.Unquote(strings.TrimPrefix(quoted[len(first):], " "))
-	after := payments.Cursor{Sequence: number}
-	if !l.bySequence {
-		after = payments.Cursor{At: time.UnixMicro(number).UTC(), ID: id, Source: source}
-	}
-	// Several texts decode to one cursor; encode returns only one of them.
-	genuine := l.encode(after, ascending) == text &&
-		(l.bySequence || isID(id) && (source == "" || l.bySource && isID(source)))
-	return &after, genuine
-}
-
-func (l listing) prefix(ascending bool) string {
-	if ascending {
-		return l.name + " asc "
-	}
-	return l.name + " desc "
+	return &payments.Cursor{Sequence: sequence}, true
 }
 
 // isID reports whether s can be the id of an order, a dispute or a user. Other

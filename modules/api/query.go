@@ -49,7 +49,7 @@ func (q *Query) ListOrders(ctx context.Context, req *payrelayv1.ListOrdersReques
 	if err != nil {
 		return nil, err
 	}
-	return &payrelayv1.ListOrdersResponse{Orders: convert(page.Items, orderMessage), NextCursor: nextCursor(orderListing, query.Page, page, orderCursor)}, nil
+	return &payrelayv1.ListOrdersResponse{Orders: convert(page.Items, orderMessage), NextCursor: nextCursor(orderListing, query.Page, page, orderSequence)}, nil
 }
 
 // GetOrder returns one order.
@@ -88,7 +88,7 @@ func (q *Query) ListDisputes(ctx context.Context, req *payrelayv1.ListDisputesRe
 		return nil, err
 	}
 	return &payrelayv1.ListDisputesResponse{
-		Disputes: page.messages(), NextCursor: nextCursor(disputeListing, query.Page, page.Page, disputeCursor),
+		Disputes: page.messages(), NextCursor: nextCursor(disputeListing, query.Page, page.Page, disputeSequence),
 	}, nil
 }
 
@@ -142,7 +142,7 @@ func (q *Query) ListEvents(ctx context.Context, req *payrelayv1.ListEventsReques
 	if err != nil {
 		return nil, err
 	}
-	return &payrelayv1.ListEventsResponse{Events: convert(page.Items, eventMessage), NextCursor: nextCursor(l, query.Page, page, eventCursor)}, nil
+	return &payrelayv1.ListEventsResponse{Events: convert(page.Items, eventMessage), NextCursor: nextCursor(l, query.Page, page, eventSequence)}, nil
 }
 
 // ExplainOrder returns an order with its timeline and the reasons for its state.

@@ -30,18 +30,18 @@ type memory struct {
 }
 
 func (m *memory) Orders(ctx context.Context, q payments.OrderQuery) (payments.Page[payments.Order], error) {
-	return pageIn(ctx, m, q, among(m.orders, q.OrderIDs, func(o payments.Order) string { return o.ID }), q.Page, orderCursor)
+	return pageIn(ctx, m, q, among(m.orders, q.OrderIDs, func(o payments.Order) string { return o.ID }), q.Page, orderSequence)
 }
 
 func (m *memory) Disputes(ctx context.Context, q payments.DisputeQuery) (payments.Page[payments.Dispute], error) {
 	found := among(m.disputes, q.DisputeIDs, func(d payments.Dispute) string { return d.ID })
 	found = among(found, q.Sources, func(d payments.Dispute) string { return d.Source })
 	found = among(found, q.OrderIDs, func(d payments.Dispute) string { return d.OrderID })
-	return pageIn(ctx, m, q, found, q.Page, disputeCursor)
+	return pageIn(ctx, m, q, found, q.Page, disputeSequence)
 }
 
 func (m *memory) Events(ctx context.Context, q payments.EventQuery) (payments.Page[payments.RecordedEvent], error) {
-	return pageIn(ctx, m, q, m.events, q.Page, eventCursor)
+	return pageIn(ctx, m, q, m.events, q.Page, eventSequence)
 }
 
 func (m *memory) Order(ctx context.Context, id string) (payments.Order, error) {
@@ -84,20 +84,19 @@ func (m *memory) ask(ctx context.Context, question any) error {
 	return nil
 }
 
-func pageIn[T any](ctx context.Context, m *memory, question any, all []T, asked payments.PageRequest, cursor func(T) payments.Cursor) (payments.Page[T], error) {
+func pageIn[T any](ctx context.Context, m *memory, question any, all []T, asked payments.PageRequest, sequence func(T) int64) (payments.Page[T], error) {
 	if err := m.ask(ctx, question); err != nil {
 		return payments.Page[T]{}, err
 	}
-	compare := func(a, b payments.Cursor) int {
-		order := cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Sequence, b.Sequence))
+	compare := func(a, b int64) int {
 		if asked.Ascending {
-			return order
+			return cmp.Compare(a, b)
 		}
-		return -order
+		return cmp.Compare(b, a)
 	}
-	items := slices.SortedFunc(slices.Values(all), func(a, b T) int { return compare(cursor(a), cursor(b)) })
+	items := slices.SortedStableFunc(slices.Values(all), func(a, b T) int { return compare(sequence(a), sequence(b)) })
 	items = slices.DeleteFunc(items, func(item T) bool {
-		return asked.After != nil && compare(cursor(item), *asked.After) <= 0
+		return asked.After != nil && compare(sequence(item), asked.After.Sequence) <= 0
 	})
 	return payments.Page[T]{Items: items[:min(asked.Limit, len(items))], More: len(items) > asked.Limit}, nil
 }

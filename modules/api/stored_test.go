@@ -143,13 +143,14 @@ func distinct(items []listed) int {
 	return len(slices.Compact(items))
 }
 
-// An item that is added between two pages neither hides nor repeats another one, because
-// newer items are before the first page.
+// An item that is added between two pages, or whose time moves, neither hides nor repeats
+// another one, because pages are sorted by the sequence of recording.
 func TestPagesAreStableWhileItemsAreAdded(t *testing.T) {
 	m := fullMemory(60)
 	handler := publicRoutes(m)
 	first := wantJSON[pageBody[orderItem]](t, get(t, handler, "/orders"))
-	m.orders = append(m.orders, payments.Order{ID: "new", CreatedAt: noon.AddDate(1, 0, 0)})
+	m.orders = append(m.orders, payments.Order{Sequence: 1 << 40, ID: "new", CreatedAt: noon.AddDate(-9, 0, 0)})
+	m.orders[0].CreatedAt = noon.AddDate(9, 0, 0)
 	second := wantJSON[pageBody[orderItem]](t, get(t, handler, "/orders?cursor="+first.NextCursor))
 	if len(first.Items) != 50 || len(second.Items) != 10 || second.HasMore {
 		t.Errorf("pages of %d and %d items, want 50 and 10", len(first.Items), len(second.Items))
