@@ -32,7 +32,7 @@ func install(t *testing.T) installation {
 	operator, first := token("ops", door.Operator)
 	reader, second := token("grafana", door.Reader)
 	lines := testcert.Write(t, files, "tokens", []byte(first+"\n"+second+"\n"))
-	process := serveAll(t, http.DefaultClient, "--data-dir", dir, "--mode", "direct", "--api-tokens-file", lines)
+	process := serveAll(t, http.DefaultClient, dir, "--mode", "direct", "--api-tokens-file", lines)
 	return installation{
 		[]string{"--data-dir", dir}, []string{"--api-url", process.urls["api"], "--api-token-file", operator},
 		[]string{"--api-url", process.urls["api"], "--api-token-file", reader}, process,
@@ -70,10 +70,11 @@ func TestBothWaysReadTheSame(t *testing.T) {
 				continue
 			}
 			server, err := app(t, command, in.server)
+			same := server == database
 			if line == "sources list" { // only the server knows what its ingest role saw
-				database, server = firstColumns(database), firstColumns(server)
+				same = strings.Contains(server, want)
 			}
-			if err != nil || server != database {
+			if err != nil || !same {
 				t.Errorf("app %s on the server = %v\n%s\nand on the database\n%s", command, err, server, database)
 			}
 			if !strings.Contains(database, want) {
@@ -84,20 +85,10 @@ func TestBothWaysReadTheSame(t *testing.T) {
 	}
 }
 
-// firstColumns returns the first word of each line.
-func firstColumns(text string) (words string) {
-	for line := range strings.Lines(text) {
-		word, _, _ := strings.Cut(strings.Trim(line, " \r\n"), " ")
-		words += word + "\n"
-	}
-	return words
-}
-
 // wantFormat checks that a text can be read by a program.
 func wantFormat(t *testing.T, command, format, text string) {
 	t.Helper()
 	switch {
-	case strings.HasPrefix(command, "sources"):
 	case format == "json" && !json.Valid([]byte(text)):
 		t.Errorf("app %s = %s, want valid JSON", command, text)
 	case format == "csv":
