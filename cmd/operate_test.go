@@ -32,7 +32,7 @@ func install(t *testing.T) installation {
 	operator, first := token("ops", door.Operator)
 	reader, second := token("grafana", door.Reader)
 	lines := testcert.Write(t, files, "tokens", []byte(first+"\n"+second+"\n"))
-	process := serveAll(t, http.DefaultClient, "--data-dir", dir, "--mode", "direct", "--api-tokens-file", lines)
+	process := serveAll(t, http.DefaultClient, dir, "--mode", "direct", "--api-tokens-file", lines)
 	return installation{
 		[]string{"--data-dir", dir}, []string{"--api-url", process.urls["api"], "--api-token-file", operator},
 		[]string{"--api-url", process.urls["api"], "--api-token-file", reader}, process,
