@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,43 +18,64 @@ import (
 
 // gauged is a database whose values a test sets.
 type gauged struct {
-	counts  []payments.DeadLetterCount
-	oldest  time.Time
-	due     payments.DisputesDue
-	stats   StoreStats
-	err     error
-	hangs   bool
+	mu sync.Mutex
+	values
 	queries int
 }
 
-func (g *gauged) answer(ctx context.Context) error {
+type values struct {
+	counts []payments.DeadLetterCount
+	oldest time.Time
+	due    payments.DisputesDue
+	stats  StoreStats
+	err    error
+	hangs  bool
+}
+
+// set changes the values.
+func (g *gauged) set(change func(*values)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	change(&g.values)
+}
+
+func (g *gauged) answer(ctx context.Context) (values, error) {
+	g.mu.Lock()
 	g.queries++
-	if g.hangs {
+	now := g.values
+	g.mu.Unlock()
+	if now.hangs {
 		<-ctx.Done()
-		return ctx.Err()
+		return now, ctx.Err()
 	}
-	return g.err
+	return now, now.err
 }
 
 func (g *gauged) CountDeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]payments.DeadLetterCount, error) {
 	if q.Settled || len(q.Reasons) > 0 {
 		return nil, errors.New("the query is not about all open dead letters")
 	}
-	return g.counts, g.answer(ctx)
+	now, err := g.answer(ctx)
+	return now.counts, err
 }
 
 func (g *gauged) OldestOpenDeadLetter(ctx context.Context) (time.Time, error) {
-	return g.oldest, g.answer(ctx)
+	now, err := g.answer(ctx)
+	return now.oldest, err
 }
 
-func (g *gauged) DisputesDue(ctx context.Context, now time.Time) (payments.DisputesDue, error) {
-	if !now.Equal(time.Now()) {
+func (g *gauged) DisputesDue(ctx context.Context, at time.Time) (payments.DisputesDue, error) {
+	if !at.Equal(time.Now()) {
 		return payments.DisputesDue{}, errors.New("the disputes are not counted as of now")
 	}
-	return g.due, g.answer(ctx)
+	now, err := g.answer(ctx)
+	return now.due, err
 }
 
-func (g *gauged) Stats(ctx context.Context) (StoreStats, error) { return g.stats, g.answer(ctx) }
+func (g *gauged) Stats(ctx context.Context) (StoreStats, error) {
+	now, err := g.answer(ctx)
+	return now.stats, err
+}
 
 // watching runs the gauges of a database until the end of the test. It returns a function
 // that compares the metrics, where "" is none.
@@ -91,16 +113,16 @@ func watching(t *testing.T, db *gauged, log *strings.Builder) (want func(map[str
 func TestGaugesOfTheDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conflict := payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONFLICT
-		db := &gauged{
+		db := &gauged{values: values{
 			counts: []payments.DeadLetterCount{{Reason: conflict, Source: "a", Count: 2}, {Reason: conflict, Source: "b", Count: 3}},
 			oldest: time.Unix(1_700_000_000, 0),
 			due:    payments.DisputesDue{PastDue: 1, InDay: 2, InThreeDays: 5},
 			stats:  StoreStats{InUse: 3, Idle: 4, Max: 16, Bytes: 4096, WALBytes: 512},
-		}
+		}}
 		var log strings.Builder
 		want := watching(t, db, &log)
 		synctest.Wait()
-		values := map[string]string{
+		shown := map[string]string{
 			`dead_letters_open{reason="conflict"}`:      "5",
 			`dead_letters_open{reason="contradiction"}`: "0",
 			`dead_letters_oldest_timestamp_seconds`:     "1.7e+09",
@@ -113,15 +135,17 @@ func TestGaugesOfTheDatabase(t *testing.T) {
 			`store_size_bytes`:                          "4096",
 			`store_wal_bytes`:                           "512",
 		}
-		want(values)
-		if db.queries != 4 {
-			t.Errorf("%d queries at the start, want 4", db.queries)
-		}
-
-		db.counts, db.oldest, db.stats.WALBytes = nil, time.Time{}, -1
+		want(shown)
+		db.set(func(v *values) {
+			if db.queries != 4 {
+				t.Errorf("%d queries at the start, want 4", db.queries)
+			}
+			v.counts, v.oldest, v.stats.WALBytes = nil, time.Time{}, -1
+		})
 		time.Sleep(pollInterval - 1)
-		want(values) // not read again
-		time.Sleep(2)
+		want(shown) // not read again
+		time.Sleep(2 * time.Nanosecond)
+		synctest.Wait()
 		want(map[string]string{`dead_letters_open{reason="conflict"}`: "0", `dead_letters_oldest_timestamp_seconds`: "", `store_wal_bytes`: "", `store_size_bytes`: "4096"})
 	})
 }
@@ -130,7 +154,7 @@ func TestGaugesOfTheDatabase(t *testing.T) {
 // the last ones, that the log has the error once, and that all is well afterwards.
 func TestGaugesOfADatabaseThatIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		db := &gauged{oldest: time.Unix(1_700_000_000, 0)}
+		db := &gauged{values: values{oldest: time.Unix(1_700_000_000, 0)}}
 		var log strings.Builder
 		want := watching(t, db, &log)
 		synctest.Wait()
@@ -141,7 +165,8 @@ func TestGaugesOfADatabaseThatIsAway(t *testing.T) {
 			unknown[series] = "NaN"
 		}
 		want(known)
-		db.err = errors.New("connection refused")
+		refused := errors.New("connection refused")
+		db.set(func(v *values) { v.err = refused })
 		for range 3 {
 			time.Sleep(pollInterval)
 			synctest.Wait()
@@ -150,11 +175,11 @@ func TestGaugesOfADatabaseThatIsAway(t *testing.T) {
 		if n := strings.Count(log.String(), "connection refused"); n != 4 {
 			t.Errorf("the log has the error %d times, want once for each of the 4 queries: %s", n, log.String())
 		}
-		db.err = nil
+		db.set(func(v *values) { v.err = nil })
 		time.Sleep(pollInterval)
 		synctest.Wait()
 		want(known)
-		db.hangs = true
+		db.set(func(v *values) { v.hangs = true })
 		time.Sleep(pollInterval + 4*pollTimeout)
 		synctest.Wait()
 		want(unknown)
@@ -164,7 +189,7 @@ func TestGaugesOfADatabaseThatIsAway(t *testing.T) {
 func TestGaugesBeforeTheFirstReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		want := watching(t, &gauged{hangs: true}, &log)
+		want := watching(t, &gauged{values: values{hangs: true}}, &log)
 		synctest.Wait()
 		want(map[string]string{`dead_letters_open{reason="conflict"}`: "NaN", `dead_letters_oldest_timestamp_seconds`: "NaN"})
 	})

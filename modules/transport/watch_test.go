@@ -5,13 +5,31 @@ import (
 	"errors"
 	"flag"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
 // farSide is asked by a watch. It answers, refuses or hangs.
-type farSide struct{ ask func(context.Context) error }
+type farSide struct {
+	mu  sync.Mutex
+	how func(context.Context) error
+}
+
+func (f *farSide) ask(ctx context.Context) error {
+	f.mu.Lock()
+	how := f.how
+	f.mu.Unlock()
+	return how(ctx)
+}
+
+// now sets how the far side answers from now on.
+func (f *farSide) now(how func(context.Context) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.how = how
+}
 
 func answering(context.Context) error { return nil }
 
@@ -20,7 +38,7 @@ func hanging(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 // watchOf runs a watch of a far side on the clock of the test.
 func watchOf(t *testing.T, grace time.Duration, peer *farSide) *Watch {
 	t.Helper()
-	w := NewWatch(WatchConfig{Grace: grace}, func(ctx context.Context) error { return peer.ask(ctx) })
+	w := NewWatch(WatchConfig{Grace: grace}, peer.ask)
 	w.Ask(t.Context())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -58,10 +76,10 @@ func TestWatchReportsAFarSideThatIsAwayWithinTwoSeconds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				peer := &farSide{answering}
+				peer := &farSide{how: answering}
 				w := watchOf(t, time.Second, peer)
 				time.Sleep(time.Minute + time.Millisecond)
-				peer.ask = ask
+				peer.now(ask)
 				if took := off(t, w); took < 500*time.Millisecond || took > 1900*time.Millisecond {
 					t.Errorf("Check() failed after %v, want 0.5s to 1.9s", took)
 				}
@@ -69,7 +87,7 @@ func TestWatchReportsAFarSideThatIsAwayWithinTwoSeconds(t *testing.T) {
 				if w.Check(t.Context()) == nil {
 					t.Error("Check() = nil while the far side is away")
 				}
-				peer.ask = answering
+				peer.now(answering)
 				time.Sleep(watchInterval + WatchTimeout + time.Millisecond)
 				if err := w.Check(t.Context()); err != nil {
 					t.Errorf("Check() = %v after the far side came back, want nil", err)
@@ -82,13 +100,12 @@ func TestWatchReportsAFarSideThatIsAwayWithinTwoSeconds(t *testing.T) {
 func TestWatchForgivesOneLostQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0
-		peer := &farSide{}
-		peer.ask = func(ctx context.Context) error {
+		peer := &farSide{how: func(ctx context.Context) error {
 			if lost++; lost%2 == 0 {
 				return hanging(ctx)
 			}
 			return nil
-		}
+		}}
 		w := watchOf(t, 0, peer)
 		for range 1000 {
 			time.Sleep(10 * time.Millisecond)
@@ -101,9 +118,9 @@ func TestWatchForgivesOneLostQuestion(t *testing.T) {
 
 func TestWatchGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		peer := &farSide{answering}
+		peer := &farSide{how: answering}
 		w := watchOf(t, 20*time.Second, peer)
-		peer.ask = func(context.Context) error { return errRefused }
+		peer.now(func(context.Context) error { return errRefused })
 		if took := off(t, w); took < 20*time.Second || took > 21*time.Second {
 			t.Errorf("Check() failed after %v, want 20s to 21s", took)
 		}
@@ -116,7 +133,7 @@ func TestWatchGrace(t *testing.T) {
 // A far side that has never answered has no grace.
 func TestWatchBeforeTheFirstAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		peer := &farSide{func(context.Context) error { return errRefused }}
+		peer := &farSide{how: func(context.Context) error { return errRefused }}
 		w := NewWatch(WatchConfig{Grace: time.Hour}, peer.ask)
 		if w.Check(t.Context()) == nil {
 			t.Error("Check() = nil before any question")
@@ -125,7 +142,7 @@ func TestWatchBeforeTheFirstAnswer(t *testing.T) {
 		if err := w.Check(t.Context()); !errors.Is(err, errRefused) {
 			t.Errorf("Check() = %v after the first question, want %v", err, errRefused)
 		}
-		peer.ask = answering
+		peer.now(answering)
 		time.Sleep(watchInterval + 1)
 		if err := w.Check(t.Context()); err != nil {
 			t.Errorf("Check() = %v, want nil", err)
