@@ -26,6 +26,8 @@ const (
 	// graceTimeout is the time that an attempt under way gets when the session ends, by
 	// a rebalance or a shutdown.
 	graceTimeout = 5 * time.Second
+	// followInterval is the time between two questions for the end of a partition.
+	followInterval = 5 * time.Second
 )
 
 // claim is a partition that this consumer consumes.
@@ -33,6 +35,7 @@ type claim struct {
 	*Consumer
 	partition sarama.ConsumerGroupClaim
 	next      atomic.Int64 // the offset after the last applied record, or UnknownOffset
+	newest    atomic.Int64 // the end of the partition when it was last asked for
 	// received is when the ingest role received the oldest update of the batch that is
 	// being applied, in microseconds of Unix time, or 0.
 	received atomic.Int64
@@ -57,7 +60,26 @@ func (c *claim) lag() int64 {
 	if next < 0 {
 		return UnknownOffset
 	}
-	return max(c.partition.HighWaterMarkOffset()-next, 0)
+	return max(c.partition.HighWaterMarkOffset()-next, c.newest.Load()-next, 0)
+}
+
+// follow asks for the end of the partition from time to time, until ctx is done. The
+// library learns it from the records that it fetches, and fetches none while a batch
+// waits for the database: the lag would not grow in an outage.
+func (c *claim) follow(ctx context.Context) {
+	ticker := time.NewTicker(followInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		// Without an answer, the lag is that of the last one; lost brokers are logged.
+		if newest, err := c.client.GetOffset(c.partition.Topic(), c.partition.Partition(), sarama.OffsetNewest); err == nil {
+			c.newest.Store(newest)
+		}
+	}
 }
 
 // batches yields the records that are ready, at least one, until ctx or the claim

@@ -190,6 +190,9 @@ func (s sessions) ConsumeClaim(session sarama.ConsumerGroupSession, partition sa
 	c := newClaim(s.Consumer, partition)
 	s.claims.Store(c, nil)
 	defer s.claims.Delete(c)
+	ctx, stop := context.WithCancel(session.Context())
+	defer stop()
+	go c.follow(ctx)
 	for batch := range c.batches(session.Context()) {
 		if err := c.process(session.Context(), batch); err != nil {
 			if c.fatal(err) {
