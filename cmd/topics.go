@@ -159,6 +159,9 @@ func newTopicsRewind() *cobra.Command {
 		}
 		ctx, cancel := context.WithTimeout(command.Context(), topicsTimeout)
 		defer cancel()
+		if err := kafka.CheckEmpty(ctx, cfg.cluster, cfg.topics.Group); err != nil {
+			return err
+		}
 		to, err := kafka.OffsetsSince(ctx, cfg.cluster, cfg.topics, since)
 		if err != nil {
 			return err

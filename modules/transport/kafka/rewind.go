@@ -95,7 +95,24 @@ type Rewound struct {
 func (r Rewound) Again() int64 { return max(r.Committed-r.Offset-r.Missing, 0) }
 
 // ErrHasMembers means that a group cannot be set back while processes consume for it.
-var ErrHasMembers = errors.New("the consumer group has members: stop all api processes; a killed one remains a member for 10 s")
+var ErrHasMembers = errors.New("the consumer group has members: stop all api processes; one that was killed, or has a kafka-instance-id, remains a member for 10 s")
+
+// CheckEmpty returns ErrHasMembers if the group has members. The embedded broker does not
+// answer it.
+func CheckEmpty(ctx context.Context, cluster ClusterConfig, group string) error {
+	return WithAdmin(ctx, cluster, func(admin sarama.ClusterAdmin) error {
+		groups, err := admin.DescribeConsumerGroups([]string{group})
+		if err != nil {
+			return fmt.Errorf("ask the brokers for group %q: %w", group, err)
+		}
+		for _, g := range groups {
+			if len(g.Members) > 0 {
+				return fmt.Errorf("set group %q back: %w", group, ErrHasMembers)
+			}
+		}
+		return nil
+	})
+}
 
 // Rewind sets the group of cfg back to offsets. A partition whose committed offset is not
 // after the wanted one is left as it is, and is not in the result. The static member of
