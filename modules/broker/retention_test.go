@@ -67,8 +67,10 @@ func TestConsumedRecordsAreKept(t *testing.T) {
 		t.Errorf("%d segments are left of %d, want one less", len(found), len(files))
 	}
 	b.stop()
-	b = start(t, dir, "orders")
-	wantOffsets(t, b.Addr(), "orders", second, 60)
+	again, err := Open(Config{Addr: "127.0.0.1:0"}, dir, []string{"orders"}, relayGroup, discard)
+	check(t, err)
+	defer again.cluster.Close()
+	wantOffsets(t, again.Addr(), "orders", second, 60)
 }
 
 func check(t *testing.T, err error) {

@@ -15,7 +15,7 @@ import (
 	"github.com/payrelay/payrelay/modules/store/storetest"
 )
 
-func openAt(t *testing.T, path string) *sqlite.Store {
+func openPath(t *testing.T, path string) *sqlite.Store {
 	t.Helper()
 	s, err := sqlite.Open(t.Context(), "sqlite://"+path)
 	if err != nil {
@@ -44,7 +44,7 @@ func countEvents(t *testing.T, path string) (events int) {
 // A backup that is made while the ledger writes is one moment: each event has its order.
 func TestBackupWhileOthersWrite(t *testing.T) {
 	dir := t.TempDir()
-	s := openAt(t, filepath.Join(dir, "payrelay.db"))
+	s := openPath(t, filepath.Join(dir, "payrelay.db"))
 	ledger, traffic := payments.NewLedger(s), new(storetest.Traffic)
 	storetest.Apply(t, ledger, traffic.Batch(100))
 	ctx, stop := context.WithCancel(t.Context())
@@ -67,7 +67,7 @@ func TestBackupWhileOthersWrite(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(dir, ".backup*")); len(left) > 0 {
 		t.Errorf("%q are left behind", left)
 	}
-	restored := openAt(t, path)
+	restored := openPath(t, path)
 	if got := countEvents(t, path); got < 100 || got > countEvents(t, filepath.Join(dir, "payrelay.db")) {
 		t.Errorf("the backup has %d events, want at least 100 and no more than the database", got)
 	}
@@ -83,7 +83,7 @@ func TestBackupWhileOthersWrite(t *testing.T) {
 
 func TestBackupOverwritesNothing(t *testing.T) {
 	dir := t.TempDir()
-	s := openAt(t, filepath.Join(dir, "payrelay.db"))
+	s := openPath(t, filepath.Join(dir, "payrelay.db"))
 	path := filepath.Join(dir, "kept")
 	if err := os.WriteFile(path, []byte("kept"), 0o600); err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func TestBackupOverwritesNothing(t *testing.T) {
 func TestBackupOfADamagedDatabase(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "payrelay.db")
-	s := openAt(t, path)
+	s := openPath(t, path)
 	storetest.Apply(t, payments.NewLedger(s), new(storetest.Traffic).Batch(300))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ func TestBackupOfADamagedDatabase(t *testing.T) {
 }
 
 func TestTheMarkIsReplacedAndRemoved(t *testing.T) {
-	s := openAt(t, filepath.Join(t.TempDir(), "payrelay.db"))
+	s := openPath(t, filepath.Join(t.TempDir(), "payrelay.db"))
 	for _, mark := range []*sqlite.Mark{
 		{TakenAt: time.UnixMicro(5)},
 		{TakenAt: time.UnixMicro(6), Positions: []sqlite.Position{{Topic: "a", Offset: 3, Missing: 2}, {Topic: "b", Missing: 5}}},
