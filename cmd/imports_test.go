@@ -16,6 +16,8 @@ const modulePath = "github.com/payrelay/payrelay"
 var homes = map[string][]string{
 	"github.com/IBM/sarama":         {"modules/transport/kafka"},
 	"github.com/xdg-go/":            {"modules/transport/kafka"},
+	"github.com/aws/":               {"modules/transport/kafka"},
+	"golang.org/x/oauth2":           {"modules/transport/kafka"},
 	"github.com/labstack/echo":      {"modules/ingest", "modules/api"},
 	"connectrpc.com/":               {"modules/transport", "modules/api", "modules/tracing", "cmd/operate", "gen"},
 	"go.opentelemetry.io/":          {"modules/tracing"},

@@ -99,7 +99,7 @@ func (cfg allConfig) embedded() bool {
 
 var (
 	errOneCopy        = errors.New("kafka-min-copies (KAFKA_MIN_COPIES) is more than 1, but the embedded broker keeps one copy: name a Kafka cluster with --kafka-brokers")
-	errEmbeddedIsOpen = errors.New("the settings whose names begin with kafka-tls or kafka-sasl (KAFKA_TLS, KAFKA_SASL) are for a Kafka cluster, but the embedded broker is on loopback without either: name the cluster with --kafka-brokers (KAFKA_BROKERS), or leave them out")
+	errEmbeddedIsOpen = errors.New("the settings whose names begin with kafka-tls, kafka-sasl, kafka-oauth or kafka-aws (KAFKA_TLS, KAFKA_SASL) are for a Kafka cluster, but the embedded broker is on loopback without either: name the cluster with --kafka-brokers (KAFKA_BROKERS), or leave them out")
 )
 
 // checkKafka refuses Kafka settings that cannot work.

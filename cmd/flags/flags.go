@@ -16,6 +16,7 @@ import (
 	"github.com/payrelay/payrelay/modules/door"
 	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/simulate"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
 )
 
 // Registrar is the configuration of one part. It declares its flags, each with a
@@ -69,15 +70,16 @@ func choices() map[string][]string {
 		modes[i] = string(mode)
 	}
 	return map[string][]string{
-		"mode":                modes,
-		"log-level":           {"debug", "info", "warn", "error"},
-		"log-format":          {"text", "json"},
-		"output":              {"text", "json"},
-		"provider":            simulate.Providers,
-		"environment":         {"live", "test"},
-		"signature-scheme":    {"standard-webhooks", "hmac", "none"},
-		"signature-algorithm": {"sha256", "sha512"},
-		"signature-encoding":  {"hex", "base64"},
+		"mode":                 modes,
+		"log-level":            {"debug", "info", "warn", "error"},
+		"log-format":           {"text", "json"},
+		"output":               {"text", "json"},
+		"kafka-sasl-mechanism": kafka.Mechanisms,
+		"provider":             simulate.Providers,
+		"environment":          {"live", "test"},
+		"signature-scheme":     {"standard-webhooks", "hmac", "none"},
+		"signature-algorithm":  {"sha256", "sha512"},
+		"signature-encoding":   {"hex", "base64"},
 	}
 }
 

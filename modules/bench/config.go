@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -70,6 +71,16 @@ func (c *Config) RegisterFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.TargetAPI, "target-api", "", "URL of the target's public API, to check the result")
 	fs.Var((*words)(&c.TargetAdmins), "target-admin", "URLs of the target's admin listeners, separated by commas, to read the metrics")
 	fs.StringVar(&c.DatabaseURL, "database-url", "", "PostgreSQL database to use and fill, instead of SQLite")
+	fs.Func("database-url-file", "file with the URL of the PostgreSQL database, instead of --database-url", func(path string) error {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("read database-url-file: %w", err)
+		}
+		if c.DatabaseURL = strings.TrimSpace(string(content)); c.DatabaseURL == "" {
+			return fmt.Errorf("database-url-file %s is empty: write the URL into it", path)
+		}
+		return nil
+	})
 	fs.StringVar(&c.Brokers, "kafka-brokers", "", "Kafka brokers to use, separated by commas, instead of the embedded one")
 	fs.StringVar(&c.OrdersTopic, "kafka-orders-topic", "bench.orders", "existing topic for orders, with --kafka-brokers")
 	fs.StringVar(&c.DisputesTopic, "kafka-disputes-topic", "bench.disputes", "existing topic for disputes, with --kafka-brokers")

@@ -3,6 +3,8 @@ package bench
 import (
 	"flag"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -119,5 +121,21 @@ func TestTargetIsTheOnlyVariant(t *testing.T) {
 	}
 	if r := newReport(c, Program{}, nil); r.Unchecked == "" {
 		t.Error("Unchecked is empty without --target-api")
+	}
+}
+
+func TestDatabaseURLInAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "url")
+	for content, want := range map[string]string{" postgres://u:p@h/d\n": "postgres://u:p@h/d", "\n": ""} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := parse(t, "--database-url-file", file)
+		if c.DatabaseURL != want || (err == nil) != (want != "") {
+			t.Errorf("a file with %q: database URL is %q, %v, want %q", content, c.DatabaseURL, err, want)
+		}
+	}
+	if _, err := parse(t, "--database-url-file", file+"x"); err == nil {
+		t.Error("a file that does not exist is accepted")
 	}
 }

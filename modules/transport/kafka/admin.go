@@ -40,6 +40,10 @@ func connectError(cfg ClusterConfig, err error) error {
 	failed := fmt.Sprintf("connect to Kafka at %v", cfg.Brokers)
 	var untrusted *tls.CertificateVerificationError
 	switch {
+	case errors.Is(err, sarama.ErrSASLAuthenticationFailed) && cfg.Mechanism == oauthBearer:
+		return fmt.Errorf("%s: the brokers do not accept the token: renew it in kafka-oauth-token-file (KAFKA_OAUTH_TOKEN_FILE), or correct kafka-oauth-token-url (KAFKA_OAUTH_TOKEN_URL) and kafka-oauth-scope (KAFKA_OAUTH_SCOPE): %w", failed, errLogin)
+	case errors.Is(err, sarama.ErrSASLAuthenticationFailed) && cfg.Mechanism == mskIAM:
+		return fmt.Errorf("%s: the brokers do not accept the credentials of AWS: allow their role kafka-cluster:Connect, and correct kafka-aws-region (KAFKA_AWS_REGION): %w", failed, errLogin)
 	case errors.Is(err, sarama.ErrSASLAuthenticationFailed):
 		return fmt.Errorf("%s: user %q or the password is wrong for %s: correct kafka-sasl-username (KAFKA_SASL_USERNAME), KAFKA_SASL_PASSWORD or kafka-sasl-mechanism (KAFKA_SASL_MECHANISM): %w",
 			failed, cfg.Username, cfg.Mechanism, errLogin)

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/IBM/sarama"
+
 	"github.com/payrelay/payrelay/modules/transport"
 )
 
@@ -111,6 +113,9 @@ type ClusterConfig struct {
 	// ClientID is the first part of the client ID that the brokers use in their logs
 	// and quotas; the second is the use: ingest, api or admin.
 	ClientID string
+	// Version is the release of Kafka whose protocol is used, such as 2.8.0. If it is
+	// empty, it is the default.
+	Version string
 	TLSConfig
 	SASLConfig
 }
@@ -119,23 +124,43 @@ type ClusterConfig struct {
 func (c *ClusterConfig) RegisterFlags(fs *flag.FlagSet) {
 	fs.Var((*commaList)(&c.Brokers), "kafka-brokers", "Kafka brokers to connect to first, each as host:port, separated by commas: `KAFKA_BROKERS`")
 	fs.StringVar(&c.ClientID, "kafka-client-id", defaultClientID, "first part of the client ID on the Kafka brokers, before -ingest, -api or -admin: `KAFKA_CLIENT_ID`")
+	fs.StringVar(&c.Version, "kafka-version", defaultVersion, "release of Kafka whose protocol is used, no newer than the brokers: `KAFKA_VERSION`")
 	c.TLSConfig.RegisterFlags(fs)
 	c.SASLConfig.RegisterFlags(fs)
 }
 
 const defaultClientID = "payrelay"
 
+// defaultVersion is old enough for all brokers in use, and has all that is needed.
+const defaultVersion = "2.8.0"
+
+// oldestVersion is the first release with static members and idempotent producers as
+// they are used here.
+var oldestVersion = sarama.V2_4_0_0
+
+// version returns the release whose protocol is used.
+func (c ClusterConfig) version() (sarama.KafkaVersion, error) {
+	version, err := sarama.ParseKafkaVersion(cmp.Or(c.Version, defaultVersion))
+	if err != nil || !version.IsAtLeast(oldestVersion) || version.IsAtLeast(sarama.MaxVersion) && version != sarama.MaxVersion {
+		return version, fmt.Errorf("kafka-version (KAFKA_VERSION) is %q: write a release from %s to %s, such as %s", c.Version, oldestVersion, sarama.MaxVersion, defaultVersion)
+	}
+	return version, nil
+}
+
 // clientID returns the client ID for one use of the brokers.
 func (c ClusterConfig) clientID(use string) string {
 	return cmp.Or(c.ClientID, defaultClientID) + "-" + use
 }
 
-// showsPassword reports whether a listener on the network can read the password.
-func (c ClusterConfig) showsPassword() bool { return c.Mechanism == plain && !c.TLS }
+// showsPassword reports whether a listener on the network can read the password or the
+// token.
+func (c ClusterConfig) showsPassword() bool {
+	return !c.TLS && (c.Mechanism == plain || c.Mechanism == oauthBearer || c.Mechanism == mskIAM)
+}
 
-// errShowsPassword is returned before the password would be sent in plain text to
+// errShowsPassword is returned before the password or token would be sent in plain text to
 // another machine, whether that was configured or named by a broker.
-var errShowsPassword = fmt.Errorf("%w: kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) PLAIN sends the password in plain text, and a broker is on another machine: add --kafka-tls or use %s", errRefused, scramSHA512)
+var errShowsPassword = fmt.Errorf("%w: kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) sends the password or the token in plain text, and a broker is on another machine: add --kafka-tls or use %s", errRefused, scramSHA512)
 
 // Validate checks the configuration, and reads the files of TLS. Its error explains
 // how to correct it.
@@ -152,6 +177,9 @@ func (c ClusterConfig) Validate() error {
 		if c.showsPassword() && !transport.IsLoopback(host) {
 			return fmt.Errorf("%w: %s", errShowsPassword, host)
 		}
+	}
+	if _, err := c.version(); err != nil {
+		return err
 	}
 	if err := c.TLSConfig.Validate(); err != nil {
 		return err

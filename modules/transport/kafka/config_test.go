@@ -17,6 +17,8 @@ func TestFlagsNameTheirEnvironment(t *testing.T) {
 		"kafka-client-id": "KAFKA_CLIENT_ID", "kafka-tls": "KAFKA_TLS", "kafka-tls-ca-file": "KAFKA_TLS_CA_FILE",
 		"kafka-tls-cert-file": "KAFKA_TLS_CERT_FILE", "kafka-tls-key-file": "KAFKA_TLS_KEY_FILE",
 		"kafka-sasl-mechanism": "KAFKA_SASL_MECHANISM", "kafka-sasl-username": "KAFKA_SASL_USERNAME",
+		"kafka-oauth-token-file": "KAFKA_OAUTH_TOKEN_FILE", "kafka-oauth-token-url": "KAFKA_OAUTH_TOKEN_URL", "kafka-oauth-scope": "KAFKA_OAUTH_SCOPE",
+		"kafka-aws-region": "KAFKA_AWS_REGION", "kafka-version": "KAFKA_VERSION",
 	}
 	got := make(map[string]string)
 	fs.VisitAll(func(f *flag.Flag) { got[f.Name], _ = flag.UnquoteUsage(f) })
@@ -35,7 +37,7 @@ func TestKafkaConfig(t *testing.T) {
 	if err := fs.Parse([]string{"--kafka-brokers", "old:1", "--kafka-brokers", " a:9092, b:9092,,"}); err != nil {
 		t.Fatal(err)
 	}
-	want := Config{ClusterConfig: ClusterConfig{Brokers: []string{"a:9092", "b:9092"}, ClientID: "payrelay"}, CopiesConfig: CopiesConfig{MinCopies: 1}, TopicConfig: topicNames}
+	want := Config{ClusterConfig: ClusterConfig{Brokers: []string{"a:9092", "b:9092"}, ClientID: "payrelay", Version: defaultVersion}, CopiesConfig: CopiesConfig{MinCopies: 1}, TopicConfig: topicNames}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("config = %+v, want %+v", cfg, want)
 	}

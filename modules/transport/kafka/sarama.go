@@ -34,7 +34,9 @@ func newSaramaConfig(ctx context.Context, cluster ClusterConfig, use string) (*s
 	c.ClientID = cluster.clientID(use)
 	c.Net.TLS.Enable, c.Net.TLS.Config = encryption != nil, encryption
 	cluster.SASLConfig.apply(c)
-	c.Version = sarama.V2_8_0_0
+	if c.Version, err = cluster.version(); err != nil {
+		return nil, err
+	}
 	c.Net.DialTimeout = 3 * time.Second
 	c.Net.ReadTimeout = 5 * time.Second
 	c.Net.WriteTimeout = 5 * time.Second

@@ -88,23 +88,33 @@ func renewable(c TLSConfig, pair tls.Certificate) func(*tls.CertificateRequestIn
 
 // SASLConfig holds the login of this process to the brokers.
 type SASLConfig struct {
-	// Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, or empty for no login.
+	// Mechanism is one of Mechanisms, or empty for no login.
 	Mechanism string
 	Username  string
 	// Password has no flag, because a command line is public.
 	Password string
+	TokenConfig
 }
 
 const (
 	plain       = sarama.SASLTypePlaintext
 	scramSHA256 = sarama.SASLTypeSCRAMSHA256
 	scramSHA512 = sarama.SASLTypeSCRAMSHA512
+	oauthBearer = sarama.SASLTypeOAuth
+	// mskIAM is OAUTHBEARER with a token that credentials of AWS sign.
+	mskIAM = "AWS_MSK_IAM"
 )
+
+// Mechanisms are the mechanisms of a login.
+var Mechanisms = []string{plain, scramSHA256, scramSHA512, oauthBearer, mskIAM}
+
+const chooseMechanism = "choose PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or AWS_MSK_IAM"
 
 // RegisterFlags declares the flags of SASL.
 func (c *SASLConfig) RegisterFlags(fs *flag.FlagSet) {
-	fs.StringVar(&c.Mechanism, "kafka-sasl-mechanism", "", "mechanism of the login to Kafka, PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512: `KAFKA_SASL_MECHANISM`")
+	fs.StringVar(&c.Mechanism, "kafka-sasl-mechanism", "", "mechanism of the login to Kafka, PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or AWS_MSK_IAM: `KAFKA_SASL_MECHANISM`")
 	fs.StringVar(&c.Username, "kafka-sasl-username", "", "user name of the login to Kafka: `KAFKA_SASL_USERNAME`")
+	c.TokenConfig.RegisterFlags(fs)
 }
 
 // Validate checks the login. Its error explains how to correct it.
@@ -112,14 +122,20 @@ func (c SASLConfig) Validate() error {
 	switch c.Mechanism {
 	case "":
 		if c != (SASLConfig{}) {
-			return errors.New("there is a user or a password for Kafka, but kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) is empty: choose PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+			return errors.New("there is a user, a password or a token for Kafka, but kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) is empty: " + chooseMechanism)
 		}
 		return nil
+	case oauthBearer:
+		return c.validateToken()
+	case mskIAM:
+		return c.validateMSK()
 	case plain, scramSHA256, scramSHA512:
 	default:
-		return fmt.Errorf("kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) is %q: choose PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", c.Mechanism)
+		return fmt.Errorf("kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) is %q: %s", c.Mechanism, chooseMechanism)
 	}
 	switch {
+	case c.TokenConfig != TokenConfig{}:
+		return fmt.Errorf("the settings whose names begin with kafka-oauth and kafka-aws are not for kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) %s: leave them out, or choose OAUTHBEARER or AWS_MSK_IAM", c.Mechanism)
 	case c.Username == "":
 		return errors.New("kafka-sasl-username (KAFKA_SASL_USERNAME) is empty: name the user to log in to Kafka as")
 	case c.Password == "":
@@ -141,6 +157,8 @@ func (c SASLConfig) apply(config *sarama.Config) {
 		sasl.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: scram.SHA256} }
 	case scramSHA512:
 		sasl.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: scram.SHA512} }
+	case oauthBearer, mskIAM:
+		sasl.Mechanism, sasl.TokenProvider = oauthBearer, c.tokens()
 	}
 }
 
