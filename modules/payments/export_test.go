@@ -1,6 +1,8 @@
 package payments
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
@@ -50,4 +52,36 @@ func PanicText(value any) string {
 		panic(value)
 	})
 	return err.Error()
+}
+
+// Replay decides Replayed about one dead letter.
+func (l *Ledger) Replay(ctx context.Context, id int64, by, why string) (*payrelayv1.Outcome, error) {
+	return l.decideOne(ctx, "replay", id, Decision{Resolution: Replayed, By: by, Why: why})
+}
+
+// Judge returns the verdict that Replay would give, and writes nothing.
+func (l *Ledger) Judge(ctx context.Context, id int64) (*payrelayv1.Outcome, error) {
+	return l.decideOne(ctx, "judge", id, Decision{Resolution: Replayed, Dry: true})
+}
+
+// Accept decides Accepted about one dead letter.
+func (l *Ledger) Accept(ctx context.Context, id int64, by, why string) (*payrelayv1.Outcome, error) {
+	return l.decideOne(ctx, "accept", id, Decision{Resolution: Accepted, By: by, Why: why})
+}
+
+// Discard decides Discarded about one dead letter.
+func (l *Ledger) Discard(ctx context.Context, id int64, by, why string) error {
+	_, err := l.decideOne(ctx, "discard", id, Decision{Resolution: Discarded, By: by, Why: why})
+	return err
+}
+
+func (l *Ledger) decideOne(ctx context.Context, verb string, id int64, d Decision) (*payrelayv1.Outcome, error) {
+	results, err := l.Decide(ctx, []int64{id}, d)
+	if err == nil {
+		err = results[0].Err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s dead letter %d: %w", verb, id, err)
+	}
+	return results[0].Outcome, nil
 }

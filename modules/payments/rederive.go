@@ -43,7 +43,8 @@ type SubjectReader interface {
 // Rederive folds the histories of one page of orders and disputes again, from the first
 // event on and without checkpoints, and compares every field of their states, the position
 // of the newest event, and the verdict of each event in the history. An order or dispute
-// that changes meanwhile is read again. Each is corrected in one transaction.
+// that changes meanwhile is read again. One that was folded by older rules, and not changed
+// since, is compared with the current rules. Each is corrected in one transaction.
 func (l *Ledger) Rederive(ctx context.Context, r SubjectReader, asked Rederivation) (*Rederived, error) {
 	page, err := r.Subjects(ctx, asked.Query)
 	if err != nil {

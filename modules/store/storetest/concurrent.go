@@ -102,11 +102,10 @@ func decideAtOnce(t *testing.T, d *db, operators []Store, id int64) {
 	var people sync.WaitGroup
 	for operator, handle := range operators {
 		people.Go(func() {
-			ledger := payments.NewLedger(handle)
 			if operator == 0 {
-				_, errs[0] = ledger.Accept(t.Context(), id, "ann", "it is real")
+				_, errs[0] = decideOne(t.Context(), handle, id, payments.Accepted, "ann", "it is real")
 			} else {
-				errs[1] = ledger.Discard(t.Context(), id, "bob", "it is not")
+				_, errs[1] = decideOne(t.Context(), handle, id, payments.Discarded, "bob", "it is not")
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -43,21 +44,31 @@ func (d *db) apply(updates ...*payrelayv1.Update) []*payrelayv1.Outcome {
 
 func (d *db) replay(id int64) *payrelayv1.Outcome {
 	d.t.Helper()
-	outcome, err := payments.NewLedger(d.Store).Replay(d.t.Context(), id, "ann", "a test")
+	outcome, err := decideOne(d.t.Context(), d.Store, id, payments.Replayed, "ann", "a test")
 	d.check(err)
 	return outcome
 }
 
 func (d *db) accept(id int64) *payrelayv1.Outcome {
 	d.t.Helper()
-	outcome, err := payments.NewLedger(d.Store).Accept(d.t.Context(), id, "ann", "a test")
+	outcome, err := decideOne(d.t.Context(), d.Store, id, payments.Accepted, "ann", "a test")
 	d.check(err)
 	return outcome
 }
 
 func (d *db) discard(id int64) {
 	d.t.Helper()
-	d.check(payments.NewLedger(d.Store).Discard(d.t.Context(), id, "ann", "a test"))
+	_, err := decideOne(d.t.Context(), d.Store, id, payments.Discarded, "ann", "a test")
+	d.check(err)
+}
+
+// decideOne carries out a decision about one dead letter.
+func decideOne(ctx context.Context, store payments.Store, id int64, how payments.Resolution, by, why string) (*payrelayv1.Outcome, error) {
+	results, err := payments.NewLedger(store).Decide(ctx, []int64{id}, payments.Decision{Resolution: how, By: by, Why: why})
+	if err != nil {
+		return nil, err
+	}
+	return results[0].Outcome, results[0].Err
 }
 
 // decide carries out a decision about dead letters at once. It returns the number of those

@@ -127,11 +127,11 @@ func replayRefused(t *testing.T, d *db) {
 	d.check(payments.NewLedger(d.Store).DeadLetter(t.Context(), &payrelayv1.UndecodableRecord{Topic: "t", Value: []byte("garbage")}))
 	before = d.shown()
 	for _, l := range d.openLetters()[len(want):] {
-		if outcome, err := payments.NewLedger(d.Store).Replay(t.Context(), l.ID, "ann", "a test"); err == nil {
+		if outcome, err := decideOne(t.Context(), d.Store, l.ID, payments.Replayed, "ann", "a test"); err == nil {
 			t.Errorf("Replay of a dead letter for %v = %v, want an error", l.Reason, outcome)
 		}
 	}
-	_, err := payments.NewLedger(d.Store).Replay(t.Context(), 1<<40, "ann", "a test")
+	_, err := decideOne(t.Context(), d.Store, 1<<40, payments.Replayed, "ann", "a test")
 	d.wantNotFound(err, "Replay")
 	wantLines(t, "after impossible replays", d.shown(), before)
 }
@@ -204,11 +204,12 @@ func operators(t *testing.T, d *db) {
 	}
 	d.discard(letters["e2"].ID) // once more does nothing
 	for _, id := range []string{"e2", "e3"} {
-		if _, err := payments.NewLedger(d.Store).Accept(t.Context(), letters[id].ID, "bob", ""); !errors.Is(err, payments.ErrSettled) {
+		if _, err := decideOne(t.Context(), d.Store, letters[id].ID, payments.Accepted, "bob", ""); !errors.Is(err, payments.ErrSettled) {
 			t.Errorf("Accept of %s, which is settled = %v, want ErrSettled", id, err)
 		}
 	}
-	d.wantNotFound(payments.NewLedger(d.Store).Discard(t.Context(), 1<<40, "ann", ""), "Discard")
+	_, err := decideOne(t.Context(), d.Store, 1<<40, payments.Discarded, "ann", "")
+	d.wantNotFound(err, "Discard")
 }
 
 // wantJudged checks how an event of an order is recorded.

@@ -135,7 +135,7 @@ func discardWhileWriting(t *testing.T, d *db) {
 	for i, operator := range []Store{d.Store, d.Open(t)} {
 		people.Go(func() {
 			for _, l := range all {
-				if err := payments.NewLedger(operator).Discard(t.Context(), l.ID, fmt.Sprint("operator", i), "a test"); err != nil {
+				if _, err := decideOne(t.Context(), operator, l.ID, payments.Discarded, fmt.Sprint("operator", i), "a test"); err != nil {
 					t.Error(err)
 				}
 			}
