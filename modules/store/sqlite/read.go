@@ -179,9 +179,10 @@ var dialect = store.Dialect{
 	Time:           func(at time.Time) any { return instant(at) },
 }
 
+// searchesLetter compares the detail first, which most searches are for.
 func searchesLetter(argument string) string {
 	has := " LIKE " + argument + ` ESCAPE '\' OR `
-	return "(" + strings.TrimSuffix("event_id"+has+"order_id"+has+"dispute_id"+has+"detail"+has, " OR ") + ")"
+	return "(" + strings.TrimSuffix("detail"+has+"event_id"+has+"order_id"+has+"dispute_id"+has, " OR ") + ")"
 }
 
 func ofOrders(argument string) string {
