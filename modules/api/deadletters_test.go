@@ -48,6 +48,9 @@ func TestPagesOfDeadLetters(t *testing.T) {
 	if len(items) != 120 || pages != 3 || items[0].EventID != "e120" || items[119].EventID != "e1" {
 		t.Errorf("%d items on %d pages, want 120 on 3, e120 first", len(items), pages)
 	}
+	if reader := lettersOf(2); wantJSON[letterPageBody](t, get(t, publicRoutes(reader), "/deadletters?sources=shop")).Total != 1 || reader.counted.Sources != nil {
+		t.Errorf("counted %+v for a page that has all", reader.counted)
+	}
 	page := wantJSON[letterPageBody](t, get(t, handler, "/deadletters?limit=1"))
 	if page.Total != 120 || !page.HasMore || len(page.Items) != 1 {
 		t.Errorf("page = %+v, want 1 of 120", page)

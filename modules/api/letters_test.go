@@ -35,9 +35,11 @@ func (m *memory) selected(q payments.DeadLetterQuery) []*payments.DeadLetter {
 }
 
 func (m *memory) CountDeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]payments.DeadLetterCount, error) {
+	asked := m.asked
 	if err := m.ask(ctx, q); err != nil {
 		return nil, err
 	}
+	m.asked, m.counted = asked, q
 	var counts []payments.DeadLetterCount
 	for _, d := range m.selected(q) {
 		i := slices.IndexFunc(counts, func(c payments.DeadLetterCount) bool { return c.Reason == d.Reason && c.Source == d.Key.Source })

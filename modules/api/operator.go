@@ -102,22 +102,27 @@ func (o *Operator) ListDeadLetters(ctx context.Context, req *payrelayv1.ListDead
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	counts, err := read(ctx, o.log, "ListDeadLetters", o.store.CountDeadLetters, query)
-	if err != nil {
-		return nil, err
-	}
-	query.Descending, query.Limit = !asked.Ascending, asked.Limit+1
+	part := query
+	part.Descending, part.Limit = !asked.Ascending, asked.Limit+1
 	if asked.After != nil {
-		query.AfterID = asked.After.Sequence
+		part.AfterID = asked.After.Sequence
 	}
-	letters, err := read(ctx, o.log, "ListDeadLetters", o.store.DeadLetters, query)
+	letters, err := read(ctx, o.log, "ListDeadLetters", o.store.DeadLetters, part)
 	if err != nil {
 		return nil, err
 	}
 	page := payments.Page[*payments.DeadLetter]{Items: letters[:min(len(letters), asked.Limit)], More: len(letters) > asked.Limit}
-	return &payrelayv1.ListDeadLettersResponse{
-		DeadLetters: convert(page.Items, letterMessage), NextCursor: nextCursor(letterListing, asked, page, letterSequence), Total: total(counts),
-	}, nil
+	answer := &payrelayv1.ListDeadLettersResponse{
+		DeadLetters: convert(page.Items, letterMessage), NextCursor: nextCursor(letterListing, asked, page, letterSequence), Total: int64(len(letters)),
+	}
+	if page.More || asked.After != nil { // otherwise, this page has all
+		counts, err := read(ctx, o.log, "ListDeadLetters", o.store.CountDeadLetters, query)
+		if err != nil {
+			return nil, err
+		}
+		answer.Total = total(counts)
+	}
+	return answer, nil
 }
 
 func letterSequence(d *payments.DeadLetter) int64 { return d.ID }

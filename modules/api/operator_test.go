@@ -151,7 +151,7 @@ func TestFilterOfDeadLettersBecomesTheQuery(t *testing.T) {
 		Reasons: []payrelayv1.DeadLetterReason{conflict}, Sources: []string{"s"}, Kinds: []payments.Kind{"note"}, OrderIDs: []string{"o"},
 		From: from, To: from.Add(time.Microsecond), Text: "Evt", Settled: true,
 	})
-	if got := fmt.Sprintf("%+v", m.asked); got != want {
+	if got := fmt.Sprintf("%+v", m.counted); got != want {
 		t.Errorf("asked %s, want %s", got, want)
 	}
 }

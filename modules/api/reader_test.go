@@ -25,6 +25,8 @@ type memory struct {
 	activity []payments.SourceActivity
 	bodies   map[payments.Key][]byte
 	asked    any
+	// counted is the last query of CountDeadLetters.
+	counted payments.DeadLetterQuery
 	// fail, if it is not nil, runs before every answer and may return its error.
 	fail func(context.Context) error
 }
