@@ -54,21 +54,27 @@ type examination struct {
 }
 
 func newDoctor() *cobra.Command {
-	command := &cobra.Command{
-		Use:   "doctor",
-		Short: "Check an installation, and explain what to do about each problem",
-		Long: "Checks the configuration, the database with its settings, schema and privileges, the topics, the clock, the\n" +
-			"disk, the expiry of certificates and secrets, and the addresses. It changes nothing. Give it the flags and the\n" +
-			"environment of the serve command. The exit code is 1 if a check fails.",
-	}
 	var all allConfig
 	var in serveIngestConfig
 	var api serveAPIConfig
-	return flags.Group(command,
-		newExamination("all", &examinee{
-			prepare: all.prepare, registers: all.registrars(), data: &all.data, broker: true, ingest: &all.ingest, wire: &all.wire, kafka: &all.kafka,
-			admin: &all.admin, doors: []*door.Config{&all.door, &all.public, &all.internal},
-		}),
+	command := newExamination("all", &examinee{
+		prepare: all.prepare, registers: all.registrars(), data: &all.data, broker: true, ingest: &all.ingest, wire: &all.wire, kafka: &all.kafka,
+		admin: &all.admin, doors: []*door.Config{&all.door, &all.public, &all.internal},
+	})
+	command.Use = "doctor [all]"
+	command.Short = "Check an installation, and explain what to do about each problem"
+	command.Long = "Checks the configuration, the database with its settings, schema and privileges, the topics, the clock, the\n" +
+		"disk, the expiry of certificates and secrets, and the addresses. It changes nothing. Give it the flags and the\n" +
+		"environment of the serve command: it checks what app serve all needs, or app serve ingest or api with the\n" +
+		"command of that name. The exit code is 1 if a check fails."
+	command.ValidArgs = []string{"all"}
+	command.Args = func(command *cobra.Command, args []string) error {
+		if len(args) == 1 && args[0] == "all" {
+			return nil
+		}
+		return flags.NoArgs(command, args)
+	}
+	command.AddCommand(
 		newExamination("ingest", &examinee{
 			prepare: in.prepare, registers: in.registrars(), ingest: &in.ingest, wire: &in.wire, rpc: &in.rpc, kafka: &in.kafka,
 			admin: &in.admin, doors: []*door.Config{&in.door},
@@ -77,6 +83,7 @@ func newDoctor() *cobra.Command {
 			prepare: api.prepare, registers: api.registrars(), data: &api.data, wire: &api.wire, kafka: &api.kafka,
 			admin: &api.admin, doors: []*door.Config{&api.public, &api.internal},
 		}))
+	return command
 }
 
 func newExamination(role string, of *examinee) *cobra.Command {

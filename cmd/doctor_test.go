@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -169,6 +170,22 @@ func TestDoctorFindsAddressesInUse(t *testing.T) {
 	if wantCheck(t, checks, "ingest listener", doctor.Fail, "stop the program"); passed {
 		t.Error("app doctor succeeded")
 	}
+}
+
+// TestDoctorOfARunningServer checks that the addresses and the database of a process that
+// runs are no problem.
+func TestDoctorOfARunningServer(t *testing.T) {
+	dir := t.TempDir()
+	process := serveAll(t, http.DefaultClient, dir, "--mode", "direct")
+	args := []string{"all", "--mode", "direct", "--data-dir", dir, "--min-free-disk", "1"}
+	for name, address := range process.urls {
+		args = append(args, "--"+name+"-addr", strings.TrimPrefix(address, "http://"))
+	}
+	checks, passed := examined(t, args...)
+	if wantCheck(t, checks, "api listener", doctor.OK, "payrelay runs"); !passed {
+		t.Errorf("app doctor failed: %+v", checks)
+	}
+	wantCheck(t, checks, "schema", doctor.OK, "that of this release")
 }
 
 // TestDoctorFindsExpiredSecrets checks that a secret without a successor is a failure.
