@@ -176,9 +176,9 @@ func TestRestoreWithoutABroker(t *testing.T) {
 	}
 	restore(t, file, found[0])
 	p = launch(t, "serve all", nil, args...)
-	if log := p.log(t); !strings.Contains(log, "no broker has the webhooks since then") {
-		t.Error("the log does not report that webhooks are missing")
-	}
+	wait.Until(t, appliedWithin, "the log reports that webhooks are missing", func() bool {
+		return strings.Contains(p.log(t), "no broker has the webhooks since then")
+	})
 	sendOrders(t, p, file, 5, 6)
 	p.terminate(t)
 }
