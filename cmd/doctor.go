@@ -2,13 +2,7 @@ package cmd
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -242,7 +236,7 @@ func (e *examination) examineTopics(ctx context.Context) {
 
 // examineListeners checks certificates, tokens and addresses.
 func (e *examination) examineListeners(ctx context.Context) {
-	running := answers(ctx, e.admin.door)
+	running := doctor.Answers(ctx, e.admin.door.Addr, e.admin.door.TLSCert != "")
 	for _, cfg := range append(slices.Clone(e.doors), &e.admin.door) {
 		name := cfg.Kind.Name + " listener"
 		end, err := door.Inspect(*cfg)
@@ -256,34 +250,6 @@ func (e *examination) examineListeners(ctx context.Context) {
 	}
 }
 
-// answers reports whether the admin listener of a process of payrelay answers.
-func answers(ctx context.Context, cfg door.Config) bool {
-	host, port, err := net.SplitHostPort(cfg.Addr)
-	if err != nil || port == "0" {
-		return false
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	url := "http://" + net.JoinHostPort(host, port) + "/livez"
-	client := &http.Client{Timeout: 2 * time.Second}
-	if cfg.TLSCert != "" {
-		url = "https" + strings.TrimPrefix(url, "http")
-		// The certificate need not name this address, and nothing secret is sent.
-		client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}}
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return false
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return false
-	}
-	_ = response.Body.Close()
-	return response.StatusCode == http.StatusOK
-}
-
 // examineClients checks the certificates that the process shows to others.
 func (e *examination) examineClients() {
 	files := map[string]string{"kafka-tls-cert-file": e.kafka.CertFile}
@@ -294,30 +260,13 @@ func (e *examination) examineClients() {
 		if files[flag] == "" {
 			continue
 		}
-		end, err := certificateEnd(files[flag])
+		end, err := doctor.CertificateEnd(files[flag])
 		if err != nil {
 			e.Err("certificate", fmt.Errorf("read %s: %w", flag, err), "")
 			continue
 		}
 		e.Expiry("certificate", "the certificate of "+flag, end, time.Now(), e.expiry)
 	}
-}
-
-// certificateEnd returns when the first certificate of a PEM file expires.
-func certificateEnd(file string) (time.Time, error) {
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return time.Time{}, err
-	}
-	block, _ := pem.Decode(content)
-	if block == nil || block.Type != "CERTIFICATE" {
-		return time.Time{}, errors.New("the file does not begin with a certificate in PEM")
-	}
-	certificate, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return time.Time{}, err
-	}
-	return certificate.NotAfter, nil
 }
 
 // examineSources checks the file of sources, and the expiry of its secrets.

@@ -164,3 +164,15 @@ func TestRefusedReaderLearnsTheRole(t *testing.T) {
 		t.Errorf("list without a token = %v, want how to give one", err)
 	}
 }
+
+// TestErrorOfTheDatabaseIsShown checks that the user of a database learns why it cannot be
+// read, which a client of a server does not.
+func TestErrorOfTheDatabaseIsShown(t *testing.T) {
+	dir := t.TempDir()
+	testcert.Write(t, dir, "payrelay.db", nil) // an empty file is a database without tables
+	for _, line := range []string{"deadletters list", "orders list", "audit export", "deadletters replay --all --why x"} {
+		if _, err := app(t, line, []string{"--data-dir", dir}); err == nil || !strings.Contains(err.Error(), "app migrate up") || flags.ExitCode(err) != flags.ExitError {
+			t.Errorf("app %s = %v, want the error of the database", line, err)
+		}
+	}
+}

@@ -8,13 +8,13 @@ import (
 func TestMisspelt(t *testing.T) {
 	known := []string{"WEBHOOK_MODE", "KAFKA_BROKERS", "INGEST_ADDR", "API_ADDR", "API_TOKEN_FILE", "API_TOKENS_FILE", "SOURCES", "LOG_LEVEL", "DATA_DIR", "DATABASE_URL"}
 	environ := []string{
-		"WEBHOOK_MOD=grpc", "KAFKA_BROKER=a", "INGEST_ADRR=b", "WEBHOK_MODE=c", "SOURCE=d", "DATABSE_URL=e", "API_ADRD=f",
+		"WEBHOOK_MOD=grpc", "KAFKA_BROKER=a", "INGEST_ADRR=b", "WEBHOK_MODE=c", "SOURCE=d", "DATABSE_URL=e", "API_ADRD=f", "KAFKA_BROKR=o",
 		"WEBHOOK_MODE=http", "API_TOKEN_FILE=g", // they are right
 		"KAFKA_HEAP_OPTS=-Xmx1g", "LOG_DIR=h", "HOME=i", "LANG=j", "DATE=k", "API_KEY=l", "PATH=m", "SOURCED_FROM=n",
 		"KAFKA_BROKERZ=", "empty",
 	}
 	want := []Misspelling{
-		{"API_ADRD", "API_ADDR"}, {"DATABSE_URL", "DATABASE_URL"}, {"INGEST_ADRR", "INGEST_ADDR"}, {"KAFKA_BROKER", "KAFKA_BROKERS"},
+		{"API_ADRD", "API_ADDR"}, {"DATABSE_URL", "DATABASE_URL"}, {"INGEST_ADRR", "INGEST_ADDR"}, {"KAFKA_BROKER", "KAFKA_BROKERS"}, {"KAFKA_BROKR", "KAFKA_BROKERS"},
 		{"WEBHOK_MODE", "WEBHOOK_MODE"}, {"WEBHOOK_MOD", "WEBHOOK_MODE"},
 	}
 	if got := Misspelt(environ, known); !slices.Equal(got, want) {
