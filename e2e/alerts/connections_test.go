@@ -13,6 +13,7 @@ import (
 
 // TestConnectionsAreUsedUp: each of twelve partitions has a commit that waits for a lock.
 func TestConnectionsAreUsedUp(t *testing.T) {
+	t.Parallel()
 	_, database := startPostgres(t)
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(12, "webhooks.orders", "webhooks.disputes"))
 	check(t, err)

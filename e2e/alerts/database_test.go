@@ -35,6 +35,7 @@ func startPostgres(t *testing.T) (server *servers.Postgres, database string) {
 // TestDatabaseIsAway: in mode kafka, webhooks are accepted while PostgreSQL is stopped, and
 // applied when it is back.
 func TestDatabaseIsAway(t *testing.T) {
+	t.Parallel()
 	server, database := startPostgres(t)
 	s := openShop(t, time.Time{})
 	p := launch(t, all(t, "kafka", "--sources", s.file), "DATABASE_URL="+database)
@@ -69,6 +70,7 @@ func TestDatabaseIsAway(t *testing.T) {
 
 // TestDatabaseIsSlow: commits wait for a lock for more than a second.
 func TestDatabaseIsSlow(t *testing.T) {
+	t.Parallel()
 	_, database := startPostgres(t)
 	s := openShop(t, time.Time{})
 	p := launch(t, all(t, "direct", "--sources", s.file), "DATABASE_URL="+database)

@@ -14,6 +14,7 @@ import (
 // TestRecordsExpire: while the api role is away, the broker deletes records that it has not
 // applied.
 func TestRecordsExpire(t *testing.T) {
+	t.Parallel()
 	s, data := openShop(t, time.Time{}), filepath.Join(t.TempDir(), "data")
 	topics := []string{"webhooks.orders", "webhooks.disputes"}
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topics...))

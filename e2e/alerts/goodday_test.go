@@ -12,6 +12,7 @@ import (
 // TestGoodDay: webhooks of all providers arrive during a day, some of them twice, and no
 // alert fires at any time.
 func TestGoodDay(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	run(t, "simulate", "--write-sources", filepath.Join(dir, "sources.yaml"), "--paypal-cert-addr", servers.FreeAddr())
 	p := launch(t, all(t, "kafka", "--sources", filepath.Join(dir, "sources.yaml")))

@@ -12,6 +12,7 @@ import (
 // TestDeadLetters: for each reason that a webhook can cause, an alert fires. A day later the
 // oldest is reported too. One that a later webhook settles is not reported.
 func TestDeadLetters(t *testing.T) {
+	t.Parallel()
 	p := launch(t, all(t, "direct", "--sources", openShop(t, time.Time{}).file))
 	r := record(t, map[string]*process{"a": p})
 	r.during(2*time.Minute, nothing)
@@ -96,6 +97,7 @@ func TestSettledDeadLetter(t *testing.T) {
 
 // TestDisputesDue: a dispute is due tonight, another one was due yesterday.
 func TestDisputesDue(t *testing.T) {
+	t.Parallel()
 	p := launch(t, all(t, "direct"))
 	r := record(t, map[string]*process{"a": p})
 	now := time.Now().UTC()

@@ -87,6 +87,29 @@ func TestAlertsAreComplete(t *testing.T) {
 	}
 }
 
+// unreachable are the alerts about what does not happen on loopback, where tests listen.
+var unreachable = []string{"PayrelayInsecure"}
+
+// TestEveryAlertHasAFault: a test of this package causes the fault of each alert, with each
+// severity that it has.
+func TestEveryAlertHasAFault(t *testing.T) {
+	files, err := filepath.Glob("*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := ""
+	for _, file := range files {
+		tests += readFile(t, file)
+	}
+	tests = strings.ReplaceAll(tests, `"PayrelayDeadLetters", "reason"`, `"PayrelayDeadLetters (ticket)"`)
+	for _, r := range readAlerts(t) {
+		fires := strings.Contains(tests, `"`+r.Alert+" ("+r.Labels["severity"]+`)"`)
+		if unreachable := slices.Contains(unreachable, r.Alert); fires == unreachable {
+			t.Errorf("%s (%s) fires in a test = %t, want %t", r.Alert, r.Labels["severity"], fires, !unreachable)
+		}
+	}
+}
+
 // heading is the heading of a runbook section.
 var heading = regexp.MustCompile(`(?m)^### (Payrelay\w+)$`)
 
