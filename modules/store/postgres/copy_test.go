@@ -245,7 +245,7 @@ func TestCopiesThatAreRefused(t *testing.T) {
 }
 
 // After all migrations both engines have the same columns, except for the one with the
-// bodies from before there was a table of bodies.
+// bodies from before there was a table of bodies, and the one that a trigger sets.
 func TestColumnsAreThoseOfSQLite(t *testing.T) {
 	databaseURL, _ := migrated(t)
 	snapshot, err := openFile(t, filepath.Join(t.TempDir(), "payrelay.db")).Freeze(t.Context())
@@ -261,7 +261,7 @@ func TestColumnsAreThoseOfSQLite(t *testing.T) {
 		rows.Close()
 		withConnection(t, databaseURL, func(conn *pgx.Conn) error {
 			var columns string
-			row := conn.QueryRow(t.Context(), "SELECT string_agg(column_name, ' ' ORDER BY column_name) FROM information_schema.columns WHERE table_name = $1 AND (table_name, column_name) <> ('events', 'body')", table)
+			row := conn.QueryRow(t.Context(), "SELECT string_agg(column_name, ' ' ORDER BY column_name) FROM information_schema.columns WHERE table_name = $1 AND (table_name, column_name) NOT IN (('events', 'body'), ('dead_letters', 'search'))", table)
 			err := row.Scan(&columns)
 			if want := strings.Join(slices.Sorted(slices.Values(rows.Columns())), " "); columns != want {
 				t.Errorf("%s has the columns\n%s, want\n%s", table, columns, want)
