@@ -30,7 +30,8 @@ func exposed(t *testing.T) known {
     secrets: [{secret: %s, not_after: %s}]
 `, strings.Repeat("s", 32), time.Now().Add(time.Hour).UTC().Format(time.RFC3339)))
 	kafka := launch(t, all(t, "kafka", "--sources", sources, "--insecure-no-signature", "--api-tls-cert", certFile, "--api-tls-key", keyFile))
-	api := launch(t, program.Serve{Role: "api", Mode: "grpc", DataDir: filepath.Join(dir, "data"), Admin: free, API: free, Internal: free})
+	serve := program.Serve{Role: "api", Mode: "grpc", DataDir: filepath.Join(dir, "data"), Admin: free, API: free, Internal: free}
+	api := launch(t, serve)
 	ingest := launch(t, program.Serve{Role: "ingest", Mode: "grpc", Admin: free, Ingest: free, APIURL: api.URL("internal")})
 	for _, p := range []*process{kafka, ingest} {
 		path := "/webhooks/payments/orders"
@@ -41,6 +42,14 @@ func exposed(t *testing.T) known {
 			t.Fatalf("a webhook is answered %d %s, want 2xx", status, body)
 		}
 	}
+	// The age of the oldest dead letter is there while one is open. A process reads it when
+	// it starts.
+	if status, body := post(ingest.URL("ingest")+"/webhooks/payments/orders", order("event-1", "order-2", "success", time.Now(), "")); !strings.Contains(body, "conflict") {
+		t.Fatalf("another webhook with the same id is answered %d %s, want a dead letter", status, body)
+	}
+	check(t, api.Terminate(startWithin))
+	api = launch(t, serve)
+	await(t, "the oldest dead letter", func() bool { return peek(api, "payrelay_dead_letters_oldest_timestamp_seconds") > 0 })
 	metrics := known{
 		// It is only there on an address that other machines can reach.
 		"payrelay_insecure": {"listener", "what", "job", "instance"},
