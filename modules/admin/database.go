@@ -24,7 +24,7 @@ type Database interface {
 	// OldestOpenDeadLetter returns when the oldest open dead letter was created, or a zero
 	// time if none is open.
 	OldestOpenDeadLetter(ctx context.Context) (time.Time, error)
-	// DisputesDue counts the undecided disputes by their deadline.
+	// DisputesDue counts the open disputes by their deadline.
 	DisputesDue(ctx context.Context, now time.Time) (payments.DisputesDue, error)
 }
 
@@ -80,7 +80,7 @@ func (s *Server) addOpenLetters(p *poll, db Database) {
 
 func (s *Server) addDisputesDue(p *poll, db Database) {
 	due := polled(p, "disputes that are due", func(ctx context.Context) (payments.DisputesDue, error) { return db.DisputesDue(ctx, time.Now()) })
-	s.AddGauges("payrelay_disputes_due", "Undecided disputes whose deadline for evidence has passed, or is within 24 or 72 hours. NaN if the database could not be read.", []string{"within"},
+	s.AddGauges("payrelay_disputes_due", "Open disputes whose deadline for evidence has passed, or is within 24 or 72 hours. NaN if the database could not be read.", []string{"within"},
 		func(show func(float64, ...string)) {
 			counts, known := due()
 			show(knownValue(counts.PastDue, known), "past")

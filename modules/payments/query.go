@@ -126,7 +126,8 @@ type SourceActivity struct {
 	OpenDeadLetters int64
 }
 
-// DisputesDue holds the numbers of undecided disputes by their deadline for evidence.
+// DisputesDue holds the numbers of open disputes by their deadline for evidence. Evidence
+// was submitted for those that are under review or submitted.
 type DisputesDue struct {
 	// PastDue counts those whose deadline has passed, InDay and InThreeDays those that are
 	// due within 24 and within 72 hours. InThreeDays includes InDay.

@@ -151,13 +151,7 @@ func (r Reader) Sources(ctx context.Context) ([]payments.SourceActivity, error) 
 	return sources, nil
 }
 
-// undecided are the statuses of a dispute without an outcome.
-var undecided = []payrelayv1.DisputeStatus{
-	payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN, payrelayv1.DisputeStatus_DISPUTE_STATUS_UNDER_REVIEW, payrelayv1.DisputeStatus_DISPUTE_STATUS_SUBMITTED,
-}
-
-// DisputesDue counts the undecided disputes by their deadline. A deadline passes at its
-// time.
+// DisputesDue counts the open disputes by their deadline. A deadline passes at its time.
 func (r Reader) DisputesDue(ctx context.Context, now time.Time) (due payments.DisputesDue, err error) {
 	s := &Selection{dialect: r.dialect}
 	passed, inDay, inThreeDays := s.arg(r.dialect.Time(now)), s.arg(r.dialect.Time(now.Add(24*time.Hour))), s.arg(r.dialect.Time(now.Add(72*time.Hour)))
@@ -165,7 +159,7 @@ func (r Reader) DisputesDue(ctx context.Context, now time.Time) (due payments.Di
 	s.text = "SELECT " + count("evidence_due_at <= "+passed) + ", " + count("evidence_due_at > "+passed+" AND evidence_due_at <= "+inDay) + ", " +
 		count("evidence_due_at > "+passed) + " FROM disputes" + r.dialect.Index("disputes_by_deadline")
 	s.and("evidence_due_at <= " + inThreeDays)
-	s.among("status", names(payments.DisputeStatuses, undecided))
+	s.among("status", names(payments.DisputeStatuses, []payrelayv1.DisputeStatus{payrelayv1.DisputeStatus_DISPUTE_STATUS_OPEN}))
 	err = r.query(ctx, s.String(), s.Args, func(row Row) error { return row.Scan(&due.PastDue, &due.InDay, &due.InThreeDays) })
 	if err != nil {
 		return due, fmt.Errorf("count the disputes that are due: %w", err)
