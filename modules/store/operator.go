@@ -18,7 +18,8 @@ type Stats struct {
 	InUse, Idle, Max int
 	// WALBytes is the size of the write-ahead log of a file; less than 0 for a server.
 	WALBytes int64
-	// SizeBytes is the size of the database, without the write-ahead log.
+	// SizeBytes is the size of the database, without the write-ahead log; less than 0 if it
+	// cannot be read at the moment.
 	SizeBytes int64
 }
 

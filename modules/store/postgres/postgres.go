@@ -136,8 +136,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Stats returns the connections of both pools and the size of the database. The
-// connections are valid also if there is an error.
+// Stats returns the connections of both pools and the size of the database. It knows the
+// connections also while none is free to ask for the size.
 func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 	stats := store.Stats{WALBytes: -1}
 	for _, pool := range []*pgxpool.Pool{s.ledger, s.reader} {
@@ -147,8 +147,8 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	row := s.reader.QueryRow(ctx, "SELECT pg_database_size(current_database())")
-	if err := row.Scan(&stats.SizeBytes); err != nil {
-		return stats, fmt.Errorf("read the size of the database: %w", classified(err))
+	if row.Scan(&stats.SizeBytes) != nil {
+		stats.SizeBytes = -1 // a database that is away is found by Ping
 	}
 	return stats, nil
 }
