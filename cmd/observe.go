@@ -241,20 +241,15 @@ func (p *process) watchConsumer(name string, consumer *kafka.Consumer) {
 }
 
 // watchDatabase adds the check and the gauges of the database.
-func (p *process) watchDatabase(ctx context.Context, store database, inFile bool) {
+func (p *process) watchDatabase(ctx context.Context, store database) {
 	p.admin.AddCheck("database", "the database does not answer", store.Ping)
-	p.start(ctx, "gauges of the database", p.admin.WatchDatabase(store, statsOf(store, inFile)))
+	p.start(ctx, "gauges of the database", p.admin.WatchDatabase(store, statsOf(store)))
 }
 
-// statsOf returns a function that reads the connections and sizes of a database. Only an
-// engine with a file has a write-ahead log on this machine.
-func statsOf(db database, inFile bool) func(context.Context) (admin.StoreStats, error) {
+// statsOf returns a function that reads the connections and sizes of a database.
+func statsOf(db database) func(context.Context) (admin.StoreStats, error) {
 	return func(ctx context.Context) (admin.StoreStats, error) {
-		stats, err := db.Stats(ctx)
-		wal := int64(-1)
-		if inFile {
-			wal = stats.WALBytes
-		}
-		return admin.StoreStats{InUse: stats.InUse, Idle: stats.Idle, Max: stats.Max, Bytes: stats.SizeBytes, WALBytes: wal}, err
+		s, err := db.Stats(ctx)
+		return admin.StoreStats{InUse: s.InUse, Idle: s.Idle, Max: s.Max, Bytes: s.SizeBytes, WALBytes: s.WALBytes}, err
 	}
 }

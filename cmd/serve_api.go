@@ -134,7 +134,7 @@ func (cfg apiConfig) add(ctx context.Context, p *process) (*apiRole, error) {
 		return nil, err
 	}
 	p.start(ctx, "retention", retention.NewRunner(store, cfg.retention, p.log).Run)
-	p.watchDatabase(ctx, store, engine.file != nil)
+	p.watchDatabase(ctx, store)
 	role := &apiRole{ledger: payments.NewLedger(p.tracer.Store(engine.system, p.admin.MeasureStore(store)))}
 	if err := role.restored(ctx, p, store); err != nil {
 		return nil, err
