@@ -107,13 +107,14 @@ func newDisputesShow(open Open) *cobra.Command {
 	return newOfDispute(open, "show ID", "Show a dispute: its state, and the timeline with each verdict and why",
 		"Shows a dispute: its state, its open dead letters, and its timeline, in which each event has its verdict and\n"+
 			"the reason for it. As CSV, shows the timeline only.",
-		func(command *cobra.Command, answer *payrelayv1.ExplainDisputeResponse) error {
+		func(command *cobra.Command, _ string, answer *payrelayv1.ExplainDisputeResponse) error {
 			return printDispute(command.OutOrStdout(), answer)
 		})
 }
 
-// newOfDispute returns a command that shows the explanation of a dispute.
-func newOfDispute(open Open, use, short, long string, show func(*cobra.Command, *payrelayv1.ExplainDisputeResponse) error) *cobra.Command {
+// newOfDispute returns a command that shows the explanation of a dispute. Named is the
+// dispute as arguments of a shell.
+func newOfDispute(open Open, use, short, long string, show func(command *cobra.Command, named string, answer *payrelayv1.ExplainDisputeResponse) error) *cobra.Command {
 	on := target{open: open}
 	var format output
 	var source string
@@ -136,7 +137,11 @@ func newOfDispute(open Open, use, short, long string, show func(*cobra.Command, 
 			case format.format == "csv":
 				return printTimeline(format, command, answer.GetTimeline())
 			default:
-				return show(command, answer)
+				named := quotedArg(id)
+				if source != "" {
+					named += " --source " + quotedArg(source)
+				}
+				return show(command, named, answer)
 			}
 		})
 	}
