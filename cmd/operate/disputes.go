@@ -10,6 +10,7 @@ import (
 
 	"github.com/payrelay/payrelay/cmd/flags"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
@@ -87,7 +88,7 @@ func newDisputesList(open Open) *cobra.Command {
 				}
 				for _, d := range answer.GetDisputes() {
 					cells := append(disputeCells(d), d.GetUserId(), d.GetReason(), fmt.Sprint(d.GetReopened()), amount(d.GetOutcomeAmount()))
-					if err := out.item(cells, d); err != nil {
+					if err := out.item(cells, api.DisputeJSON(d)); err != nil {
 						return 0, "", err
 					}
 				}
@@ -133,7 +134,7 @@ func newOfDispute(open Open, use, short, long string, show func(command *cobra.C
 			case err != nil:
 				return fmt.Errorf("show dispute %s: %w", cell(id), err)
 			case format.format == "json":
-				return printJSON(command.OutOrStdout(), answer)
+				return printJSON(command.OutOrStdout(), api.ExplainedDisputeJSON(answer))
 			case format.format == "csv":
 				return printTimeline(format, command, answer.GetTimeline())
 			default:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/payrelay/payrelay/cmd/flags"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
@@ -188,7 +189,7 @@ func reports(u *payrelayv1.Update) string {
 func printTimeline(format output, command *cobra.Command, timeline []*payrelayv1.TimelineEntry) error {
 	p := format.printer(command, "events", timelineColumns, "SEQUENCE", "ORDER", "DISPUTE", "LATE", "FORCED", "DISCARDED", "RECORDED", "REQUEST ID", "BODY SHA256")
 	for _, e := range timeline {
-		if err := p.item(timelineCells(e), e); err != nil {
+		if err := p.item(timelineCells(e), api.TimelineJSON(e)); err != nil {
 			return err
 		}
 	}

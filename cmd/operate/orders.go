@@ -10,6 +10,7 @@ import (
 
 	"github.com/payrelay/payrelay/cmd/flags"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
@@ -74,7 +75,7 @@ func newOrdersList(open Open) *cobra.Command {
 					return 0, "", fmt.Errorf("list orders: %w", err)
 				}
 				for _, o := range answer.GetOrders() {
-					if err := out.item(orderCells(o), o); err != nil {
+					if err := out.item(orderCells(o), api.OrderJSON(o)); err != nil {
 						return 0, "", err
 					}
 				}
@@ -126,7 +127,7 @@ func newOfOrder(open Open, use, short, long string, show func(command *cobra.Com
 			case err != nil:
 				return fmt.Errorf("show order %s: %w", cell(id), err)
 			case format.format == "json":
-				return printJSON(command.OutOrStdout(), answer)
+				return printJSON(command.OutOrStdout(), api.ExplainedOrderJSON(answer))
 			case format.format == "csv":
 				return printTimeline(format, command, answer.GetTimeline())
 			default:
