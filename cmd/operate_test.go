@@ -3,7 +3,10 @@ package cmd
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"net/http"
+	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -85,6 +88,44 @@ func TestBothWaysReadTheSame(t *testing.T) {
 	}
 }
 
+// TestJSONIsThatOfTheRESTPaths compares the items of each list with those of the path that
+// has the same.
+func TestJSONIsThatOfTheRESTPaths(t *testing.T) {
+	in := install(t)
+	if _, err := app(t, "deadletters accept 1 --why confirmed --by ann", in.server); err != nil {
+		t.Fatal(err)
+	}
+	secret, err := os.ReadFile(in.server[3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	type list struct{ Items any }
+	for line, path := range map[string]string{
+		"orders list": "/orders", "disputes list": "/disputes", "deadletters list --settled": "/deadletters?settled=true&sort_asc=true",
+		"sources list": "/sources", "audit list": "/audit",
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, in.process.urls["api"]+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(secret)))
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answered, printed list
+		err = json.NewDecoder(response.Body).Decode(&answered)
+		response.Body.Close()
+		if err != nil {
+			t.Fatalf("GET %s = %v", path, err)
+		}
+		out, err := app(t, line+" --output json", in.server)
+		if err := errors.Join(err, json.Unmarshal([]byte(out), &printed)); err != nil || !reflect.DeepEqual(printed, answered) {
+			t.Errorf("app %s = %v, %v, want that of GET %s: %v", line, printed, err, path, answered)
+		}
+	}
+}
+
 // wantFormat checks that a text can be read by a program.
 func wantFormat(t *testing.T, command, format, text string) {
 	t.Helper()
@@ -133,7 +174,7 @@ func TestBothWaysSettle(t *testing.T) {
 			t.Errorf("app %s = %q, %v with exit code %d, want %q with %d", c.line, out, err, flags.ExitCode(err), c.want, c.code)
 		}
 	}
-	if out, err := app(t, "orders show o1 --output json", in.reader); err != nil || !strings.Contains(out, "ORDER_STATUS_FAILED") {
+	if out, err := app(t, "orders show o1 --output json", in.reader); err != nil || !strings.Contains(out, `"status": "failed"`) {
 		t.Errorf("orders show o1 = %s, %v, want that the accepted dead letter is the state", out, err)
 	}
 	database, err := app(t, "audit export", in.database)

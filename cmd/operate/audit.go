@@ -10,6 +10,7 @@ import (
 
 	"github.com/payrelay/payrelay/cmd/flags"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/api"
 )
 
 func newAudit(open Open) *cobra.Command {
@@ -63,7 +64,7 @@ func newAuditLog(open Open, name, short, standard string, page paging) *cobra.Co
 						strconv.FormatInt(e.GetId(), 10), clock(e.GetAt()), e.GetWho(), e.GetAction(), e.GetTarget(), e.GetOrderId(),
 						e.GetBefore(), e.GetAfter(), e.GetWhy(),
 					}
-					if err := out.item(cells, e); err != nil {
+					if err := out.item(cells, api.AuditJSON(e)); err != nil {
 						return 0, "", err
 					}
 				}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/payrelay/payrelay/cmd/flags"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
@@ -80,7 +81,7 @@ func newDeadLettersList(open Open) *cobra.Command {
 				}
 				total = answer.GetTotal()
 				for _, d := range answer.GetDeadLetters() {
-					if err := out.item(deadLetterCells(d), d); err != nil {
+					if err := out.item(deadLetterCells(d), api.DeadLetterJSON(d)); err != nil {
 						return 0, "", err
 					}
 				}
@@ -161,24 +162,27 @@ func newDeadLettersShow(open Open) *cobra.Command {
 	return command
 }
 
+// shownDeadLetter is a dead letter as JSON.
+type shownDeadLetter struct {
+	DeadLetter any `json:"dead_letter"`
+	// BodySHA256 is the digest of the body, in hexadecimal, if the update can be read. Body is
+	// the body in base64, if it was read.
+	BodySHA256 string  `json:"body_sha256,omitempty"`
+	Body       *[]byte `json:"body,omitempty"`
+}
+
 func showDeadLetter(command *cobra.Command, format output, d *payrelayv1.DeadLetter, withBody bool, body []byte) error {
 	out := command.OutOrStdout()
 	switch format.format {
 	case "json":
-		shown := map[string]any{}
-		text, err := asJSON(d, "")
-		if err != nil {
-			return err
+		shown := shownDeadLetter{DeadLetter: api.DeadLetterJSON(d), BodySHA256: hex.EncodeToString(d.GetUpdate().GetBodySha256())}
+		if withBody {
+			shown.Body = &body
 		}
-		if shown["dead_letter"] = json.RawMessage(text); withBody {
-			shown["body"] = body
-		}
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(shown)
+		return printJSON(out, shown)
 	case "csv":
 		p := deadLetterPrinter(format, command)
-		return errors.Join(p.item(deadLetterCells(d), d), p.finish(1, ""))
+		return errors.Join(p.item(deadLetterCells(d), api.DeadLetterJSON(d)), p.finish(1, ""))
 	}
 	err := printFields(out, [][2]string{
 		{"id", strconv.FormatInt(d.GetId(), 10)},
@@ -206,7 +210,7 @@ func showDeadLetter(command *cobra.Command, format output, d *payrelayv1.DeadLet
 	return printBody(out, withBody, body)
 }
 
-// describeUpdate returns an update as JSON in one line.
+// describeUpdate returns an update with every field, as JSON of Protobuf in one line.
 func describeUpdate(u *payrelayv1.Update) string {
 	if u == nil {
 		return "it cannot be read as an update"

@@ -10,6 +10,7 @@ import (
 
 	"github.com/payrelay/payrelay/cmd/flags"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
@@ -87,7 +88,7 @@ func newDisputesList(open Open) *cobra.Command {
 				}
 				for _, d := range answer.GetDisputes() {
 					cells := append(disputeCells(d), d.GetUserId(), d.GetReason(), fmt.Sprint(d.GetReopened()), amount(d.GetOutcomeAmount()))
-					if err := out.item(cells, d); err != nil {
+					if err := out.item(cells, api.DisputeJSON(d)); err != nil {
 						return 0, "", err
 					}
 				}
@@ -107,13 +108,14 @@ func newDisputesShow(open Open) *cobra.Command {
 	return newOfDispute(open, "show ID", "Show a dispute: its state, and the timeline with each verdict and why",
 		"Shows a dispute: its state, its open dead letters, and its timeline, in which each event has its verdict and\n"+
 			"the reason for it. As CSV, shows the timeline only.",
-		func(command *cobra.Command, answer *payrelayv1.ExplainDisputeResponse) error {
+		func(command *cobra.Command, _ string, answer *payrelayv1.ExplainDisputeResponse) error {
 			return printDispute(command.OutOrStdout(), answer)
 		})
 }
 
-// newOfDispute returns a command that shows the explanation of a dispute.
-func newOfDispute(open Open, use, short, long string, show func(*cobra.Command, *payrelayv1.ExplainDisputeResponse) error) *cobra.Command {
+// newOfDispute returns a command that shows the explanation of a dispute. Named is the
+// dispute as arguments of a shell.
+func newOfDispute(open Open, use, short, long string, show func(command *cobra.Command, named string, answer *payrelayv1.ExplainDisputeResponse) error) *cobra.Command {
 	on := target{open: open}
 	var format output
 	var source string
@@ -132,11 +134,15 @@ func newOfDispute(open Open, use, short, long string, show func(*cobra.Command, 
 			case err != nil:
 				return fmt.Errorf("show dispute %s: %w", cell(id), err)
 			case format.format == "json":
-				return printJSON(command.OutOrStdout(), answer)
+				return printJSON(command.OutOrStdout(), api.ExplainedDisputeJSON(answer))
 			case format.format == "csv":
 				return printTimeline(format, command, answer.GetTimeline())
 			default:
-				return show(command, answer)
+				named := quotedArg(id)
+				if source != "" {
+					named += " --source " + quotedArg(source)
+				}
+				return show(command, named, answer)
 			}
 		})
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/payrelay/payrelay/cmd/flags"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
@@ -21,14 +22,14 @@ func newExplain(open Open) *cobra.Command {
 		newOfOrder(open, "order ID", "Explain in words why an order has its state",
 			"Explains in words why an order has its state, the most important reason first, and what to do next. As JSON or\n"+
 				"CSV, shows the same as app orders show.",
-			func(command *cobra.Command, answer *payrelayv1.ExplainOrderResponse) error {
-				return printExplanation(command.OutOrStdout(), answer.GetSentences(), answer.GetDeadLetters(), "app orders show "+quotedArg(answer.GetOrder().GetOrderId()))
+			func(command *cobra.Command, named string, answer *payrelayv1.ExplainOrderResponse) error {
+				return printExplanation(command.OutOrStdout(), answer.GetSentences(), "app orders show "+named)
 			}),
 		newOfDispute(open, "dispute ID", "Explain in words why a dispute has its state",
 			"Explains in words why a dispute has its state, the most important reason first, and what to do next. As JSON or\n"+
 				"CSV, shows the same as app disputes show.",
-			func(command *cobra.Command, answer *payrelayv1.ExplainDisputeResponse) error {
-				return printExplanation(command.OutOrStdout(), answer.GetSentences(), answer.GetDeadLetters(), "app disputes show "+quotedArg(answer.GetDispute().GetDisputeId()))
+			func(command *cobra.Command, named string, answer *payrelayv1.ExplainDisputeResponse) error {
+				return printExplanation(command.OutOrStdout(), answer.GetSentences(), "app disputes show "+named)
 			}))
 }
 
@@ -44,15 +45,11 @@ func quotedArg(text string) string {
 	return "'" + strings.ReplaceAll(printable(text), "'", `'\''`) + "'"
 }
 
-func printExplanation(out io.Writer, sentences []string, letters []*payrelayv1.DeadLetter, timeline string) error {
+// printExplanation prints the sentences, which name each open dead letter and the commands
+// that settle it, and the command that shows the timeline.
+func printExplanation(out io.Writer, sentences []string, timeline string) error {
 	for _, sentence := range sentences {
 		fmt.Fprintln(out, printable(sentence))
-	}
-	if len(letters) > 0 {
-		fmt.Fprintln(out)
-		for _, d := range letters {
-			fmt.Fprintf(out, "dead letter %d is open: %s: %s\n  app deadletters show %d\n", d.GetId(), payments.DeadLetterReasons.Name(d.GetReason()), printable(d.GetDetail()), d.GetId())
-		}
 	}
 	_, err := fmt.Fprintf(out, "\ntimeline: %s\n", timeline)
 	return err
@@ -192,7 +189,7 @@ func reports(u *payrelayv1.Update) string {
 func printTimeline(format output, command *cobra.Command, timeline []*payrelayv1.TimelineEntry) error {
 	p := format.printer(command, "events", timelineColumns, "SEQUENCE", "ORDER", "DISPUTE", "LATE", "FORCED", "DISCARDED", "RECORDED", "REQUEST ID", "BODY SHA256")
 	for _, e := range timeline {
-		if err := p.item(timelineCells(e), e); err != nil {
+		if err := p.item(timelineCells(e), api.TimelineJSON(e)); err != nil {
 			return err
 		}
 	}

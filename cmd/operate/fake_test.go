@@ -180,7 +180,7 @@ func (f *fake) ListDisputes(_ context.Context, r *payrelayv1.ListDisputesRequest
 }
 
 func (f *fake) ExplainOrder(_ context.Context, r *payrelayv1.ExplainOrderRequest) (*payrelayv1.ExplainOrderResponse, error) {
-	if r.GetOrderId() != f.explained.GetOrder().GetOrderId() {
+	if o := f.explained.GetOrder(); o != nil && r.GetOrderId() != o.GetOrderId() {
 		return nil, connect.NewError(connect.CodeNotFound, errNoLetter)
 	}
 	return f.explained, nil
@@ -189,7 +189,11 @@ func (f *fake) ExplainOrder(_ context.Context, r *payrelayv1.ExplainOrderRequest
 func (f *fake) ExplainDispute(_ context.Context, r *payrelayv1.ExplainDisputeRequest) (*payrelayv1.ExplainDisputeResponse, error) {
 	f.asked = append(f.asked, r)
 	e := f.explained
-	return &payrelayv1.ExplainDisputeResponse{Dispute: f.disputes[0], Sentences: e.GetSentences(), Timeline: e.GetTimeline(), Earlier: e.GetEarlier(), DeadLetters: e.GetDeadLetters()}, nil
+	answer := &payrelayv1.ExplainDisputeResponse{Sentences: e.GetSentences(), Timeline: e.GetTimeline(), Earlier: e.GetEarlier(), DeadLetters: e.GetDeadLetters()}
+	if len(f.disputes) > 0 {
+		answer.Dispute = f.disputes[0]
+	}
+	return answer, nil
 }
 
 func (f *fake) ListSources(context.Context, *payrelayv1.ListSourcesRequest) (*payrelayv1.ListSourcesResponse, error) {

@@ -97,6 +97,28 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestExplainNamesWhatWasAsked checks the last line of an explanation, also of what has
+// events only, and that the dead letters are in the sentences alone.
+func TestExplainNamesWhatWasAsked(t *testing.T) {
+	f := filled()
+	f.explained.Order, f.disputes = nil, nil
+	f.explained.Sentences = []string{"Nothing that was reported is applied.", "Dead letter 1 is open (contradiction): app deadletters accept 1."}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"order", "order-1"}, "app orders show order-1"},
+		{[]string{"order", "it's 1"}, `app orders show 'it'\''s 1'`},
+		{[]string{"dispute", "dispute-1"}, "app disputes show dispute-1"},
+		{[]string{"dispute", "dispute-1", "--source", "a shop"}, "app disputes show dispute-1 --source 'a shop'"},
+	} {
+		out, _, err := f.run(t, append([]string{"explain"}, c.args...)...)
+		if want := strings.Join(f.explained.Sentences, "\n") + "\n\ntimeline: " + c.want + "\n"; err != nil || out != want {
+			t.Errorf("app explain %q = %q, %v, want %q", c.args, out, err, want)
+		}
+	}
+}
+
 // TestHostileText checks that a provider's text cannot control a terminal, and is no
 // formula in a spreadsheet.
 func TestHostileText(t *testing.T) {

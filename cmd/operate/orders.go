@@ -10,6 +10,7 @@ import (
 
 	"github.com/payrelay/payrelay/cmd/flags"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
@@ -74,7 +75,7 @@ func newOrdersList(open Open) *cobra.Command {
 					return 0, "", fmt.Errorf("list orders: %w", err)
 				}
 				for _, o := range answer.GetOrders() {
-					if err := out.item(orderCells(o), o); err != nil {
+					if err := out.item(orderCells(o), api.OrderJSON(o)); err != nil {
 						return 0, "", err
 					}
 				}
@@ -102,13 +103,14 @@ func newOrdersShow(open Open) *cobra.Command {
 	return newOfOrder(open, "show ID", "Show an order: its state, its disputes, and the timeline with each verdict and why",
 		"Shows an order: its state, its disputes, its open dead letters, and its timeline, in which each event has its\n"+
 			"verdict and the reason for it. As CSV, shows the timeline only.",
-		func(command *cobra.Command, answer *payrelayv1.ExplainOrderResponse) error {
+		func(command *cobra.Command, _ string, answer *payrelayv1.ExplainOrderResponse) error {
 			return printOrder(command.OutOrStdout(), answer)
 		})
 }
 
-// newOfOrder returns a command that shows the explanation of an order.
-func newOfOrder(open Open, use, short, long string, show func(*cobra.Command, *payrelayv1.ExplainOrderResponse) error) *cobra.Command {
+// newOfOrder returns a command that shows the explanation of an order. Named is the order
+// as an argument of a shell.
+func newOfOrder(open Open, use, short, long string, show func(command *cobra.Command, named string, answer *payrelayv1.ExplainOrderResponse) error) *cobra.Command {
 	on := target{open: open}
 	var format output
 	command := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.ArbitraryArgs}
@@ -125,11 +127,11 @@ func newOfOrder(open Open, use, short, long string, show func(*cobra.Command, *p
 			case err != nil:
 				return fmt.Errorf("show order %s: %w", cell(id), err)
 			case format.format == "json":
-				return printJSON(command.OutOrStdout(), answer)
+				return printJSON(command.OutOrStdout(), api.ExplainedOrderJSON(answer))
 			case format.format == "csv":
 				return printTimeline(format, command, answer.GetTimeline())
 			default:
-				return show(command, answer)
+				return show(command, quotedArg(id), answer)
 			}
 		})
 	}

@@ -13,8 +13,6 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/payrelay/payrelay/cmd/flags"
 )
@@ -37,9 +35,10 @@ func (o *output) validate() error {
 	return nil
 }
 
-// printer prints items one after the other: a row of cells and a message for each.
+// printer prints items one after the other: a row of cells for each, or what encoding/json
+// turns into its JSON form.
 type printer interface {
-	item(cells []string, message proto.Message) error
+	item(cells []string, form any) error
 	// finish ends the output. A total below 0 is not known, and next is the cursor of the
 	// next page, or empty.
 	finish(total int64, next string) error
@@ -79,7 +78,7 @@ func (p *tablePrinter) row(cells []string) {
 	_, _ = io.WriteString(p.table, strings.Join(cells, "\t")+"\n")
 }
 
-func (p *tablePrinter) item(cells []string, _ proto.Message) error {
+func (p *tablePrinter) item(cells []string, _ any) error {
 	shown := make([]string, p.columns)
 	for i, text := range cells[:p.columns] {
 		shown[i] = cell(text)
@@ -159,7 +158,7 @@ func (p *csvPrinter) header() error {
 	return p.writer.Write(names)
 }
 
-func (p *csvPrinter) item(cells []string, _ proto.Message) error {
+func (p *csvPrinter) item(cells []string, _ any) error {
 	if err := p.header(); err != nil {
 		return err
 	}
@@ -198,8 +197,8 @@ type jsonPrinter struct {
 	extra []any // pairs of a name and a value, after the items
 }
 
-func (p *jsonPrinter) item(_ []string, message proto.Message) error {
-	text, err := asJSON(message, "    ")
+func (p *jsonPrinter) item(_ []string, form any) error {
+	text, err := asJSON(form, "    ")
 	if err != nil {
 		return err
 	}
@@ -221,7 +220,7 @@ func (p *jsonPrinter) finish(total int64, next string) error {
 		text += fmt.Sprintf(",\n  \"total\": %d", total)
 	}
 	if next != "" {
-		p.extra = append(p.extra, "next", next)
+		p.extra = append(p.extra, "next_cursor", next)
 	}
 	for i := 0; i < len(p.extra); i += 2 {
 		value, err := json.Marshal(p.extra[i+1])
@@ -234,27 +233,20 @@ func (p *jsonPrinter) finish(total int64, next string) error {
 	return err
 }
 
-// asJSON returns a message in the JSON form of Protobuf, indented, with the names of the
-// contract. The lines after the first begin with the prefix.
-func asJSON(message proto.Message, prefix string) ([]byte, error) {
-	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(message)
-	if err != nil {
-		return nil, err
-	}
-	// Protojson puts spaces at random places.
-	var compact, indented bytes.Buffer
-	if err := json.Compact(&compact, text); err != nil {
-		return nil, err
-	}
-	if err := json.Indent(&indented, compact.Bytes(), prefix, "  "); err != nil {
-		return nil, err
-	}
-	return indented.Bytes(), nil
+// asJSON returns the JSON form of an item, indented. The lines after the first begin with
+// the prefix.
+func asJSON(form any, prefix string) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent(prefix, "  ")
+	err := encoder.Encode(form)
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), err
 }
 
-// printJSON prints one message.
-func printJSON(out io.Writer, message proto.Message) error {
-	text, err := asJSON(message, "")
+// printJSON prints the JSON form of one item.
+func printJSON(out io.Writer, form any) error {
+	text, err := asJSON(form, "")
 	if err != nil {
 		return err
 	}

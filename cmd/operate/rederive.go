@@ -10,6 +10,7 @@ import (
 
 	"github.com/payrelay/payrelay/cmd/flags"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/api"
 )
 
 // rederivation folds histories again and compares.
@@ -67,7 +68,7 @@ func (r *rederivation) run(command *cobra.Command, service Service, request *pay
 		}
 		for _, d := range part.GetDifferences() {
 			differences++
-			if err := out.item([]string{d.GetOrderId(), d.GetSource(), d.GetDisputeId(), d.GetField(), d.GetStored(), d.GetDerived()}, d); err != nil {
+			if err := out.item([]string{d.GetOrderId(), d.GetSource(), d.GetDisputeId(), d.GetField(), d.GetStored(), d.GetDerived()}, api.DifferenceJSON(d)); err != nil {
 				return err
 			}
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/payrelay/payrelay/cmd/flags"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
@@ -140,7 +141,7 @@ func (s *settlement) run(command *cobra.Command, service Service) error {
 			if s.filter != nil && s.format.format == "table" {
 				continue // the counts are enough
 			}
-			if err := p.item([]string{strconv.FormatInt(result.GetId(), 10), verdict}, result); err != nil {
+			if err := p.item([]string{strconv.FormatInt(result.GetId(), 10), verdict}, api.ResultJSON(result)); err != nil {
 				return err
 			}
 		}

@@ -81,7 +81,7 @@ func TestActionByFilter(t *testing.T) {
 		t.Errorf("second selection = %v, want that it goes on after 2, up to 99", second)
 	}
 	out, notes, err := judging().run(t, "deadletters", "replay", "--all", "--dry-run", "--output", "json")
-	if strings.Count(out, `"outcome"`) != 3 || !strings.Contains(out, `"total": 3`) || !strings.HasPrefix(notes, "3 judged, and nothing written\n") || flags.ExitCode(err) != flags.ExitDifferences {
+	if strings.Count(out, `"verdict"`) != 3 || !strings.Contains(out, `"total": 3`) || !strings.HasPrefix(notes, "3 judged, and nothing written\n") || flags.ExitCode(err) != flags.ExitDifferences {
 		t.Errorf("replay as JSON = %s, %q, %v", out, notes, err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/payrelay/payrelay/cmd/flags"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/api"
 )
 
 func newSources(open Open) *cobra.Command {
@@ -41,7 +42,7 @@ func newSourcesList(open Open) *cobra.Command {
 			}
 			out := format.printer(command, "sources", []string{"SOURCE", "PROVIDER", "ENVIRONMENT", "LAST EVENT", "LAST SEEN", "OPEN DEAD LETTERS", "VERIFIED", "REFUSED", "SECRET EXPIRES"})
 			for _, s := range answer.GetSources() {
-				if err := out.item(sourceCells(s), s); err != nil {
+				if err := out.item(sourceCells(s), api.SourceJSON(s)); err != nil {
 					return err
 				}
 			}

@@ -15,8 +15,7 @@ import (
 )
 
 const (
-	// maxActions is the largest number of dead letters, or of events to derive again, that
-	// one call handles.
+	// maxActions is the largest number of dead letters that one call handles.
 	maxActions = 500
 	// rederiveEvents is the number of events that select the orders and disputes of one
 	// call of Rederive.

@@ -61,6 +61,8 @@ type updateItem struct {
 	// OccurredAt is a time of the provider's clock, ReceivedAt one of payrelay's.
 	OccurredAt string `json:"occurred_at"`
 	ReceivedAt string `json:"received_at,omitempty"`
+	// RequestID is the request ID that the provider was given.
+	RequestID string `json:"request_id,omitempty"`
 }
 
 func newEventItem(e *payrelayv1.Event) eventItem {
@@ -74,7 +76,7 @@ func newEventItem(e *payrelayv1.Event) eventItem {
 func newUpdateItem(u *payrelayv1.Update) updateItem {
 	item := updateItem{
 		Provider: u.GetProvider(), Source: u.GetProvider(), EventID: u.GetEventId(), OrderID: u.GetOrderId(), UserID: u.GetUserId(),
-		OccurredAt: formatTimestamp(u.GetOccurredAt()), ReceivedAt: formatTimestamp(u.GetReceivedAt()),
+		OccurredAt: formatTimestamp(u.GetOccurredAt()), ReceivedAt: formatTimestamp(u.GetReceivedAt()), RequestID: u.GetRequestId(),
 	}
 	switch u.GetSubject().(type) {
 	case *payrelayv1.Update_Order:

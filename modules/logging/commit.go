@@ -17,23 +17,21 @@ const letterMessage = "dead letter opened"
 
 // DeadLetters logs each dead letter that a commit opened or delivered again, with what an
 // operator needs to find its webhook: also its request ID and its trace, if its update is
-// one of the commit.
+// one of the commit. What is not known is left out.
 func DeadLetters(log *slog.Logger, changes *payments.Changes) {
 	for _, letter := range changes.DeadLetters {
 		update := updateOf(letter, changes)
-		attrs := []slog.Attr{
+		var attrs []slog.Attr
+		for _, attr := range []slog.Attr{
 			slog.String("reason", payments.DeadLetterReasons.Name(letter.Reason)), slog.String("source", letter.Key.Source),
-			slog.String("kind", string(letter.Key.Kind)), slog.String("event_id", letter.Key.EventID), slog.String("order_id", letter.OrderID),
-		}
-		if letter.DisputeID != "" {
-			attrs = append(attrs, slog.String("dispute_id", letter.DisputeID))
-		}
-		if digest := update.GetBodySha256(); len(digest) > 0 {
-			attrs = append(attrs, slog.String("body_sha256", hex.EncodeToString(digest)))
-		}
-		attrs = append(attrs, slog.String("request_id", update.GetRequestId()))
-		if id := traceID(update.GetTraceparent()); id != "" {
-			attrs = append(attrs, slog.String("trace_id", id))
+			slog.String("kind", string(letter.Key.Kind)), slog.String("event_id", letter.Key.EventID),
+			slog.String("order_id", letter.OrderID), slog.String("dispute_id", letter.DisputeID),
+			slog.String("body_sha256", hex.EncodeToString(update.GetBodySha256())),
+			slog.String("request_id", update.GetRequestId()), slog.String("trace_id", traceID(update.GetTraceparent())),
+		} {
+			if attr.Value.String() != "" {
+				attrs = append(attrs, attr)
+			}
 		}
 		log.LogAttrs(context.Background(), slog.LevelWarn, letterMessage, attrs...)
 	}

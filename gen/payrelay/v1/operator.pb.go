@@ -645,7 +645,8 @@ type ActionResult struct {
 	Id    int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The new verdict about the update. Absent if it was skipped, or discarded.
 	Outcome *Outcome `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"`
-	// Why nothing was done, as a sentence: it is settled already, or cannot be judged.
+	// Why nothing was done, as a sentence: it is settled already, does not exist, or cannot be
+	// judged.
 	Skipped       string `protobuf:"bytes,3,opt,name=skipped,proto3" json:"skipped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1664,8 +1665,8 @@ func (x *ListAuditResponse) GetNextCursor() string {
 	return ""
 }
 
-// RederiveRequest is the request of OperatorService.Rederive. One call handles at most 500
-// orders and disputes: to go on, send the cursor of the response.
+// RederiveRequest is the request of OperatorService.Rederive. One call handles the orders and
+// disputes of at most 500 events: to go on, send the cursor of the response.
 type RederiveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Select orders and disputes with an event that was recorded in this period, and of one of
