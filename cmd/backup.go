@@ -204,6 +204,9 @@ func (r *apiRole) restored(ctx context.Context, p *process, db database) (err er
 	case len(r.mark.Positions) == 0:
 		p.log.Warn("the database was restored from a backup, and no broker has the webhooks since then: have the providers send them again", "taken_at", r.mark.TakenAt)
 		return marked.SetMark(ctx, nil)
+	default:
+		p.log.Warn("the database was restored from a backup: mode kafka applies again what the broker has since then; have the providers send again the webhooks since then that came in another mode",
+			"taken_at", r.mark.TakenAt)
 	}
 	r.missing.Store(r.mark.Missing())
 	return nil

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,5 +82,42 @@ func fillAndCommit(t *testing.T, addr string, topics kafka.TopicConfig, records 
 	answer, err := commit.RequestWith(context.WithoutCancel(t.Context()), client)
 	if err != nil || answer.Topics[0].Partitions[0].ErrorCode != 0 {
 		t.Fatalf("commit: %+v, %v", answer, err)
+	}
+}
+
+// A restored database is reported in every mode: the broker need not have all webhooks
+// since the backup, and may not even be used any more.
+func TestRestoredDatabaseIsReported(t *testing.T) {
+	taken := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	position := sqlite.Position{Topic: "webhooks.orders", Offset: 7}
+	lacks := position
+	lacks.Missing = 3
+	for name, positions := range map[string][]sqlite.Position{"without a broker": nil, "with a position": {position}, "with missing records": {lacks}} {
+		t.Run(name, func(t *testing.T) {
+			url := "sqlite://" + filepath.Join(t.TempDir(), "payrelay.db")
+			e, err := engineOf(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			db, err := e.open(t.Context(), url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			var log strings.Builder
+			p := newTestProcess(t)
+			p.log = slog.New(slog.NewTextHandler(&log, nil))
+			if err := new(apiRole).restored(t.Context(), p, db); err != nil || log.Len() > 0 {
+				t.Fatalf("restored without a mark = %v, log %q", err, log.String())
+			}
+			if err := db.(restorable).SetMark(t.Context(), &sqlite.Mark{TakenAt: taken, Positions: positions}); err != nil {
+				t.Fatal(err)
+			}
+			p = newTestProcess(t)
+			p.log = slog.New(slog.NewTextHandler(&log, nil))
+			if err := new(apiRole).restored(t.Context(), p, db); err != nil || !strings.Contains(log.String(), "taken_at=2026-01-31T12:00:00") {
+				t.Errorf("restored = %v, log %q, want a line with the time of the backup", err, log.String())
+			}
+		})
 	}
 }
