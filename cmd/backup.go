@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -171,7 +172,9 @@ func (cfg backupConfig) embedded(ctx context.Context, dir string) (addr string, 
 		}
 		return strings.TrimSpace(string(text)), func() {}, nil
 	}
-	b, err := broker.Open(broker.Config{Addr: "127.0.0.1:0", SyncWrites: true, Keep: time.Hour, KeepBytes: 1 << 62}, dir, cfg.topics.Names(), cfg.topics.Group, slog.New(slog.DiscardHandler))
+	// It keeps all records: earlier backups may need those that this one does not.
+	keepAll := broker.Config{Addr: "127.0.0.1:0", SyncWrites: true, Keep: math.MaxInt64, KeepBytes: math.MaxInt64}
+	b, err := broker.Open(keepAll, dir, cfg.topics.Names(), cfg.topics.Group, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return "", nil, errors.Join(err, unlock())
 	}
@@ -201,6 +204,9 @@ func (r *apiRole) restored(ctx context.Context, p *process, db database) (err er
 	case len(r.mark.Positions) == 0:
 		p.log.Warn("the database was restored from a backup, and no broker has the webhooks since then: have the providers send them again", "taken_at", r.mark.TakenAt)
 		return marked.SetMark(ctx, nil)
+	default:
+		p.log.Warn("the database was restored from a backup: mode kafka applies again what the broker has since then; have the providers send again the webhooks since then that came in another mode",
+			"taken_at", r.mark.TakenAt)
 	}
 	r.missing.Store(r.mark.Missing())
 	return nil

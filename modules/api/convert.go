@@ -81,10 +81,12 @@ func letterMessage(d *payments.DeadLetter) *payrelayv1.DeadLetter {
 	}
 }
 
-// letterUpdate returns the update of a dead letter, or nil if it cannot be read.
+// letterUpdate returns the update of a dead letter, or nil if it holds none. It leaves out
+// the fields that this release does not know, which may have a body. Some text of a Kafka
+// record parses as a message of such fields, and every update has a provider.
 func letterUpdate(d *payments.DeadLetter) *payrelayv1.Update {
 	u := new(payrelayv1.Update)
-	if len(d.Payload) == 0 || proto.Unmarshal(d.Payload, u) != nil {
+	if (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(d.Payload, u) != nil || u.GetProvider() == "" {
 		return nil
 	}
 	return u

@@ -263,6 +263,10 @@ func (d *rederivation[S]) changes(asked Rederivation, differences []Difference) 
 	b.changes.Checkpoints = append(b.changes.Checkpoints, d.checkpoints)
 	var before, after []string
 	for _, difference := range differences {
+		if difference.Field == "user_id" { // an erasure does not reach the audit log
+			before, after = append(before, "another user_id"), append(after, "the user_id of the history")
+			continue
+		}
 		before = append(before, difference.Field+": "+difference.Stored)
 		after = append(after, difference.Field+": "+difference.Derived)
 	}

@@ -146,6 +146,9 @@ func TestRederiveFindsAndCorrects(t *testing.T) {
 			if len(audit) != 1 || audit[0].Action != payments.ActionRederive || audit[0].Who != "ann" || audit[0].Why != "a check" || audit[0].Before == audit[0].After {
 				t.Errorf("audit log %+v, want one entry of ann", audit)
 			}
+			if words := audit[0].Before + audit[0].After; strings.Contains(words, "u1") {
+				t.Errorf("audit log %q names the user, whom no erasure finds there", words)
+			}
 		})
 	}
 }

@@ -48,6 +48,8 @@ func (c SASLConfig) validateToken() error {
 	switch {
 	case (c.TokenFile == "") == (c.TokenURL == ""):
 		return errors.New("OAUTHBEARER needs a token: name either its file with kafka-oauth-token-file (KAFKA_OAUTH_TOKEN_FILE), or the endpoint with kafka-oauth-token-url (KAFKA_OAUTH_TOKEN_URL)")
+	case c.Region != "":
+		return errors.New("kafka-aws-region (KAFKA_AWS_REGION) is not for OAUTHBEARER: leave it out, or choose AWS_MSK_IAM")
 	case c.TokenFile != "" && (c.Username != "" || c.Password != "" || c.Scope != ""):
 		return errors.New("the token in kafka-oauth-token-file (KAFKA_OAUTH_TOKEN_FILE) names the user: leave out the user name, the password and the scope for Kafka")
 	case c.TokenFile != "":
@@ -74,6 +76,8 @@ func (c SASLConfig) validateMSK() error {
 	switch {
 	case c.Username != "" || c.Password != "":
 		return errors.New("kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) AWS_MSK_IAM takes the credentials of AWS: leave out the user name and the password for Kafka")
+	case c.TokenConfig != TokenConfig{Region: c.Region}:
+		return errors.New("the settings whose names begin with kafka-oauth are not for kafka-sasl-mechanism (KAFKA_SASL_MECHANISM) AWS_MSK_IAM, whose tokens the credentials of AWS sign: leave them out, or choose OAUTHBEARER")
 	case c.region() == "":
 		return errors.New("kafka-aws-region (KAFKA_AWS_REGION) is empty: name the region of the MSK cluster, such as eu-west-1")
 	default:

@@ -245,6 +245,8 @@ func TestTokenConfig(t *testing.T) {
 		"IAM in plain text":       {broker: far, login: SASLConfig{Mechanism: mskIAM, TokenConfig: TokenConfig{Region: "eu-west-1"}}, wrong: "--kafka-tls"},
 		"IAM without a region":    {broker: far, tls: true, login: SASLConfig{Mechanism: mskIAM}, wrong: "KAFKA_AWS_REGION"},
 		"IAM with a user":         {broker: far, tls: true, login: SASLConfig{Mechanism: mskIAM, Username: "u", TokenConfig: TokenConfig{Region: "r"}}, wrong: "user"},
+		"IAM with a token":        {broker: far, tls: true, login: SASLConfig{Mechanism: mskIAM, TokenConfig: TokenConfig{Region: "r", TokenFile: file}}, wrong: "kafka-oauth"},
+		"a region with a file":    {broker: far, tls: true, login: SASLConfig{Mechanism: oauthBearer, TokenConfig: TokenConfig{Region: "r", TokenFile: file}}, wrong: "KAFKA_AWS_REGION"},
 		"a token for SCRAM":       {broker: far, tls: true, login: SASLConfig{Mechanism: scramSHA256, Username: "u", Password: "p", TokenConfig: TokenConfig{TokenFile: file}}, wrong: "kafka-oauth"},
 		"a token without a login": {broker: far, tls: true, login: SASLConfig{TokenConfig: TokenConfig{TokenFile: file}}, wrong: "KAFKA_SASL_MECHANISM"},
 		"a version":               {broker: far, version: "3.6.0"},

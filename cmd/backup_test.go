@@ -1,0 +1,123 @@
+package cmd
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/payrelay/payrelay/modules/broker"
+	"github.com/payrelay/payrelay/modules/store/sqlite"
+	"github.com/payrelay/payrelay/modules/transport/kafka"
+	"github.com/payrelay/payrelay/modules/transport/transporttest"
+)
+
+// A backup that starts the embedded broker deletes none of its applied records: an older
+// backup may need them.
+func TestBackupKeepsAppliedRecords(t *testing.T) {
+	const records = 40 // of 900 kB, more than two segments
+	var cfg backupConfig
+	cfg.data.Path = t.TempDir()
+	cfg.topics = kafka.TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes", Group: "payrelay"}
+	keepAll := broker.Config{Addr: "127.0.0.1:0", Keep: time.Hour, KeepBytes: 1 << 40}
+	b, err := broker.Open(keepAll, cfg.data.BrokerDir(), cfg.topics.Names(), cfg.topics.Group, transporttest.Quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := transporttest.Start(b.Run)
+	fillAndCommit(t, b.Addr(), cfg.topics, records)
+	if err := run.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	pattern := filepath.Join(cfg.data.BrokerDir(), "partitions", "webhooks.orders-0", "*.dat")
+	before, err := filepath.Glob(pattern)
+	if err != nil || len(before) < 3 {
+		t.Fatalf("segments = %q, %v, want at least 3", before, err)
+	}
+	old := time.Now().Add(-24 * time.Hour)
+	for _, file := range before {
+		if err := os.Chtimes(file, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 { // the broker trims its log right after its start
+		positions, err := cfg.positions(t.Context())
+		if want := (sqlite.Position{Topic: "webhooks.orders", Offset: records}); err != nil || !slices.Contains(positions, want) {
+			t.Fatalf("positions = %+v, %v, want %+v", positions, err, want)
+		}
+	}
+	if after, err := filepath.Glob(pattern); err != nil || !slices.Equal(after, before) {
+		t.Errorf("segments after a backup = %q, %v, want %q", after, err, before)
+	}
+}
+
+// fillAndCommit produces records of 900 kB and commits all of them for the group.
+func fillAndCommit(t *testing.T, addr string, topics kafka.TopicConfig, records int) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for range records {
+		record := &kgo.Record{Topic: topics.OrdersTopic, Value: []byte(strings.Repeat("x", 900_000))}
+		if err := client.ProduceSync(t.Context(), record).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit := kmsg.NewPtrOffsetCommitRequest()
+	commit.Group, commit.Generation = topics.Group, -1
+	partition := kmsg.NewOffsetCommitRequestTopicPartition()
+	partition.Offset = int64(records)
+	topic := kmsg.NewOffsetCommitRequestTopic()
+	topic.Topic, topic.Partitions = topics.OrdersTopic, append(topic.Partitions, partition)
+	commit.Topics = append(commit.Topics, topic)
+	answer, err := commit.RequestWith(context.WithoutCancel(t.Context()), client)
+	if err != nil || answer.Topics[0].Partitions[0].ErrorCode != 0 {
+		t.Fatalf("commit: %+v, %v", answer, err)
+	}
+}
+
+// A restored database is reported in every mode: the broker need not have all webhooks
+// since the backup, and may not even be used any more.
+func TestRestoredDatabaseIsReported(t *testing.T) {
+	taken := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	position := sqlite.Position{Topic: "webhooks.orders", Offset: 7}
+	lacks := position
+	lacks.Missing = 3
+	for name, positions := range map[string][]sqlite.Position{"without a broker": nil, "with a position": {position}, "with missing records": {lacks}} {
+		t.Run(name, func(t *testing.T) {
+			url := "sqlite://" + filepath.Join(t.TempDir(), "payrelay.db")
+			e, err := engineOf(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			db, err := e.open(t.Context(), url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			var log strings.Builder
+			p := newTestProcess(t)
+			p.log = slog.New(slog.NewTextHandler(&log, nil))
+			if err := new(apiRole).restored(t.Context(), p, db); err != nil || log.Len() > 0 {
+				t.Fatalf("restored without a mark = %v, log %q", err, log.String())
+			}
+			if err := db.(restorable).SetMark(t.Context(), &sqlite.Mark{TakenAt: taken, Positions: positions}); err != nil {
+				t.Fatal(err)
+			}
+			p = newTestProcess(t)
+			p.log = slog.New(slog.NewTextHandler(&log, nil))
+			if err := new(apiRole).restored(t.Context(), p, db); err != nil || !strings.Contains(log.String(), "taken_at=2026-01-31T12:00:00") {
+				t.Errorf("restored = %v, log %q, want a line with the time of the backup", err, log.String())
+			}
+		})
+	}
+}
