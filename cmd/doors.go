@@ -36,7 +36,7 @@ func adminNeeds(r *http.Request) door.Role {
 	switch r.URL.Path {
 	case "/livez", "/readyz":
 		return door.Anyone
-	case "/metrics", "/webhooks":
+	case "/metrics", "/webhooks", "/sources":
 		return door.Reader
 	default:
 		return door.Operator

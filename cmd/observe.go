@@ -2,12 +2,18 @@ package cmd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
+	"net/http"
 	"strconv"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/admin"
+	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/batch"
 	"github.com/payrelay/payrelay/modules/ingest"
 	"github.com/payrelay/payrelay/modules/transport"
@@ -120,9 +126,53 @@ func counts(webhooks *admin.Webhooks) func(context.Context, *ingest.Observation)
 			result = seen.Refusal
 		}
 		webhooks.Answered(ctx, admin.Webhook{
-			Source: seen.Source, Result: result, Status: seen.Status, Secret: seen.Secret, At: seen.Time, Latency: seen.Latency,
+			Source: seen.Source, Result: result, Status: seen.Status, Verified: seen.Verified, Secret: seen.Secret, At: seen.Time, Latency: seen.Latency,
 		})
 	}
+}
+
+// sourcesOf returns a function that returns what the ingest role of this process knows about
+// its sources.
+func sourcesOf(server *ingest.Server, webhooks *admin.Webhooks) func() []*payrelayv1.Source {
+	return func() (sources []*payrelayv1.Source) {
+		server.Describe(func(name, provider, environment string, secretEnd time.Time) {
+			counted := webhooks.Counts(name)
+			source := &payrelayv1.Source{Name: name, Provider: provider, Environment: environment, Verified: &counted.Verified, Refused: counted.Refused}
+			if !counted.LastSeen.IsZero() {
+				source.LastSeenAt = timestamppb.New(counted.LastSeen)
+			}
+			if !secretEnd.IsZero() {
+				source.SecretExpiresAt = timestamppb.New(secretEnd)
+			}
+			sources = append(sources, source)
+		})
+		return sources
+	}
+}
+
+// ownSources returns what the ingest role of this process knows about its sources, or
+// nothing before there is one.
+func (p *process) ownSources() []*payrelayv1.Source {
+	p.mu.Lock()
+	sources := p.sources
+	p.mu.Unlock()
+	if sources == nil {
+		return nil
+	}
+	return sources()
+}
+
+// serveSources serves what the ingest role of this process knows about its sources, in the
+// form of GET /sources of the api listener.
+func (p *process) serveSources(w http.ResponseWriter, _ *http.Request) {
+	items := []any{}
+	for _, source := range p.ownSources() {
+		items = append(items, api.SourceJSON(source))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	// A failed write means that the client has disconnected.
+	_ = json.NewEncoder(w).Encode(map[string]any{"items": items, "has_more": false})
 }
 
 // measureSources adds the metrics of the configured sources.

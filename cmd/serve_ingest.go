@@ -149,6 +149,10 @@ func (cfg ingestConfig) add(ctx context.Context, p *process, direct payments.App
 	}
 	p.onHangup(server.Reload)
 	p.admin.Handle("GET /webhooks", server.Tail())
+	p.mu.Lock()
+	p.sources = sourcesOf(server, webhooks)
+	p.mu.Unlock()
+	p.admin.Handle("GET /sources", http.HandlerFunc(p.serveSources))
 	webhooks.ShowSources(server.Sources)
 	measureSources(p.admin, server)
 	if cfg.ingest.InsecureNoSignature {

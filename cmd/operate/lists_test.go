@@ -60,8 +60,8 @@ func filled() *fake {
 			},
 		},
 		sources: []*payrelayv1.Source{
-			{Name: "shop", Provider: "generic", Environment: "live", LastEventAt: at("2026-01-06T10:00:00Z"), OpenDeadLetters: 2, Verified: proto.Int64(7), Refused: map[string]int64{"signature_invalid": 3, "body_too_large": 1}},
-			{Name: "old"},
+			{Name: "shop", Provider: "generic", Environment: "live", LastEventAt: at("2026-01-06T10:00:00Z"), OpenDeadLetters: proto.Int64(2), Verified: proto.Int64(7), Refused: map[string]int64{"signature_invalid": 3, "body_too_large": 1}},
+			{Name: "old", OpenDeadLetters: new(int64)},
 		},
 		audit: []*payrelayv1.AuditEntry{{
 			Id: 1, At: at("2026-01-07T10:00:00Z"), Who: "ops (ann)", Action: "accept", Target: "dead letter 2", OrderId: "order-1", Why: "+1 from the bank", Before: "open: contradiction", After: "accepted: applied",

@@ -3,15 +3,11 @@ package operate
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net/http"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,21 +22,18 @@ import (
 
 // tailConfig selects where webhooks are followed and which of them are shown.
 type tailConfig struct {
-	adminURL  string
-	tokenFile string
-	caFile    string
-	sources   string
-	events    string
-	results   string
-	order     string
-	output    string
+	adminTarget
+	sources string
+	events  string
+	results string
+	order   string
+	output  string
 }
 
 // RegisterFlags declares the flags.
 func (c *tailConfig) RegisterFlags(fs *flag.FlagSet) {
-	fs.StringVar(&c.adminURL, "admin-url", "http://127.0.0.1:3003", "URL of the admin listener of an ingest process: `ADMIN_URL`")
-	fs.StringVar(&c.tokenFile, "admin-token-file", "", "file with a token of the admin listener: `ADMIN_TOKEN_FILE`")
-	fs.StringVar(&c.caFile, "admin-ca-file", "", "file with the certificates, in PEM, that may sign that of the admin listener, instead of those of the system: `ADMIN_CA_FILE`")
+	fs.StringVar(&c.url, "admin-url", "http://127.0.0.1:3003", "URL of the admin listener of an ingest process: `ADMIN_URL`")
+	c.registerAccess(fs)
 	fs.StringVar(&c.sources, "source", "", "show these sources only; separate several with commas")
 	fs.StringVar(&c.events, "event", "", "show events whose type begins with this text only, such as charge.dispute")
 	fs.StringVar(&c.results, "result", "", "show these results only, such as applied, dead_lettered, signature_invalid or refused for every refusal; separate several with commas")
@@ -67,50 +60,15 @@ func (c *tailConfig) follow(ctx context.Context, out io.Writer) error {
 	if c.output != "text" && c.output != "json" {
 		return fmt.Errorf("output is %q: choose text or json", c.output)
 	}
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.adminURL, "/")+"/webhooks", nil)
-	if err != nil {
-		return fmt.Errorf("admin-url (ADMIN_URL) is %q: write it as http://127.0.0.1:3003", c.adminURL)
-	}
-	token, err := flags.ReadSecret(c.tokenFile, "admin-token-file", "ADMIN_TOKEN", "write a token into it")
-	if err != nil {
-		return err
-	}
-	if token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return fmt.Errorf("follow the webhooks at %s: %w", c.adminURL, err)
+	response, err := c.get(ctx, "/webhooks")
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return fmt.Errorf("follow the webhooks at %s: %w", c.url, err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10)) // what can be read of the reason
-		return fmt.Errorf("follow the webhooks at %s: the answer is %s: %s", c.adminURL, response.Status, payments.ErrorMessage(string(text)))
-	}
 	return c.print(ctx, response.Body, out)
-}
-
-func (c *tailConfig) client() (*http.Client, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.ResponseHeaderTimeout = 10 * time.Second
-	if c.caFile != "" {
-		certificates, err := os.ReadFile(c.caFile)
-		if err != nil {
-			return nil, fmt.Errorf("read admin-ca-file (ADMIN_CA_FILE): %w", err)
-		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
-		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(certificates) {
-			return nil, fmt.Errorf("admin-ca-file (ADMIN_CA_FILE) %s has no certificate in PEM", c.caFile)
-		}
-	}
-	return &http.Client{Transport: transport}, nil
 }
 
 // tailLine is a line of the stream: a webhook, or the number of those that are missing.

@@ -78,7 +78,7 @@ func TestFollow(t *testing.T) {
 		answer(w, r)
 	}))
 	defer server.Close()
-	cfg := tailConfig{adminURL: server.URL + "/", tokenFile: token, output: "json"}
+	cfg := tailConfig{adminTarget: adminTarget{url: server.URL + "/", tokenFile: token}, output: "json"}
 	var out bytes.Buffer
 	if err := cfg.follow(t.Context(), &out); err == nil || !strings.Contains(err.Error(), "ended the stream") || strings.Count(out.String(), "\n") != 5 {
 		t.Errorf("follow() = %v with %q, want all lines", err, out.String())
@@ -104,12 +104,12 @@ func TestFollow(t *testing.T) {
 		t.Errorf("follow() until the user stops it = %v, want nil", err)
 	}
 	for want, bad := range map[string]tailConfig{
-		`output is "xml"`:           {adminURL: server.URL, output: "xml"},
-		"admin-url (ADMIN_URL) is":  {adminURL: "http://a b", output: "text"},
-		"follow the webhooks at ":   {adminURL: "http://127.0.0.1:1", output: "text"},
-		"admin-token-file":          {adminURL: server.URL, tokenFile: token + "x", output: "text"},
-		"read admin-ca-file":        {adminURL: server.URL, caFile: token + "x", output: "text"},
-		"has no certificate in PEM": {adminURL: server.URL, caFile: token, output: "text"},
+		`output is "xml"`:           {adminTarget: adminTarget{url: server.URL}, output: "xml"},
+		"admin-url (ADMIN_URL) is":  {adminTarget: adminTarget{url: "http://a b"}, output: "text"},
+		"follow the webhooks at ":   {adminTarget: adminTarget{url: "http://127.0.0.1:1"}, output: "text"},
+		"admin-token-file":          {adminTarget: adminTarget{url: server.URL, tokenFile: token + "x"}, output: "text"},
+		"read admin-ca-file":        {adminTarget: adminTarget{url: server.URL, caFile: token + "x"}, output: "text"},
+		"has no certificate in PEM": {adminTarget: adminTarget{url: server.URL, caFile: token}, output: "text"},
 	} {
 		if err := bad.follow(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("follow() of %+v = %v, want an error with %q", bad, err, want)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
@@ -29,6 +30,8 @@ type Webhook struct {
 	// Result is the verdict, or the code of the refusal.
 	Result string
 	Status int
+	// Verified reports whether its signature is valid.
+	Verified bool
 	// Secret is the index of the secret that signed an accepted webhook.
 	Secret int
 	// At is the time of its receipt, and Latency the time until its answer.
@@ -59,11 +62,43 @@ func (w *Webhooks) Answered(ctx context.Context, webhook Webhook) {
 	s := w.source(webhook.Source)
 	observe(s.duration, webhook.Latency.Seconds(), w.server.traces.of(ctx, nil))
 	s.result(webhook.Result, webhook.Status).Inc()
+	s.seen.Store(webhook.At.UnixMilli())
+	if webhook.Verified {
+		s.verified.Add(1)
+	}
 	if webhook.Status >= http.StatusMultipleChoices {
 		return
 	}
 	s.secret(webhook.Secret).Inc()
 	s.last.Store(webhook.At.UnixMilli())
+}
+
+// SourceCounts is what was counted of one source since the start of the process.
+type SourceCounts struct {
+	// Verified is the number of webhooks with a valid signature, also of those that were
+	// refused for another reason.
+	Verified int64
+	// Refused has the number of refused webhooks by the code of the refusal.
+	Refused map[string]int64
+	// LastSeen is the time of the last webhook, accepted or refused; zero before the first.
+	LastSeen time.Time
+}
+
+// Counts returns what was counted of a source. It reads the metrics, so that nothing is
+// counted twice.
+func (w *Webhooks) Counts(source string) SourceCounts {
+	s := w.source(source)
+	counts := SourceCounts{Verified: s.verified.Load(), Refused: make(map[string]int64)}
+	if seen := s.seen.Load(); seen != 0 {
+		counts.LastSeen = time.UnixMilli(seen)
+	}
+	s.results.each(func(of answer, counter prometheus.Counter) {
+		var read dto.Metric
+		if of.status >= http.StatusMultipleChoices && counter.Write(&read) == nil { // it cannot fail
+			counts.Refused[of.result] += int64(read.GetCounter().GetValue())
+		}
+	})
+	return counts
 }
 
 // sourceWebhooks has the metrics of one source, whose labels are looked up once.
@@ -72,6 +107,8 @@ type sourceWebhooks struct {
 	metrics  *metrics
 	duration prometheus.Observer
 	last     atomic.Int64 // in milliseconds of Unix time
+	seen     atomic.Int64 // the same, of accepted and refused webhooks; 0 before the first
+	verified atomic.Int64
 	results  known[answer, prometheus.Counter]
 	secrets  known[int, prometheus.Counter]
 }
@@ -115,6 +152,15 @@ func (s *sourceWebhooks) secret(index int) prometheus.Counter {
 type known[K comparable, V any] struct {
 	items atomic.Pointer[map[K]V]
 	mu    sync.Mutex
+}
+
+// each calls do for each key and value.
+func (k *known[K, V]) each(do func(K, V)) {
+	if items := k.items.Load(); items != nil {
+		for key, value := range *items {
+			do(key, value)
+		}
+	}
 }
 
 // get returns the value of a key, which make makes once.

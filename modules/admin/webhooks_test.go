@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -69,6 +70,32 @@ func TestSourcesShowBeforeTheirFirstWebhook(t *testing.T) {
 			if _, err := fmt.Sscan(got[fmt.Sprintf("payrelay_source_last_webhook_timestamp_seconds{source=%q}", source)], &last); err != nil || last < begin || last > begin+60 {
 				t.Errorf("the last webhook of %s is at %v, %v, want the start %v", source, last, err, begin)
 			}
+		}
+	}
+}
+
+// TestCountsOfASource checks what the counts take from the metrics: a code that came with
+// two statuses is one, and an accepted webhook is none.
+func TestCountsOfASource(t *testing.T) {
+	w := serve(t).Webhooks()
+	at := time.UnixMilli(1_800_000_000_500)
+	for _, webhook := range []admin.Webhook{
+		{Source: "shop", Result: "applied", Status: 200, Verified: true, At: at},
+		{Source: "shop", Result: "queued", Status: 202, Verified: true, At: at},
+		{Source: "shop", Result: "unavailable", Status: 503, Verified: true, At: at},
+		{Source: "shop", Result: "signature_invalid", Status: 401, At: at},
+		{Source: "shop", Result: "signature_invalid", Status: 400, At: at.Add(time.Second)},
+		{Source: "other", Result: "applied", Status: 200, At: at},
+	} {
+		w.Answered(t.Context(), webhook)
+	}
+	for source, want := range map[string]admin.SourceCounts{
+		"shop":  {Verified: 3, Refused: map[string]int64{"unavailable": 1, "signature_invalid": 2}, LastSeen: at.Add(time.Second)},
+		"other": {Refused: map[string]int64{}, LastSeen: at},
+		"quiet": {Refused: map[string]int64{}},
+	} {
+		if got := w.Counts(source); !reflect.DeepEqual(got, want) {
+			t.Errorf("Counts(%q) = %+v, want %+v", source, got, want)
 		}
 	}
 }

@@ -109,8 +109,9 @@ type sourceItem struct {
 	Provider    string `json:"provider,omitempty"`
 	Environment string `json:"environment,omitempty"`
 	// LastEventAt is the time at which its newest event was recorded.
-	LastEventAt     string `json:"last_event_at,omitempty"`
-	OpenDeadLetters int64  `json:"open_dead_letters"`
+	LastEventAt string `json:"last_event_at,omitempty"`
+	// OpenDeadLetters is absent if the database was not asked.
+	OpenDeadLetters *int64 `json:"open_dead_letters,omitempty"`
 	// Verified is the number of webhooks whose signature was verified, Refused that of
 	// refused ones by the code of the refusal.
 	Verified        *int64           `json:"verified,omitempty"`
@@ -122,7 +123,7 @@ type sourceItem struct {
 func newSourceItem(s *payrelayv1.Source) sourceItem {
 	return sourceItem{
 		Name: s.GetName(), Provider: s.GetProvider(), Environment: s.GetEnvironment(),
-		LastEventAt: formatTimestamp(s.GetLastEventAt()), OpenDeadLetters: s.GetOpenDeadLetters(), Verified: s.Verified, Refused: s.GetRefused(),
+		LastEventAt: formatTimestamp(s.GetLastEventAt()), OpenDeadLetters: s.OpenDeadLetters, Verified: s.Verified, Refused: s.GetRefused(),
 		LastSeenAt: formatTimestamp(s.GetLastSeenAt()), SecretExpiresAt: formatTimestamp(s.GetSecretExpiresAt()),
 	}
 }

@@ -188,6 +188,7 @@ func (o *Operator) ListSources(ctx context.Context, _ *payrelayv1.ListSourcesReq
 	}
 	byName := make(map[string]*payrelayv1.Source)
 	for _, source := range o.sources() {
+		source.OpenDeadLetters = new(int64)
 		byName[source.GetName()] = source
 	}
 	for _, activity := range recorded {
@@ -196,7 +197,7 @@ func (o *Operator) ListSources(ctx context.Context, _ *payrelayv1.ListSourcesReq
 			source = &payrelayv1.Source{Name: activity.Source}
 			byName[activity.Source] = source
 		}
-		source.LastEventAt, source.OpenDeadLetters = stamp(activity.LastEventAt), activity.OpenDeadLetters
+		source.LastEventAt, source.OpenDeadLetters = stamp(activity.LastEventAt), &activity.OpenDeadLetters
 	}
 	answer := new(payrelayv1.ListSourcesResponse)
 	for _, name := range slices.Sorted(maps.Keys(byName)) {

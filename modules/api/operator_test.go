@@ -234,11 +234,11 @@ func TestListSources(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := []*payrelayv1.Source{{Name: "b", OpenDeadLetters: 2, LastEventAt: timestamppb.New(noon)}, {Name: "gone", OpenDeadLetters: 1}}
+		want := []*payrelayv1.Source{{Name: "b", OpenDeadLetters: proto.Int64(2), LastEventAt: timestamppb.New(noon)}, {Name: "gone", OpenDeadLetters: proto.Int64(1)}}
 		if ingest {
 			b := want[0]
 			b.Provider, b.Environment, b.Verified, b.Refused, b.LastSeenAt = "stripe", "live", &verified, map[string]int64{"signature_mismatch": 3}, timestamppb.New(noon)
-			want = append([]*payrelayv1.Source{{Name: "a", Provider: "generic", Verified: new(int64)}}, want...)
+			want = append([]*payrelayv1.Source{{Name: "a", Provider: "generic", Verified: new(int64), OpenDeadLetters: new(int64)}}, want...)
 		}
 		if !proto.Equal(got, &payrelayv1.ListSourcesResponse{Sources: want}) {
 			t.Errorf("with ingest = %t: sources = %v, want %v", ingest, got.GetSources(), want)

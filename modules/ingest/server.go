@@ -130,6 +130,13 @@ func (s *Server) Unsigned() []string { return s.sources.Set().Unsigned() }
 // Sources returns the names of the sources, sorted.
 func (s *Server) Sources() []string { return s.sources.Set().Names() }
 
+// Describe calls show for each source, in the order of their names, with its provider, its
+// environment, which is empty if the source has none, and the earliest time at which one of
+// its secrets expires, or zero.
+func (s *Server) Describe(show func(name, provider, environment string, secretEnd time.Time)) {
+	s.sources.Set().Each(func(of *source.Source) { show(of.Name, of.Provider, string(of.Environment), of.SecretEnd()) })
+}
+
 // SecretEnds calls show for each secret that has an end of its use, with its source and
 // its index there.
 func (s *Server) SecretEnds(show func(source string, secret int, end time.Time)) {

@@ -31,6 +31,9 @@ type Observation struct {
 	Latency time.Duration `json:"latency_ns"`
 	// Traceparent is the W3C trace context of the webhook, if it is traced.
 	Traceparent string `json:"traceparent,omitempty"`
+	// Verified reports whether the webhook has a valid signature, also if it was refused for
+	// another reason.
+	Verified bool `json:"-"`
 	// Secret is the index of the secret that signed the webhook.
 	Secret int `json:"-"`
 }

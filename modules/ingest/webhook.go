@@ -93,6 +93,7 @@ func (s *Server) take(c echo.Context, from *source.Source, path string, seen *Ob
 	if seen.Secret, err = from.Verify(ctx, r); err != nil {
 		return body, s.refuseUnverified(from, seen, err)
 	}
+	seen.Verified = from.Signed
 	// The limits count from here on, so that slow senders and forged webhooks take nothing
 	// of them.
 	if !from.TakeTurn() || s.rate != nil && !s.rate.Allow() {

@@ -1312,8 +1312,8 @@ type Source struct {
 	Environment string `protobuf:"bytes,3,opt,name=environment,proto3" json:"environment,omitempty"`
 	// The time at which its newest event was recorded.
 	LastEventAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_event_at,json=lastEventAt,proto3" json:"last_event_at,omitempty"`
-	// Open dead letters.
-	OpenDeadLetters int64 `protobuf:"varint,5,opt,name=open_dead_letters,json=openDeadLetters,proto3" json:"open_dead_letters,omitempty"`
+	// Open dead letters. Absent if the database was not asked.
+	OpenDeadLetters *int64 `protobuf:"varint,5,opt,name=open_dead_letters,json=openDeadLetters,proto3,oneof" json:"open_dead_letters,omitempty"`
 	// Webhooks whose signature was verified.
 	Verified *int64 `protobuf:"varint,6,opt,name=verified,proto3,oneof" json:"verified,omitempty"`
 	// Refused webhooks, by the code of the refusal.
@@ -1385,8 +1385,8 @@ func (x *Source) GetLastEventAt() *timestamppb.Timestamp {
 }
 
 func (x *Source) GetOpenDeadLetters() int64 {
-	if x != nil {
-		return x.OpenDeadLetters
+	if x != nil && x.OpenDeadLetters != nil {
+		return *x.OpenDeadLetters
 	}
 	return 0
 }
@@ -2007,21 +2007,22 @@ const file_payrelay_v1_operator_proto_rawDesc = "" +
 	"\x04body\x18\x01 \x01(\fR\x04body\"\x14\n" +
 	"\x12ListSourcesRequest\"D\n" +
 	"\x13ListSourcesResponse\x12-\n" +
-	"\asources\x18\x01 \x03(\v2\x13.payrelay.v1.SourceR\asources\"\xf2\x03\n" +
+	"\asources\x18\x01 \x03(\v2\x13.payrelay.v1.SourceR\asources\"\x8d\x04\n" +
 	"\x06Source\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12 \n" +
 	"\venvironment\x18\x03 \x01(\tR\venvironment\x12>\n" +
-	"\rlast_event_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vlastEventAt\x12*\n" +
-	"\x11open_dead_letters\x18\x05 \x01(\x03R\x0fopenDeadLetters\x12\x1f\n" +
-	"\bverified\x18\x06 \x01(\x03H\x00R\bverified\x88\x01\x01\x12:\n" +
+	"\rlast_event_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vlastEventAt\x12/\n" +
+	"\x11open_dead_letters\x18\x05 \x01(\x03H\x00R\x0fopenDeadLetters\x88\x01\x01\x12\x1f\n" +
+	"\bverified\x18\x06 \x01(\x03H\x01R\bverified\x88\x01\x01\x12:\n" +
 	"\arefused\x18\a \x03(\v2 .payrelay.v1.Source.RefusedEntryR\arefused\x12<\n" +
 	"\flast_seen_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"lastSeenAt\x12F\n" +
 	"\x11secret_expires_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x0fsecretExpiresAt\x1a:\n" +
 	"\fRefusedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01B\v\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01B\x14\n" +
+	"\x12_open_dead_lettersB\v\n" +
 	"\t_verified\"\xe5\x01\n" +
 	"\n" +
 	"AuditEntry\x12\x0e\n" +

@@ -236,3 +236,26 @@ func TestSecretEnds(t *testing.T) {
 		t.Errorf("SecretEnds() showed %d secrets, want 1", ends)
 	}
 }
+
+// TestSecretEnd checks that the earliest end counts, wherever it stands in the file.
+func TestSecretEnd(t *testing.T) {
+	set, err := Load(written(t, signedShop()+"  - name: other\n    provider: generic\n    secrets: [{secret: "+longSecret+"}, {secret: "+longSecret+
+		", not_after: 2026-12-01T00:00:00Z}, {secret: "+longSecret+", not_after: 2026-11-01T00:00:00Z}]\n"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	set.Each(func(of *Source) {
+		names = append(names, of.Name)
+		want := time.Time{}
+		if of.Name == "other" {
+			want = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+		}
+		if got := of.SecretEnd(); !got.Equal(want) {
+			t.Errorf("SecretEnd() of %s = %v, want %v", of.Name, got, want)
+		}
+	})
+	if !slices.Equal(names, []string{"generic", "other", "shop"}) {
+		t.Errorf("Each() showed %v, want all sources, sorted", names)
+	}
+}

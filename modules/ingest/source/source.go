@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -103,6 +104,23 @@ func (s *Set) Names() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Each calls show for each source, in the order of their names.
+func (s *Set) Each(show func(*Source)) {
+	for _, source := range slices.SortedFunc(maps.Values(s.byPath), func(a, b *Source) int { return strings.Compare(a.Name, b.Name) }) {
+		show(source)
+	}
+}
+
+// SecretEnd returns the earliest time at which the use of one of the secrets ends, or zero.
+func (s *Source) SecretEnd() (first time.Time) {
+	for _, end := range s.ends {
+		if !end.IsZero() && (first.IsZero() || end.Before(first)) {
+			first = end
+		}
+	}
+	return first
 }
 
 // SecretEnds calls show for each secret that has an end of its use, with its source and
