@@ -17,6 +17,7 @@ import (
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/door"
 	"github.com/payrelay/payrelay/modules/logging"
@@ -37,6 +38,8 @@ type process struct {
 	queues    []queue
 	oldest    []func() time.Time
 	consumers []namedConsumer
+	// sources returns what the ingest role knows about its sources; nil without the role.
+	sources func() []*payrelayv1.Source
 	// watchesKafka reports whether the readiness depends on the brokers.
 	watchesKafka bool
 	// listeners is in the order of starting.

@@ -204,7 +204,7 @@ func (p *process) addPublic(ctx context.Context, cfg door.Config, store database
 	if err != nil {
 		return err
 	}
-	operator := api.NewOperator(api.OperatorConfig{Store: store, Ledger: ledger, Caller: door.TokenName, Log: p.log})
+	operator := api.NewOperator(api.OperatorConfig{Store: store, Ledger: ledger, Sources: p.ownSources, Caller: door.TokenName, Log: p.log})
 	p.start(ctx, "api listener", api.NewPublic(api.Config{Wrap: entrance.Wrap}, entrance.Listener(), api.NewQuery(store, p.log), operator, entrance.Log()).Run)
 	p.listens("api", entrance.URL(), "QueryService, OperatorService (Connect, gRPC), /orders /orders/events /disputes /disputes/events /deadletters /sources /audit /openapi.json")
 	return nil

@@ -9,8 +9,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/payrelay/payrelay/cmd/flags"
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/admin"
 	"github.com/payrelay/payrelay/modules/batch"
 	"github.com/payrelay/payrelay/modules/door"
 	"github.com/payrelay/payrelay/modules/ingest"
@@ -151,12 +154,48 @@ func (cfg ingestConfig) add(ctx context.Context, p *process, direct payments.App
 	p.admin.Handle("GET /webhooks", server.Tail())
 	webhooks.ShowSources(server.Sources)
 	measureSources(p.admin, server)
+	p.showSources(webhooks, server)
 	if cfg.ingest.InsecureNoSignature {
 		p.log.Warn("webhooks of these sources are NOT VERIFIED, because of --insecure-no-signature: anyone who reaches the address can change orders", "sources", server.Unsigned())
 	}
 	p.start(ctx, "ingest listener", server.Run)
 	p.listens("ingest", entrance.URL(), "POST "+strings.Join(server.Paths(), ", "))
 	return nil
+}
+
+// showSources shows the sources of the ingest role to the api role of the same process.
+func (p *process) showSources(webhooks *admin.Webhooks, server *ingest.Server) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sources = func() (all []*payrelayv1.Source) {
+		for _, s := range server.Configured() {
+			seen := webhooks.Seen(s.Name)
+			known := &payrelayv1.Source{Name: s.Name, Provider: s.Provider, Environment: string(s.Environment), Refused: seen.Refused}
+			if s.Signed {
+				known.Verified = &seen.Verified
+			}
+			if !seen.Last.IsZero() {
+				known.LastSeenAt = timestamppb.New(seen.Last)
+			}
+			if end := s.SecretEnd(); !end.IsZero() {
+				known.SecretExpiresAt = timestamppb.New(end)
+			}
+			all = append(all, known)
+		}
+		return all
+	}
+}
+
+// ownSources returns what the ingest role of this process knows about its sources, or
+// nothing without the role.
+func (p *process) ownSources() []*payrelayv1.Source {
+	p.mu.Lock()
+	sources := p.sources
+	p.mu.Unlock()
+	if sources == nil {
+		return nil
+	}
+	return sources()
 }
 
 // traceWebhooks returns a function that begins the trace of a webhook, or nil if there are

@@ -110,3 +110,30 @@ func TestInsecureNoSignature(t *testing.T) {
 		t.Errorf("the log does not warn of unsigned sources: %s", p.log(t))
 	}
 }
+
+// TestSourcesOfTheSameProcess: the api role shows what the ingest role of its process knows
+// about a source.
+func TestSourcesOfTheSameProcess(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "sources.yaml")
+	check(t, os.WriteFile(file, []byte("sources:\n  - name: shop\n    provider: stripe\n    environment: live\n"+
+		"    secrets: [{secret: whsec_0123456789abcdef0123456789abcdef, not_after: 2099-01-02T03:04:05Z}]\n"), 0o600))
+	p := launch(t, "serve all", nil, anyPorts(filepath.Join(dir, "data"), "--mode", "direct", "--sources", file)...)
+	const configured = `{"name":"shop","provider":"stripe","environment":"live","open_dead_letters":0,"verified":0,`
+	sources := func() string {
+		t.Helper()
+		answer, err := get(p.URL("api") + "/sources")
+		check(t, err)
+		return string(answer.body)
+	}
+	if got := sources(); !strings.Contains(got, configured+`"secret_expires_at":"2099-01-02T03:04:05.000000Z"}`) {
+		t.Errorf("sources before the first webhook: %s", got)
+	}
+	if answer := mustPost(t, p.URL("ingest")+"/webhooks/shop", "{}", "Stripe-Signature", "t=1,v1=00"); answer.status != http.StatusUnauthorized {
+		t.Fatalf("a forged webhook is answered %s", answer)
+	}
+	if got := sources(); !regexp.MustCompile(regexp.QuoteMeta(configured) + `"refused":\{"[a-z_]+":1\},"last_seen_at":"20`).MatchString(got) {
+		t.Errorf("sources after a forged webhook: %s, want it to be counted", got)
+	}
+}

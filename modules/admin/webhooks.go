@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
@@ -54,9 +55,44 @@ func (w *Webhooks) ShowSources(names func() []string) {
 	}
 }
 
+// Seen is what was counted of a source since the start of the process.
+type Seen struct {
+	// Verified is the number of accepted webhooks, and Refused has those of the others by
+	// the code of the refusal.
+	Verified int64
+	Refused  map[string]int64
+	// Last is the time of the last webhook, accepted or refused; zero before the first.
+	Last time.Time
+}
+
+// Seen returns what was counted of a source.
+func (w *Webhooks) Seen(source string) Seen {
+	s, seen := w.source(source), Seen{Refused: make(map[string]int64)}
+	for of, counter := range s.results.all() {
+		if count := valueOf(counter); of.status < http.StatusMultipleChoices {
+			seen.Verified += count
+		} else {
+			seen.Refused[of.result] += count
+		}
+	}
+	if last := s.lastSeen.Load(); last != 0 {
+		seen.Last = time.UnixMilli(last)
+	}
+	return seen
+}
+
+func valueOf(counter prometheus.Counter) int64 {
+	var metric dto.Metric
+	if counter.Write(&metric) != nil {
+		return 0 // a counter of the client can be read
+	}
+	return int64(metric.GetCounter().GetValue())
+}
+
 // Answered counts a webhook after its answer is known.
 func (w *Webhooks) Answered(ctx context.Context, webhook Webhook) {
 	s := w.source(webhook.Source)
+	s.lastSeen.Store(webhook.At.UnixMilli())
 	observe(s.duration, webhook.Latency.Seconds(), w.server.traces.of(ctx, nil))
 	s.result(webhook.Result, webhook.Status).Inc()
 	if webhook.Status >= http.StatusMultipleChoices {
@@ -71,7 +107,8 @@ type sourceWebhooks struct {
 	name     string
 	metrics  *metrics
 	duration prometheus.Observer
-	last     atomic.Int64 // in milliseconds of Unix time
+	last     atomic.Int64 // the last accepted one, in milliseconds of Unix time
+	lastSeen atomic.Int64 // the last one, or 0
 	results  known[answer, prometheus.Counter]
 	secrets  known[int, prometheus.Counter]
 }
@@ -115,6 +152,14 @@ func (s *sourceWebhooks) secret(index int) prometheus.Counter {
 type known[K comparable, V any] struct {
 	items atomic.Pointer[map[K]V]
 	mu    sync.Mutex
+}
+
+// all returns the values by their keys, which must not be changed.
+func (k *known[K, V]) all() map[K]V {
+	if items := k.items.Load(); items != nil {
+		return *items
+	}
+	return nil
 }
 
 // get returns the value of a key, which make makes once.

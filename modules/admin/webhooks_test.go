@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -42,6 +43,26 @@ func TestWebhooksAreCountedBySourceResultAndStatus(t *testing.T) {
 		`payrelay_source_last_webhook_timestamp_seconds{source="shop"}`:                  "1.8000000015e+09", // a refused one is not one of the source
 		`payrelay_source_last_webhook_timestamp_seconds{source="other"}`:                 "1.8000000005e+09",
 	})
+}
+
+// Only what a source was answered counts, and a refused webhook is seen too.
+func TestSeenOfASource(t *testing.T) {
+	w := serve(t).Webhooks()
+	at := time.Unix(1_800_000_000, 0)
+	for i, webhook := range []admin.Webhook{
+		{Source: "shop", Result: "applied", Status: 200}, {Source: "shop", Result: "queued", Status: 202}, {Source: "other", Result: "applied", Status: 200},
+		{Source: "shop", Result: "unavailable", Status: 503}, {Source: "shop", Result: "signature_invalid", Status: 401}, {Source: "shop", Result: "signature_invalid", Status: 401},
+	} {
+		webhook.At = at.Add(time.Duration(i) * time.Second)
+		w.Answered(t.Context(), webhook)
+	}
+	want := admin.Seen{Verified: 2, Refused: map[string]int64{"unavailable": 1, "signature_invalid": 2}, Last: at.Add(5 * time.Second)}
+	if got := w.Seen("shop"); got.Verified != want.Verified || !maps.Equal(got.Refused, want.Refused) || !got.Last.Equal(want.Last) {
+		t.Errorf("Seen(shop) = %+v, want %+v", got, want)
+	}
+	if got := w.Seen("silent"); got.Verified != 0 || len(got.Refused) != 0 || !got.Last.IsZero() {
+		t.Errorf("Seen(silent) = %+v, want nothing", got)
+	}
 }
 
 // TestSourcesShowBeforeTheirFirstWebhook checks that each verdict is there as 0, so that

@@ -130,6 +130,9 @@ func (s *Server) Unsigned() []string { return s.sources.Set().Unsigned() }
 // Sources returns the names of the sources, sorted.
 func (s *Server) Sources() []string { return s.sources.Set().Names() }
 
+// Configured returns the sources, sorted by name.
+func (s *Server) Configured() []*source.Source { return s.sources.Set().All() }
+
 // SecretEnds calls show for each secret that has an end of its use, with its source and
 // its index there.
 func (s *Server) SecretEnds(show func(source string, secret int, end time.Time)) {

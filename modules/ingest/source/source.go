@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -95,14 +96,29 @@ func (s *Set) Unsigned() []string {
 	return names
 }
 
+// All returns the sources, sorted by name.
+func (s *Set) All() []*Source {
+	return slices.SortedFunc(maps.Values(s.byPath), func(a, b *Source) int { return strings.Compare(a.Name, b.Name) })
+}
+
 // Names returns the names of all sources, sorted.
 func (s *Set) Names() []string {
 	var names []string
-	for _, source := range s.byPath {
+	for _, source := range s.All() {
 		names = append(names, source.Name)
 	}
-	slices.Sort(names)
 	return names
+}
+
+// SecretEnd returns the earliest time at which the use of a secret ends, or zero if none
+// has an end.
+func (s *Source) SecretEnd() (earliest time.Time) {
+	for _, end := range s.ends {
+		if !end.IsZero() && (earliest.IsZero() || end.Before(earliest)) {
+			earliest = end
+		}
+	}
+	return earliest
 }
 
 // SecretEnds calls show for each secret that has an end of its use, with its source and
