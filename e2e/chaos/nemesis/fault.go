@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/payrelay/payrelay/e2e/chaos/deployment"
 	"github.com/payrelay/payrelay/e2e/chaos/history"
 )
 
@@ -132,5 +133,31 @@ func (n *Nemesis) inject(a act) (end func() error, err error) {
 	default:
 		l := n.deployment.Link(a.target)
 		return l.Restore, l.Disturb(a.kind)
+	}
+}
+
+// restore makes a backup, and some time later ends the api process, puts the backup in the
+// place of the database, and starts the process again. It waits until that is ready, which
+// it is once the broker counts the process before it out of the group.
+func (n *Nemesis) restore(a act) {
+	if err := n.deployment.BackUp(); err != nil {
+		n.deployment.Complain("%s: %v", a, err)
+		return
+	}
+	time.Sleep(n.Between(500*time.Millisecond, 1500*time.Millisecond))
+	index := n.begin(a)
+	defer func() { n.healed(index) }()
+	kind := history.Kill
+	if n.rand.Float64() < 0.5 {
+		kind = history.Terminate
+	}
+	ended := n.end(act{kind: kind, target: "api-1"})
+	defer func() { n.healed(ended) }()
+	if err := n.deployment.Restore(); err != nil {
+		n.deployment.Complain("%s: %v", a, err)
+	}
+	n.start("api-1")
+	if err := n.deployment.AwaitReady(deployment.StartTimeout); err != nil {
+		n.deployment.Complain("after %s: %v", a, err)
 	}
 }
