@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -144,16 +145,15 @@ func (n *Nemesis) restore(a act) {
 		n.deployment.Complain("%s: %v", a, err)
 		return
 	}
-	time.Sleep(n.Between(500*time.Millisecond, 1500*time.Millisecond))
+	// The consumer commits its offsets once a second.
+	time.Sleep(n.Between(1500*time.Millisecond, 3*time.Second))
 	index := n.begin(a)
 	defer func() { n.healed(index) }()
-	kind := history.Kill
+	end := n.targets["api-1"].Kill
 	if n.rand.Float64() < 0.5 {
-		kind = history.Terminate
+		end = n.targets["api-1"].Stop
 	}
-	ended := n.end(act{kind: kind, target: "api-1"})
-	defer func() { n.healed(ended) }()
-	if err := n.deployment.Restore(); err != nil {
+	if err := errors.Join(end(), n.deployment.Restore()); err != nil {
 		n.deployment.Complain("%s: %v", a, err)
 	}
 	n.start("api-1")
