@@ -52,7 +52,8 @@ func (r *run) operate(ctx context.Context) error {
 	others.Go(func() { o.kill(decided) })
 	others.Go(func() { o.replayUntil(ctx, decided, r.independent(state)) })
 	for _, c := range calls {
-		o.carryOut(ctx, c)
+		o.carryOut(ctx, c, false)
+		o.carryOut(ctx, byAnother(c), true)
 	}
 	close(decided)
 	others.Wait()
@@ -171,9 +172,17 @@ func (r *run) independent(state *history.State) []history.DeadLetter {
 // o-7-other.
 func mainOrder(id string) string { return strings.TrimSuffix(id, workload.OtherOrder) }
 
+// byAnother returns the same call by another operator, which must change nothing once the
+// first is answered.
+func byAnother(c deployment.Call) deployment.Call {
+	c.By, c.Why, c.Way = "another operator", "just to be sure", deployment.ByService
+	return c
+}
+
 // carryOut makes a call until it is answered. It returns the number of times that the call
-// may have been carried out without an answer.
-func (o *operators) carryOut(ctx context.Context, c deployment.Call) (unknown int, answered bool) {
+// may have been carried out without an answer. repeats means that an answered call was about
+// the same dead letters.
+func (o *operators) carryOut(ctx context.Context, c deployment.Call, repeats bool) (unknown int, answered bool) {
 	for ; ctx.Err() == nil; wait.Pause(ctx, callAgain) {
 		select {
 		case o.calling <- struct{}{}:
@@ -181,7 +190,7 @@ func (o *operators) carryOut(ctx context.Context, c deployment.Call) (unknown in
 		}
 		results, sent, err := o.deployment.Call(ctx, c)
 		if err == nil {
-			o.complain(c, results, unknown > 0)
+			o.complain(c, results, repeats || unknown > 0)
 			return unknown, true
 		}
 		if sent {
@@ -232,7 +241,7 @@ func (o *operators) replay(ctx context.Context, letters []history.DeadLetter) {
 		for _, l := range some {
 			c.IDs = append(c.IDs, l.ID)
 		}
-		unknown, answered := o.carryOut(ctx, c)
+		unknown, answered := o.carryOut(ctx, c, false)
 		for _, l := range some {
 			if o.replays[l.ID] == nil {
 				o.replays[l.ID] = &history.Replay{Letter: l, By: replayer, Why: replayedFor}

@@ -82,3 +82,18 @@ func TestBaseline(t *testing.T) {
 		t.Errorf("Baseline() = %v, %v, want %v", most, err, want)
 	}
 }
+
+// TestRestores: only a cell whose log has all that was acknowledged since a backup gets one
+// in the place of its database.
+func TestRestores(t *testing.T) {
+	for _, cell := range history.Matrix() {
+		n := New(&deployment.Deployment{Cell: cell, Members: []*deployment.Member{{Name: "api-1"}}}, clock, 1, []string{"restore", "kill api"})
+		restores := slices.ContainsFunc(n.acts, func(a act) bool { return a.kind == history.Restore })
+		if want := strings.HasPrefix(cell.String(), "kafka/sqlite+embedded/"); restores != want {
+			t.Errorf("a nemesis of %s restores: %t, want %t", cell, restores, want)
+		}
+		if !restores && n.RestoreDatabase() {
+			t.Errorf("RestoreDatabase() of %s = true, want false", cell)
+		}
+	}
+}

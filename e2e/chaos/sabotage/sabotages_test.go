@@ -560,6 +560,16 @@ func (b *batch) audit() {
 `}},
 	},
 	{
+		Name: "a discard that is repeated has another entry", Cell: onHTTP, Only: []string{"kill ingest"}, Violates: []string{checker.Audited},
+		Swaps: []Swap{{inModules, `
+func (b *batch) audit() {
+	for _, o := range b.operations {
+		b.changes.Audit = append(b.changes.Audit, o.audit(b.now))
+	}
+}
+`}},
+	},
+	{
 		// No later update reads it but one with another outcome in the same second.
 		Name: "stale time of a dispute's status", Cell: onHTTP, Only: []string{"kill ingest"}, Violates: []string{checker.Derived},
 		Swaps: []Swap{{inSQLite, `
