@@ -20,7 +20,7 @@ const (
 	// decidedAtOnce and replayedAtOnce are the numbers of dead letters of one call.
 	decidedAtOnce, replayedAtOnce = 4, 40
 	// operatorKills is the number of processes that are killed while operators act.
-	operatorKills = 4
+	operatorKills = 6
 	// operatorsTimeout is how long all calls may take, with the kills.
 	operatorsTimeout = 2 * time.Minute
 	// callAgain is the time before a call is repeated whose outcome is not known.
@@ -31,7 +31,7 @@ const (
 // is answered.
 type operators struct {
 	*run
-	calling chan struct{} // has an element when a call has just begun
+	calling chan time.Duration // how long the decision takes whose call has just begun
 	replays map[int64]*history.Replay
 }
 
@@ -45,14 +45,19 @@ func (r *run) operate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := &operators{run: r, calling: make(chan struct{}, 1), replays: make(map[int64]*history.Replay)}
+	o := &operators{run: r, calling: make(chan time.Duration), replays: make(map[int64]*history.Replay)}
 	calls := r.decide(state)
 	decided := make(chan struct{})
 	var others sync.WaitGroup
 	others.Go(func() { o.kill(decided) })
 	others.Go(func() { o.replayUntil(ctx, decided, r.independent(state)) })
 	for _, c := range calls {
-		o.carryOut(ctx, c, false)
+		unknown, _ := o.carryOut(ctx, c, false)
+		for i := range r.history.Decisions {
+			if d := &r.history.Decisions[i]; d.Why == c.Why {
+				d.Unknown = unknown
+			}
+		}
 		o.carryOut(ctx, byAnother(c), true)
 	}
 	close(decided)
@@ -184,9 +189,11 @@ func byAnother(c deployment.Call) deployment.Call {
 // the same dead letters.
 func (o *operators) carryOut(ctx context.Context, c deployment.Call, repeats bool) (unknown int, answered bool) {
 	for ; ctx.Err() == nil; wait.Pause(ctx, callAgain) {
-		select {
-		case o.calling <- struct{}{}:
-		default: // one is enough
+		if c.Resolution != history.Replayed {
+			select {
+			case o.calling <- took[c.Way]:
+			default: // the last call is not over yet for the one that kills
+			}
 		}
 		results, sent, err := o.deployment.Call(ctx, c)
 		if err == nil {
@@ -254,18 +261,24 @@ func (o *operators) replay(ctx context.Context, letters []history.DeadLetter) {
 	}
 }
 
-// kill kills the processes that operators need, each time shortly after a call has begun,
-// until decided is closed.
+// took is how long a call takes by each way.
+var took = map[deployment.Way]time.Duration{
+	deployment.ByService: 6 * time.Millisecond, deployment.ByCommand: 80 * time.Millisecond, deployment.ByDatabase: 120 * time.Millisecond,
+}
+
+// kill kills the processes that operators need, each time while a call about a decision is
+// in flight, until decided is closed.
 func (o *operators) kill(decided <-chan struct{}) {
 	for range operatorKills {
+		var within time.Duration
 		for range 1 + int(o.nemesis.Between(0, 4)) {
 			select {
 			case <-decided:
 				return
-			case <-o.calling:
+			case within = <-o.calling:
 			}
 		}
-		time.Sleep(o.nemesis.Between(0, 10*time.Millisecond))
+		time.Sleep(o.nemesis.Between(0, within))
 		o.nemesis.KillAmong("api-", "postgres")
 		o.nemesis.AwaitBaseline(o.history.Baseline, baselineTimeout)
 	}

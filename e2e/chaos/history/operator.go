@@ -18,6 +18,8 @@ type Decision struct {
 	// By is the name of the operator, and Why the reason.
 	By  string `json:"by"`
 	Why string `json:"why"`
+	// Unknown counts the calls about it without an answer, which were repeated.
+	Unknown int `json:"unknown,omitempty"`
 }
 
 // Replay counts how often an operator had a dead letter judged again that must stay
