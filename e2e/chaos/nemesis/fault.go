@@ -137,16 +137,19 @@ func (n *Nemesis) inject(a act) (end func() error, err error) {
 	}
 }
 
+// commitInterval is longer than the time between two commits of a consumer's offsets.
+const commitInterval = 1500 * time.Millisecond
+
 // restore makes a backup, and some time later ends the api process, puts the backup in the
 // place of the database, and starts the process again. It waits until that is ready, which
 // it is once the broker counts the process before it out of the group.
 func (n *Nemesis) restore(a act) {
+	time.Sleep(commitInterval) // so that the backup has a position in the middle of the log
 	if err := n.deployment.BackUp(); err != nil {
 		n.deployment.Complain("%s: %v", a, err)
 		return
 	}
-	// The consumer commits its offsets once a second.
-	time.Sleep(n.Between(1500*time.Millisecond, 3*time.Second))
+	time.Sleep(commitInterval + n.Between(0, 1500*time.Millisecond))
 	index := n.begin(a)
 	defer func() { n.healed(index) }()
 	end := n.targets["api-1"].Kill
