@@ -16,13 +16,10 @@
 package chaos
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/payrelay/payrelay/e2e/chaos/checker"
@@ -89,6 +86,7 @@ type run struct {
 	recorder   *history.Recorder
 	history    *history.History
 	provider   *workload.Provider
+	nemesis    *nemesis.Nemesis
 }
 
 // run starts the processes, injects the faults and returns the final state.
@@ -100,20 +98,26 @@ func (r *run) run(ctx context.Context) (*history.State, error) {
 	if err != nil {
 		return nil, err
 	}
+	lister := workload.StartLister(ctx, r.recorder, r.deployment.APIURLs())
 	err = r.injectFaults(ctx)
+	lister.Stop()
 	poison.Stop()
 	if err != nil {
 		return nil, err
 	}
 	r.drain(ctx)
-	if err := r.operate(); err != nil {
+	if err := r.operate(ctx); err != nil {
 		return nil, err
 	}
+	r.history.Faults = r.nemesis.Faults()
 	r.resume(ctx)
 	if err := r.recorder.Close(r.history); err != nil {
 		return nil, err
 	}
 	if err := r.measureIdle(); err != nil {
+		return nil, err
+	}
+	if r.history.Rederived, err = r.deployment.Rederive(); err != nil {
 		return nil, err
 	}
 	return r.deployment.State()
@@ -139,11 +143,13 @@ func (r *run) start(ctx context.Context) error {
 }
 
 // injectFaults measures the baseline and then injects faults until the options are
-// met. The first one kills the api role, which has just started.
+// met. The first one kills the api role, which has just started, and the second one
+// restores the database, where that can be.
 func (r *run) injectFaults(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 4*r.Duration)
 	defer cancel()
 	n := nemesis.New(r.deployment, r.recorder.Now, r.Seed, r.Only)
+	r.nemesis = n
 	r.awaitLoad(ctx)
 	if r.history.Baseline, err = r.deployment.Baseline(); err != nil {
 		return err
@@ -151,11 +157,13 @@ func (r *run) injectFaults(ctx context.Context) (err error) {
 	began := time.Now()
 	n.KillAPI()
 	r.recover(ctx, n, 0)
+	if n.RestoreDatabase() {
+		r.recover(ctx, n, 0)
+	}
 	for ctx.Err() == nil && (time.Since(began) < r.Duration || r.provider.Acked() < r.Acked || n.Kills() < r.Kills) {
 		n.Strike()
 		r.recover(ctx, n, n.Between(50*time.Millisecond, 500*time.Millisecond))
 	}
-	r.history.Faults = n.Faults()
 	return nil
 }
 
@@ -218,49 +226,6 @@ func (r *run) awaitApplied(ctx context.Context, round int) error {
 		if err := r.deployment.AwaitEvents(ctx, workload.SentinelUser, (1+n)*workload.Sentinels); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// operatorsReason is why an operator decides dead letters.
-const operatorsReason = "the bank confirms it"
-
-// operate has an operator decide dead letters by the command line while the processes
-// run: of each of the first orders one, and of one with a long history two. Those of a
-// reason are discarded and accepted in turn. The same seed so has the same decisions
-// in every cell.
-func (r *run) operate() error {
-	state, err := r.deployment.State()
-	if err != nil {
-		return err
-	}
-	numbers, left := make(map[string]int), make(map[string]int)
-	for number := range workload.OperatedOrders {
-		numbers[history.OrderID(number)], left[history.OrderID(number)] = number, 1
-		if workload.IsLong(number) {
-			left[history.OrderID(number)] = 2
-		}
-	}
-	letters := slices.SortedFunc(slices.Values(state.DeadLetters), func(a, b history.DeadLetter) int {
-		return cmp.Or(cmp.Compare(numbers[a.Order], numbers[b.Order]), -strings.Compare(a.Reason, b.Reason), strings.Compare(a.Key().String(), b.Key().String()))
-	})
-	turns := make(map[string]int)
-	for _, l := range letters {
-		if left[l.Order] == 0 || l.Resolution != "" {
-			continue
-		}
-		left[l.Order]--
-		turns[l.Reason]++
-		d := history.Decision{Letter: l, Resolution: history.Discarded, Why: operatorsReason}
-		// Accepting one may settle others, so it is the last of its order. It leaves an
-		// unknown status as it is.
-		if turns[l.Reason]%2 == 0 && left[l.Order] == 0 && l.Reason != "unknown_status" {
-			d.Resolution = history.Accepted
-		}
-		if err := r.deployment.Decide(d); err != nil {
-			r.deployment.Complain("decide the dead letter of %s: %v", l.Key(), err)
-		}
-		r.history.Decisions = append(r.history.Decisions, d)
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 // Package checker judges a run: it compares what was sent and answered with what
-// the database holds, checks the invariants C1 to C7 and C10, and sums the run up in a
-// report and in tables. It has its own model of what the database should hold, and
+// the database holds, checks the invariants C1 to C7 and C10 to C13, and sums the run up in
+// a report and in tables. It has its own model of what the database should hold, and
 // uses nothing of the program under test.
 package checker
 
@@ -22,6 +22,9 @@ const (
 	BoundedAnswers  = "C7 bounded answers"
 	Parity          = "C9 parity"
 	NoForgery       = "C10 no forgery"
+	Audited         = "C11 audited"
+	Derived         = "C12 derived"
+	Listed          = "C13 listed"
 )
 
 // Violation is one breach of an invariant.
@@ -63,7 +66,7 @@ type checker struct {
 	found     []Violation
 }
 
-// Check returns the violations of the invariants C1 to C7 and C10. C8 is only reported,
+// Check returns the violations of the invariants C1 to C7 and C10 to C13. C8 is only reported,
 // and C9 compares several runs: see [CheckParity].
 func Check(h *history.History, s *history.State) []Violation {
 	c := &checker{History: h, state: s,
@@ -108,6 +111,9 @@ func Check(h *history.History, s *history.State) []Violation {
 	c.checkStates()
 	c.checkLiveness()
 	c.checkAnswers()
+	c.checkAudit()
+	c.checkRederived()
+	c.checkListings()
 	return c.found
 }
 
@@ -255,7 +261,7 @@ func (c *checker) checkDecisions() {
 func (c *checker) checkResolution(l *history.DeadLetter) {
 	d, decided := c.decided[l.ID]
 	switch {
-	case decided && (l.Resolution != d.Resolution || l.By == "" || l.Why != d.Why):
+	case decided && (l.Resolution != d.Resolution || l.By != d.By || l.Why != d.Why):
 		c.violated(NoLoss, lost, "the dead letter of %s was %s and is %q by %q because %q", l.Key(), d.Resolution, l.Resolution, l.By, l.Why)
 	case decided, l.Resolution == "", l.Resolution == "reapplied" && l.Reason != "conflict":
 	default:

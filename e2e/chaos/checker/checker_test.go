@@ -173,7 +173,57 @@ var breaches = map[string]breach{
 		a.Done = a.From + history.Strict.Answer.Microseconds() + 500_000
 		r.Stalls = []history.Stall{{From: a.From + 1000, To: a.From + 401_000}}
 	}},
-	"no Retry-After": {BoundedAnswers, other, func(r *testRun) { r.attempts(r.find(valid).ID)[0].Defect = "has no Retry-After" }},
+	"decided without an entry in the audit log": {Audited, lost, func(r *testRun) {
+		r.decide(r.letterIndex("contradiction"), history.Discarded)
+		r.State.Audit = nil
+	}},
+	"decided once, with two entries": {Audited, doubled, func(r *testRun) {
+		r.decide(r.letterIndex("contradiction"), history.Accepted)
+		r.State.Audit = append(r.State.Audit, r.State.Audit[0])
+	}},
+	"entry without its decision": {Audited, other, func(r *testRun) {
+		r.audit(&r.State.DeadLetters[r.letterIndex("contradiction")], history.Discarded, history.Discarded)
+	}},
+	"entry of another decision": {Audited, other, func(r *testRun) {
+		r.decide(r.letterIndex("contradiction"), history.Discarded)
+		r.audit(&r.State.DeadLetters[r.letterIndex("contradiction")], history.Accepted, history.Accepted)
+	}},
+	"entry of an unknown dead letter": {Audited, other, func(r *testRun) {
+		r.State.Audit = append(r.State.Audit, history.AuditEntry{Action: "discard", Target: "dead letter 1000000", Letter: 1_000_000})
+	}},
+	"entry by another operator":       {Audited, other, breakEntry(func(e *history.AuditEntry) { e.Who = "another" })},
+	"entry with another reason":       {Audited, other, breakEntry(func(e *history.AuditEntry) { e.Why = "" })},
+	"entry about another order":       {Audited, other, breakEntry(func(e *history.AuditEntry) { e.Order = "another" })},
+	"entry with another state before": {Audited, other, breakEntry(func(e *history.AuditEntry) { e.Before = "accepted" })},
+	"entry with another state after":  {Audited, other, breakEntry(func(e *history.AuditEntry) { e.After = "open" })},
+	"entry at another time":           {Audited, other, breakEntry(func(e *history.AuditEntry) { e.At++ })},
+	"replayed, with too few entries":  {Audited, lost, func(r *testRun) { r.replay(r.letterIndex("contradiction"), 2, 5, 1) }},
+	"replayed, with too many entries": {Audited, doubled, func(r *testRun) { r.replay(r.letterIndex("contradiction"), 2, 1, 4) }},
+	"replayed without a call":         {Audited, doubled, func(r *testRun) { r.replay(r.letterIndex("contradiction"), 0, 0, 1) }},
+	"stored state that its history does not fold to": {Derived, diverged, func(r *testRun) {
+		r.Rederived.Differences = []history.Difference{{Order: "o-1", Field: "head", Stored: "now", Derived: "then"}}
+	}},
+	"orders not derived again": {Derived, other, func(r *testRun) { r.Rederived.Orders-- }},
+	"events not derived again": {Derived, other, func(r *testRun) { r.Rederived.Events = 0 }},
+	"nothing derived again":    {Derived, other, func(r *testRun) { r.Rederived = nil }},
+	"applied, and on no page": {Listed, lost, func(r *testRun) {
+		order, at := r.applied()
+		r.Listings = nil
+		without(r.list(at+1, at+2), order)
+	}},
+	"listed before, and on no page": {Listed, lost, func(r *testRun) {
+		end := r.Listings[0].Done
+		without(r.list(end+1, end+2), r.State.Orders[7].ID)
+	}},
+	"listed since a restore, and on no page": {Listed, lost, func(r *testRun) {
+		r.restore(10)
+		r.Listings = nil
+		r.list(21, 22)
+		without(r.list(23, 24), r.State.Orders[7].ID)
+	}},
+	"on two pages":          {Listed, doubled, func(r *testRun) { r.Listings[0].Orders = append(r.Listings[0].Orders, r.Listings[0].Orders[0]) }},
+	"page without a cursor": {Listed, other, func(r *testRun) { r.Listings[0].Defect = "a page is answered 400" }},
+	"no Retry-After":        {BoundedAnswers, other, func(r *testRun) { r.attempts(r.find(valid).ID)[0].Defect = "has no Retry-After" }},
 }
 
 // TestCheckAccepts: a good run violates nothing, and neither do delays that faults
@@ -223,6 +273,60 @@ func TestCheckDetects(t *testing.T) {
 	}
 }
 
+// breakEntry returns a run with a decision whose entry in the audit log is changed.
+func breakEntry(change func(*history.AuditEntry)) func(*testRun) {
+	return func(r *testRun) {
+		r.decide(r.letterIndex("contradiction"), history.Discarded)
+		change(&r.State.Audit[0])
+	}
+}
+
+// restore adds a restore of the database at a time, which lasts 10 microseconds.
+func (r *testRun) restore(at int64) {
+	r.Faults = []history.Fault{{Kind: history.Restore, Target: "database", From: at, Healed: at + 10, Over: at + 10, Ready: at + 10}}
+}
+
+// TestCheckAcceptsReplays: a replay that was not answered has an entry or none.
+func TestCheckAcceptsReplays(t *testing.T) {
+	for _, entries := range []int{2, 3} {
+		r := newTestRun(200)
+		r.replay(r.letterIndex("contradiction"), 2, 1, entries)
+		for _, v := range Check(r.History, &r.State) {
+			t.Errorf("%d entries: %s: %s", entries, v.Invariant, v.What)
+		}
+	}
+}
+
+// TestCheckAcceptsListings: an order may be on no page if it was not visible when the first
+// page was requested, or while a backup takes the place of the database.
+func TestCheckAcceptsListings(t *testing.T) {
+	for name, change := range map[string]func(r *testRun, order string, answered int64){
+		"applied later": func(r *testRun, order string, answered int64) {
+			r.Listings = nil
+			without(r.list(answered-1, answered+1), order)
+		},
+		"during a restore": func(r *testRun, order string, _ int64) {
+			r.restore(10)
+			r.Listings = nil
+			r.list(1, 2)
+			without(r.list(19, 30), order)
+		},
+		"not yet back after a restore": func(r *testRun, order string, _ int64) {
+			r.restore(10)
+			r.Listings = nil
+			r.list(1, 2)
+			without(r.list(21, 22), order)
+		},
+	} {
+		r := newTestRun(50)
+		order, at := r.applied()
+		change(r, order, at)
+		for _, v := range Check(r.History, &r.State) {
+			t.Errorf("%s: %s: %s", name, v.Invariant, v.What)
+		}
+	}
+}
+
 // TestCheckAcceptsUnknown: a webhook that was never answered may be recorded or not.
 func TestCheckAcceptsUnknown(t *testing.T) {
 	for _, recorded := range []bool{true, false} {
@@ -232,6 +336,7 @@ func TestCheckAcceptsUnknown(t *testing.T) {
 		r.attempts(webhook.ID)[0].Status = 0
 		if recorded {
 			r.store([]Fact{{Webhook: webhook}})
+			r.rederive()
 		}
 		for _, v := range Check(r.History, &r.State) {
 			t.Errorf("recorded = %t: %s: %s", recorded, v.Invariant, v.What)

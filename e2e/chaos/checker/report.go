@@ -25,9 +25,12 @@ type Report struct {
 	Recovered   int `json:"recovered"`
 	Attempts    int `json:"attempts"`
 	// Accepted and Discarded are the numbers of dead letters that an operator decided
-	// so, and Long the number of orders with a history that is not read whole.
+	// so, Replayed is that of calls to judge one again, and Long the number of orders with
+	// a history that is not read whole. Listings is the number of listings of all orders.
 	Accepted  int `json:"accepted"`
 	Discarded int `json:"discarded"`
+	Replayed  int `json:"replayed"`
+	Listings  int `json:"listings"`
 	Long      int `json:"long"`
 	// Faults counts the faults by kind.
 	Faults map[string]int `json:"faults"`
@@ -68,6 +71,7 @@ func NewReport(h *history.History, s *history.State) *Report {
 		Faults: make(map[string]int), Counts: make(map[string]int), Answers: make(map[string]map[string]int)}
 	r.Stalled = h.StalledBetween(0, math.MaxInt64)
 	r.addViolations(Check(h, s))
+	r.Listings = len(h.Listings)
 	r.addDecisions(h, s)
 	r.addAttempts(h)
 	r.addFaults(h)
@@ -108,6 +112,9 @@ func (r *Report) addDecisions(h *history.History, s *history.State) {
 		} else {
 			r.Discarded++
 		}
+	}
+	for _, replay := range h.Replays {
+		r.Replayed += replay.Answered
 	}
 	events := make(map[string]int)
 	for _, e := range s.Events {
@@ -154,6 +161,9 @@ func (r *Report) addFaults(h *history.History) {
 		if i+1 < len(h.Faults) {
 			next = h.Faults[i+1].From
 		}
+		if f.Idle {
+			continue
+		}
 		first := next
 		for _, a := range h.Attempts {
 			if a.Accepted() && a.From >= f.Over && a.Done < first {
@@ -194,8 +204,8 @@ func (r *Report) addAnswers(h *history.History) {
 // String returns the report in a few lines.
 func (r *Report) String() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s, seed %d: %d webhooks acknowledged in %d attempts, %d redelivered, %d recovered; %d orders have a long history; %d dead letters accepted, %d discarded; %s\n", r.Cell, r.Seed,
-		r.Acked, r.Attempts, r.Redelivered, r.Recovered, r.Long, r.Accepted, r.Discarded, counts(r.Faults))
+	fmt.Fprintf(&text, "%s, seed %d: %d webhooks acknowledged in %d attempts, %d redelivered, %d recovered; %d orders have a long history; %d dead letters accepted, %d discarded, %d replayed; %d listings; %s\n", r.Cell, r.Seed,
+		r.Acked, r.Attempts, r.Redelivered, r.Recovered, r.Long, r.Accepted, r.Discarded, r.Replayed, r.Listings, counts(r.Faults))
 	ms := func(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 	fmt.Fprintf(&text, "lost %d, doubled %d, stuck %d, diverged %d, other %d; slowest answer %s, ready %s and accepting %s after healing, caught up after %s; back at the baseline after %s, at most %d goroutines and %s of heap above it; the tester was stalled for %s\n",
 		r.Counts[lost], r.Counts[doubled], r.Counts[stuck], r.Counts[diverged], r.Counts[other],

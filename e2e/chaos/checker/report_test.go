@@ -57,6 +57,9 @@ func (r *testRun) rerecord(recorder *history.Recorder) {
 	for _, p := range r.Poison {
 		recorder.Poison(p)
 	}
+	for _, l := range r.Listings {
+		recorder.Listing(l)
+	}
 }
 
 func TestReportCounts(t *testing.T) {

@@ -35,6 +35,8 @@ func newTestRun(orders int) *testRun {
 		}
 	}
 	r.store(facts)
+	r.rederive()
+	r.list(0, int64(len(r.Attempts))*1000)
 	r.Poison = []history.PoisonRecord{{Digest: "acked", Topic: "topic", Acked: true}, {Digest: "unknown", Topic: "topic"}}
 	r.State.DeadLetters = append(r.State.DeadLetters, history.DeadLetter{Provider: "topic/0", Event: "17", Digest: "acked", Reason: "undecodable"})
 	return r
@@ -90,7 +92,7 @@ func factsDigest(w *history.Webhook) string { return history.Digest(fmt.Append(n
 func (r *testRun) decide(index int, resolution string) {
 	l := r.State.DeadLetters[index]
 	kept := slices.DeleteFunc(slices.Clone(r.State.DeadLetters), func(d history.DeadLetter) bool { return d.Reason != "undecodable" })
-	r.Decisions = append(r.Decisions, history.Decision{Letter: l, Resolution: resolution, Why: "the bank says so"})
+	r.Decisions = append(r.Decisions, history.Decision{Letter: l, Resolution: resolution, By: "operator", Why: "the bank says so"})
 	r.State.Events, r.State.Orders, r.State.Disputes, r.State.DeadLetters = nil, nil, nil, nil
 	var facts []Fact
 	isConflict := l.Reason == "conflict"
@@ -116,9 +118,56 @@ func (r *testRun) decide(index int, resolution string) {
 		}
 	}
 	r.State.DeadLetters = slices.DeleteFunc(r.State.DeadLetters, func(d history.DeadLetter) bool { return d.Key() == l.Key() && d.Reason == l.Reason })
-	l.Resolution, l.By, l.Why, l.ID = resolution, "operator", "the bank says so", int64(len(r.Webhooks))
+	l.Resolution, l.By, l.Why, l.ID, l.ResolvedAt = resolution, "operator", "the bank says so", int64(len(r.Webhooks)), 1
 	r.Decisions[len(r.Decisions)-1].Letter.ID = l.ID
 	r.State.DeadLetters = append(append(r.State.DeadLetters, l), kept...)
+	r.audit(&l, resolution, resolution+": applied")
+	r.rederive()
+}
+
+// audit adds the entry of an action on an open dead letter to the audit log.
+func (r *testRun) audit(l *history.DeadLetter, resolution, after string) {
+	r.State.Audit = append(r.State.Audit, history.AuditEntry{ID: int64(len(r.State.Audit) + 1), Letter: l.ID, Order: l.Order, At: l.ResolvedAt,
+		Who: "operator", Why: "the bank says so", Action: history.Actions[resolution], Before: "open: " + l.Reason, After: after})
+}
+
+// replay has an operator replay the dead letter at an index, which stays open, by calls
+// that were answered and others that were not, and adds a number of entries.
+func (r *testRun) replay(index, answered, unknown, entries int) {
+	l := &r.State.DeadLetters[index]
+	r.Replays = append(r.Replays, history.Replay{Letter: *l, By: "operator", Why: "the bank says so", Answered: answered, Unknown: unknown})
+	for range entries {
+		r.audit(l, history.Replayed, "open: "+l.Reason)
+	}
+}
+
+// rederive has the program find no difference.
+func (r *testRun) rederive() {
+	r.Rederived = &history.Rederived{Orders: int64(len(r.State.Orders)), Disputes: int64(len(r.State.Disputes)), Events: int64(len(r.State.Events))}
+}
+
+// list reads a listing of all orders.
+func (r *testRun) list(from, done int64) *history.Listing {
+	l := history.Listing{From: from, Done: done}
+	for _, o := range r.State.Orders {
+		l.Orders = append(l.Orders, o.ID)
+	}
+	r.Listings = append(r.Listings, l)
+	return &r.Listings[len(r.Listings)-1]
+}
+
+// applied gives an attempt about an order the verdict applied, and returns the order and
+// when it was answered.
+func (r *testRun) applied() (order string, at int64) {
+	w := r.find(func(w *history.Webhook) bool { return valid(w) && !ofDispute(w) })
+	a := r.attempts(w.ID)[0]
+	a.Verdict = "applied"
+	return w.Facts.Order, a.Done
+}
+
+// without removes an order from a listing.
+func without(l *history.Listing, order string) {
+	l.Orders = slices.DeleteFunc(l.Orders, func(o string) bool { return o == order })
 }
 
 // letterIndex returns the index of the first dead letter with a reason.

@@ -14,7 +14,8 @@ import (
 // Totals sums up several runs.
 type Totals struct {
 	Acked, Redelivered, Recovered, Violations int
-	Accepted, Discarded, Long                 int
+	Accepted, Discarded, Replayed             int
+	Long, Listings                            int
 	Faults, Counts                            map[string]int
 	Slowest, Ready, Accepting, CaughtUp, Back time.Duration
 	MoreGoroutines                            int
@@ -27,7 +28,8 @@ func Sum(reports []*Report) Totals {
 	t := Totals{Faults: make(map[string]int), Counts: make(map[string]int)}
 	for _, r := range reports {
 		t.Acked, t.Redelivered, t.Recovered = t.Acked+r.Acked, t.Redelivered+r.Redelivered, t.Recovered+r.Recovered
-		t.Accepted, t.Discarded, t.Long = t.Accepted+r.Accepted, t.Discarded+r.Discarded, t.Long+r.Long
+		t.Accepted, t.Discarded, t.Replayed = t.Accepted+r.Accepted, t.Discarded+r.Discarded, t.Replayed+r.Replayed
+		t.Long, t.Listings = t.Long+r.Long, t.Listings+r.Listings
 		for kind, n := range r.Faults {
 			t.Faults[kind] += n
 		}
@@ -46,8 +48,8 @@ func Sum(reports []*Report) Totals {
 // Table returns a table in Markdown with one line for each run and one for all.
 func Table(reports []*Report) string {
 	var text strings.Builder
-	text.WriteString("| mode/store/processes | acked | SIGKILL | SIGTERM | SIGSTOP | links cut or slowed | locks | lost | doubled | stuck | diverged | other | redelivered | recovered | long histories | letters accepted | discarded | slowest answer | ready after healing | first 2xx | caught up | back at baseline | goroutines over it | heap over it |\n")
-	text.WriteString("|---|" + strings.Repeat("--:|", 23) + "\n")
+	text.WriteString("| mode/store/processes | acked | SIGKILL | SIGTERM | SIGSTOP | links cut or slowed | locks | restores | lost | doubled | stuck | diverged | other | redelivered | recovered | long histories | letters accepted | discarded | replayed | listings | slowest answer | ready after healing | first 2xx | caught up | back at baseline | goroutines over it | heap over it |\n")
+	text.WriteString("|---|" + strings.Repeat("--:|", 26) + "\n")
 	for _, r := range reports {
 		line(&text, r.Cell.String(), Sum([]*Report{r}))
 	}
@@ -60,10 +62,10 @@ func line(text *strings.Builder, name string, t Totals) {
 	for _, kind := range history.LinkFaults {
 		links += t.Faults[kind]
 	}
-	fmt.Fprintf(text, "| %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s | %d | %s |\n", name, t.Acked,
-		t.Faults[history.Kill], t.Faults[history.Terminate], t.Faults[history.Freeze], links, t.Faults[history.Lock],
+	fmt.Fprintf(text, "| %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s | %d | %s |\n", name, t.Acked,
+		t.Faults[history.Kill], t.Faults[history.Terminate], t.Faults[history.Freeze], links, t.Faults[history.Lock], t.Faults[history.Restore],
 		t.Counts[lost], t.Counts[doubled], t.Counts[stuck], t.Counts[diverged], t.Counts[other],
-		t.Redelivered, t.Recovered, t.Long, t.Accepted, t.Discarded, seconds(t.Slowest), seconds(t.Ready), seconds(t.Accepting), seconds(t.CaughtUp),
+		t.Redelivered, t.Recovered, t.Long, t.Accepted, t.Discarded, t.Replayed, t.Listings, seconds(t.Slowest), seconds(t.Ready), seconds(t.Accepting), seconds(t.CaughtUp),
 		seconds(t.Back), t.MoreGoroutines, history.Mebibytes(t.MoreHeap))
 }
 
@@ -105,7 +107,7 @@ func FaultTable(reports []*Report) string {
 
 // compareClasses compares by kind, then by target.
 func compareClasses(a, b string) int {
-	kinds := slices.Concat([]string{history.Kill, history.Terminate, history.Freeze}, history.LinkFaults, []string{history.Lock})
+	kinds := slices.Concat([]string{history.Kill, history.Terminate, history.Freeze}, history.LinkFaults, []string{history.Lock, history.Restore})
 	rank := func(class string) int { return slices.Index(kinds, strings.Fields(class)[0]) }
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
 }

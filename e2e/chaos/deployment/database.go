@@ -110,7 +110,7 @@ func (d *Deployment) State() (*history.State, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), StartTimeout)
 	defer cancel()
 	r := reader{ctx, db, d.Store, new(history.State)}
-	for _, read := range []func() error{r.readEvents, r.readOrders, r.readDisputes, r.readDeadLetters} {
+	for _, read := range []func() error{r.readEvents, r.readOrders, r.readDisputes, r.readDeadLetters, r.readAudit} {
 		if err := read(); err != nil {
 			return nil, errors.Join(fmt.Errorf("read the database: %w", err), db.Close())
 		}
@@ -248,13 +248,25 @@ func (r reader) readDisputes() error {
 }
 
 func (r reader) readDeadLetters() error {
-	return r.query(`SELECT id, provider, kind, event_id, order_id, digest, reason, deliveries, resolution, resolved_by, why FROM dead_letters`,
+	return r.query(`SELECT id, provider, kind, event_id, order_id, digest, reason, deliveries, resolution, resolved_by, why, `+r.micros("resolved_at")+` FROM dead_letters`,
 		func(rows *sql.Rows) error {
 			var l history.DeadLetter
 			var digest []byte
-			err := rows.Scan(&l.ID, &l.Provider, &l.Kind, &l.Event, &l.Order, &digest, &l.Reason, &l.Deliveries, &l.Resolution, &l.By, &l.Why)
+			err := rows.Scan(&l.ID, &l.Provider, &l.Kind, &l.Event, &l.Order, &digest, &l.Reason, &l.Deliveries, &l.Resolution, &l.By, &l.Why, &l.ResolvedAt)
 			l.Digest = hex.EncodeToString(digest)
 			r.state.DeadLetters = append(r.state.DeadLetters, l)
+			return err
+		})
+}
+
+func (r reader) readAudit() error {
+	return r.query(`SELECT id, `+r.micros("acted_at")+`, who, action, target, order_id, why, state_before, state_after FROM audit ORDER BY id`,
+		func(rows *sql.Rows) error {
+			var e history.AuditEntry
+			err := rows.Scan(&e.ID, &e.At, &e.Who, &e.Action, &e.Target, &e.Order, &e.Why, &e.Before, &e.After)
+			// A target that is no dead letter leaves 0.
+			_, _ = fmt.Sscanf(e.Target, "dead letter %d", &e.Letter)
+			r.state.Audit = append(r.state.Audit, e)
 			return err
 		})
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/payrelay/payrelay/e2e/chaos/history"
@@ -54,6 +55,7 @@ type Deployment struct {
 	topics      program.Topics
 	brokers     map[string]string // the addresses of the brokers themselves, not of links, by name
 	closers     []func()
+	calls       atomic.Int64 // of operators
 
 	mu         sync.Mutex
 	complaints []string

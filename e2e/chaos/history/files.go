@@ -80,6 +80,8 @@ func Load(dir string) (*History, *State, error) {
 			h.Attempts = append(h.Attempts, *e.Done)
 		case e.Poison != nil:
 			poison[e.Poison.Digest] = *e.Poison
+		case e.Listing != nil:
+			h.Listings = append(h.Listings, *e.Listing)
 		}
 	})
 	h.Poison = slices.Collect(maps.Values(poison))

@@ -22,6 +22,10 @@ type History struct {
 	Complaints []string `json:"complaints,omitempty"`
 	// Decisions are what an operator decided about dead letters after the last fault.
 	Decisions []Decision `json:"decisions,omitempty"`
+	// Replays are the dead letters that an operator had judged again meanwhile.
+	Replays []Replay `json:"replays,omitempty"`
+	// Rederived is what the program reported at the end of the run about its database.
+	Rederived *Rederived `json:"rederived,omitempty"`
 	// Baseline is the usage of every process under load, before the first fault.
 	Baseline []Usage `json:"baseline,omitempty"`
 	// Used is the idle usage of the processes after the run, and Fresh that of the
@@ -35,6 +39,7 @@ type History struct {
 	Attempts []Attempt      `json:"-"`
 	Poison   []PoisonRecord `json:"-"`
 	Faults   []Fault        `json:"-"`
+	Listings []Listing      `json:"-"`
 }
 
 // OrderID returns the id of the order with a number, from 0.
@@ -97,6 +102,7 @@ const (
 	Latency   = "latency"   // a link that delays everything
 	Slice     = "slice"     // a link that sends small pieces with pauses
 	Lock      = "lock"      // a lock on SQLite's file, as a backup holds it
+	Restore   = "restore"   // a backup of SQLite's file in its place
 )
 
 // LinkFaults are the kinds of faults of a link.
@@ -119,6 +125,8 @@ type Fault struct {
 	// once all of them were back at the baseline, or when the time for it was up.
 	Measured int64   `json:"looked,omitempty"`
 	Usage    []Usage `json:"vitals,omitempty"`
+	// Idle means that no webhooks were sent meanwhile.
+	Idle bool `json:"idle,omitempty"`
 }
 
 // String returns the kind and the target.

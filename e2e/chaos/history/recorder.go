@@ -25,15 +25,17 @@ type Recorder struct {
 	webhooks []*Webhook
 	attempts []Attempt
 	poison   map[string]PoisonRecord // by digest
+	listings []Listing
 }
 
 // entry is a line of the file: a webhook that was not sent before, the beginning
-// of an attempt, its end, or a poison record.
+// of an attempt, its end, a poison record, or a listing.
 type entry struct {
 	Webhook *Webhook      `json:"webhook,omitempty"`
 	Sends   *sending      `json:"sends,omitempty"`
 	Done    *Attempt      `json:"done,omitempty"`
 	Poison  *PoisonRecord `json:"stray,omitempty"`
+	Listing *Listing      `json:"listing,omitempty"`
 }
 
 type sending struct {
@@ -87,6 +89,14 @@ func (r *Recorder) Poison(p PoisonRecord) {
 	r.write(entry{Poison: &p})
 }
 
+// Listing records all pages of a listing.
+func (r *Recorder) Listing(l Listing) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.listings = append(r.listings, l)
+	r.write(entry{Listing: &l})
+}
+
 func (r *Recorder) write(e entry) {
 	line, err := json.Marshal(e)
 	if err == nil {
@@ -107,6 +117,7 @@ func (r *Recorder) Close(h *History) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	h.Webhooks, h.Attempts, h.Poison = r.webhooks, r.attempts, slices.Collect(maps.Values(r.poison))
+	h.Listings = r.listings
 	r.fail(r.out.Flush())
 	r.fail(r.file.Close())
 	return r.failed

@@ -12,6 +12,7 @@ type State struct {
 	Orders      []StoredOrder   `json:"orders"`
 	Disputes    []StoredDispute `json:"disputes"`
 	DeadLetters []DeadLetter    `json:"letters"`
+	Audit       []AuditEntry    `json:"audit,omitempty"`
 }
 
 // Event is a row of the table of events.
@@ -117,21 +118,9 @@ type DeadLetter struct {
 	Resolution string `json:"resolution,omitempty"`
 	By         string `json:"by,omitempty"`
 	Why        string `json:"why,omitempty"`
+	// ResolvedAt is in microseconds since 1970, 0 for one that waits.
+	ResolvedAt int64 `json:"resolved_at,omitempty"`
 }
 
 // Key returns the identity of the event.
 func (l *DeadLetter) Key() Key { return Key{l.Kind, l.Event} }
-
-// Decision is what an operator decided about a dead letter.
-type Decision struct {
-	Letter DeadLetter `json:"letter"`
-	// Resolution is Accepted or Discarded.
-	Resolution string `json:"resolution"`
-	Why        string `json:"why"`
-}
-
-// The decisions of an operator, as the database names them.
-const (
-	Accepted  = "accepted"
-	Discarded = "discarded"
-)

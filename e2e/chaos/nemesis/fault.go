@@ -1,9 +1,11 @@
 package nemesis
 
 import (
+	"errors"
 	"strings"
 	"time"
 
+	"github.com/payrelay/payrelay/e2e/chaos/deployment"
 	"github.com/payrelay/payrelay/e2e/chaos/history"
 )
 
@@ -132,5 +134,33 @@ func (n *Nemesis) inject(a act) (end func() error, err error) {
 	default:
 		l := n.deployment.Link(a.target)
 		return l.Restore, l.Disturb(a.kind)
+	}
+}
+
+// commitInterval is longer than the time between two commits of a consumer's offsets.
+const commitInterval = 1500 * time.Millisecond
+
+// restore makes a backup, and some time later ends the api process, puts the backup in the
+// place of the database, and starts the process again. It waits until that is ready, which
+// it is once the broker counts the process before it out of the group.
+func (n *Nemesis) restore(a act) {
+	time.Sleep(commitInterval) // so that the backup has a position in the middle of the log
+	if err := n.deployment.BackUp(); err != nil {
+		n.deployment.Complain("%s: %v", a, err)
+		return
+	}
+	time.Sleep(commitInterval + n.Between(0, 1500*time.Millisecond))
+	index := n.begin(a)
+	defer func() { n.healed(index) }()
+	end := n.targets["api-1"].Kill
+	if n.rand.Float64() < 0.5 {
+		end = n.targets["api-1"].Stop
+	}
+	if err := errors.Join(end(), n.deployment.Restore()); err != nil {
+		n.deployment.Complain("%s: %v", a, err)
+	}
+	n.start("api-1")
+	if err := n.deployment.AwaitReady(deployment.StartTimeout); err != nil {
+		n.deployment.Complain("after %s: %v", a, err)
 	}
 }

@@ -31,6 +31,7 @@ const (
 	freezeWeight    = 3
 	linkWeight      = 1
 	lockWeight      = 3
+	restoreWeight   = 2
 	// A node of Kafka takes seconds to come back.
 	nodeKillWeight, nodeTerminateWeight, nodeFreezeWeight = 3, 1, 1
 )
@@ -65,6 +66,9 @@ func New(d *deployment.Deployment, now func() int64, seed uint64, only []string)
 	}
 	if d.Store == history.SQLite {
 		n.acts = append(n.acts, act{history.Lock, "database", lockWeight})
+	}
+	if canRestore(d.Cell) {
+		n.acts = append(n.acts, act{history.Restore, "database", restoreWeight})
 	}
 	if len(only) > 0 {
 		n.restrict(only)
@@ -115,9 +119,43 @@ func (n *Nemesis) Strike() { n.episode(n.choose()) }
 // KillAPI is [Nemesis.Strike] with a SIGKILL to the first api process.
 func (n *Nemesis) KillAPI() { n.episode(act{kind: history.Kill, target: "api-1"}) }
 
+// KillAmong is [Nemesis.Strike] with a SIGKILL to a random process of those whose names
+// begin with one of the prefixes. No webhooks are sent meanwhile.
+func (n *Nemesis) KillAmong(prefixes ...string) {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(n.targets)) {
+		if slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+			names = append(names, name)
+		}
+	}
+	n.episode(act{kind: history.Kill, target: names[n.rand.IntN(len(names))]})
+	for i := range n.faults[n.last:] {
+		n.faults[n.last+i].Idle = true
+	}
+}
+
+// RestoreDatabase is [Nemesis.Strike] with a backup that is put in the place of the
+// database. It does nothing if there can be no such fault, and reports whether it did.
+func (n *Nemesis) RestoreDatabase() bool {
+	i := slices.IndexFunc(n.acts, func(a act) bool { return a.kind == history.Restore })
+	if i < 0 {
+		return false
+	}
+	n.episode(n.acts[i])
+	return true
+}
+
+// canRestore reports whether a cell has a database whose backup lacks nothing: the log of
+// the embedded broker has what was acknowledged since.
+func canRestore(c history.Cell) bool {
+	return c.Store == history.SQLite && c.Broker == history.Embedded
+}
+
 func (n *Nemesis) episode(a act) {
 	n.last = len(n.faults)
 	switch a.kind {
+	case history.Restore:
+		n.restore(a)
 	case history.Kill, history.Terminate:
 		n.restart(a)
 	default:

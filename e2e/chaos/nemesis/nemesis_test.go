@@ -13,6 +13,7 @@ import (
 	"github.com/payrelay/payrelay/e2e/chaos/deployment"
 	"github.com/payrelay/payrelay/e2e/chaos/history"
 	"github.com/payrelay/payrelay/e2e/program"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // fakeMember returns a member whose usage is measured as these goroutines, one
@@ -80,5 +81,19 @@ func TestBaseline(t *testing.T) {
 	most, err := d.Baseline()
 	if want := usageOf(70); err != nil || !slices.Equal(most, want) {
 		t.Errorf("Baseline() = %v, %v, want %v", most, err, want)
+	}
+}
+
+// TestRestores: only a cell whose log has all that was acknowledged since a backup gets one
+// in the place of its database.
+func TestRestores(t *testing.T) {
+	for _, cell := range history.Matrix() {
+		if got, want := canRestore(cell), strings.HasPrefix(cell.String(), "kafka/sqlite+embedded/"); got != want {
+			t.Errorf("canRestore(%s) = %t, want %t", cell, got, want)
+		}
+	}
+	d := &deployment.Deployment{Cell: history.Cell{Mode: payments.HTTP, Store: history.SQLite, Processes: 1}}
+	if New(d, clock, 1, nil).RestoreDatabase() {
+		t.Error("RestoreDatabase() of a cell without a log = true, want false")
 	}
 }

@@ -20,7 +20,8 @@ columns have how long that took once everything was ready, and what it used then
 webhooks that had taken effect although the provider had no 2xx: the answer was lost with a process or a
 link, the provider sent the webhook again, and the answer was "duplicate". (In mode 'kafka' the answer has
 no verdict of the ledger.) *Long histories* counts the orders with at least 512 events, and *letters accepted*
-and *discarded* the dead letters that an operator decided before the provider sent its last webhooks.
+and *discarded* the dead letters that an operator decided before the provider sent its last webhooks, *replayed*
+the times that one was judged again and stayed open. *Listings* counts those of all orders, page by page.
 `
 
 // record replaces the tables in a document by those of a run. Each is between two

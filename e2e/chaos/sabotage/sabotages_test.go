@@ -527,6 +527,86 @@ func (s *Snapshot) pending() (of Subjects) { return of }
 `}},
 	},
 	{
+		Name: "audit log written in the background", Cell: onHTTP, Only: []string{"kill ingest"}, Violates: []string{checker.Audited},
+		Swaps: []Swap{{inSQLite, `
+import (
+	"context"
+	"time"
+
+	"github.com/payrelay/payrelay/modules/payments"
+)
+
+func (s *Store) Commit(ctx context.Context, changes *payments.Changes) error {
+	rest := *changes
+	rest.Audit = nil
+	if err := s.originalCommit(ctx, &rest); err != nil || len(changes.Audit) == 0 {
+		return err
+	}
+	time.AfterFunc(100*time.Millisecond, func() {
+		_ = s.originalCommit(context.Background(), &payments.Changes{Audit: changes.Audit})
+	})
+	return nil
+}
+`}},
+	},
+	{
+		Name: "audit forgotten for bulk decisions", Cell: onGRPC, Only: []string{"kill ingest"}, Violates: []string{checker.Audited},
+		Swaps: []Swap{{inModules, `
+func (b *batch) audit() {
+	if len(b.operations) == 1 {
+		b.originalAudit()
+	}
+}
+`}},
+	},
+	{
+		Name: "a discard that is repeated has another entry", Cell: onHTTP, Only: []string{"kill ingest"}, Violates: []string{checker.Audited},
+		Swaps: []Swap{{inModules, `
+func (b *batch) audit() {
+	for _, o := range b.operations {
+		b.changes.Audit = append(b.changes.Audit, o.audit(b.now))
+	}
+}
+`}},
+	},
+	{
+		// No later update reads it but one with another outcome in the same second.
+		Name: "stale time of a dispute's status", Cell: onHTTP, Only: []string{"kill ingest"}, Violates: []string{checker.Derived},
+		Swaps: []Swap{{inSQLite, `
+import "github.com/payrelay/payrelay/modules/payments"
+
+func appendDispute(values []any, a *payments.Aggregate[payments.Dispute]) []any {
+	stale := *a
+	stale.State.StatusAt = a.State.OpenedAt
+	return originalAppendDispute(values, &stale)
+}
+`}},
+	},
+	{
+		Name: "group not set back after a restore", Cell: onKafka, Only: []string{"restore database"}, Violates: []string{checker.NoLoss},
+		Swaps: []Swap{{"cmd", `
+import (
+	"context"
+
+	"github.com/payrelay/payrelay/modules/transport/kafka"
+)
+
+func (r *apiRole) setBack(context.Context, *process, kafka.Config) error { return nil }
+`}},
+	},
+	{
+		Name: "listing sorted by the time of the last update", Cell: onHTTP, Only: []string{"kill ingest"}, Violates: []string{checker.Listed},
+		Swaps: []Swap{{"modules/store", `
+import "github.com/payrelay/payrelay/modules/payments"
+
+func (d Dialect) Orders(q payments.OrderQuery) *Selection {
+	s := &Selection{dialect: d, text: "SELECT updated_at, order_id, " + OrderColumns + " FROM orders", where: []string{hasState}}
+	s.page("updated_at", q.Page)
+	return s
+}
+`}},
+	},
+	{
 		Name: "refused, but stored", Cell: onGRPC, Only: []string{"kill ingest"}, Violates: []string{checker.DefiniteFailure},
 		Swaps: []Swap{{"modules/ingest", `
 import (

@@ -169,6 +169,10 @@ func (l *life) addOrder(f history.Facts, status string) {
 	l.webhooks = append(l.webhooks, orderWebhook(l.nextEvent("order"), f, word))
 }
 
+// OtherOrder is the end of the id of an order that only a mistake names: the beginning is
+// the order that the dispute is about.
+const OtherOrder = "-other"
+
 // dispute adds a dispute, with or without stages.
 func (l *life) dispute(order history.Facts, id string) {
 	f := history.Facts{Order: l.order, Dispute: id, User: order.User, Reason: l.pick("fraud", "not_received", "duplicate"),
@@ -192,7 +196,7 @@ func (l *life) dispute(order history.Facts, id string) {
 		l.addDispute(f, l.pick("open", "under_review", "won", "lost", "closed"))
 	}
 	if l.Float64() < l.mistakes*mismatchedOrders {
-		f.Order += "-other"
+		f.Order += OtherOrder
 		l.addDispute(f, "submitted")
 	}
 }
