@@ -3,6 +3,8 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"net/url"
+	"os"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -172,9 +174,42 @@ func (c *contender) percentile(p int) float64 {
 	return float64(c.latencies[(len(c.latencies)-1)*p/100].Microseconds()) / 1000
 }
 
-// The pages are visible to all transactions, as after an autovacuum.
+// The pages are visible to all transactions, as after an autovacuum. The CPU time of
+// parallel workers could not be read, so that there are none.
 func BenchmarkDeadLetters(b *testing.B) {
-	databaseURL, store := migrated(b)
+	databaseURL, _ := migrated(b)
+	store := open(b, withParameters(b, databaseURL, url.Values{"max_parallel_workers_per_gather": {"0"}}))
 	create := func(testing.TB) storetest.Store { return store }
-	storetest.BenchmarkDeadLetters(b, create, func(tb testing.TB) { execute(tb, databaseURL, "VACUUM (ANALYZE) dead_letters") })
+	analyze := func(tb testing.TB) { execute(tb, databaseURL, "VACUUM (ANALYZE) dead_letters") }
+	conn, err := pgx.Connect(b.Context(), databaseURL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	storetest.BenchmarkDeadLetters(b, create, analyze, func(tb testing.TB) time.Duration { return serverCPU(tb, conn) })
+}
+
+// serverCPU returns the CPU time of the sessions with a database, on a server on this
+// machine.
+func serverCPU(tb testing.TB, conn *pgx.Conn) (sum time.Duration) {
+	rows, err := conn.Query(context.Background(), "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, pid := range pids {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
+		if err != nil {
+			tb.Skip(err)
+		}
+		var running time.Duration
+		if _, err := fmt.Sscan(string(text), &running); err != nil {
+			tb.Fatal(err)
+		}
+		sum += running
+	}
+	return sum
 }
