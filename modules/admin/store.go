@@ -14,7 +14,7 @@ import (
 // each operation. It must be called once at most.
 func (s *Server) MeasureStore(next payments.Store) payments.Store {
 	operation := func(name string) *operation {
-		o := &operation{duration: s.metrics.storeDuration.WithLabelValues(name)}
+		o := &operation{traces: s.traces, duration: s.metrics.storeDuration.WithLabelValues(name)}
 		for kind, label := range storeErrorKinds {
 			o.errors[kind] = s.metrics.storeErrors.WithLabelValues(name, label)
 		}
@@ -39,13 +39,14 @@ var storeErrorKinds = [...]string{kindRaced: "raced", kindUnstorable: "unstorabl
 
 // operation has the metrics of one method of a store.
 type operation struct {
+	traces   traces
 	duration prometheus.Observer
 	errors   [len(storeErrorKinds)]prometheus.Counter
 }
 
 // done counts a call. That there is no such dead letter is a result, not an error.
-func (o *operation) done(start time.Time, err error) {
-	o.duration.Observe(time.Since(start).Seconds())
+func (o *operation) done(ctx context.Context, start time.Time, err error) {
+	observe(o.duration, time.Since(start).Seconds(), o.traces.of(ctx, nil))
 	switch {
 	case err == nil, errors.Is(err, payments.ErrNotFound):
 	case errors.Is(err, payments.ErrRaced):
@@ -69,48 +70,48 @@ type measuredStore struct {
 func (m *measuredStore) Load(ctx context.Context, lookup payments.Lookup) (*payments.Snapshot, error) {
 	start := time.Now()
 	snapshot, err := m.next.Load(ctx, lookup)
-	m.load.done(start, err)
+	m.load.done(ctx, start, err)
 	return snapshot, err
 }
 
 func (m *measuredStore) History(ctx context.Context, of payments.Subjects, limit int) (*payments.Histories, error) {
 	start := time.Now()
 	histories, err := m.next.History(ctx, of, limit)
-	m.history.done(start, err)
+	m.history.done(ctx, start, err)
 	return histories, err
 }
 
 func (m *measuredStore) HistoryPage(ctx context.Context, of payments.Subject, from time.Time, limit int) (*payments.HistoryPage, error) {
 	start := time.Now()
 	page, err := m.next.HistoryPage(ctx, of, from, limit)
-	m.historyPage.done(start, err)
+	m.historyPage.done(ctx, start, err)
 	return page, err
 }
 
 func (m *measuredStore) Checkpoint(ctx context.Context, of payments.Subject, notAfter time.Time) (*payments.Checkpoint, error) {
 	start := time.Now()
 	checkpoint, err := m.next.Checkpoint(ctx, of, notAfter)
-	m.checkpoint.done(start, err)
+	m.checkpoint.done(ctx, start, err)
 	return checkpoint, err
 }
 
 func (m *measuredStore) DeadLetter(ctx context.Context, id int64) (*payments.DeadLetter, error) {
 	start := time.Now()
 	letter, err := m.next.DeadLetter(ctx, id)
-	m.deadLetter.done(start, err)
+	m.deadLetter.done(ctx, start, err)
 	return letter, err
 }
 
 func (m *measuredStore) DeadLettersWith(ctx context.Context, ids []int64) ([]*payments.DeadLetter, error) {
 	start := time.Now()
 	letters, err := m.next.DeadLettersWith(ctx, ids)
-	m.deadLettersWith.done(start, err)
+	m.deadLettersWith.done(ctx, start, err)
 	return letters, err
 }
 
 func (m *measuredStore) Commit(ctx context.Context, changes *payments.Changes) error {
 	start := time.Now()
 	err := m.next.Commit(ctx, changes)
-	m.commit.done(start, err)
+	m.commit.done(ctx, start, err)
 	return err
 }
