@@ -144,13 +144,8 @@ type PageRequest struct {
 	Limit int
 }
 
-// Cursor is the sort key of the last item of a page, which is its Sequence.
-type Cursor struct {
-	At       time.Time
-	ID       string
-	Source   string
-	Sequence int64
-}
+// Cursor is the position of the last item of a page: its number in the order of recording.
+type Cursor struct{ Sequence int64 }
 
 // Page holds some of the items that a query selects.
 type Page[T any] struct {
