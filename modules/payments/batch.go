@@ -137,19 +137,6 @@ func (b *batch) collect() {
 	b.audit()
 }
 
-// collectHistory adds what must be stored about the events of a history to the
-// changes. It reports whether the order or dispute changed.
-func collectHistory[S comparable](b *batch, h *history[S]) bool {
-	changed := h.changed
-	for _, e := range h.entries {
-		changed = b.write(e) || changed
-	}
-	if h.checkpoints != nil {
-		b.changes.Checkpoints = append(b.changes.Checkpoints, h.checkpoints)
-	}
-	return changed
-}
-
 // judgeEvent sets the verdict of an event. A later event of the batch may revise it.
 func (b *batch) judgeEvent(e *Event) {
 	e.Verdict, e.Reason = payrelayv1.Verdict_VERDICT_UNSPECIFIED, noReason
@@ -186,30 +173,6 @@ func (b *batch) record(e *entry) {
 		b.dispute(e.Dispute()).record(e)
 	}
 	b.recorded[e.Key] = Recorded{Facts: e.Facts, InHistory: e.InHistory()}
-}
-
-func (b *batch) order(id string) *history[Order] {
-	h, open := b.orders[id]
-	if !open {
-		h = newHistory(orderMachine, Order{ID: id}, b.stored.Orders[id], b.limits)
-		if events, read := b.histories.Orders[id]; read {
-			h.read(events)
-		}
-		b.orders[id] = h
-	}
-	return h
-}
-
-func (b *batch) dispute(key DisputeKey) *history[Dispute] {
-	h, open := b.disputes[key]
-	if !open {
-		h = newHistory(disputeMachine, Dispute{DisputeKey: key}, b.stored.Disputes[key], b.limits)
-		if events, read := b.histories.Disputes[key]; read {
-			h.read(events)
-		}
-		b.disputes[key] = h
-	}
-	return h
 }
 
 // deadLetter adds a dead letter to the changes, or counts one more delivery if it is
@@ -266,6 +229,80 @@ func (b *batch) outcomes() []*payrelayv1.Outcome {
 		}
 	}
 	return outcomes
+}
+
+// operate judges the event of operation i. It sets entangled if the operation and an
+// earlier one of the batch are not independent.
+func (b *batch) operate(i int) {
+	o := b.operations[i]
+	o.settled = false
+	if o.event == nil {
+		if o.letter.Resolution == "" {
+			b.settleLetter(o)
+		}
+		return
+	}
+	o.before = b.stateOf(o.event)
+	of := o.event.subject()
+	earlier := b.operated[of]
+	if known := b.entryOf(o.event); len(earlier) > 0 && known != nil && *known.stored != known.judgement() {
+		b.entangled = &entangledError{i}
+		return
+	}
+	b.judgeOperation(o)
+	o.after = b.stateOf(o.event)
+	if slices.ContainsFunc(earlier, func(other operated) bool { return other.entry.judgement() != other.decided }) {
+		b.entangled = &entangledError{i}
+	}
+	if entry := b.entryOf(o.event); entry != nil {
+		if b.operated == nil {
+			b.operated = make(map[Subject][]operated)
+		}
+		b.operated[of] = append(earlier, operated{entry, entry.judgement()})
+	}
+}
+
+// judgeOperation judges the event of an operation as the operator decided.
+func (b *batch) judgeOperation(o *operation) {
+	e, letter, known := o.event, o.letter, b.recorded[o.event.Key]
+	e.Verdict, e.Reason = payrelayv1.Verdict_VERDICT_UNSPECIFIED, noReason
+	e.Forced = o.Resolution == Accepted
+	e.Discarded = o.Resolution == Discarded
+	if e.Discarded {
+		e.refuse(letter.Reason)
+	}
+	switch {
+	case reasons[letter.Reason].whole, o.isConflict() && e.Forced:
+		// The update becomes an event now. Its dead letter is settled, unless the event
+		// is refused and has the same dead letter with a new reason.
+		b.judgeEvent(e)
+		if letter.Resolution == "" && (!e.refused() || letter.Key != e.Key || letter.Digest != e.Facts) {
+			b.settleLetter(o)
+		}
+	case known.Facts != e.Facts:
+		e.refuse(payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONFLICT)
+	case known.InHistory && e.Key.Kind == KindOrder:
+		b.raced = !b.order(e.Update.GetOrderId()).revise(e) || b.raced
+	case known.InHistory:
+		b.raced = !b.dispute(e.Dispute()).revise(e) || b.raced
+	case letter.Resolution == Discarded:
+	default:
+		again := newEntry(e)
+		again.stored = &judgement{verdict: payrelayv1.Verdict_VERDICT_DEAD_LETTERED, reason: letter.Reason}
+		if e.Discarded {
+			b.apart = append(b.apart, again)
+		} else {
+			b.record(again)
+		}
+	}
+}
+
+// settleLetter closes the dead letter of an operation.
+func (b *batch) settleLetter(o *operation) {
+	o.settled = true
+	b.changes.Settled = append(b.changes.Settled, Settlement{
+		Key: o.letter.Key, Digest: o.letter.Digest, Resolution: o.Resolution, At: b.now, By: o.By, Why: o.Why,
+	})
 }
 
 // unique is a list of distinct items in the order in which they were added.

@@ -80,6 +80,42 @@ const (
 	Discarded Resolution = "discarded"
 )
 
+// Decision is what an operator decided about dead letters.
+type Decision struct {
+	// Resolution is Replayed, Accepted or Discarded.
+	//
+	// A replay judges a dead letter again. It succeeds if the reason no longer applies: the
+	// future time has passed, this release knows the status, or the rules have changed.
+	// Otherwise the dead letter stays open.
+	//
+	// An accepted dead letter is applied although it contradicts the history. Its snapshot
+	// takes effect at its own position in the history, regardless of later updates. A dead
+	// letter in conflict with a recorded event becomes a second event. One with an unknown
+	// status is not changed.
+	//
+	// A discarded dead letter is settled without being applied. Its event leaves the
+	// history for good: a redelivery is a duplicate. Discarding it twice does nothing.
+	Resolution Resolution
+	// By is the name of the operator, and Why the reason.
+	By, Why string
+	// Dry means that the decision is only judged, for each dead letter alone, and nothing
+	// is written.
+	Dry bool
+}
+
+// Decided is the result of a decision about one dead letter.
+type Decided struct {
+	ID int64
+	// Outcome is the new verdict. It is nil if the dead letter was discarded, or if Err is
+	// not nil.
+	Outcome *payrelayv1.Outcome
+	// Err is the reason why nothing was done: [ErrNotFound]; [ErrSettled] if an operator
+	// accepted or discarded it, or settled it before an Accepted or a Discarded;
+	// [ErrNotJudgeable] unless the decision needs no update; [ErrPanic]; or
+	// [ErrUnstorable]. It is nil otherwise.
+	Err error
+}
+
 const noReason = payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNSPECIFIED
 
 // How to settle dead letters. The id replaces ID.

@@ -254,3 +254,40 @@ func (b *batch) entryOf(e *Event) *entry {
 	}
 	return nil
 }
+
+func (b *batch) order(id string) *history[Order] {
+	h, open := b.orders[id]
+	if !open {
+		h = newHistory(orderMachine, Order{ID: id}, b.stored.Orders[id], b.limits)
+		if events, read := b.histories.Orders[id]; read {
+			h.read(events)
+		}
+		b.orders[id] = h
+	}
+	return h
+}
+
+func (b *batch) dispute(key DisputeKey) *history[Dispute] {
+	h, open := b.disputes[key]
+	if !open {
+		h = newHistory(disputeMachine, Dispute{DisputeKey: key}, b.stored.Disputes[key], b.limits)
+		if events, read := b.histories.Disputes[key]; read {
+			h.read(events)
+		}
+		b.disputes[key] = h
+	}
+	return h
+}
+
+// collectHistory adds what must be stored about the events of a history to the
+// changes. It reports whether the order or dispute changed.
+func collectHistory[S comparable](b *batch, h *history[S]) bool {
+	changed := h.changed
+	for _, e := range h.entries {
+		changed = b.write(e) || changed
+	}
+	if h.checkpoints != nil {
+		b.changes.Checkpoints = append(b.changes.Checkpoints, h.checkpoints)
+	}
+	return changed
+}

@@ -30,42 +30,6 @@ var (
 // transaction, so that a webhook does not wait for more of them.
 const decisionBatch = 250
 
-// Decision is what an operator decided about dead letters.
-type Decision struct {
-	// Resolution is Replayed, Accepted or Discarded.
-	//
-	// A replay judges a dead letter again. It succeeds if the reason no longer applies: the
-	// future time has passed, this release knows the status, or the rules have changed.
-	// Otherwise the dead letter stays open.
-	//
-	// An accepted dead letter is applied although it contradicts the history. Its snapshot
-	// takes effect at its own position in the history, regardless of later updates. A dead
-	// letter in conflict with a recorded event becomes a second event. One with an unknown
-	// status is not changed.
-	//
-	// A discarded dead letter is settled without being applied. Its event leaves the
-	// history for good: a redelivery is a duplicate. Discarding it twice does nothing.
-	Resolution Resolution
-	// By is the name of the operator, and Why the reason.
-	By, Why string
-	// Dry means that the decision is only judged, for each dead letter alone, and nothing
-	// is written.
-	Dry bool
-}
-
-// Decided is the result of a decision about one dead letter.
-type Decided struct {
-	ID int64
-	// Outcome is the new verdict. It is nil if the dead letter was discarded, or if Err is
-	// not nil.
-	Outcome *payrelayv1.Outcome
-	// Err is the reason why nothing was done: [ErrNotFound]; [ErrSettled] if an operator
-	// accepted or discarded it, or settled it before an Accepted or a Discarded;
-	// [ErrNotJudgeable] unless the decision needs no update; [ErrPanic]; or
-	// [ErrUnstorable]. It is nil otherwise.
-	Err error
-}
-
 // Decide carries out a decision about dead letters, each at most once, and records it in
 // the audit log. The results are in the order of the ids. The dead letters of one order or
 // dispute are decided in the order of the ids, and a repeated id is decided once.
@@ -320,80 +284,6 @@ type entangledError struct{ at int }
 
 func (e *entangledError) Error() string {
 	return fmt.Sprintf("operation %d depends on an earlier one", e.at)
-}
-
-// operate judges the event of operation i. It sets entangled if the operation and an
-// earlier one of the batch are not independent.
-func (b *batch) operate(i int) {
-	o := b.operations[i]
-	o.settled = false
-	if o.event == nil {
-		if o.letter.Resolution == "" {
-			b.settleLetter(o)
-		}
-		return
-	}
-	o.before = b.stateOf(o.event)
-	of := o.event.subject()
-	earlier := b.operated[of]
-	if known := b.entryOf(o.event); len(earlier) > 0 && known != nil && *known.stored != known.judgement() {
-		b.entangled = &entangledError{i}
-		return
-	}
-	b.judgeOperation(o)
-	o.after = b.stateOf(o.event)
-	if slices.ContainsFunc(earlier, func(other operated) bool { return other.entry.judgement() != other.decided }) {
-		b.entangled = &entangledError{i}
-	}
-	if entry := b.entryOf(o.event); entry != nil {
-		if b.operated == nil {
-			b.operated = make(map[Subject][]operated)
-		}
-		b.operated[of] = append(earlier, operated{entry, entry.judgement()})
-	}
-}
-
-// judgeOperation judges the event of an operation as the operator decided.
-func (b *batch) judgeOperation(o *operation) {
-	e, letter, known := o.event, o.letter, b.recorded[o.event.Key]
-	e.Verdict, e.Reason = payrelayv1.Verdict_VERDICT_UNSPECIFIED, noReason
-	e.Forced = o.Resolution == Accepted
-	e.Discarded = o.Resolution == Discarded
-	if e.Discarded {
-		e.refuse(letter.Reason)
-	}
-	switch {
-	case reasons[letter.Reason].whole, o.isConflict() && e.Forced:
-		// The update becomes an event now. Its dead letter is settled, unless the event
-		// is refused and has the same dead letter with a new reason.
-		b.judgeEvent(e)
-		if letter.Resolution == "" && (!e.refused() || letter.Key != e.Key || letter.Digest != e.Facts) {
-			b.settleLetter(o)
-		}
-	case known.Facts != e.Facts:
-		e.refuse(payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONFLICT)
-	case known.InHistory && e.Key.Kind == KindOrder:
-		b.raced = !b.order(e.Update.GetOrderId()).revise(e) || b.raced
-	case known.InHistory:
-		b.raced = !b.dispute(e.Dispute()).revise(e) || b.raced
-	case letter.Resolution == Discarded:
-	default:
-		again := newEntry(e)
-		again.stored = &judgement{verdict: payrelayv1.Verdict_VERDICT_DEAD_LETTERED, reason: letter.Reason}
-		if e.Discarded {
-			b.apart = append(b.apart, again)
-		} else {
-			b.record(again)
-		}
-	}
-}
-
-// settleLetter closes the dead letter of an operation.
-func (b *batch) settleLetter(o *operation) {
-	o.settled = true
-	b.changes.Settled = append(b.changes.Settled, Settlement{
-		Key: o.letter.Key, Digest: o.letter.Digest, Resolution: o.Resolution, At: b.now, By: o.By, Why: o.Why,
-	})
 }
 
 // dry reports whether the batch must not be written.
