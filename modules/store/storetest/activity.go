@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -228,5 +229,36 @@ func stats(t *testing.T, d *db) {
 	d.apply(updates...)
 	if grown := read() - before; grown < 1<<19 {
 		t.Errorf("the size grew by %d bytes, want more", grown)
+	}
+}
+
+// explained explains an order with the queries of the store.
+func explained(t *testing.T, d *db) {
+	d.apply(order("e1", 0, orderCreated, amount(500, "USD")), order("e3", 2, orderFailed), order("e9", 0, orderSuccess, of("o9")))
+	d.apply(order("e2", 1, orderSuccess, amount(500, "USD")), dispute("c1", 3, disputeLost, disputeID("d1")), dispute("c2", 3, disputeWon, disputeID("d1")))
+	x, err := payments.ExplainOrder(t.Context(), d.Store, "o1")
+	d.check(err)
+	text := strings.Join(x.Sentences, "\n")
+	for _, want := range []string{
+		`Order "o1" is paid: its status is success since `, `captured`, `Dispute "d1" of generic about order "o1" is lost`,
+		`The order was success since`, `and this says failed at`, `app deadletters accept 1 --why`, `app deadletters accept 2 --why`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no sentence has %q:\n%s", want, text)
+		}
+	}
+	if len(x.Timeline) != 5 || len(x.DeadLetters) != 2 || x.Earlier != 0 {
+		t.Errorf("got %d events and %d dead letters, want 5 and 2", len(x.Timeline), len(x.DeadLetters))
+	}
+	for _, e := range x.Timeline {
+		if e.Late != (e.Key.EventID == "e2") && e.Key.EventID != "c1" || e.Why == "" {
+			t.Errorf("entry %+v, want only e2 late", e)
+		}
+	}
+	d.decide(payments.Discarded, x.DeadLetters...)
+	x, err = payments.ExplainDispute(t.Context(), d.Store, disputeKey("d1"))
+	d.check(err)
+	if last := x.Timeline[len(x.Timeline)-1]; !strings.Contains(last.Why, `discarded by "ann"`) || !strings.Contains(last.Why, `"a test"`) {
+		t.Errorf("the discarded event is explained by %q, want by ann", last.Why)
 	}
 }

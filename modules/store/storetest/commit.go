@@ -1,9 +1,11 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
@@ -226,5 +228,59 @@ func sequenceOfABatch(t *testing.T, d *db) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got the events %v, want %v", got, want)
+	}
+}
+
+func endedContext(t *testing.T, d *db) {
+	lookup := contested(d)
+	before := d.everything(lookup)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	id := d.theLetter().ID
+	for name, call := range map[string]func() error{
+		"Commit":     func() error { return d.Commit(ended, allKinds()) },
+		"Load":       func() error { _, err := d.Load(ended, lookup); return err },
+		"History":    func() error { _, err := d.History(ended, lookup.Subjects, unlimited); return err },
+		"DeadLetter": func() error { _, err := d.DeadLetter(ended, id); return err },
+		"Order":      func() error { _, err := d.Order(ended, "o1"); return err },
+		"Events":     func() error { _, err := d.Events(ended, payments.EventQuery{Page: whole}); return err },
+		"Dispute":    func() error { _, err := d.Dispute(ended, disputeKey("d1")); return err },
+	} {
+		if err := call(); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s = %v, want context.Canceled", name, err)
+		}
+	}
+	wantLines(t, "after calls in an ended context", d.everything(lookup), before)
+	d.commit(allKinds()) // the handle still works
+}
+
+// cutShort ends the context during the commit, so that its result is not known. The
+// same commit is made again, after which everything is stored once.
+func cutShort(t *testing.T, d *db) {
+	const commits = 30
+	for i := range commits {
+		id := fmt.Sprintf("o%02d", i)
+		e := event(order(id, 0, orderNone, of(id)), dead, illegal)
+		changes := &payments.Changes{
+			Orders:      []*storedOrder{stateOf(id, orderCreated)},
+			Events:      []*payments.Event{e},
+			DeadLetters: []*payments.DeadLetter{letter(e)},
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var cutting sync.WaitGroup
+		cutting.Go(cancel)
+		first := d.Commit(ctx, changes)
+		cutting.Wait()
+		switch second := d.Commit(t.Context(), changes); {
+		case first == nil && second == nil:
+			t.Errorf("commit %d succeeded twice, want ErrRaced the second time", i)
+		case second != nil && !errors.Is(second, payments.ErrRaced):
+			t.Errorf("commit %d, made again: %v", i, second)
+		}
+	}
+	page, err := d.Orders(t.Context(), payments.OrderQuery{Page: whole})
+	d.check(err)
+	if orders, events, letters := len(page.Items), len(d.events()), len(d.letters()); orders != commits || events != commits || letters != commits {
+		t.Errorf("got %d orders, %d events and %d dead letters, want %d of each", orders, events, letters, commits)
 	}
 }

@@ -270,3 +270,40 @@ func undecodableRecords(t *testing.T, d *db) {
 		t.Errorf("after one was discarded and read again, %d are open, want only the other one", len(open))
 	}
 }
+
+// correctedByHistory corrects an order and a dispute whose rows are not what their
+// histories fold to.
+func correctedByHistory(t *testing.T, d *db) {
+	d.apply(order("e1", 0, orderSuccess, amount(5, "USD")), order("e2", 1, orderFailed), dispute("c1", 0, disputeLost, disputeID("d1")))
+	o, c := *d.aggregate("o1"), *d.disputeAggregate(disputeKey("d1"))
+	wantOrder, wantDispute := o.State, c.State
+	o.State.Status, o.State.UserID, c.State.Reopened = orderCreated, "mallory", 4
+	refused := event(order("e2", 1, orderFailed), applied, noReason)
+	d.commit(&payments.Changes{Orders: []*storedOrder{&o}, Disputes: []*storedDispute{&c}, Revised: []*payments.Event{refused}})
+	ledger := payments.NewLedger(d.Store)
+	asked := payments.Rederivation{Query: payments.SubjectQuery{Limit: 100}, By: "ann", Why: "a check"}
+	for _, correct := range []bool{false, true} {
+		asked.Correct = correct
+		result, err := ledger.Rederive(t.Context(), d.Store, asked)
+		d.check(err)
+		var fields []string
+		for _, difference := range result.Differences {
+			fields = append(fields, fmt.Sprintf("%s: %s, %s", difference.Field, difference.Stored, difference.Derived))
+		}
+		want := []string{"status: created, success", "user_id: mallory, ", `verdict of event "e2" of generic: applied, dead_lettered: contradiction`, "reopened: 4, 0"}
+		wantLines(t, "differences", fields, want)
+	}
+	if got := d.aggregate("o1").State; got != wantOrder {
+		t.Errorf("got %+v, want %+v", got, wantOrder)
+	}
+	if got := d.disputeAggregate(disputeKey("d1")).State; got != wantDispute {
+		t.Errorf("got %+v, want %+v", got, wantDispute)
+	}
+	asked.Correct = false
+	if result, err := ledger.Rederive(t.Context(), d.Store, asked); err != nil || len(result.Differences) != 0 || result.Events != 3 {
+		t.Errorf("Rederive of what is corrected = %+v, %v, want no differences", result, err)
+	}
+	if page, err := d.Audit(t.Context(), payments.AuditQuery{Page: whole}); err != nil || len(page.Items) != 2 {
+		t.Errorf("audit log %+v, %v, want one entry for each", page.Items, err)
+	}
+}

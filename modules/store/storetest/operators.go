@@ -272,3 +272,62 @@ func discardedNeverReturn(t *testing.T, d *db) {
 		t.Errorf("the rules are %d and %d, want %d", a.Rules, c.Rules, payments.Rules)
 	}
 }
+
+// manyDecisions decides about many dead letters at once, first dry and then for good.
+func manyDecisions(t *testing.T, d *db) {
+	var updates []*payrelayv1.Update
+	subjects := payments.Subjects{}
+	for i := range 300 {
+		id := fmt.Sprint("o", i)
+		subjects.Orders = append(subjects.Orders, id)
+		updates = append(updates, order(fmt.Sprint("paid", i), 0, orderSuccess, of(id), amount(1, "USD")), order(fmt.Sprint("failed", i), 1, orderFailed, of(id)))
+	}
+	d.apply(updates...)
+	letters := d.openLetters()
+	if len(letters) != 300 {
+		t.Fatalf("got %d dead letters, want 300", len(letters))
+	}
+	ids := make([]int64, len(letters))
+	for i, l := range letters {
+		ids[i] = l.ID
+	}
+	before := d.everything(payments.Lookup{Subjects: subjects})
+	dry, err := payments.NewLedger(d.Store).Decide(t.Context(), ids, payments.Decision{Resolution: payments.Accepted, Dry: true})
+	d.check(err)
+	for _, r := range dry {
+		if r.Err != nil || r.Outcome.GetVerdict() != applied {
+			t.Errorf("a dry accept = %+v, want applied", r)
+		}
+	}
+	wantLines(t, "after a dry decision", d.everything(payments.Lookup{Subjects: subjects}), before)
+	if page, err := d.Audit(t.Context(), payments.AuditQuery{Page: whole}); err != nil || len(page.Items) != 0 {
+		t.Errorf("the audit log of a dry decision = %+v, %v, want none", page.Items, err)
+	}
+
+	if n := d.decide(payments.Accepted, letters...); n != 300 {
+		t.Errorf("%d are accepted, want 300", n)
+	}
+	if open := d.openLetters(); len(open) != 0 || d.order("o7").Status != orderFailed {
+		t.Errorf("got %d open dead letters and %v, want none and failed", len(open), d.order("o7").Status)
+	}
+	entries := 0
+	for q := (payments.AuditQuery{Page: whole}); ; {
+		page, err := d.Audit(t.Context(), q)
+		d.check(err)
+		for _, e := range page.Items {
+			if entries++; e.Action != payments.ActionAccept || e.After != "accepted: applied; order failed" || e.Who != "ann" {
+				t.Errorf("audit entry %+v, want an accept by ann", e)
+			}
+			q.Page.After = &payments.Cursor{Sequence: e.ID}
+		}
+		if !page.More {
+			break
+		}
+	}
+	if entries != 300 {
+		t.Errorf("got %d audit entries, want 300", entries)
+	}
+	if n := d.decide(payments.Accepted, letters...); n != 0 {
+		t.Errorf("%d are accepted twice, want none", n)
+	}
+}

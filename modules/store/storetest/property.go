@@ -244,3 +244,9 @@ func (h *randomHistory) checkHeads(events []*payments.Event) {
 		}
 	}
 }
+
+func shuffled[T any](rng *rand.Rand, items []T) []T {
+	items = slices.Clone(items)
+	rng.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
+	return items
+}

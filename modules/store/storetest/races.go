@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
+	"github.com/payrelay/payrelay/modules/payments/oracle"
 )
 
 // oneWriterWins checks that of several writers of the same version, or of the same new
@@ -155,56 +159,176 @@ func discardWhileWriting(t *testing.T, d *db) {
 	}
 }
 
-func endedContext(t *testing.T, d *db) {
-	lookup := contested(d)
-	before := d.everything(lookup)
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	id := d.theLetter().ID
-	for name, call := range map[string]func() error{
-		"Commit":     func() error { return d.Commit(ended, allKinds()) },
-		"Load":       func() error { _, err := d.Load(ended, lookup); return err },
-		"History":    func() error { _, err := d.History(ended, lookup.Subjects, unlimited); return err },
-		"DeadLetter": func() error { _, err := d.DeadLetter(ended, id); return err },
-		"Order":      func() error { _, err := d.Order(ended, "o1"); return err },
-		"Events":     func() error { _, err := d.Events(ended, payments.EventQuery{Page: whole}); return err },
-		"Dispute":    func() error { _, err := d.Dispute(ended, disputeKey("d1")); return err },
-	} {
-		if err := call(); !errors.Is(err, context.Canceled) {
-			t.Errorf("%s = %v, want context.Canceled", name, err)
+// twoHandles checks that two handles, which take turns with one order, see each other's
+// commits at once.
+func twoHandles(t *testing.T, d *db) {
+	handles := []*db{d, {Engine: d.Engine, Store: d.Open(t), t: t}}
+	for i := range 6 {
+		mine, other := handles[i%2], handles[(i+1)%2]
+		wantOutcomes(t, mine.apply(order(fmt.Sprint("e", i), i, orderUpdated)), verdict(applied))
+		if got := other.order("o1"); got.UpdatedAt != after(i) {
+			t.Errorf("after update %d the other handle reads %+v, want it updated at %v", i, got, after(i))
+		}
+		if a := other.aggregate("o1"); a.Version != int64(i+1) || len(other.events()) != i+1 || len(other.history("o1")["o1"]) != i+1 {
+			t.Errorf("after update %d the other handle loads %+v, want version %d and all events", i, a, i+1)
 		}
 	}
-	wantLines(t, "after calls in an ended context", d.everything(lookup), before)
-	d.commit(allKinds()) // the handle still works
 }
 
-// cutShort ends the context during the commit, so that its result is not known. The
-// same commit is made again, after which everything is stored once.
-func cutShort(t *testing.T, d *db) {
-	const commits = 30
-	for i := range commits {
-		id := fmt.Sprintf("o%02d", i)
-		e := event(order(id, 0, orderNone, of(id)), dead, illegal)
-		changes := &payments.Changes{
-			Orders:      []*storedOrder{stateOf(id, orderCreated)},
-			Events:      []*payments.Event{e},
-			DeadLetters: []*payments.DeadLetter{letter(e)},
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		var cutting sync.WaitGroup
-		cutting.Go(cancel)
-		first := d.Commit(ctx, changes)
-		cutting.Wait()
-		switch second := d.Commit(t.Context(), changes); {
-		case first == nil && second == nil:
-			t.Errorf("commit %d succeeded twice, want ErrRaced the second time", i)
-		case second != nil && !errors.Is(second, payments.ErrRaced):
-			t.Errorf("commit %d, made again: %v", i, second)
+// concurrentLedgers sends the updates of a few orders from eight ledgers over two
+// handles, each update twice and in any order, while another handle reads.
+func concurrentLedgers(t *testing.T, d *db) {
+	const ledgers = 8
+	rng := rand.New(rand.NewPCG(7, 7))
+	var updates []*payrelayv1.Update
+	var histories []*randomHistory
+	for i := range 5 {
+		h := newHistory(d, fmt.Sprint(i, "/"), oracle.RandomHistory(rng, fmt.Sprint(i, "/"), 24))
+		updates, histories = append(updates, h.updates...), append(histories, h)
+	}
+	sends := shuffled(rng, slices.Concat(updates, updates))
+	stores := []payments.Store{d.Store, d.Open(t)}
+	var senders sync.WaitGroup
+	var recorded tally
+	stopReading := keepReading(t, d.Open(t))
+	for sender := range ledgers {
+		senders.Go(func() {
+			ledger := payments.NewLedger(stores[sender%2])
+			for i := sender; i < len(sends); i += 2 * ledgers {
+				batch := []*payrelayv1.Update{sends[i]}
+				if i+ledgers < len(sends) {
+					batch = append(batch, sends[i+ledgers])
+				}
+				outcomes, err := applyUntilNotRaced(t.Context(), ledger, batch)
+				if err != nil {
+					t.Error(err)
+				}
+				recorded.add(batch, outcomes)
+			}
+		})
+	}
+	senders.Wait()
+	stopReading()
+	d.reopen()
+	for _, u := range updates {
+		if n := recorded.times[keyOf(u)]; n != 1 {
+			t.Errorf("event %v was recorded %d times, want once", keyOf(u), n)
 		}
 	}
-	page, err := d.Orders(t.Context(), payments.OrderQuery{Page: whole})
+	for _, h := range histories {
+		h.check(0)
+	}
+}
+
+// twoOperators decide about the same dead letters at once, one by accepting and the
+// other by discarding: of events in a history and outside of one, and of conflicts. One
+// of the operators wins each time, and the other gets ErrSettled.
+func twoOperators(t *testing.T, d *db) {
+	const rounds = 15
+	operators := []Store{d.Store, d.Open(t)}
+	for i := range rounds {
+		id := fmt.Sprint("o", i)
+		d.apply(order("e1"+id, 0, orderSuccess, of(id)), dispute("e1"+id, 0, disputeLost, of(id)))
+		d.apply([]*payrelayv1.Update{
+			order("e2"+id, 1, orderFailed, of(id)), dispute("e2"+id, 0, disputeWon, of(id)), order("e1"+id, 1, orderFailed, of(id)),
+			order("e2"+id, 0, orderFailed, of(id), happened(noon.AddDate(500, 0, 0))),
+		}[i%4])
+		decideAtOnce(t, d, operators, d.openLetters()[0].ID)
+	}
+	if open := d.openLetters(); len(open) != 0 {
+		t.Errorf("%d dead letters are open, want none", len(open))
+	}
+}
+
+// decideAtOnce has one operator accept a dead letter while the other discards it.
+func decideAtOnce(t *testing.T, d *db, operators []Store, id int64) {
+	t.Helper()
+	errs := make([]error, 2)
+	var people sync.WaitGroup
+	for operator, handle := range operators {
+		people.Go(func() {
+			if operator == 0 {
+				_, errs[0] = decideOne(t.Context(), handle, id, payments.Accepted, "ann", "it is real")
+			} else {
+				_, errs[1] = decideOne(t.Context(), handle, id, payments.Discarded, "bob", "it is not")
+			}
+		})
+	}
+	people.Wait()
+	l, err := d.DeadLetter(t.Context(), id)
 	d.check(err)
-	if orders, events, letters := len(page.Items), len(d.events()), len(d.letters()); orders != commits || events != commits || letters != commits {
-		t.Errorf("got %d orders, %d events and %d dead letters, want %d of each", orders, events, letters, commits)
+	won, by, lost := payments.Accepted, "ann", errs[1]
+	if errs[0] != nil {
+		won, by, lost = payments.Discarded, "bob", errs[0]
+	}
+	if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(lost, payments.ErrSettled) || l.Resolution != won || l.By != by {
+		t.Errorf("Accept = %v, Discard = %v, and the dead letter is %+v, want one of them", errs[0], errs[1], l)
+	}
+	for _, e := range d.events() {
+		if e.Key == l.Key && l.Reason != conflict && (e.Forced != (won == payments.Accepted) || e.Discarded != (won == payments.Discarded)) {
+			t.Errorf("event %s, want it as its dead letter %+v", eventLine(&e.Event), l)
+		}
+	}
+}
+
+// applyUntilNotRaced sends a batch again after a lost race, as every caller does. It gives up
+// after more lost races in a row than other writers can cause.
+func applyUntilNotRaced(ctx context.Context, ledger *payments.Ledger, batch []*payrelayv1.Update) (outcomes []*payrelayv1.Outcome, err error) {
+	for range 100 {
+		if outcomes, err = ledger.Apply(ctx, batch); !errors.Is(err, payments.ErrRaced) {
+			break
+		}
+	}
+	return outcomes, err
+}
+
+// keepReading lists all events in a loop. No call may fail, and no event may be
+// listed twice.
+func keepReading(t *testing.T, store Store) (stop func()) {
+	var reader sync.WaitGroup
+	done := make(chan struct{})
+	reader.Go(func() {
+		q := payments.EventQuery{Page: payments.PageRequest{Ascending: true, Limit: 7}}
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			page, err := store.Events(t.Context(), q)
+			if err != nil {
+				t.Errorf("read while others write: %v", err)
+				return
+			}
+			for _, e := range page.Items {
+				if q.Page.After != nil && e.Sequence <= q.Page.After.Sequence {
+					t.Errorf("event %d comes after %d", e.Sequence, q.Page.After.Sequence)
+				}
+				q.Page.After = &payments.Cursor{Sequence: e.Sequence}
+			}
+			if !page.More {
+				q.Page.After = nil
+			}
+		}
+	})
+	return func() { close(done); reader.Wait() }
+}
+
+// tally counts the verdicts other than duplicate, by event.
+type tally struct {
+	mu    sync.Mutex
+	times map[payments.Key]int
+}
+
+func (c *tally) add(batch []*payrelayv1.Update, outcomes []*payrelayv1.Outcome) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.times == nil {
+		c.times = make(map[payments.Key]int)
+	}
+	for i, outcome := range outcomes {
+		if outcome.GetVerdict() != duplicate {
+			c.times[keyOf(batch[i])]++
+		}
 	}
 }
