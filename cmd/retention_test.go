@@ -108,6 +108,10 @@ func TestErase(t *testing.T) {
 	if o, err := store.Order(t.Context(), "order"); err != nil || fmt.Sprint(o.UserID, o.Status) != fmt.Sprint("", payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS) {
 		t.Errorf("the order is %+v, %v, want it successful and without a user", o, err)
 	}
+	audit, err := execute(t, "audit", "list", "--action", "erase", "--output", "csv", "--data-dir", dir)
+	if err != nil || strings.Count(audit, ",erase,") != 1 || !strings.Contains(audit, ",ann,erase,") || !strings.Contains(audit, "she asked") || strings.Contains(audit, "jane") {
+		t.Errorf("audit list prints\n%s, %v, want one erasure by ann, without the user", audit, err)
+	}
 	fails(t, []string{"erase", "--data-dir", dir, "--why", "she asked"}, "--user")
 	fails(t, []string{"erase", "--data-dir", dir, "--user", "jane"}, "--why")
 }

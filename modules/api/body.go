@@ -30,6 +30,8 @@ func (o *Operator) GetBody(ctx context.Context, req *payrelayv1.GetBodyRequest) 
 	if err := in.check(); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, actionTimeout)
+	defer cancel()
 	target, orderID := fmt.Sprintf("event %s %s %s", key.Source, key.Kind, key.EventID), ""
 	body, err := read(ctx, o.log, "GetBody", func(ctx context.Context, id int64) ([]byte, error) {
 		if id == 0 {

@@ -69,6 +69,20 @@ func TestBodyIsNotReadWithoutAudit(t *testing.T) {
 	}
 }
 
+// A database that does not answer holds the call no longer than any other action.
+func TestReadingABodyHasADeadline(t *testing.T) {
+	m := lettersOf(1)
+	m.fail = func(ctx context.Context) error {
+		if _, has := ctx.Deadline(); !has {
+			t.Errorf("%T has no deadline", m.asked)
+		}
+		return nil
+	}
+	if _, err := operatorOf(m, nil, "ops").GetBody(t.Context(), &payrelayv1.GetBodyRequest{DeadLetterId: 1, Decision: because}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestMistakesInGetBody(t *testing.T) {
 	for name, test := range map[string]struct {
 		req  *payrelayv1.GetBodyRequest

@@ -22,18 +22,17 @@ func (b *fixture) tally() *tally {
 	n := &tally{recorded: map[string]int{}, revised: map[string]int{}, letters: map[string]int{}, settled: map[string]int{}}
 	b.OnCommit(func(c *payments.Changes) {
 		n.commits++
-		counts := c.Count()
-		for of, k := range counts.Recorded {
-			n.recorded[fmt.Sprint(of.Kind, " ", payments.Verdicts.Name(of.Verdict))] += k
+		for _, e := range c.Events {
+			n.recorded[fmt.Sprint(e.Key.Kind, " ", payments.Verdicts.Name(e.Verdict))]++
 		}
-		for of, k := range counts.Revised {
-			n.revised[fmt.Sprint(of.Kind, " ", payments.Verdicts.Name(of.Verdict))] += k
+		for _, e := range c.Revised {
+			n.revised[fmt.Sprint(e.Key.Kind, " ", payments.Verdicts.Name(e.Verdict))]++
 		}
-		for reason, k := range counts.DeadLetters {
-			n.letters[payments.DeadLetterReasons.Name(reason)] += k
+		for _, l := range c.DeadLetters {
+			n.letters[payments.DeadLetterReasons.Name(l.Reason)]++
 		}
-		for how, k := range counts.Settled {
-			n.settled[string(how)] += k
+		for _, s := range c.Settled {
+			n.settled[string(s.Resolution)]++
 		}
 	})
 	return n

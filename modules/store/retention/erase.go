@@ -38,8 +38,9 @@ type Erased struct {
 // Erase removes the data of a person: the user id wherever it is stored, the raw bodies
 // of all events of the orders that name it and of their disputes, and the text of notes
 // about those. Keys, facts, amounts and statuses stay. It is recorded in the table
-// erasures. An erasure that was interrupted is completed by the next one for the same
-// person; it does not cover what is recorded while it runs.
+// erasures, and its beginning in the audit log. An erasure that was interrupted is
+// completed by the next one for the same person; it does not cover what is recorded
+// while it runs.
 func Erase(ctx context.Context, s Session, r Request) (Erased, error) {
 	e := &erasure{Session: s, Request: r}
 	if err := e.run(ctx); err != nil {
@@ -122,7 +123,12 @@ func (e *erasure) begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return store.EachRow(rows, func(row store.Row) error { return row.Scan(&e.id) })
+		if err := store.EachRow(rows, func(row store.Row) error { return row.Scan(&e.id) }); err != nil {
+			return err
+		}
+		_, err = change(ctx, e, tx, `INSERT INTO audit (acted_at, who, action, target, order_id, why, state_before, state_after)
+			VALUES ($1, $2, 'erase', $3, '', $4, '', '')`, e.Dialect().Time(time.Now()), e.By, fmt.Sprintf("the person with SHA-256 %x", person), e.Why)
+		return err
 	})
 }
 
