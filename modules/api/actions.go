@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
@@ -33,10 +34,10 @@ func (o *Operator) decision(ctx context.Context, in *checks, d *payrelayv1.Decis
 	switch {
 	case len(why) > payments.MaxTextBytes:
 		in.refuse("invalid_reason", "decision.reason has more than %d bytes: shorten it", payments.MaxTextBytes)
-	case person != "" && !isID(person):
-		in.refuse("invalid_operator", "decision.operator is not a name: send UTF-8 without control characters, of at most %d bytes", payments.MaxIDBytes)
+	case person != "" && (!isID(person) || strings.ContainsFunc(person, isHidden)):
+		in.refuse("invalid_operator", "decision.operator is not a name: send printable UTF-8 of at most %d bytes", payments.MaxIDBytes)
 	case dry:
-	case why == "":
+	case !strings.ContainsFunc(why, isVisible):
 		in.refuse("reason_required", "decision.reason is missing: give the reason, which the audit log keeps")
 	case person == "" && token == "":
 		in.refuse("operator_required", "decision.operator is missing: name the person who decides, because the call has no token")
@@ -51,6 +52,12 @@ func (o *Operator) decision(ctx context.Context, in *checks, d *payrelayv1.Decis
 	}
 	return who, payments.PlainText(why)
 }
+
+// isHidden reports whether r cannot be seen, such as a space without width, or changes how
+// the text around it is shown. The audit log must name a person as its reader sees it.
+func isHidden(r rune) bool { return !unicode.IsGraphic(r) }
+
+func isVisible(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) }
 
 // selection is a checked selection of dead letters.
 type selection struct {

@@ -125,6 +125,7 @@ func TestSkippedDeadLetters(t *testing.T) {
 func TestWhoDecides(t *testing.T) {
 	for _, test := range []struct{ token, person, want string }{
 		{"ops", "ann", "ops (ann)"}, {"ops", "", "ops"}, {"", " ann ", "ann"}, {"ops", "  ", "ops"},
+		{"", "山田\u3000太郎", "山田\u3000太郎"},
 	} {
 		d := new(decider)
 		_, err := act(t.Context(), operatorOf(lettersOf(1), d, test.token), payments.Accepted, byIDs(1), &payrelayv1.Decision{Reason: " why\n", Operator: test.person}, false)
@@ -186,9 +187,12 @@ func TestMistakesInActions(t *testing.T) {
 		"period":              {byFilter(&payrelayv1.DeadLetterFilter{TimeFrom: timestamppb.New(noon), TimeTo: timestamppb.New(noon)}), because, "invalid_time"},
 		"no decision":         {byIDs(1), nil, "reason_required"},
 		"blank reason":        {byIDs(1), &payrelayv1.Decision{Reason: " \n", Operator: "ann"}, "reason_required"},
+		"invisible reason":    {byIDs(1), &payrelayv1.Decision{Reason: "\u200b\u00a0", Operator: "ann"}, "reason_required"},
 		"long reason":         {byIDs(1), &payrelayv1.Decision{Reason: strings.Repeat("x", 1025), Operator: "ann"}, "invalid_reason"},
 		"no operator":         {byIDs(1), &payrelayv1.Decision{Reason: "x"}, "operator_required"},
 		"long operator":       {byIDs(1), &payrelayv1.Decision{Reason: "x", Operator: strings.Repeat("x", 256)}, "invalid_operator"},
+		"invisible operator":  {byIDs(1), &payrelayv1.Decision{Reason: "x", Operator: "\u200b"}, "invalid_operator"},
+		"reversed operator":   {byIDs(1), &payrelayv1.Decision{Reason: "x", Operator: "a\u202eb"}, "invalid_operator"},
 		"odd operator":        {byIDs(1), &payrelayv1.Decision{Reason: "x", Operator: "a\nb"}, "invalid_operator"},
 	} {
 		for _, resolution := range resolutions {
@@ -255,7 +259,7 @@ func TestActionsAreLogged(t *testing.T) {
 		if err := test.call(o); err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range append(test.want, "level=INFO", `who="ops (ann)"`, `why="the bank confirms it"`) {
+		for _, want := range append(test.want, `level=INFO msg="an operator acted"`, `who="ops (ann)"`, `why="the bank confirms it"`) {
 			if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), want) {
 				t.Errorf("%s: log = %s, want one line with %s", name, log.String(), want)
 			}

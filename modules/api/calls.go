@@ -13,6 +13,8 @@ import (
 	"connectrpc.com/grpchealth"
 	"connectrpc.com/grpcreflect"
 	"github.com/labstack/echo/v4"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/payrelay/payrelay/gen/payrelay/v1/payrelayv1connect"
 )
@@ -59,6 +61,27 @@ func mountCalls(e *echo.Echo, log *slog.Logger, services ...service) (health str
 	mount(grpcreflect.NewHandlerV1(reflector, options...))
 	mount(grpcreflect.NewHandlerV1Alpha(reflector, options...))
 	return health, prefixes
+}
+
+// strictJSON has the messages of a service read as JSON without unknown fields: a field
+// that is misspelt would select more than was meant, or act although a dry run was meant.
+// Fields that a newer client sends in Protobuf are ignored.
+var strictJSON = connect.WithOptions(connect.WithCodec(strictCodec("json")), connect.WithCodec(strictCodec("json; charset=utf-8")))
+
+// strictCodec is a codec of Connect for JSON. Its value is the name of the codec.
+type strictCodec string
+
+// Name returns the name of the codec, by which Connect selects it.
+func (c strictCodec) Name() string { return string(c) }
+
+// Marshal returns a message as JSON.
+func (c strictCodec) Marshal(message any) ([]byte, error) {
+	return protojson.Marshal(message.(proto.Message))
+}
+
+// Unmarshal reads a message, and returns an error if it has an unknown field.
+func (c strictCodec) Unmarshal(text []byte, message any) error {
+	return protojson.Unmarshal(text, message.(proto.Message))
 }
 
 // under returns a function that reports whether the path of a request has one of

@@ -275,3 +275,24 @@ func TestPublicHealthAndReflection(t *testing.T) {
 		t.Errorf("services = %v, %v, want QueryService, OperatorService and Health", names, err)
 	}
 }
+
+// A misspelt field would select more than was meant, or act although a dry run was meant.
+func TestUnknownFieldsOfJSONAreRefused(t *testing.T) {
+	url := startServices(t, filled(), nil, quiet())
+	for _, contentType := range []string{"application/json", "application/json; charset=utf-8"} {
+		for call, body := range map[string]string{
+			"OperatorService/DiscardDeadLetters": `{"selection": {"ids": [1]}, "decision": {"reason": "x", "operator": "ann"}, "dryrun": true}`,
+			"OperatorService/ReplayDeadLetters":  `{"selection": {"filter": {"sources": ["generic"], "orders": ["o1"]}}, "decision": {"reason": "x", "operator": "ann"}}`,
+			"QueryService/ListOrders":            `{"order_id": ["o1"]}`,
+		} {
+			got := send(t, http.MethodPost, url+"/payrelay.v1."+call, []byte(body), "Content-Type", contentType)
+			if got.status != http.StatusBadRequest || !strings.Contains(string(got.body), "unknown field") {
+				t.Errorf("%s as %s = %d %s, want 400 with the unknown field", call, contentType, got.status, got.body)
+			}
+		}
+		got := send(t, http.MethodPost, url+"/payrelay.v1.QueryService/ListOrders", []byte(`{"orderIds": ["none"]}`), "Content-Type", contentType)
+		if got.status != http.StatusOK {
+			t.Errorf("ListOrders as %s = %d %s, want 200", contentType, got.status, got.body)
+		}
+	}
+}

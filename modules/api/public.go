@@ -77,10 +77,10 @@ func (p *public) routes() http.Handler {
 	}
 	mountCalls(e, p.log,
 		service{payrelayv1connect.QueryServiceName, func(options ...connect.HandlerOption) (string, http.Handler) {
-			return payrelayv1connect.NewQueryServiceHandler(p.query, options...)
+			return payrelayv1connect.NewQueryServiceHandler(p.query, append(options, strictJSON)...)
 		}},
 		service{payrelayv1connect.OperatorServiceName, func(options ...connect.HandlerOption) (string, http.Handler) {
-			return payrelayv1connect.NewOperatorServiceHandler(p.operator, options...)
+			return payrelayv1connect.NewOperatorServiceHandler(p.operator, append(options, strictJSON)...)
 		}})
 	return e
 }

@@ -18,13 +18,16 @@ const (
 	burst = 20
 	// letterBurst is burst for dead letters: each needs an operator.
 	letterBurst = 500
+	// actionMessage is the message of the line about an action of an operator. Each is
+	// written: it says who did what, and why.
+	actionMessage = "an operator acted"
 	// maxKinds is the largest number of kinds that are counted at once.
 	maxKinds = 1024
 )
 
 // Sampler is a handler that passes on the first lines of a kind in each period, and then
 // one line with the number of the others. The kind of a line is its level, its message and
-// the attributes in kindKeys. Lines below Info are passed on. The methods may be called
+// the attributes in kindKeys. Lines below Info and those about actions of operators are passed on. The methods may be called
 // concurrently.
 type Sampler struct {
 	slog.Handler
@@ -73,7 +76,7 @@ func kindOf(record slog.Record) kind {
 
 // Handle passes on the record, or counts it.
 func (s *Sampler) Handle(ctx context.Context, record slog.Record) error {
-	if record.Level >= slog.LevelInfo && !s.counts.pass(kindOf(record), s.Handler) {
+	if record.Level >= slog.LevelInfo && record.Message != actionMessage && !s.counts.pass(kindOf(record), s.Handler) {
 		return nil
 	}
 	return s.Handler.Handle(ctx, record)

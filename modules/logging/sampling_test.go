@@ -96,6 +96,16 @@ func TestDeadLettersHaveALargerBurst(t *testing.T) {
 }
 
 // The number of kinds is bounded: further ones are written.
+// The log has each action of an operator.
+func TestActionsOfOperatorsAreNotSampled(t *testing.T) {
+	log, s, out := sampled()
+	defer s.Close()
+	for i := range 10 * burst {
+		log.Info("an operator acted", "who", "ops (ann)", "target", i)
+	}
+	wantLines(t, out, 10*burst)
+}
+
 func TestKindsAreBounded(t *testing.T) {
 	log, s, out := sampled()
 	defer s.Close()

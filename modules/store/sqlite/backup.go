@@ -48,12 +48,19 @@ func (s *Store) Backup(ctx context.Context, path string, mark Mark) error {
 	if _, err := s.use(ctx); err != nil {
 		return err
 	}
+	path, err := filepath.Abs(path) // the name of a data source begins with a host otherwise
+	if err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
 	unfinished, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
 	name := unfinished.Name()
-	defer func() { _ = os.Remove(name) }() // on success it is a second name of path
+	defer func() {
+		_ = os.Remove(name)              // on success it is a second name of path
+		_ = os.Remove(name + "-journal") // stays if the disk is full
+	}()
 	if err := unfinished.Close(); err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}

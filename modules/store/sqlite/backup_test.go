@@ -169,3 +169,21 @@ func TestTheMarkIsReplacedAndRemoved(t *testing.T) {
 		t.Errorf("Mark after its removal = %+v, %v, want none", mark, err)
 	}
 }
+
+// The path of a backup may be relative, in another directory too.
+func TestBackupToARelativePath(t *testing.T) {
+	dir := t.TempDir()
+	s := openPath(t, filepath.Join(dir, "payrelay.db"))
+	if err := os.Mkdir(filepath.Join(dir, "backups"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	for _, path := range []string{"one.db", "./two.db", "backups/one.db", "backups/../three.db"} {
+		if err := s.Backup(t.Context(), path, sqlite.Mark{TakenAt: time.Now()}); err != nil {
+			t.Errorf("Backup(%s) = %v", path, err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, path)); err != nil {
+			t.Error(err)
+		}
+	}
+}
