@@ -206,8 +206,7 @@ func (o *Operator) part(ctx context.Context, query *payments.DeadLetterQuery, re
 	report.NextAfterId = ids[len(ids)-1]
 	rest := *query
 	rest.AfterID, rest.Limit = report.NextAfterId, 0
-	counts, err := read(ctx, o.log, "number of selected dead letters", o.store.CountDeadLetters, rest)
-	report.Remaining = total(counts)
+	report.Remaining, err = read(ctx, o.log, "number of selected dead letters", o.store.RemainingDeadLetters, rest)
 	return ids, err
 }
 

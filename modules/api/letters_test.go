@@ -40,6 +40,7 @@ func (m *memory) CountDeadLetters(ctx context.Context, q payments.DeadLetterQuer
 		return nil, err
 	}
 	m.asked, m.counted = asked, q
+	q.AfterID = 0
 	var counts []payments.DeadLetterCount
 	for _, d := range m.selected(q) {
 		i := slices.IndexFunc(counts, func(c payments.DeadLetterCount) bool { return c.Reason == d.Reason && c.Source == d.Key.Source })
@@ -50,6 +51,15 @@ func (m *memory) CountDeadLetters(ctx context.Context, q payments.DeadLetterQuer
 		counts[i].Count++
 	}
 	return counts, nil
+}
+
+func (m *memory) RemainingDeadLetters(ctx context.Context, q payments.DeadLetterQuery) (int64, error) {
+	asked := m.asked
+	if err := m.ask(ctx, q); err != nil {
+		return 0, err
+	}
+	m.asked, m.counted = asked, q
+	return int64(len(m.selected(q))), nil
 }
 
 func (m *memory) DeadLetter(ctx context.Context, id int64) (*payments.DeadLetter, error) {

@@ -15,6 +15,8 @@ import (
 type Letters interface {
 	DeadLetters(ctx context.Context, query payments.DeadLetterQuery) ([]*payments.DeadLetter, error)
 	CountDeadLetters(ctx context.Context, query payments.DeadLetterQuery) ([]payments.DeadLetterCount, error)
+	// RemainingDeadLetters returns the number of those that a query selects after AfterID.
+	RemainingDeadLetters(ctx context.Context, query payments.DeadLetterQuery) (int64, error)
 	// DeadLetter returns payments.ErrNotFound if there is none with the id.
 	DeadLetter(ctx context.Context, id int64) (*payments.DeadLetter, error)
 }
@@ -116,11 +118,15 @@ func (o *Operator) ListDeadLetters(ctx context.Context, req *payrelayv1.ListDead
 		DeadLetters: convert(page.Items, letterMessage), NextCursor: nextCursor(letterListing, asked, page, letterSequence), Total: int64(len(letters)),
 	}
 	if page.More || asked.After != nil { // otherwise, this page has all
-		counts, err := read(ctx, o.log, "ListDeadLetters", o.store.CountDeadLetters, query)
+		rest, counted := query, int64(0)
+		if asked.After == nil { // what this page was selected from is not read again
+			rest.Descending, rest.AfterID, counted = part.Descending, letters[len(letters)-1].ID, int64(len(letters))
+		}
+		left, err := read(ctx, o.log, "ListDeadLetters", o.store.RemainingDeadLetters, rest)
 		if err != nil {
 			return nil, err
 		}
-		answer.Total = total(counts)
+		answer.Total = counted + left
 	}
 	return answer, nil
 }

@@ -25,7 +25,7 @@ type memory struct {
 	activity []payments.SourceActivity
 	bodies   map[payments.Key][]byte
 	asked    any
-	// counted is the last query of CountDeadLetters.
+	// counted is the last query of CountDeadLetters or RemainingDeadLetters.
 	counted payments.DeadLetterQuery
 	// fail, if it is not nil, runs before every answer and may return its error.
 	fail func(context.Context) error

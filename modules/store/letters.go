@@ -72,6 +72,17 @@ func (r Reader) CountDeadLetters(ctx context.Context, q payments.DeadLetterQuery
 	return counts, nil
 }
 
+// RemainingDeadLetters returns the number of the dead letters that a query selects after
+// AfterID, on this page and all that follow. Limit has no effect.
+func (r Reader) RemainingDeadLetters(ctx context.Context, q payments.DeadLetterQuery) (number int64, err error) {
+	selection := r.dialect.RemainingDeadLetters(q)
+	err = r.query(ctx, selection.String(), selection.Args, func(row Row) error { return row.Scan(&number) })
+	if err != nil {
+		return 0, fmt.Errorf("count the remaining dead letters: %w", err)
+	}
+	return number, nil
+}
+
 // OldestOpenDeadLetter returns the time at which the oldest open dead letter was
 // recorded; zero if none is open.
 func (r Reader) OldestOpenDeadLetter(ctx context.Context) (at time.Time, err error) {
@@ -93,22 +104,19 @@ func (d Dialect) letters() *Selection {
 func (d Dialect) DeadLetters(q payments.DeadLetterQuery) *Selection {
 	s := d.letters()
 	sources := s.letterSources(q, false)
-	after, direction := " > ", " ASC"
-	if q.Descending {
-		after, direction = " < ", " DESC"
-	}
-	if q.AfterID > 0 {
-		s.and("id" + after + s.arg(q.AfterID))
-	}
+	direction := s.after(q)
+	order := " ORDER BY id" + direction
 	ids := make([]string, len(sources))
 	for i, source := range sources {
 		ids[i] = "SELECT id FROM " + s.from(source)
 	}
 	page := ids[0]
-	if len(ids) > 1 {
+	if len(ids) > 1 { // which are merged, until the page is full
+		for i := range ids {
+			ids[i] = "SELECT id FROM (" + ids[i] + order + ") AS one_kind"
+		}
 		page = "SELECT id FROM (" + strings.Join(ids, " UNION ALL ") + ") AS both_kinds"
 	}
-	order := " ORDER BY id" + direction
 	s.text += " WHERE id IN (" + page + order + " LIMIT " + strconv.Itoa(q.Limit) + ")" + order
 	s.where = nil
 	return s
@@ -127,6 +135,32 @@ func (d Dialect) CountDeadLetters(q payments.DeadLetterQuery) *Selection {
 	return s
 }
 
+// RemainingDeadLetters selects the number of dead letters after AfterID. A page and this
+// number of those after it read an index once together.
+func (d Dialect) RemainingDeadLetters(q payments.DeadLetterQuery) *Selection {
+	s := &Selection{dialect: d}
+	sources := s.letterSources(q, true)
+	s.after(q)
+	counts := make([]string, len(sources))
+	for i, source := range sources {
+		counts[i] = "(SELECT count(*) FROM " + s.from(source) + ")"
+	}
+	s.text, s.where = "SELECT "+strings.Join(counts, " + "), nil
+	return s
+}
+
+// after continues after AfterID, and returns the direction of the query.
+func (s *Selection) after(q payments.DeadLetterQuery) (direction string) {
+	after, direction := " > ", " ASC"
+	if q.Descending {
+		after, direction = " < ", " DESC"
+	}
+	if q.AfterID > 0 {
+		s.and("id" + after + s.arg(q.AfterID))
+	}
+	return direction
+}
+
 // letterSource is an index with all dead letters that meet a condition; "" for all.
 type letterSource struct{ index, condition string }
 
@@ -143,14 +177,21 @@ func (s *Selection) letterSources(q payments.DeadLetterQuery, count bool) []lett
 	s.among("order_id", q.OrderIDs)
 	s.among("dispute_id", q.DisputeIDs)
 	s.during("created_at", q.From, q.To)
-	if q.Text != "" {
-		s.and(s.dialect.SearchesLetter(s.arg("%" + likeEscapes.Replace(q.Text) + "%")))
+	switch {
+	case strings.Contains(q.Text, "\n"): // which separates the texts
+		s.and("FALSE")
+	case q.Text != "":
+		s.and(s.dialect.SearchesLetter(s.arg(strings.Map(smallLetter, q.Text))))
 	}
 	filtered := len(s.where) > 0
 	if q.UpToID > 0 {
 		s.and("id <= " + s.arg(q.UpToID))
 	}
 	const isOpen, isSettled = "resolution = ''", "resolution <> ''"
+	open, settled := letterSource{"dead_letters_open", isOpen}, letterSource{"dead_letters_settled", isSettled}
+	if count && q.Text == "" {
+		open.index = "dead_letters_open_filter" // it is smaller
+	}
 	switch {
 	case len(q.OrderIDs) > 0 || len(q.DisputeIDs) > 0:
 		source := letterSource{"dead_letters_by_order", "order_id <> ''"}
@@ -163,12 +204,10 @@ func (s *Selection) letterSources(q payments.DeadLetterQuery, count bool) []lett
 		return []letterSource{source}
 	case !filtered && !count && q.Settled:
 		return []letterSource{{}}
-	case !filtered && !count:
-		return []letterSource{{"dead_letters_open", isOpen}}
 	case q.Settled:
-		return []letterSource{{"dead_letters_open_filter", isOpen}, {"dead_letters_settled_filter", isSettled}}
+		return []letterSource{open, settled}
 	default:
-		return []letterSource{{"dead_letters_open_filter", isOpen}}
+		return []letterSource{open}
 	}
 }
 
@@ -188,5 +227,10 @@ func (s *Selection) from(source letterSource) string {
 	return text
 }
 
-// likeEscapes escapes the characters that have a meaning in a pattern of LIKE.
-var likeEscapes = strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`)
+// smallLetter changes letters of ASCII only, as SQLite does.
+func smallLetter(r rune) rune {
+	if 'A' <= r && r <= 'Z' {
+		return r - 'A' + 'a'
+	}
+	return r
+}

@@ -183,16 +183,10 @@ var dialect = store.Dialect{
 	OfOrders:       ofOrders,
 	OldBody:        "events.body",
 	Index:          func(string) string { return "" },
-	SearchesLetter: searchesLetter,
+	SearchesLetter: func(argument string) string { return "strpos(search, " + argument + ") > 0" },
 	List:           func(values []string) any { return values },
 	Numbers:        func(values []int64) any { return values },
 	Time:           func(at time.Time) any { return at },
-}
-
-// searchesLetter selects by the column that has the texts of a dead letter in small
-// letters, one in each line.
-func searchesLetter(argument string) string {
-	return `search LIKE lower(` + argument + `::text COLLATE "C") AND strpos(` + argument + `, E'\n') = 0`
 }
 
 // ofOrders selects the numbers of the orders first, as one array, which leaves the

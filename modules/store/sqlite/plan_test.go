@@ -104,3 +104,22 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		}
 	}
 }
+
+// Pages of dead letters are read in their order, until they are full, and the numbers of
+// those after them from there.
+func TestDeadLettersAreReadInOrder(t *testing.T) {
+	s := openForPlans(t)
+	for _, q := range []payments.DeadLetterQuery{{}, {Text: "x"}, {Sources: []string{"x"}}, {Text: "x", Kinds: []payments.Kind{payments.KindNote}}} {
+		q.AfterID, q.Limit, q.Settled, q.Descending = 7, 50, true, true
+		p := plan(t, s, dialect.DeadLetters(q).String(), dialect.DeadLetters(q).Args...)
+		if strings.Contains(p, "TEMP B-TREE") || scansTable(p) {
+			t.Errorf("%s\nhas the plan\n%s, want it to read in order", dialect.DeadLetters(q), p)
+		}
+		q.Text = "x"
+		rest := dialect.RemainingDeadLetters(q)
+		p = plan(t, s, rest.String(), rest.Args...)
+		if !strings.Contains(p, "dead_letters_open (id<?)") || !strings.Contains(p, "dead_letters_settled (id<?)") {
+			t.Errorf("%s\nhas the plan\n%s, want it to begin after the page", rest, p)
+		}
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/payrelay/payrelay/modules/payments"
@@ -173,17 +172,15 @@ var dialect = store.Dialect{
 	OfOrders:       ofOrders,
 	OldBody:        "NULL",
 	Index:          func(name string) string { return " INDEXED BY " + name },
-	SearchesLetter: searchesLetter,
+	SearchesLetter: func(argument string) string { return "instr(" + letterTexts + ", " + argument + ") > 0" },
 	List:           func(values []string) any { return list(values) },
 	Numbers:        func(values []int64) any { return list(values) },
 	Time:           func(at time.Time) any { return instant(at) },
 }
 
-// searchesLetter compares the detail first, which most searches are for.
-func searchesLetter(argument string) string {
-	has := " LIKE " + argument + ` ESCAPE '\' OR `
-	return "(" + strings.TrimSuffix("detail"+has+"event_id"+has+"order_id"+has+"dispute_id"+has, " OR ") + ")"
-}
+// letterTexts has the texts in which operators search, in small letters and one in each
+// line. It is a column of the indexes dead_letters_open and dead_letters_settled.
+const letterTexts = "lower(detail || char(10) || event_id || char(10) || order_id || char(10) || dispute_id)"
 
 func ofOrders(argument string) string {
 	return "order_ref IN (SELECT id FROM orders WHERE order_id IN (SELECT value FROM json_each(" + argument + ")))"

@@ -341,13 +341,14 @@ func reportCPU(b *testing.B, cpu func(testing.TB) time.Duration, call func() err
 	b.ReportMetric(float64(best.Microseconds())/1000, "best-cpu-ms")
 }
 
-// firstPage reads a page with one dead letter more, and the total if there are more.
+// firstPage reads a page and the number of dead letters after it, if it is full.
 func firstPage(ctx context.Context, d Store, q payments.DeadLetterQuery) error {
 	letters, err := d.DeadLetters(ctx, q)
 	if err != nil || len(letters) < q.Limit {
 		return err
 	}
-	return errorOf(d.CountDeadLetters(ctx, q))
+	q.AfterID = letters[len(letters)-1].ID
+	return errorOf(d.RemainingDeadLetters(ctx, q))
 }
 
 func errorOf[T any](_ T, err error) error { return err }

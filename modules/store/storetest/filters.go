@@ -119,6 +119,14 @@ func letterFilters(t *testing.T, d *db) {
 		if got := walkLetters(d, q); !slices.Equal(got, want) {
 			t.Errorf("DeadLetters(%+v) = %v, want %v", q, got, want)
 		}
+		rest := q
+		if len(want) > 0 && tries.rng.IntN(3) > 0 {
+			rest.AfterID = pick(tries.rng, want)
+			want = want[slices.Index(want, rest.AfterID)+1:]
+		}
+		if n, err := d.RemainingDeadLetters(t.Context(), rest); err != nil || n != int64(len(want)) {
+			t.Errorf("RemainingDeadLetters(%+v) = %d, %v, want %d", rest, n, err, len(want))
+		}
 		got, err := d.CountDeadLetters(t.Context(), q)
 		d.check(err)
 		for _, c := range got {

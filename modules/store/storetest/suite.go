@@ -60,6 +60,8 @@ type Store interface {
 	DeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]*payments.DeadLetter, error)
 	// CountDeadLetters counts what the query selects on all pages.
 	CountDeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]payments.DeadLetterCount, error)
+	// RemainingDeadLetters returns the number of those that the query selects after AfterID.
+	RemainingDeadLetters(ctx context.Context, q payments.DeadLetterQuery) (int64, error)
 	// OldestOpenDeadLetter returns the zero time if none is open.
 	OldestOpenDeadLetter(ctx context.Context) (time.Time, error)
 	// Body reads the body of an event.

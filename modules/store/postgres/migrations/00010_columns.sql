@@ -36,7 +36,7 @@ ALTER TABLE dead_letters ADD COLUMN search text COLLATE "C";
 -- +goose StatementBegin
 CREATE FUNCTION set_dead_letter_search() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.search := left(lower((NEW.event_id || E'\n' || NEW.order_id || E'\n' || NEW.dispute_id || E'\n' || NEW.detail) COLLATE "C"), 2000);
+    NEW.search := left(lower((NEW.detail || E'\n' || NEW.event_id || E'\n' || NEW.order_id || E'\n' || NEW.dispute_id) COLLATE "C"), 2000);
     RETURN NEW;
 END $$;
 -- +goose StatementEnd

@@ -2,14 +2,15 @@
 
 -- +goose Up
 
--- The indexes for filters hold all that operators select by, so that a page and its total
--- are found without reading the payloads. Their first columns are those by which dead
--- letters are counted.
-CREATE INDEX dead_letters_open ON dead_letters (id) WHERE resolution = '';
-CREATE INDEX dead_letters_open_filter ON dead_letters
-    (reason, provider, id, kind, created_at, order_id, dispute_id, event_id, detail) WHERE resolution = '';
-CREATE INDEX dead_letters_settled_filter ON dead_letters
-    (reason, provider, id, kind, created_at, order_id, dispute_id, event_id, detail) WHERE resolution <> '';
+-- They hold what operators select by, so that a page and its total are found without
+-- reading the payloads. The first two have the order of pages, and the texts in which
+-- operators search. The last one is smaller, and has the order in which dead letters are
+-- counted.
+CREATE INDEX dead_letters_open ON dead_letters (id,
+    lower(detail || char(10) || event_id || char(10) || order_id || char(10) || dispute_id), reason, provider, kind, created_at) WHERE resolution = '';
+CREATE INDEX dead_letters_settled ON dead_letters (id,
+    lower(detail || char(10) || event_id || char(10) || order_id || char(10) || dispute_id), reason, provider, kind, created_at) WHERE resolution <> '';
+CREATE INDEX dead_letters_open_filter ON dead_letters (reason, provider, id, kind, created_at) WHERE resolution = '';
 CREATE INDEX dead_letters_by_order ON dead_letters (order_id) WHERE order_id <> '';
 CREATE INDEX dead_letters_by_dispute ON dead_letters (dispute_id) WHERE dispute_id <> '';
 
