@@ -47,10 +47,11 @@ func (r *run) operate(ctx context.Context) error {
 	}
 	o := &operators{run: r, calling: make(chan time.Duration), replays: make(map[int64]*history.Replay)}
 	calls := r.decide(state)
+	independent := r.independent(state)
 	decided := make(chan struct{})
 	var others sync.WaitGroup
 	others.Go(func() { o.kill(decided) })
-	others.Go(func() { o.replayUntil(ctx, decided, r.independent(state)) })
+	others.Go(func() { o.replayUntil(ctx, decided, independent) })
 	for _, c := range calls {
 		unknown, _ := o.carryOut(ctx, c, false)
 		for i := range r.history.Decisions {
@@ -77,7 +78,7 @@ func (r *run) operate(ctx context.Context) error {
 
 // decide chooses what an operator decides: of each of the first orders one dead letter, and
 // of one with a long history two. Those of a reason are discarded and accepted in turn. It
-// returns the calls for that, in which every decision has its own way.
+// returns the calls that carry the decisions out.
 func (r *run) decide(state *history.State) []deployment.Call {
 	numbers, left := make(map[string]int), make(map[string]int)
 	for number := range workload.OperatedOrders {
