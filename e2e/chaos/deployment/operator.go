@@ -22,6 +22,7 @@ import (
 	"github.com/payrelay/payrelay/e2e/chaos/history"
 	"github.com/payrelay/payrelay/e2e/program"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
+	"github.com/payrelay/payrelay/modules/payments"
 )
 
 // Way is how an operator reaches the dead letters.
@@ -180,18 +181,26 @@ func (d *Deployment) command(c Call, api string) (results []Result, sent bool, e
 	if err != nil {
 		return nil, true, err
 	}
-	var answer struct{ Items []json.RawMessage }
-	if err := json.Unmarshal([]byte(text), &answer); err != nil {
-		return nil, true, fmt.Errorf("decode the output of app deadletters: %w", err)
-	}
-	for _, item := range answer.Items {
-		r := new(payrelayv1.ActionResult)
-		if err := protojson.Unmarshal(item, r); err != nil {
-			return nil, true, fmt.Errorf("decode the output of app deadletters: %w", err)
+	results, err = printedResults(text)
+	return results, true, err
+}
+
+// printedResults returns the results that app deadletters printed.
+func printedResults(text string) (results []Result, err error) {
+	var answer struct {
+		Items []struct {
+			ID               int64
+			Verdict, Skipped string
 		}
-		results = append(results, resultsOf([]*payrelayv1.ActionResult{r})...)
 	}
-	return results, true, nil
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+		return nil, fmt.Errorf("decode the output of app deadletters: %w", err)
+	}
+	open := payments.Verdicts.Name(payrelayv1.Verdict_VERDICT_DEAD_LETTERED)
+	for _, r := range answer.Items {
+		results = append(results, Result{r.ID, r.Skipped, r.Verdict == open})
+	}
+	return results, nil
 }
 
 // databaseFlags returns the flags of a command that works on the database.

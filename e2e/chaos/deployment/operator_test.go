@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,5 +61,19 @@ func TestCallFails(t *testing.T) {
 	d := &Deployment{Members: []*Member{{Name: "api-1", Serve: program.Serve{Role: "api", API: "127.0.0.1:1"}}}}
 	if _, sent, err := d.Call(t.Context(), c); err == nil || sent {
 		t.Errorf("refused: Call() = %t, %v, want false and an error", sent, err)
+	}
+}
+
+// TestPrintedResults reads what app deadletters prints: applied, open still, discarded, and
+// skipped.
+func TestPrintedResults(t *testing.T) {
+	got, err := printedResults(`{"items": [{"id": 1, "verdict": "applied"}, {"id": 2, "verdict": "dead_lettered", "reason": "contradiction"}, {"id": 3},
+		{"id": 4, "skipped": "it is settled already"}], "total": 4}`)
+	want := []Result{{ID: 1}, {ID: 2, Open: true}, {ID: 3}, {ID: 4, Skipped: "it is settled already"}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("printedResults() = %+v, %v, want %+v", got, err, want)
+	}
+	if got, err := printedResults("<html>"); err == nil {
+		t.Errorf("printedResults() of another text = %+v, want an error", got)
 	}
 }
