@@ -226,6 +226,9 @@ func TestMetricsAreDocumented(t *testing.T) {
 			}
 			open := func() bool { return s.value("payrelay_dead_letters_open", reason) == 1 }
 			wait.Until(t, patience, "the gauge of the dead letter", open)
+			if mode == payments.Kafka { // which has a lag once the consumer has its partitions
+				wait.Until(t, patience, "the lag of a partition", func() bool { return s.metrics()["payrelay_consumer_partition_lag_records"] != nil })
+			}
 			compareMetrics(t, s.metrics(), documented, mode)
 		})
 	}
