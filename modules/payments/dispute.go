@@ -147,23 +147,27 @@ func (d Dispute) Flags(order *Order) []Flag {
 	return flags
 }
 
-// explainDispute tells the state of a dispute and its deadline.
+// explainDispute describes the state of a dispute and its deadline.
 func (x *explainer) explainDispute(key DisputeKey) {
 	i := slices.IndexFunc(x.Disputes, func(d Dispute) bool { return d.DisputeKey == key })
 	if i < 0 {
-		x.say("Nothing that dispute %q of %s reports was applied, so it has no state.", key.ID, key.Source)
+		x.say("No event of dispute %q of %s has been applied, so the dispute has no state.", key.ID, key.Source)
 		return
 	}
 	d := x.Disputes[i]
-	text := fmt.Sprintf("Dispute %q of %s about order %q is %s", d.ID, d.Source, d.OrderID, DisputeStatuses.Name(d.Status))
+	last, has := lastChange(x.stories[Subject{Dispute: key}]), "has the status"
+	if last != nil {
+		has = "has had the status"
+	}
+	text := fmt.Sprintf("Dispute %q of %s about order %q %s %s", d.ID, d.Source, d.OrderID, has, DisputeStatuses.Name(d.Status))
 	if stage := DisputeStages.Name(d.Stage); stage != "" {
 		text += " (" + strings.ReplaceAll(stage, "_", " ") + ")"
 	}
-	if last := lastChange(x.stories[Subject{Dispute: key}]); last != nil {
-		text += fmt.Sprintf(" since %s, by %s", timeText(last.at.At), eventText(last.Key))
+	if last != nil {
+		text += fmt.Sprintf(" since %s, set by %s", timeText(last.at.At), eventText(last.Key))
 	}
 	if d.Amount.known() {
-		text += "; " + d.Amount.text() + " are at stake"
+		text += "; " + d.Amount.text() + " is at stake"
 	}
 	if d.Reason != "" {
 		text += fmt.Sprintf("; the reason is %q", d.Reason)
@@ -173,9 +177,9 @@ func (x *explainer) explainDispute(key DisputeKey) {
 	case d.OutcomeAmount.known():
 		x.say("The merchant finally loses %s.", d.OutcomeAmount.text())
 	case !d.EvidenceDueAt.IsZero():
-		x.say("Evidence for dispute %q is due at %s.", d.ID, timeText(d.EvidenceDueAt))
+		x.say("Evidence for dispute %q is due by %s.", d.ID, timeText(d.EvidenceDueAt))
 	case !finalDispute(d.Status):
-		x.say("No deadline for evidence of dispute %q is known.", d.ID)
+		x.say("The deadline for the evidence of dispute %q is unknown.", d.ID)
 	}
 	order := x.Order
 	if order == nil {

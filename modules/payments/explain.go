@@ -14,7 +14,7 @@ import (
 // TimelineLimit is the largest number of entries in the timeline of an explanation.
 const TimelineLimit = 1000
 
-// ExplainReader reads what an explanation is about.
+// ExplainReader reads the orders, disputes, events and dead letters of an explanation.
 type ExplainReader interface {
 	Order(ctx context.Context, id string) (Order, error)
 	Dispute(ctx context.Context, key DisputeKey) (Dispute, error)
@@ -23,10 +23,10 @@ type ExplainReader interface {
 	DeadLetters(ctx context.Context, q DeadLetterQuery) ([]*DeadLetter, error)
 }
 
-// Explanation says why an order or a dispute has its state.
+// Explanation explains why an order or a dispute has its state.
 type Explanation struct {
-	// Order is nil if nothing that the order reports was applied, and in the explanation of
-	// a dispute.
+	// Order is nil if no event of the order was applied, and in the explanation of a
+	// dispute.
 	Order *Order
 	// Disputes has the disputes of the order, or the dispute.
 	Disputes []Dispute
@@ -40,13 +40,13 @@ type Explanation struct {
 	DeadLetters []*DeadLetter
 }
 
-// TimelineEntry is an event at its place in the history.
+// TimelineEntry is an event at its position in the history.
 type TimelineEntry struct {
 	RecordedEvent
 	// Before and After are the names of the status before and after the event. They are
-	// equal if it changed none.
+	// equal if the event did not change it.
 	Before, After string
-	// Late reports whether a later event of the history was recorded before.
+	// Late reports whether a later event of the history was recorded before this one.
 	Late bool
 	// Why explains the verdict, as a sentence.
 	Why string
@@ -140,8 +140,8 @@ type explainer struct {
 	orderID string
 	// owner is the order that the dispute belongs to, for its flags.
 	owner *Order
-	// letters has the dead letters, settled ones too. unnamed is the number of open ones
-	// that name no order.
+	// letters has the dead letters, including settled ones. unnamed is the number of open
+	// ones that name no order.
 	letters []*DeadLetter
 	unnamed int
 	// story has the events of the order and of all disputes. stories has them by subject.
@@ -221,8 +221,8 @@ func (x *explainer) disputeKeys(ctx context.Context) ([]DisputeKey, error) {
 	return keys.items, nil
 }
 
-// readEvents reads the newest events that a query selects. complete reports whether these
-// are all.
+// readEvents reads the newest events that a query selects. complete reports whether
+// there are no others.
 func (x *explainer) readEvents(ctx context.Context, q EventQuery) (events []RecordedEvent, complete bool, err error) {
 	for q.Page.Limit = MaxPageSize; len(events) < explainLimit; {
 		page, err := x.r.Events(ctx, q)
@@ -253,7 +253,7 @@ func (x *explainer) tellDispute(ctx context.Context, key DisputeKey) error {
 	return nil
 }
 
-// tell adds the events of one order or dispute, which are not empty of one subject.
+// tell adds the events of one order or dispute, with the sentences that explain them.
 func (x *explainer) tell(story []*told, kind string) {
 	w := &teller{kind, x.letters}
 	for _, t := range story {
@@ -276,7 +276,7 @@ func (x *explainer) finish() *Explanation {
 		x.story = x.story[x.Earlier:]
 	}
 	if x.incomplete {
-		x.say("There are more events than the newest %d that were read, so the states between them are not known here, and the number of earlier events is too low.", explainLimit)
+		x.say("Only the newest %d events of an order or dispute were read, so the states between them are unknown, and the number of earlier events is too low.", explainLimit)
 	}
 	for _, t := range x.story {
 		x.Timeline = append(x.Timeline, t.TimelineEntry)
@@ -288,14 +288,14 @@ func (x *explainer) say(format string, values ...any) {
 	x.Sentences = append(x.Sentences, fmt.Sprintf(format, values...))
 }
 
-// explainLetters tells what each open dead letter is about, and the commands that settle it.
+// explainLetters describes each open dead letter and the commands that settle it.
 func (x *explainer) explainLetters() {
 	for _, l := range x.DeadLetters {
-		about := "a body or record that names no order"
+		about := "a body or a record that names no order"
 		if u := l.update(); u.GetEventId() != "" && kindOf(u) != "" {
 			about = fmt.Sprintf("%s %s says %s at %s", kindOf(u), eventText(l.Key), saidBy(u), timeText(timeOf(u.GetOccurredAt())))
 		}
-		why := "The reason: " + l.Detail + "."
+		why := "Reason: " + l.Detail + "."
 		for _, t := range x.story {
 			if t.refused() && l.Key == t.Key && l.Digest == t.Facts {
 				why, _, _ = strings.Cut(t.Why, " It is dead letter")

@@ -273,7 +273,7 @@ func TestExplanationOfALongHistory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := strings.Join(x.Sentences, "\n"); len(x.Timeline) != payments.TimelineLimit || x.Earlier != 9000 || !strings.Contains(text, "There are more events than the newest 10000") {
+	if text := strings.Join(x.Sentences, "\n"); len(x.Timeline) != payments.TimelineLimit || x.Earlier != 9000 || !strings.Contains(text, "Only the newest 10000 events") {
 		t.Errorf("%d entries after %d earlier ones: %s", len(x.Timeline), x.Earlier, text)
 	}
 }

@@ -162,17 +162,17 @@ func latest[T comparable](known, newer T) T {
 	return newer
 }
 
-// explainOrder tells the state of the order, why it is not paid, its unusual facts, its dead
+// explainOrder describes the state of the order, why it is not paid, its unusual facts, its dead
 // letters and its disputes.
 func (x *explainer) explainOrder() {
 	story := x.stories[Subject{Order: x.orderID}]
 	switch last := lastChange(story); {
 	case x.Order == nil:
-		x.say("Nothing that order %q reports was applied, so it has no state.", x.orderID)
+		x.say("No event of order %q has been applied, so the order has no state.", x.orderID)
 	case last == nil:
-		x.say("Order %q is %s.", x.orderID, x.orderState())
+		x.say("Order %q %s.", x.orderID, x.orderState("has the status"))
 	default:
-		x.say("Order %q is %s since %s, by %s.", x.orderID, x.orderState(), timeText(last.at.At), eventText(last.Key))
+		x.say("Order %q %s since %s, set by %s.", x.orderID, x.orderState("has had the status"), timeText(last.at.At), eventText(last.Key))
 	}
 	if x.Order != nil {
 		x.say("%s", moneySentence(*x.Order))
@@ -189,20 +189,21 @@ func (x *explainer) explainOrder() {
 	}
 }
 
-// orderState returns the status of the order, with its refunds.
-func (x *explainer) orderState() string {
+// orderState returns the words has and the status of the order, after whether it is paid and
+// refunded.
+func (x *explainer) orderState(has string) string {
 	status, view := OrderStatuses.Name(x.Order.Status), x.Order.View()
 	switch {
 	case x.Order.Status != payrelayv1.OrderStatus_ORDER_STATUS_SUCCESS:
-		return status
+		return has + " " + status
 	case view == status:
-		return "paid: its status is " + status
+		return fmt.Sprintf("is paid: it %s %s", has, status)
 	default:
-		return fmt.Sprintf("paid (%s): its status is %s", strings.ReplaceAll(view, "_", " "), status)
+		return fmt.Sprintf("is paid (%s): it %s %s", strings.ReplaceAll(view, "_", " "), has, status)
 	}
 }
 
-// lastChange returns the event that set the present status, or nil if it is not known.
+// lastChange returns the event that set the current status, or nil if it is unknown.
 func lastChange(story []*told) *told {
 	for _, t := range slices.Backward(story) {
 		if t.After != t.Before {
@@ -223,7 +224,7 @@ func moneySentence(o Order) string {
 			stated = append(stated, m.amount.text()+" "+m.name)
 		}
 	}
-	amount, moved := "No amount of it was stated", "nothing is known to be authorized, captured or refunded"
+	amount, moved := "No event stated its amount", "nothing is known to be authorized, captured or refunded"
 	if o.Amount.known() {
 		amount = "Its amount is " + o.Amount.text()
 	}
@@ -233,7 +234,7 @@ func moneySentence(o Order) string {
 	return amount + ": " + moved + "."
 }
 
-// explainUnpaid tells why the order is not paid.
+// explainUnpaid explains why the order is not paid.
 func (x *explainer) explainUnpaid(story []*told) {
 	said := len(x.Sentences)
 	for _, l := range x.DeadLetters {
@@ -248,7 +249,7 @@ func (x *explainer) explainUnpaid(story []*told) {
 		case t.Discarded && saysPaid(t.Update):
 			x.say("It is not paid: %s, which says %s at %s, was discarded%s.", eventText(t.Key), t.said(), timeText(t.at.At), byWhom((&teller{letters: x.letters}).letterOf(&t.Event)))
 		case t.Before == paid && t.After != paid && t == lastFrom(story, paid):
-			x.say("It was paid until %s, when %s said %s: it is not paid any more.", timeText(t.at.At), eventText(t.Key), t.said())
+			x.say("It was paid until %s, when %s said %s. It is no longer paid.", timeText(t.at.At), eventText(t.Key), t.said())
 		}
 		if t.folded && t.Verdict != payrelayv1.Verdict_VERDICT_DEAD_LETTERED {
 			newest = t
@@ -259,19 +260,19 @@ func (x *explainer) explainUnpaid(story []*told) {
 	case newest == nil && len(story) == 0:
 		x.say("It is not paid: no event about the order is recorded. If the provider has sent one, app sources shows what arrived from each source.")
 	case newest == nil:
-		x.say("It is not paid: no event that says so was applied.")
+		x.say("It is not paid: no event that reports a payment was applied.")
 	case newest.After == OrderStatuses.Name(payrelayv1.OrderStatus_ORDER_STATUS_AUTHORIZED):
-		x.say("It is not paid: its amount is only authorized, which reserves it, and no event says that it was captured. The newest is %s, which says %s at %s.",
+		x.say("It is not paid: its amount is only authorized, which reserves the money, and no event says that it was captured. The newest event is %s, which says %s at %s.",
 			eventText(newest.Key), newest.said(), timeText(newest.at.At))
 	default:
-		x.say("No event says that it is paid: the newest is %s, which says %s at %s.", eventText(newest.Key), newest.said(), timeText(newest.at.At))
+		x.say("No event says that it is paid. The newest is %s, which says %s at %s.", eventText(newest.Key), newest.said(), timeText(newest.at.At))
 	}
 	if x.unnamed > 0 {
-		x.say("Open dead letters that name no order: %d. One may be about this order: app deadletters list --reason undecodable,wrong_environment,unstorable.", x.unnamed)
+		x.say("Open dead letters that name no order: %d. One of them may be about this order: app deadletters list --reason undecodable,wrong_environment,unstorable.", x.unnamed)
 	}
 }
 
-// lastFrom returns the last event that changed a status.
+// lastFrom returns the last event that changed the order from the status to another, or nil.
 func lastFrom(story []*told, status string) (last *told) {
 	for _, t := range story {
 		if t.Before == status && t.After != status {

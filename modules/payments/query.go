@@ -221,12 +221,12 @@ const (
 
 // flagSentences explains the flags.
 var flagSentences = map[Flag]string{
-	FlagOverRefunded:        "More was refunded than captured.",
-	FlagOverpaid:            "More was captured than the amount of the order.",
-	FlagCurrencyDiffers:     "Its amounts are in several currencies, or the currency of the dispute is not that of the order.",
-	FlagDisputeExceedsOrder: "The amount at stake is larger than what the order captured.",
-	FlagCurrencyUnknown:     "A currency is not in the table of ISO 4217, so its decimals may be unknown.",
-	FlagNonStandardExponent: "An amount has more decimals than its currency has.",
+	FlagOverRefunded:        "The refunded amount is larger than the captured amount.",
+	FlagOverpaid:            "The captured amount is larger than the amount of the order.",
+	FlagCurrencyDiffers:     "Its amounts are in several currencies, or the currency of the dispute differs from that of the order.",
+	FlagDisputeExceedsOrder: "The amount at stake is larger than the captured amount of the order.",
+	FlagCurrencyUnknown:     "A currency is not in ISO 4217, so the number of its decimals may be unknown.",
+	FlagNonStandardExponent: "An amount has more decimals than its currency.",
 	FlagReopened:            "The dispute was opened again after an outcome.",
 }
 

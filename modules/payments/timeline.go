@@ -11,7 +11,7 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-// told is an event of a timeline, with what explains it.
+// told is an event of a timeline, with the facts that explain it.
 type told struct {
 	TimelineEntry
 	at Position
@@ -110,7 +110,7 @@ func (w *teller) why(t *told) string {
 	case t.Key.Kind == KindNote:
 		return "It is a note, which changes no state."
 	case t.Discarded:
-		return "It is not in the history: it was discarded" + byWhom(letter) + "."
+		return "It is not part of the history: it was discarded" + byWhom(letter) + "."
 	case t.Forced:
 		return fmt.Sprintf("It contradicts the history, and was accepted%s. %s", byWhom(letter), w.effect(t))
 	case t.refused():
@@ -120,16 +120,16 @@ func (w *teller) why(t *told) string {
 		}
 		return text
 	case t.Verdict == payrelayv1.Verdict_VERDICT_STALE && t.reached != nil:
-		return fmt.Sprintf("It arrived late: it is older than %s (%s), which was recorded before and says %s. It changed nothing in the end.",
+		return fmt.Sprintf("It arrived late: it is older than %s (%s), which was recorded first and says %s. It had no effect on the final state.",
 			eventText(t.reached.Key), timeText(t.reached.at.At), t.reached.said())
 	case t.Late && t.reached != nil:
-		return fmt.Sprintf("It arrived late, after the newer %s (%s), and took effect at its own place. %s", eventText(t.reached.Key), timeText(t.reached.at.At), w.effect(t))
+		return fmt.Sprintf("It arrived late, after the newer %s (%s), and took effect at its own position in the history. %s", eventText(t.reached.Key), timeText(t.reached.at.At), w.effect(t))
 	default:
 		return w.effect(t)
 	}
 }
 
-// effect tells what an event in the history did.
+// effect describes what an event in the history did.
 func (w *teller) effect(t *told) string {
 	said := t.said()
 	switch {
@@ -138,9 +138,9 @@ func (w *teller) effect(t *told) string {
 	case t.Before == "":
 		return fmt.Sprintf("It is the first event of the %s, which became %s.", w.kind, t.After)
 	case t.After == t.Before && said == t.Before:
-		return fmt.Sprintf("The %s was %s already. Its other fields count.", w.kind, t.Before)
+		return fmt.Sprintf("The %s already had the status %s. The other fields of the event took effect.", w.kind, t.Before)
 	case t.After == t.Before:
-		return fmt.Sprintf("It says %s, and the %s stays %s. Its other fields count.", said, w.kind, t.Before)
+		return fmt.Sprintf("It says %s, and the %s kept the status %s. The other fields of the event took effect.", said, w.kind, t.Before)
 	case !strings.HasPrefix(said, t.After):
 		return fmt.Sprintf("It says %s, which changed the %s from %s to %s.", said, w.kind, t.Before, t.After)
 	default:
@@ -148,23 +148,23 @@ func (w *teller) effect(t *told) string {
 	}
 }
 
-// refusal tells why an event is refused.
+// refusal explains why an event was refused.
 func (w *teller) refusal(t *told) string {
 	switch t.Reason {
 	case payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CONTRADICTION, payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ILLEGAL_TRANSITION:
 		if t.since == nil {
 			break
 		}
-		return fmt.Sprintf("The %s was %s since %s (%s), and this says %s at %s: both cannot be true, and a wrong choice would hide money.",
+		return fmt.Sprintf("The %s had the status %s from %s (%s), but this event says %s at %s. They cannot both be true, and choosing wrongly would hide money.",
 			w.kind, t.Before, timeText(t.since.at.At), eventText(t.since.Key), t.said(), timeText(t.at.At))
 	case payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_CURRENCY_MISMATCH:
-		return fmt.Sprintf("The order captured %s, and this states %s, so the amounts cannot be added.", t.currency, strings.Join(t.otherCurrencies(), ", "))
+		return fmt.Sprintf("The order captured %s, but this event states %s, so the amounts cannot be added.", t.currency, strings.Join(t.otherCurrencies(), ", "))
 	case payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_ORDER_MISMATCH:
-		return fmt.Sprintf("The dispute belongs to order %q, and this names order %q.", t.owner, t.Update.GetOrderId())
+		return fmt.Sprintf("The dispute belongs to order %q, but this event names order %q.", t.owner, t.Update.GetOrderId())
 	case payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNKNOWN_STATUS:
-		return fmt.Sprintf("This release does not know the status %s of the provider.", t.said())
+		return fmt.Sprintf("This release does not know the provider's status %s.", t.said())
 	case payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_FUTURE_TIME:
-		return fmt.Sprintf("Its time, %s, was more than a day ahead when it was recorded.", timeText(t.at.At))
+		return fmt.Sprintf("Its time, %s, was more than a day in the future when it was recorded.", timeText(t.at.At))
 	}
 	return fmt.Sprintf("It was refused (%s): %s.", DeadLetterReasons.Name(t.Reason), reasons[t.Reason].detail)
 }
@@ -205,7 +205,8 @@ func saidBy(u *payrelayv1.Update) string {
 	}
 }
 
-// byWhom tells who settled a dead letter, and why: ` by "ann": "a test payment"`.
+// byWhom returns who settled a dead letter, when and why, such as
+// ` by "ann" on 2026-01-04 13:00:00 UTC: "a test payment"`, or "" if an operator did not.
 func byWhom(l *DeadLetter) string {
 	if l == nil || l.By == "" {
 		return ""

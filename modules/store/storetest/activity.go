@@ -240,8 +240,8 @@ func explained(t *testing.T, d *db) {
 	d.check(err)
 	text := strings.Join(x.Sentences, "\n")
 	for _, want := range []string{
-		`Order "o1" is paid: its status is success since `, `captured`, `Dispute "d1" of generic about order "o1" is lost`,
-		`The order was success since`, `and this says failed at`, `app deadletters accept 1 --why`, `app deadletters accept 2 --why`,
+		`Order "o1" is paid: it has had the status success since `, `captured`, `Dispute "d1" of generic about order "o1" has had the status lost`,
+		`The order had the status success from`, `but this event says failed at`, `app deadletters accept 1 --why`, `app deadletters accept 2 --why`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no sentence has %q:\n%s", want, text)
