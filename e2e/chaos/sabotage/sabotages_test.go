@@ -550,7 +550,7 @@ func (s *Store) Commit(ctx context.Context, changes *payments.Changes) error {
 `}},
 	},
 	{
-		Name: "audit forgotten for bulk decisions", Cell: onGRPC, Only: []string{"kill ingest"}, Violates: []string{checker.Audited},
+		Name: "no audit entries for bulk decisions", Cell: onGRPC, Only: []string{"kill ingest"}, Violates: []string{checker.Audited},
 		Swaps: []Swap{{inModules, `
 func (b *batch) audit() {
 	if len(b.operations) == 1 {
@@ -560,7 +560,7 @@ func (b *batch) audit() {
 `}},
 	},
 	{
-		Name: "a discard that is repeated has another entry", Cell: onHTTP, Only: []string{"kill ingest"}, Violates: []string{checker.Audited},
+		Name: "a repeated discard adds another audit entry", Cell: onHTTP, Only: []string{"kill ingest"}, Violates: []string{checker.Audited},
 		Swaps: []Swap{{inModules, `
 func (b *batch) audit() {
 	for _, o := range b.operations {
@@ -583,7 +583,7 @@ func appendDispute(values []any, a *payments.Aggregate[payments.Dispute]) []any 
 `}},
 	},
 	{
-		Name: "group not set back after a restore", Cell: onKafka, Only: []string{"restore database"}, Violates: []string{checker.NoLoss},
+		Name: "consumer group not reset after a restore", Cell: onKafka, Only: []string{"restore database"}, Violates: []string{checker.NoLoss},
 		Swaps: []Swap{{"cmd", `
 import (
 	"context"
