@@ -37,9 +37,9 @@ func newBackup() *cobra.Command {
 	var cfg backupConfig
 	command := &cobra.Command{
 		Use:   "backup",
-		Short: "Back up an SQLite database, also while a process uses it",
-		Long: "Writes a copy of the database as it is at one moment, checks it, and records in it how far the records of\n" +
-			"the broker were applied. A process that starts with the copy applies the records since then again.",
+		Short: "Back up an SQLite database, even while a process uses it",
+		Long: "Writes a consistent copy of the database, checks it, and records in it the position of the consumer group.\n" +
+			"A process that starts with the copy applies the later records of the broker again.",
 		Args: flags.NoArgs,
 	}
 	flags.Register(command, &cfg, &cfg.data, &cfg.cluster, &cfg.topics, &cfg.password)
@@ -59,7 +59,7 @@ func newBackupAcknowledge() *cobra.Command {
 	var data flags.Data
 	command := &cobra.Command{
 		Use:   "acknowledge",
-		Short: "Acknowledge that records are missing after a restore, when the providers have sent them again",
+		Short: "Acknowledge that records are missing after a restore, after the providers have sent them again",
 		Args:  flags.NoArgs,
 	}
 	flags.Register(command, &data)
@@ -113,17 +113,17 @@ func (cfg backupConfig) backUp(ctx context.Context) (file string, err error) {
 		file = filepath.Join(file, mark.TakenAt.UTC().Format("payrelay-20060102T150405Z.db"))
 	}
 	if exists(file) {
-		return "", fmt.Errorf("%s exists already, and a backup overwrites nothing: name another file with --to", file)
+		return "", fmt.Errorf("%s already exists, and a backup never overwrites a file: name another file with --to", file)
 	}
 	return file, withDatabase(ctx, cfg.data, func(db database) error {
 		target, ok := db.(restorable)
 		if !ok {
 			return errNotSQLite
 		}
-		// Before the copy: what is applied meanwhile may be in the copy, and is a
-		// duplicate when it is applied again.
+		// Before the copy: a record that is applied meanwhile may be in the copy, and is
+		// a duplicate when it is applied again.
 		if mark.Positions, err = cfg.positions(ctx); err != nil {
-			return fmt.Errorf("read how far the records of the broker were applied: %w", err)
+			return fmt.Errorf("read the position of the consumer group: %w", err)
 		}
 		return target.Backup(ctx, file, mark)
 	})
@@ -184,7 +184,7 @@ func (cfg backupConfig) embedded(ctx context.Context, dir string) (addr string, 
 	return b.Addr(), func() { cancel(); <-done; _ = unlock() }, nil
 }
 
-// restored takes notice of a database that was restored from a backup.
+// restored handles a database that was restored from a backup.
 func (r *apiRole) restored(ctx context.Context, p *process, db database) (err error) {
 	marked, ok := db.(restorable)
 	if !ok {
@@ -194,7 +194,7 @@ func (r *apiRole) restored(ctx context.Context, p *process, db database) (err er
 		return err
 	}
 	r.marked = marked
-	p.admin.AddGauge("payrelay_restore_missing_records", "Records that a restored database lacks and that cannot be applied again, until they are acknowledged.",
+	p.admin.AddGauge("payrelay_restore_missing_records", "Records that a restored database lacks and that cannot be applied again. It is 0 after they are acknowledged.",
 		func() float64 { return float64(r.missing.Load()) })
 	switch {
 	case r.mark == nil:
@@ -205,7 +205,7 @@ func (r *apiRole) restored(ctx context.Context, p *process, db database) (err er
 		p.log.Warn("the database was restored from a backup, and no broker has the webhooks since then: have the providers send them again", "taken_at", r.mark.TakenAt)
 		return marked.SetMark(ctx, nil)
 	default:
-		p.log.Warn("the database was restored from a backup: mode kafka applies again what the broker has since then; have the providers send again the webhooks since then that came in another mode",
+		p.log.Warn("the database was restored from a backup: mode kafka applies the records of the broker since then again; have the providers send again the webhooks since then that arrived in another mode",
 			"taken_at", r.mark.TakenAt)
 	}
 	r.missing.Store(r.mark.Missing())
@@ -215,7 +215,8 @@ func (r *apiRole) restored(ctx context.Context, p *process, db database) (err er
 // membersTimeout is longer than a killed process remains a member of its group.
 const membersTimeout = 30 * time.Second
 
-// setBack has the records since the backup applied again, before the consumer begins.
+// setBack moves the consumer group back to the position of the backup, before the consumer
+// begins.
 func (r *apiRole) setBack(ctx context.Context, p *process, cfg kafka.Config) error {
 	if r.mark == nil || r.mark.Missing() > 0 || len(r.mark.Positions) == 0 {
 		return nil

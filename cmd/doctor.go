@@ -90,8 +90,8 @@ func newExamination(role string, of *examinee) *cobra.Command {
 	flags.Register(command, of.registers...)
 	command.Flags().StringVar(&e.output, "output", "text", "format, text or json")
 	flags.Choose(command, "output", []string{"text", "json"})
-	command.Flags().IntVar(&e.minFree, "min-free-disk", 1024, "free space of the disk of the data directory below which the check fails, in MiB")
-	command.Flags().DurationVar(&e.expiry, "expiry-warning", 14*24*time.Hour, "time before the expiry of a certificate or secret from which on the check warns")
+	command.Flags().IntVar(&e.minFree, "min-free-disk", 1024, "least free space on the disk of the data directory, in MiB")
+	command.Flags().DurationVar(&e.expiry, "expiry-warning", 14*24*time.Hour, "how long before a certificate or secret expires the check warns")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if e.output != "text" && e.output != "json" {
 			return flags.Usagef("--output is %q: choose text or json", e.output)
@@ -112,14 +112,14 @@ func newExamination(role string, of *examinee) *cobra.Command {
 	return command
 }
 
-// examine runs all checks. A check that fails does not keep the others back.
+// examine runs all checks. A failed check does not stop the others.
 func (e *examination) examine(ctx context.Context, environ []string) {
 	misspelt := flags.Misspelt(environ, knownVariables())
 	for _, m := range misspelt {
 		e.Add("environment", doctor.Fail, "%s is ignored, because no setting has this name: did you mean %s? Rename or unset it", m.Variable, m.Meant)
 	}
 	if len(misspelt) == 0 {
-		e.Add("environment", doctor.OK, "no variable looks misspelt")
+		e.Add("environment", doctor.OK, "no variable looks misspelled")
 	}
 	e.Err("configuration", e.prepare(), "valid, mode "+string(e.wire.Mode))
 	e.examineData(ctx)
@@ -148,7 +148,7 @@ func (e *examination) examineData(ctx context.Context) {
 		e.Disk(e.data.Path, int64(e.minFree)<<20)
 	}
 	if path != "" && !exists(path) {
-		e.Add("database", doctor.OK, "%s does not exist yet: the first start makes it", path)
+		e.Add("database", doctor.OK, "%s does not exist yet: the first start creates it", path)
 		return
 	}
 	const openWithin = 10 * time.Second
@@ -179,7 +179,7 @@ func (e *examination) examineSchema(ctx context.Context, db database, found stor
 		e.Add("privileges", doctor.OK, "sufficient")
 	}
 	if found.Empty {
-		e.Add("schema", doctor.OK, "the database is empty: the first start, or app migrate up, makes the tables")
+		e.Add("schema", doctor.OK, "the database is empty: the first start, or app migrate up, creates the tables")
 		return
 	}
 	migrations, err := db.Migrations(ctx)
@@ -206,7 +206,7 @@ func (e *examination) examineTopics(ctx context.Context) {
 	case e.wire.Mode != payments.Kafka:
 		return
 	case e.embedded():
-		e.Add("topics", doctor.OK, "the embedded broker makes them")
+		e.Add("topics", doctor.OK, "the embedded broker creates them")
 		return
 	case len(e.kafka.Brokers) == 0: // the configuration failed for it
 		return
@@ -250,7 +250,7 @@ func (e *examination) examineListeners(ctx context.Context) {
 	}
 }
 
-// examineClients checks the certificates that the process shows to others.
+// examineClients checks the client certificates of the process.
 func (e *examination) examineClients() {
 	files := map[string]string{"kafka-tls-cert-file": e.kafka.CertFile}
 	if e.rpc != nil {
@@ -269,13 +269,13 @@ func (e *examination) examineClients() {
 	}
 }
 
-// examineSources checks the file of sources, and the expiry of its secrets.
+// examineSources checks the sources file, and the expiry of its secrets.
 func (e *examination) examineSources() {
 	if e.ingest == nil {
 		return
 	}
 	if e.ingest.SourcesFile == "" {
-		e.Add("sources", doctor.Warn, "there is no file of sources, so that webhooks are not verified: name one with --sources (SOURCES)")
+		e.Add("sources", doctor.Warn, "there is no sources file, so webhooks are not verified: name one with --sources (SOURCES)")
 		return
 	}
 	set, err := source.Load(e.ingest.SourcesFile, e.ingest.InsecureNoSignature)
@@ -305,7 +305,7 @@ func (e *examination) examineSecrets(name string, secrets []provider.Secret, now
 		switch {
 		case secret.NotAfter.IsZero():
 		case expired(secret) && replaced:
-			e.Add("secret", doctor.Warn, "%s expired on %s, and another one is valid: remove it from the file of sources", what, secret.NotAfter.UTC().Format(time.RFC3339))
+			e.Add("secret", doctor.Warn, "%s expired on %s, but another one is valid: remove the expired one from the sources file", what, secret.NotAfter.UTC().Format(time.RFC3339))
 		default:
 			e.Expiry("secret", what, secret.NotAfter, now, e.expiry)
 		}

@@ -60,7 +60,7 @@ func TestDoctorOfANewInstallation(t *testing.T) {
 		t.Errorf("app doctor failed: %+v", checks)
 	}
 	wantCheck(t, checks, "configuration", doctor.OK, "mode kafka")
-	wantCheck(t, checks, "database", doctor.OK, "the first start makes it")
+	wantCheck(t, checks, "database", doctor.OK, "the first start creates it")
 	wantCheck(t, checks, "topics", doctor.OK, "embedded")
 	wantCheck(t, checks, "disk", doctor.OK, "will be made")
 	wantCheck(t, checks, "sources", doctor.Warn, "not verified")

@@ -97,8 +97,8 @@ func (p *process) watchedQueues() []queue {
 	return p.queues[:len(p.queues):len(p.queues)]
 }
 
-// watchOldest adds a function that returns when the oldest update was received that a part
-// holds, or zero.
+// watchOldest adds a function that returns the time at which the oldest update in a part was
+// received, or zero.
 func (p *process) watchOldest(oldest func() time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -206,8 +206,8 @@ func measureCircuit(to *admin.Server, circuit *transport.Circuit) {
 // errNotJoined is normal for a moment after a start and during a rebalance.
 var errNotJoined = errors.New("the consumer is not a member of its group")
 
-// watch starts a watch of a far side, and makes the readiness depend on it. It asks once
-// before it returns.
+// watch starts a watch of a far side, and makes readiness depend on it. It checks the far
+// side once before it returns.
 func (p *process) watch(ctx context.Context, name, reason string, cfg transport.WatchConfig, ask func(context.Context) error) {
 	w := transport.NewWatch(cfg, ask)
 	w.Ask(ctx)

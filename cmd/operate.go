@@ -31,8 +31,8 @@ func withService(ctx context.Context, data flags.Data, use func(operate.Service)
 	})
 }
 
-// lastError is a handler of logs that keeps the error of the last record. The handlers of
-// the api role log what a client must not see, which the user of a database may.
+// lastError is a log handler that keeps the error of the last record. The handlers of the api
+// role log errors that a client must not see; a user of the database may see them.
 type lastError struct{ err error }
 
 func (*lastError) Enabled(context.Context, slog.Level) bool { return true }

@@ -100,7 +100,7 @@ func runProcess(ctx context.Context, cfg processConfig, gcPercent int, build fun
 	failed := p.wait(ctx)
 	p.admin.SetReady(false)
 	if failed == "" && cfg.delay > 0 {
-		log.Info("not ready any more, and stopping later, because of shutdown-delay", "delay", cfg.delay)
+		log.Info("no longer ready, and stopping after shutdown-delay", "delay", cfg.delay)
 		failed = p.linger(ctx, cfg.delay)
 	}
 	if failed != "" {
@@ -121,7 +121,7 @@ type processConfig struct {
 // RegisterFlags declares the flags.
 func (c *processConfig) RegisterFlags(fs *flag.FlagSet) {
 	c.log.RegisterFlags(fs)
-	fs.DurationVar(&c.delay, "shutdown-delay", 0, "how long the process still serves after SIGTERM, while /readyz is 503, so that a load balancer sends nothing more: `SHUTDOWN_DELAY`")
+	fs.DurationVar(&c.delay, "shutdown-delay", 0, "how long the process keeps serving after SIGTERM, with /readyz at 503, so that a load balancer stops sending requests: `SHUTDOWN_DELAY`")
 }
 
 // Validate checks the delay.

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// The differences of clocks at which Clock warns and fails. A webhook whose time is in the
-// future by a day is a dead letter, and signatures and certificates depend on the time too.
+// The differences of clocks above which Clock warns and fails. A webhook whose time is more
+// than a day in the future is a dead letter; signatures and certificates depend on the time
+// too.
 const (
 	clockWarn = 200 * time.Millisecond
 	clockFail = 2 * time.Second
@@ -33,8 +34,8 @@ func (r *Report) Clock(of string, server, before, after time.Time) {
 	}
 }
 
-// Disk checks the directory of the data and the free space of its disk, which should be
-// twice least, in bytes. Nothing is written.
+// Disk checks the data directory and the free space of its disk, in bytes: less than least
+// fails, and less than twice least warns. It writes nothing.
 func (r *Report) Disk(dir string, least int64) {
 	existing, err := filepath.Abs(dir)
 	if err != nil {
@@ -62,7 +63,7 @@ func (r *Report) Disk(dir string, least int64) {
 	const remedy = "remove files, or make the disk larger, before payments are refused"
 	switch {
 	case err != nil:
-		r.Add("disk", Warn, "the free space of %s is not known: %v", existing, err)
+		r.Add("disk", Warn, "the free space of %s is unknown: %v", existing, err)
 	case !writable:
 		r.Add("disk", Fail, "this user may not write to %s: change its owner or its mode", existing)
 	case free < least:
@@ -70,13 +71,13 @@ func (r *Report) Disk(dir string, least int64) {
 	case free < 2*least:
 		r.Add("disk", Warn, "%s has %d MiB free, less than twice %d: %s", existing, free>>20, least>>20, remedy)
 	case !made:
-		r.Add("disk", OK, "%d MiB free; the data directory %s will be made at the start", free>>20, dir)
+		r.Add("disk", OK, "%d MiB free; the first start creates the data directory %s", free>>20, dir)
 	default:
 		r.Add("disk", OK, "%d MiB free in %s", free>>20, dir)
 	}
 }
 
-// Expiry checks when something expires, which should be later than ahead from now.
+// Expiry checks when something expires. It warns if that is within ahead from now.
 func (r *Report) Expiry(name, what string, end, now time.Time, ahead time.Duration) {
 	left := end.Sub(now)
 	switch date := end.UTC().Format(time.RFC3339); {
@@ -101,8 +102,7 @@ func days(left time.Duration) string {
 	}
 }
 
-// Address checks that an address is free, or in use by a process of payrelay, which runs
-// reports.
+// Address checks that an address is free or, as runs reports, in use by a payrelay process.
 func (r *Report) Address(name, flag, addr string, running bool) {
 	if _, port, err := net.SplitHostPort(addr); err == nil && port == "0" {
 		r.Add(name, OK, "any free port")

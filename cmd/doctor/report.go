@@ -1,6 +1,6 @@
 // Package doctor has the parts of app doctor that need no other module: its report, and
-// the checks of the clock, the disk, the expiry of what expires, and the addresses. It
-// belongs to cmd, which connects them with the modules.
+// the checks of the clock, the disk, expiry dates and addresses. It belongs to cmd, which
+// connects them with the modules.
 package doctor
 
 import (
@@ -70,7 +70,7 @@ func (r *Report) Print(out io.Writer) error {
 	return err
 }
 
-// line returns a message in one line, which may be longer than the message of an answer.
+// line returns a message as one line.
 func line(message string) string { return payments.PlainText(message) }
 
 // PrintJSON prints one object with the checks.

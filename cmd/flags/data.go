@@ -13,7 +13,7 @@ import (
 type Dir struct{ Path string }
 
 func (c *Dir) RegisterFlags(fs *flag.FlagSet) {
-	fs.StringVar(&c.Path, "data-dir", "./data", "directory for the data that outlives the process: `DATA_DIR`")
+	fs.StringVar(&c.Path, "data-dir", "./data", "directory for persistent data: `DATA_DIR`")
 }
 
 // Data is the database.

@@ -11,7 +11,7 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// Decision is the name of the operator who settles a dead letter, and the reason. The
+// Decision holds the name of the operator who settles a dead letter, and the reason. The
 // dead letter keeps both.
 type Decision struct{ By, Why string }
 
@@ -26,7 +26,7 @@ func (d *Decision) Register(command *cobra.Command) {
 func (d *Decision) Complete(optional bool) error {
 	d.By, d.Why = payments.PlainText(strings.TrimSpace(d.By)), payments.PlainText(strings.TrimSpace(d.Why))
 	if d.Why == "" && !optional {
-		return Usagef("--why is missing: give the reason for the decision, which is kept, as in --why %q", "the bank confirms it")
+		return Usagef("--why is missing: give the reason for the decision, which is recorded, as in --why %q", "the bank confirms it")
 	}
 	if d.By != "" {
 		return nil

@@ -9,12 +9,12 @@ import (
 const (
 	// ExitError means that the command failed.
 	ExitError = 1
-	// ExitUsage means that the command line or a setting cannot be understood.
+	// ExitUsage means that the command line or a setting is invalid.
 	ExitUsage = 2
-	// ExitDifferences means that the command did its work and found differences, or dead
-	// letters that stay open.
+	// ExitDifferences means that the command finished, but found differences, or left
+	// dead letters open.
 	ExitDifferences = 3
-	// ExitNotFound means that there is no such order, dispute or dead letter.
+	// ExitNotFound means that the order, dispute or dead letter does not exist.
 	ExitNotFound = 4
 )
 

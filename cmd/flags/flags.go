@@ -63,7 +63,8 @@ func Choose(command *cobra.Command, name string, values []string) {
 	}
 }
 
-// choices returns the values of each flag that takes one of a few, by its name.
+// choices returns the allowed values of the flags that have a fixed set of them, by the name
+// of the flag.
 func choices() map[string][]string {
 	modes := make([]string, len(payments.Modes))
 	for i, mode := range payments.Modes {

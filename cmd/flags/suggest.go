@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// Misspelling is a variable that looks like one of payrelay, and is none.
+// Misspelling is a variable whose name resembles that of a setting.
 type Misspelling struct{ Variable, Meant string }
 
 // Misspelt returns the variables of an environment, in the form of os.Environ, that are
-// one or two letters away from a known one. A variable that begins like no known one must
-// be longer, because other programs have variables too. Empty variables count as unset.
+// one or two letters away from a known one. A variable whose beginning is not that of a
+// known one must be longer, because other programs have variables too. Empty variables count as unset.
 func Misspelt(environ, known []string) []Misspelling {
 	var prefixes []string
 	for _, name := range known {
@@ -38,8 +38,8 @@ func Misspelt(environ, known []string) []Misspelling {
 	return found
 }
 
-// Nearest returns the word with the smallest distance to a misspelt one, if that is at
-// most most, and nothing otherwise.
+// Nearest returns the word with the smallest distance to a misspelled one, or nothing if
+// that distance exceeds most.
 func Nearest(misspelt string, words []string, most int) (nearest string) {
 	for _, word := range words {
 		if d := distance(misspelt, word); d <= most {
@@ -50,7 +50,7 @@ func Nearest(misspelt string, words []string, most int) (nearest string) {
 }
 
 // distance returns the number of letters to insert, remove, replace or swap with their
-// neighbour to get from one word to the other.
+// neighbor to get from one word to the other.
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

@@ -17,7 +17,7 @@ const (
 	pollTimeout = 5 * time.Second
 )
 
-// Database is what the gauges of a database read.
+// Database reads the values of the gauges of a database.
 type Database interface {
 	// CountDeadLetters returns the numbers of the dead letters that a query selects.
 	CountDeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]payments.DeadLetterCount, error)
@@ -162,7 +162,7 @@ func polled[T any](p *poll, what string, read func(context.Context) (T, error)) 
 		defer mu.Unlock()
 		last, known = value, err == nil
 		if err != nil && !again {
-			p.server.log.Warn("a gauge of the database is not known", "of", what, "error", err)
+			p.server.log.Warn("a gauge of the database cannot be read", "of", what, "error", err)
 		}
 		again = err != nil
 	})

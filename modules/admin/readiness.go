@@ -59,7 +59,7 @@ func (s *Server) AddCheck(name, reason string, run func(context.Context) error) 
 // addReadinessGauge adds the gauge of the checks. Scrapes evaluate them at most once a
 // second.
 func (s *Server) addReadinessGauge() {
-	s.AddGauges("payrelay_readiness_check", "Whether a check of the readiness passes (1) or fails (0).", []string{"check"},
+	s.AddGauges("payrelay_readiness_check", "Whether a readiness check passes (1) or fails (0).", []string{"check"},
 		func(show func(float64, ...string)) {
 			r := &s.readiness
 			r.gauge.Lock()
@@ -125,7 +125,7 @@ func (r *readiness) failing(ctx context.Context) []failure {
 	}
 	wg.Wait()
 	for i, err := range results {
-		if asked.Err() == nil { // otherwise the client has gone, which says nothing
+		if asked.Err() == nil { // otherwise the client disconnected, and the result means nothing
 			checks[i].report(r.log, err)
 		}
 		if err != nil {
@@ -171,7 +171,7 @@ func (c *check) report(log *slog.Logger, err error) {
 	case failed:
 		log.Warn("not ready, because a check fails", "check", c.name, "reason", c.reason, "error", err)
 	default:
-		log.Info("a check of the readiness passes again", "check", c.name)
+		log.Info("a readiness check passes again", "check", c.name)
 	}
 }
 

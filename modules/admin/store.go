@@ -44,7 +44,7 @@ type operation struct {
 	errors   [len(storeErrorKinds)]prometheus.Counter
 }
 
-// done counts a call. That there is no such dead letter is a result, not an error.
+// done counts a call. A dead letter that does not exist is a result, not an error.
 func (o *operation) done(ctx context.Context, start time.Time, err error) {
 	observe(o.duration, time.Since(start).Seconds(), o.traces.of(ctx, nil))
 	switch {

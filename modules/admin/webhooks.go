@@ -24,7 +24,7 @@ type Webhooks struct {
 	sources known[string, *sourceWebhooks]
 }
 
-// Webhook is what the metrics need to know of an answered webhook.
+// Webhook describes an answered webhook for the metrics.
 type Webhook struct {
 	Source string
 	// Result is the verdict, or the code of the refusal.
@@ -73,9 +73,9 @@ func (w *Webhooks) Answered(ctx context.Context, webhook Webhook) {
 	s.last.Store(webhook.At.UnixMilli())
 }
 
-// SourceCounts is what was counted of one source since the start of the process.
+// SourceCounts holds the counts of one source since the start of the process.
 type SourceCounts struct {
-	// Verified is the number of webhooks with a valid signature, also of those that were
+	// Verified is the number of webhooks with a valid signature, including those that were
 	// refused for another reason.
 	Verified int64
 	// Refused has the number of refused webhooks by the code of the refusal.
@@ -84,7 +84,7 @@ type SourceCounts struct {
 	LastSeen time.Time
 }
 
-// Counts returns what was counted of a source. It reads the metrics, so that nothing is
+// Counts returns the counts of a source. It reads the metrics, so that nothing is
 // counted twice.
 func (w *Webhooks) Counts(source string) SourceCounts {
 	s := w.source(source)

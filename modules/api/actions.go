@@ -65,7 +65,7 @@ type selection struct {
 	query payments.DeadLetterQuery
 }
 
-// selection checks which dead letters an action is about.
+// selection checks the selection of dead letters of an action.
 func (c *checks) selection(s *payrelayv1.Selection) selection {
 	selected := selection{ids: s.GetIds()}
 	switch ids := len(s.GetIds()); {
@@ -73,7 +73,7 @@ func (c *checks) selection(s *payrelayv1.Selection) selection {
 		selected.query = c.selectedBy(s)
 		return selected
 	case s.GetFilter() != nil || s.GetAfterId() != 0 || s.GetUpToId() != 0 || s.GetLimit() != 0:
-		c.refuse("invalid_selection", "selection has ids and more: send ids alone, or a filter with after_id, up_to_id and limit")
+		c.refuse("invalid_selection", "selection has ids and other fields: send ids alone, or a filter with after_id, up_to_id and limit")
 	case ids > maxActions:
 		c.refuse("too_many_values", "selection.ids has %d ids: send at most %d in one request", ids, maxActions)
 		return selected
@@ -86,8 +86,8 @@ func (c *checks) selection(s *payrelayv1.Selection) selection {
 	return selected
 }
 
-// selectedBy checks the filter of a selection, which must not select everything by
-// mistake.
+// selectedBy checks the filter of a selection. It refuses an empty one, which would select
+// everything by mistake.
 func (c *checks) selectedBy(s *payrelayv1.Selection) payments.DeadLetterQuery {
 	f := s.GetFilter()
 	query := c.letterFilter(f)
@@ -98,7 +98,7 @@ func (c *checks) selectedBy(s *payrelayv1.Selection) payments.DeadLetterQuery {
 	case len(f.GetReasons())+len(f.GetSources())+len(f.GetKinds())+len(f.GetOrderIds()) == 0 && f.GetTimeFrom() == nil && f.GetTimeTo() == nil && f.GetText() == "":
 		c.refuse("empty_selection", "selection is empty: send ids, or a filter with at least one field")
 	case query.AfterID < 0 || query.UpToID < 0:
-		c.refuse("invalid_id", "after_id and up_to_id must not be negative: send those of the response before, or leave them out")
+		c.refuse("invalid_id", "after_id and up_to_id must not be negative: send those of the previous response, or leave them out")
 	case query.Limit < 0 || query.Limit > maxActions:
 		c.refuse("invalid_limit", "selection.limit must be an integer from 1 to %d", maxActions)
 	}
@@ -177,8 +177,8 @@ func (o *Operator) decide(ctx context.Context, resolution payments.Resolution, r
 	return report, nil
 }
 
-// part reads the ids of the part of a filter that one call handles, and adds to the report
-// how to go on.
+// part reads the ids that one call handles of a filter, and adds to the report how to
+// continue.
 func (o *Operator) part(ctx context.Context, query *payments.DeadLetterQuery, report *payrelayv1.ActionReport) ([]int64, error) {
 	if query.UpToID == 0 {
 		newest := *query
@@ -235,7 +235,7 @@ func (o *Operator) failed(ctx context.Context, name string, err error) error {
 		return rpcError(context.DeadlineExceeded)
 	}
 	o.log.Warn("an action of an operator failed", "request_id", requestIDOf(ctx), "action", name, "error", err)
-	return rpcError(&refusal{codeUnavailable, "the action may have been carried out in part: send the same request again, which does nothing twice"})
+	return rpcError(&refusal{codeUnavailable, "the action may have been carried out in part: send the same request again, which repeats nothing"})
 }
 
 // Rederive folds stored histories again and compares the results with the stored orders
@@ -251,7 +251,7 @@ func (o *Operator) Rederive(ctx context.Context, req *payrelayv1.RederiveRequest
 	if req.GetCursor() != "" {
 		var ok bool
 		if query.AfterSequence, ok = decodeProgress(req.GetCursor()); !ok {
-			in.refuse("invalid_cursor", "cursor must be the next_cursor of the response before: leave it out to begin")
+			in.refuse("invalid_cursor", "cursor must be the next_cursor of the previous response: leave it out to begin")
 		}
 	}
 	who, why := o.decision(ctx, &in, req.GetDecision(), req.GetDryRun())
@@ -274,7 +274,7 @@ func (o *Operator) Rederive(ctx context.Context, req *payrelayv1.RederiveRequest
 	}, nil
 }
 
-// encodeProgress returns the cursor of a sequence, or nothing for 0.
+// encodeProgress returns the cursor of a sequence, or "" for 0.
 func encodeProgress(sequence int64) string {
 	if sequence == 0 {
 		return ""

@@ -58,7 +58,7 @@ func (c *checks) ids(name string, ids []string) []string {
 	return ids
 }
 
-// id checks an id that is required.
+// id checks a required id.
 func (c *checks) id(name, id string) string {
 	switch {
 	case id == "":
@@ -126,7 +126,7 @@ func (c *checks) time(name string, ts *timestamppb.Timestamp) time.Time {
 	return ts.AsTime().Add(time.Microsecond - 1).Truncate(time.Microsecond)
 }
 
-// page checks which page of a listing is asked for.
+// page checks the requested page of a listing.
 func (c *checks) page(l listing, asked *payrelayv1.Page) payments.PageRequest {
 	page := payments.PageRequest{Limit: int(asked.GetLimit()), Ascending: asked.GetAscending()}
 	switch {

@@ -27,7 +27,7 @@ func AuditJSON(a *payrelayv1.AuditEntry) any { return newAuditItem(a) }
 // TimelineJSON returns the JSON form of an entry of a timeline.
 func TimelineJSON(e *payrelayv1.TimelineEntry) any { return newTimelineItem(e) }
 
-// ResultJSON returns the JSON form of what an action did with one dead letter.
+// ResultJSON returns the JSON form of the result of an action for one dead letter.
 func ResultJSON(r *payrelayv1.ActionResult) any {
 	return resultItem{
 		ID: r.GetId(), Verdict: payments.Verdicts.Name(r.GetOutcome().GetVerdict()),
@@ -72,7 +72,7 @@ func ExplainedDisputeJSON(e *payrelayv1.ExplainDisputeResponse) any {
 
 // explanationItem is an order or a dispute with the reasons for its state.
 type explanationItem struct {
-	// Order and Dispute are absent if nothing that was reported about it is applied.
+	// Order and Dispute are absent if none of their events was applied.
 	Order   *orderItem   `json:"order,omitempty"`
 	Dispute *disputeItem `json:"dispute,omitempty"`
 	// Disputes has the disputes of an order.
@@ -85,7 +85,7 @@ type explanationItem struct {
 	DeadLetters []letterItem   `json:"dead_letters"`
 }
 
-// timelineItem is an event at its place in the history.
+// timelineItem is an event at its position in the history.
 type timelineItem struct {
 	eventItem
 	// StatusBefore and StatusAfter are absent before the first status.
@@ -102,7 +102,7 @@ func newTimelineItem(e *payrelayv1.TimelineEntry) timelineItem {
 	}
 }
 
-// resultItem is what an action did with one dead letter. Verdict is absent if it was
+// resultItem is the result of an action for one dead letter. Verdict is absent if it was
 // skipped, or discarded.
 type resultItem struct {
 	ID      int64  `json:"id"`
@@ -111,7 +111,7 @@ type resultItem struct {
 	Skipped string `json:"skipped,omitempty"`
 }
 
-// differenceItem is a field of an order or a dispute that is not what its history folds to.
+// differenceItem is a field of an order or a dispute that differs from its history.
 type differenceItem struct {
 	OrderID   string `json:"order_id,omitempty"`
 	Source    string `json:"source,omitempty"`

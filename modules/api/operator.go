@@ -21,7 +21,7 @@ type Letters interface {
 	DeadLetter(ctx context.Context, id int64) (*payments.DeadLetter, error)
 }
 
-// OperatorStore is what an operator reads, and where the reading of a body is recorded.
+// OperatorStore reads what an Operator returns, and records who reads a body.
 type OperatorStore interface {
 	Letters
 	payments.SubjectReader
@@ -38,21 +38,21 @@ type Decider interface {
 	Rederive(ctx context.Context, r payments.SubjectReader, asked payments.Rederivation) (*payments.Rederived, error)
 }
 
-// OperatorConfig has what an Operator works with.
+// OperatorConfig holds the parts that an Operator uses.
 type OperatorConfig struct {
 	Store  OperatorStore
 	Ledger Decider
 	// Sources returns what the ingest role of the same process knows about its sources. It
 	// is nil if there is no such role.
 	Sources func() []*payrelayv1.Source
-	// Caller returns the name of the token of a call, or nothing. It may be nil.
+	// Caller returns the name of the token of a call, or "". It may be nil.
 	Caller func(context.Context) string
 	Log    *slog.Logger
 }
 
 // Operator implements the generated OperatorService, for RPC, for the REST paths, and for
-// a caller in the same process. All errors have a code of Connect. It does not check the
-// role of the caller, which the listener does.
+// a caller in the same process. All errors have a Connect code. It does not check the
+// role of the caller: the listener does.
 type Operator struct {
 	store   OperatorStore
 	ledger  Decider

@@ -27,6 +27,9 @@ const (
 //
 //	GET /orders    GET /orders/{order_id}      GET /orders/events
 //	GET /disputes  GET /disputes/{dispute_id}  GET /disputes/events
+//	GET /deadletters  GET /deadletters/{id}    GET /sources  GET /audit  GET /openapi.json
+//
+// and QueryService and OperatorService.
 //
 // Ids in paths are percent-encoded. An order with the id "events" is found with
 // GET /orders?order_ids=events, and such a dispute with GET /disputes?dispute_ids=events.
@@ -35,10 +38,10 @@ const (
 // dispute of one source. Without the parameter, if several sources have a dispute with
 // the id, the answer is 409 ambiguous_id, and its message names the sources.
 //
-// A listing is sorted by created_at, by opened_at or, for events, by sequence:
-// newest first, or oldest first with sort_asc=true. Its parameters are limit (1 to
-// 200, default 50), cursor (next_cursor of the previous page, with the same
-// sort_asc and filters) and the filters
+// A listing is sorted by the sequence in which its items were first recorded: newest first,
+// or oldest first with sort_asc=true. Its parameters are limit (1 to 200, default 50),
+// cursor (next_cursor of the previous page, with the same sort_asc and filters) and filters
+// such as
 //
 //	order_ids, dispute_ids, user_ids, statuses   where the items have the field
 //	sources, kinds                               of disputes and events; of events

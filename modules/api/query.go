@@ -23,7 +23,7 @@ type Reader interface {
 }
 
 // Query implements the generated QueryService, for RPC, for the REST paths, and for a
-// caller in the same process. All errors have a code of Connect.
+// caller in the same process. All errors have a Connect code.
 type Query struct {
 	reader Reader
 	log    *slog.Logger
@@ -216,7 +216,7 @@ func (q *Query) onlySource(ctx context.Context, id string) (string, error) {
 		return "", err
 	}
 	if len(disputes.Items) == 0 {
-		// Nothing of the dispute was applied: it has events only.
+		// No event of the dispute was applied.
 		events, err := q.reader.Events(ctx, payments.EventQuery{Disputes: true, DisputeIDs: []string{id}, Page: page})
 		if err != nil {
 			return "", err

@@ -26,8 +26,8 @@ func (c *Config) RegisterFlags(fs *flag.FlagSet, addr string) {
 	fs.StringVar(&c.Addr, "broker-addr", addr, "loopback address of the embedded broker, as host:port: `BROKER_ADDR`")
 	fs.BoolVar(&c.SyncWrites, "broker-sync-writes", true,
 		"flush records to disk before acknowledging them, so that a power failure loses none: `BROKER_SYNC_WRITES`")
-	fs.DurationVar(&c.Keep, "broker-keep", 48*time.Hour, "how long applied records are kept, to apply them again after the restore of a backup: `BROKER_KEEP`")
-	fs.Int64Var(&c.KeepBytes, "broker-keep-bytes", 256<<20, "size of a topic's log in bytes from which applied records are deleted sooner, because a start reads all of it: `BROKER_KEEP_BYTES`")
+	fs.DurationVar(&c.Keep, "broker-keep", 48*time.Hour, "how long applied records are kept, so that they can be applied again after a restore: `BROKER_KEEP`")
+	fs.Int64Var(&c.KeepBytes, "broker-keep-bytes", 256<<20, "size of a topic's log, in bytes, above which applied records are deleted early, because a start reads all of it: `BROKER_KEEP_BYTES`")
 }
 
 // Validate returns an error for an address that other machines can reach.

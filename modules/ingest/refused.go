@@ -18,7 +18,7 @@ type refusedWebhook struct {
 
 func (r *refusedWebhook) Unwrap() error { return r.error }
 
-// bodyError is an error about what a body has.
+// bodyError is an error about the content of a body.
 type bodyError struct{ error }
 
 func (e *bodyError) Unwrap() error { return e.error }
@@ -28,7 +28,7 @@ func (e *bodyError) Unwrap() error { return e.error }
 func (o *Observation) unreadable(err error, body []byte) error {
 	o.readIDs(body)
 	if name := provider.Contract(body); o.Provider == provider.Generic && name != "" && o.EventID == "" && o.OrderID == "" {
-		err = badRequest("other_contract", "the body is "+name+", and this path takes payrelay's generic webhooks: add a source of that provider to --sources, as docs/providers.md shows")
+		err = badRequest("other_contract", "the body is "+name+", but this path takes payrelay's generic webhooks: add a source of that provider to --sources, as docs/providers.md shows")
 	}
 	return &bodyError{err}
 }

@@ -1,6 +1,5 @@
-// Package logging has what lies between the loggers of a process and its output: the
-// sampling of lines that repeat, and the ID of the trace that a line belongs to. It
-// also has the lines about batches and dead letters.
+// Package logging has the handlers between the loggers of a process and its output, which
+// sample repeated lines and add the ID of the trace. It also logs batches and dead letters.
 package logging
 
 import (
@@ -39,7 +38,8 @@ func Sample(next slog.Handler) *Sampler {
 	return &Sampler{next, &counts{kinds: make(map[kind]*count)}}
 }
 
-// kind has no values of unbounded sets, such as ids.
+// kind identifies lines that are counted together. It has no values of unbounded sets, such
+// as ids.
 type kind struct {
 	level   slog.Level
 	message string
@@ -123,7 +123,7 @@ func (n *count) finish() {
 	}
 }
 
-// reportLeft writes how many lines of a kind were left out.
+// reportLeft logs the number of lines of a kind that were left out.
 func reportLeft(next slog.Handler, k kind, left int) {
 	record := slog.NewRecord(time.Now(), k.level, fmt.Sprintf("%s: %d more in the last %s", k.message, left, Period), 0)
 	for i, key := range kindKeys {

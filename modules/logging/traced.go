@@ -6,7 +6,7 @@ import (
 )
 
 // Traced returns a handler that adds the attribute trace_id to each record that is logged
-// in the context of a trace. traceID returns the ID, or nothing if there is no trace.
+// in the context of a trace. traceID returns the ID, or "" if there is no trace.
 func Traced(next slog.Handler, traceID func(context.Context) string) slog.Handler {
 	return traced{next, traceID}
 }

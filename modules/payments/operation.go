@@ -133,7 +133,7 @@ func (l *Ledger) decideBatch(ctx context.Context, operations []*operation) (deci
 }
 
 // decideApart divides a batch of operations that failed. It returns the error if the batch
-// cannot be divided, or keeps it with the only operation.
+// cannot be divided, or stores it in the only operation.
 func (l *Ledger) decideApart(ctx context.Context, b *batch, failure error) error {
 	updates := make([]*payrelayv1.Update, len(b.events))
 	for i, e := range b.events {

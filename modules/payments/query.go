@@ -66,8 +66,8 @@ type DeadLetterQuery struct {
 	DisputeIDs []string
 	// From (inclusive) and To (exclusive) limit CreatedAt.
 	From, To time.Time
-	// Text selects those whose event id, order id, dispute id or detail contains it, in
-	// small or capital letters.
+	// Text selects those whose event id, order id, dispute id or detail contains it,
+	// ignoring the case of ASCII letters.
 	Text string
 	// Settled selects settled dead letters as well as open ones.
 	Settled bool

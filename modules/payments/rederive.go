@@ -25,11 +25,11 @@ type Rederived struct {
 	// Orders, Disputes and Events are the numbers of what was compared.
 	Orders, Disputes, Events int64
 	Differences              []Difference
-	// Next continues after this part; 0 if all is compared.
+	// Next is the AfterSequence of the next page; 0 after the last page.
 	Next int64
 }
 
-// Difference is a field that is not what the history folds to.
+// Difference is a field whose stored value differs from the one that the history folds to.
 type Difference struct {
 	Of                     Subject
 	Field, Stored, Derived string
@@ -43,8 +43,8 @@ type SubjectReader interface {
 // Rederive folds the histories of one page of orders and disputes again, from the first
 // event on and without checkpoints, and compares every field of their states, the position
 // of the newest event, and the verdict of each event in the history. An order or dispute
-// that changes meanwhile is read again. One that was folded by older rules, and not changed
-// since, is compared with the current rules. Each is corrected in one transaction.
+// that changes meanwhile is read again. One that was folded by older rules and has not
+// changed since is compared under the current rules. Each is corrected in one transaction.
 func (l *Ledger) Rederive(ctx context.Context, r SubjectReader, asked Rederivation) (*Rederived, error) {
 	page, err := r.Subjects(ctx, asked.Query)
 	if err != nil {

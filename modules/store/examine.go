@@ -2,7 +2,7 @@ package store
 
 import "time"
 
-// Examination is what a check of an installation needs to know of a database.
+// Examination holds what a check of an installation reads from a database.
 type Examination struct {
 	// Clock is the time of the server, or zero if the database has no clock of its own.
 	Clock time.Time

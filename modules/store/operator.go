@@ -152,7 +152,7 @@ func (r Reader) Sources(ctx context.Context) ([]payments.SourceActivity, error) 
 	return sources, nil
 }
 
-// DisputesDue counts the open disputes by their deadline. A deadline passes at its time.
+// DisputesDue counts the open disputes by their deadline. A deadline of now has passed.
 func (r Reader) DisputesDue(ctx context.Context, now time.Time) (due payments.DisputesDue, err error) {
 	s := &Selection{dialect: r.dialect}
 	passed, inDay, inThreeDays := s.arg(r.dialect.Time(now)), s.arg(r.dialect.Time(now.Add(24*time.Hour))), s.arg(r.dialect.Time(now.Add(72*time.Hour)))

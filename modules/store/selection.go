@@ -25,8 +25,8 @@ type Dialect struct {
 	// Index returns the clause after the name of a table that makes a query use an index,
 	// empty for an engine whose planner has statistics.
 	Index func(name string) string
-	// SearchesLetter returns the condition that the texts of a dead letter in which
-	// operators search, in small letters of ASCII, contain an argument.
+	// SearchesLetter returns the condition that the searchable texts of a dead letter, with
+	// their ASCII letters in lower case, contain an argument.
 	SearchesLetter func(argument string) string
 	// List, Numbers and Time return lists and a time as the driver takes them.
 	List    func([]string) any

@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Interceptors returns those of the client and the server of the calls between the roles.
+// Interceptors returns the interceptors of the calls between the roles, for client and server.
 // A call that carries no traced update is not traced.
 func (t *Tracer) Interceptors() ([]connect.Interceptor, error) {
 	if t == nil {

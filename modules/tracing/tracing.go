@@ -35,11 +35,11 @@ import (
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 )
 
-// closeTimeout is the time that Close takes at most.
+// closeTimeout is the longest time that Close takes.
 const closeTimeout = 3 * time.Second
 
-// Tracer makes the spans of a process. A nil Tracer makes none: its methods return what
-// they are given.
+// Tracer makes the spans of a process. A nil Tracer makes none: its methods return
+// their argument.
 type Tracer struct {
 	provider *sdk.TracerProvider
 	spans    trace.Tracer
@@ -51,7 +51,7 @@ type Tracer struct {
 type Config struct {
 	// Version is the version of the program.
 	Version string
-	// Mask returns a text without what no trace may have, such as numbers of cards.
+	// Mask removes from a text what no trace may contain, such as card numbers.
 	Mask func(string) string
 	Log  *slog.Logger
 }
@@ -68,8 +68,8 @@ func Enabled() bool {
 }
 
 // New returns the Tracer of a process, which the standard variables configure, or nil if
-// they do not ask for traces. It does not connect: spans that the receiver does not take
-// are dropped, and that is logged. The caller closes the Tracer.
+// they do not ask for traces. It does not connect: spans that the receiver does not accept
+// are dropped, which is logged. The caller closes the Tracer.
 func New(ctx context.Context, cfg Config) (*Tracer, error) {
 	if !Enabled() {
 		return nil, nil
@@ -123,7 +123,7 @@ func (t *Tracer) Close() {
 	}
 }
 
-// quiet is the time after a line about spans that are dropped, in which there is no other.
+// quiet is the shortest time between two lines about dropped spans.
 const quiet = time.Minute
 
 // dropped logs the errors of sending spans.
@@ -145,7 +145,7 @@ func (d *dropped) Handle(err error) {
 	d.logged, d.since = time.Now(), 0
 }
 
-// ID returns the ID of the trace that ctx belongs to, or nothing if it is not traced.
+// ID returns the ID of the trace that ctx belongs to, or "" if it is not traced.
 func ID(ctx context.Context) string {
 	span := trace.SpanContextFromContext(ctx)
 	if !span.IsSampled() {
@@ -164,7 +164,7 @@ func UpdateID(update *payrelayv1.Update) string {
 	return span.TraceID().String()
 }
 
-// text returns an attribute without what no trace may have.
+// text returns an attribute whose value is masked.
 func (t *Tracer) text(key, value string) attribute.KeyValue {
 	return attribute.String(key, t.mask(value))
 }

@@ -18,9 +18,9 @@ type Webhook struct {
 	span trace.Span
 }
 
-// Answered is what a span has about an answered webhook.
+// Answered describes an answered webhook for its span.
 type Answered struct {
-	RequestID, EventID, OrderID string // empty if they are not known
+	RequestID, EventID, OrderID string // empty if unknown
 	// Verdict is empty if the webhook was refused, and Refusal is the code then.
 	Verdict, Refusal string
 	Status           int

@@ -100,7 +100,7 @@ func newHTTPClient(mode payments.Mode, cfg RPCConfig) (*http.Client, error) {
 }
 
 // Ping returns an error if the api role does not answer a health check, which needs no
-// token. An answer of a proxy that does not reach it is none.
+// token. An error of a proxy in front of it is not an answer.
 func (r *RPC) Ping(ctx context.Context) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.health, strings.NewReader("{}"))
 	if err != nil {
@@ -112,7 +112,7 @@ func (r *RPC) Ping(ctx context.Context) error {
 		return fmt.Errorf("ask the api role for its health: %w", err)
 	}
 	defer answer.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 4<<10)) // so that the connection is used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 4<<10)) // so that the connection is reused
 	switch answer.StatusCode {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return fmt.Errorf("ask the api role for its health: %s", answer.Status)

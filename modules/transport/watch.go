@@ -10,13 +10,13 @@ import (
 )
 
 const (
-	// WatchTimeout limits one question of a [Watch].
+	// WatchTimeout limits one check of a [Watch].
 	WatchTimeout = 700 * time.Millisecond
-	// watchInterval is the time between the starts of two questions. Two lost ones fit
-	// into two seconds.
+	// watchInterval is the time between the starts of two checks. Two that get no answer
+	// fit into two seconds.
 	watchInterval = 300 * time.Millisecond
-	// watchLosses is the number of questions in a row that a far side which is away does
-	// not answer. One can be lost by chance.
+	// watchLosses is the number of consecutive checks without an answer after which the
+	// far side is down. One answer can get lost by chance.
 	watchLosses = 2
 )
 
@@ -39,16 +39,16 @@ func (c WatchConfig) Validate() error {
 	return nil
 }
 
-// Watch asks from time to time whether a far side is there. It is for readiness: a call
-// that carries an update would tell too, but a process that is not ready gets none. Its
+// Watch checks periodically whether a far side answers. It is for readiness: a call that
+// carries an update would show it too, but a process that is not ready gets none. Its
 // methods may be called concurrently.
 type Watch struct {
 	ask   func(context.Context) error
 	grace time.Duration
 
 	mu       sync.Mutex
-	answered time.Time // of the start of the last question that was answered
-	lost     int       // questions since then
+	answered time.Time // when the last answered check began
+	lost     int       // checks since then
 	err      error     // of the last one
 }
 
@@ -60,8 +60,8 @@ func NewWatch(cfg WatchConfig, ask func(context.Context) error) *Watch {
 
 var errNotAsked = errors.New("no answer yet")
 
-// Ask asks once. A start calls it before Run, so that the first readiness is a fact: a far
-// side that has never answered has no grace.
+// Ask checks once. Call it before Run, so that the first readiness is known: a far side that
+// has never answered has no grace.
 func (w *Watch) Ask(ctx context.Context) {
 	begin := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, WatchTimeout)
@@ -79,7 +79,7 @@ func (w *Watch) Ask(ctx context.Context) {
 	}
 }
 
-// Run asks until ctx is done.
+// Run checks until ctx is done.
 func (w *Watch) Run(ctx context.Context) error {
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
@@ -93,8 +93,8 @@ func (w *Watch) Run(ctx context.Context) error {
 	}
 }
 
-// Check returns the last error while the far side is away: it left two questions in a row
-// unanswered, and has been silent for longer than the grace.
+// Check returns the last error while the far side is down: it did not answer two consecutive
+// checks, and has been silent for longer than the grace.
 func (w *Watch) Check(context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

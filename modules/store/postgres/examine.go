@@ -7,7 +7,7 @@ import (
 	"github.com/payrelay/payrelay/modules/store"
 )
 
-// Examine reads what a check of the installation needs to know, and changes nothing. The
+// Examine reads the facts for a check of the installation. It changes nothing. The
 // privileges are those of docs/postgresql.md for a process that does not migrate.
 func (s *Store) Examine(ctx context.Context) (store.Examination, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

@@ -31,8 +31,8 @@ var pooledSettings = settings{"default_query_exec_mode": "cache_describe"}
 var passedOn = []string{"application_name", "client_encoding", "datestyle", "timezone", "standard_conforming_strings", "options"}
 
 // behindPooler reports whether a pooler is between this process and the server. A pooler
-// refuses the parameters of a session, or drops them, and gives its clients numbers of
-// its own as the process IDs of their sessions.
+// refuses the parameters of a session, or drops them, and reports its own
+// numbers to its clients as the process IDs of their sessions.
 func behindPooler(ctx context.Context, cfg *pgx.ConnConfig) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -78,7 +78,8 @@ func unpin(cfg *pgx.ConnConfig, more settings) string {
 
 func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
-// unsafeSetting does not exist: reading it is an error that ends the transaction.
+// unsafeSetting is a setting that does not exist: reading it is an error that ends the
+// transaction.
 const unsafeSetting = "payrelay.unsafe"
 
 // guard is an expression that fails unless all required settings are safe.
@@ -90,7 +91,7 @@ var guard = func() string {
 	return "CASE WHEN " + strings.Join(conditions, " AND ") + " THEN '' ELSE current_setting('" + unsafeSetting + "') END"
 }()
 
-// explained replaces the error of the guard by one that names the setting.
+// explained replaces the error of the guard with one that names the setting.
 func (s *Store) explained(ctx context.Context, err error) error {
 	var failed *pgconn.PgError
 	if s.pooled && errors.As(err, &failed) && strings.Contains(failed.Message, unsafeSetting) {
@@ -99,7 +100,7 @@ func (s *Store) explained(ctx context.Context, err error) error {
 	return err
 }
 
-// queueFirst puts a statement in front of a batch.
+// queueFirst queues a statement before the others of a batch.
 func queueFirst(batch *pgx.Batch, text string) {
 	if text != "" {
 		batch.QueuedQueries = slices.Insert(batch.QueuedQueries, 0, &pgx.QueuedQuery{SQL: text})

@@ -22,7 +22,7 @@ type Position struct {
 	Missing int64
 }
 
-// Mark is in a database that was restored from a backup.
+// Mark marks a database that was restored from a backup.
 type Mark struct {
 	// TakenAt is when the backup began.
 	TakenAt   time.Time

@@ -7,7 +7,7 @@ import (
 	"github.com/payrelay/payrelay/modules/store"
 )
 
-// Examine reads what a check of the installation needs to know, and changes nothing. The
+// Examine reads the facts for a check of the installation. It changes nothing. The
 // clock is that of this machine.
 func (s *Store) Examine(ctx context.Context) (found store.Examination, err error) {
 	const tables = `SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'goose_db_version')`

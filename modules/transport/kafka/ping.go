@@ -11,9 +11,8 @@ import (
 	"github.com/payrelay/payrelay/modules/transport"
 )
 
-// Pinger asks the brokers whether they are there. It has a connection of its own: those of
-// a producer carry one request at a time, and a question would wait behind the records of
-// an outage. Its methods must not be called concurrently.
+// Pinger checks whether the brokers answer. It has its own connection: those of a producer
+// carry one request at a time, so a check would wait behind the records of an outage. Its methods must not be called concurrently.
 type Pinger struct {
 	cluster ClusterConfig
 	topics  []string
@@ -25,7 +24,7 @@ type Pinger struct {
 	next int
 }
 
-// NewPinger returns a pinger, which connects at the first question.
+// NewPinger returns a Pinger that connects at the first call of Ping.
 func NewPinger(cfg Config) (*Pinger, error) {
 	config, err := newSaramaConfig(context.Background(), cfg.ClusterConfig, "readiness")
 	if err != nil {
@@ -35,7 +34,7 @@ func NewPinger(cfg Config) (*Pinger, error) {
 }
 
 // Ping returns nil if one of the brokers in the configuration answers before ctx is done.
-// After an error, the next one is asked first.
+// After an error, the next call begins with the next broker.
 func (p *Pinger) Ping(ctx context.Context) error {
 	var failures []error
 	for range p.cluster.Brokers {
@@ -54,7 +53,7 @@ func (p *Pinger) Ping(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-// ask asks the broker at an address.
+// ask sends a request to the broker at an address.
 func (p *Pinger) ask(ctx context.Context, addr string) error {
 	if p.broker == nil {
 		config := *p.config

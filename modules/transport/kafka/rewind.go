@@ -55,7 +55,7 @@ func allPositions(ctx context.Context, admin sarama.ClusterAdmin, topics TopicCo
 }
 
 // OffsetsSince returns the offsets of the first records from a time on. A partition
-// without one is left out.
+// without one is omitted.
 func OffsetsSince(ctx context.Context, cluster ClusterConfig, topics TopicConfig, since time.Time) (all []GroupOffset, err error) {
 	err = WithAdmin(ctx, cluster, func(admin sarama.ClusterAdmin) error {
 		for _, name := range topics.Names() {
@@ -81,7 +81,7 @@ func OffsetsSince(ctx context.Context, cluster ClusterConfig, topics TopicConfig
 	return all, err
 }
 
-// Rewound is a partition whose group was set back.
+// Rewound is a partition in which the group was set back.
 type Rewound struct {
 	GroupOffset
 	// Committed was the offset of the group before.
@@ -94,7 +94,7 @@ type Rewound struct {
 // Again returns the number of records that are applied again.
 func (r Rewound) Again() int64 { return max(r.Committed-r.Offset-r.Missing, 0) }
 
-// ErrHasMembers means that a group cannot be set back while processes consume for it.
+// ErrHasMembers means that a group cannot be set back, because it has members.
 var ErrHasMembers = errors.New("the consumer group has members: stop all api processes; one that was killed, or has a kafka-instance-id, remains a member for 10 s")
 
 // CheckEmpty returns ErrHasMembers if the group has members. The embedded broker does not
@@ -115,7 +115,7 @@ func CheckEmpty(ctx context.Context, cluster ClusterConfig, group string) error 
 }
 
 // Rewind sets the group of cfg back to offsets. A partition whose committed offset is not
-// after the wanted one is left as it is, and is not in the result. The static member of
+// after the wanted one is left unchanged, and is not in the result. The static member of
 // cfg, which is the process before this one, is removed from the group. The error is
 // ErrHasMembers if there are others.
 func Rewind(ctx context.Context, cfg Config, to []GroupOffset) (changed []Rewound, err error) {

@@ -101,7 +101,7 @@ const (
 	scramSHA256 = sarama.SASLTypeSCRAMSHA256
 	scramSHA512 = sarama.SASLTypeSCRAMSHA512
 	oauthBearer = sarama.SASLTypeOAuth
-	// mskIAM is OAUTHBEARER with a token that credentials of AWS sign.
+	// mskIAM is OAUTHBEARER with a token that is signed with AWS credentials.
 	mskIAM = "AWS_MSK_IAM"
 )
 

@@ -22,12 +22,12 @@ import (
 	"github.com/payrelay/payrelay/modules/transport"
 )
 
-// TokenConfig locates the token of a login with one.
+// TokenConfig locates the token for a login by token.
 type TokenConfig struct {
 	// TokenFile is a file with the token. It is read for each login, because another
 	// program renews it.
 	TokenFile string
-	// TokenURL is the endpoint of an authorization server that gives a token for the
+	// TokenURL is the endpoint of an authorization server that issues a token for the
 	// user name and the password of the login, which are a client ID and its secret.
 	// Scope is passed to it, if not empty.
 	TokenURL, Scope string
@@ -38,8 +38,8 @@ type TokenConfig struct {
 // RegisterFlags declares the flags of tokens.
 func (c *TokenConfig) RegisterFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.TokenFile, "kafka-oauth-token-file", "", "file with the token for OAUTHBEARER, read again at each login: `KAFKA_OAUTH_TOKEN_FILE`")
-	fs.StringVar(&c.TokenURL, "kafka-oauth-token-url", "", "URL that gives tokens for OAUTHBEARER to the client whose ID is the user name and whose secret is the password: `KAFKA_OAUTH_TOKEN_URL`")
-	fs.StringVar(&c.Scope, "kafka-oauth-scope", "", "scopes of the tokens of kafka-oauth-token-url, separated by spaces: `KAFKA_OAUTH_SCOPE`")
+	fs.StringVar(&c.TokenURL, "kafka-oauth-token-url", "", "token endpoint of the authorization server for OAUTHBEARER, with the user name as the client ID and the password as its secret: `KAFKA_OAUTH_TOKEN_URL`")
+	fs.StringVar(&c.Scope, "kafka-oauth-scope", "", "scopes to request from kafka-oauth-token-url, separated by spaces: `KAFKA_OAUTH_SCOPE`")
 	fs.StringVar(&c.Region, "kafka-aws-region", "", "region of the MSK cluster for AWS_MSK_IAM, by default that of AWS_REGION: `KAFKA_AWS_REGION`")
 }
 
@@ -142,8 +142,8 @@ type clientToken struct {
 	url    string
 }
 
-// Token returns a token that has not expired. Its error has neither the secret nor the
-// answer of the server, but its error code.
+// Token returns a token that has not expired. Its error has the error code
+// of the server, but neither the secret nor the rest of the answer.
 func (c clientToken) Token() (*sarama.AccessToken, error) {
 	token, err := c.source.Token()
 	var refused *oauth2.RetrieveError
