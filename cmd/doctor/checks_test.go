@@ -45,7 +45,7 @@ func TestDisk(t *testing.T) {
 		t.Skip(err)
 	}
 	want(t, "a disk that is nearly full", Warn, "less than twice", func(r *Report) { r.Disk(dir, free*3/4) })
-	want(t, "no directory yet", OK, "will be made", func(r *Report) { r.Disk(filepath.Join(dir, "a", "b"), 1) })
+	want(t, "no directory yet", OK, "the first start creates", func(r *Report) { r.Disk(filepath.Join(dir, "a", "b"), 1) })
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
