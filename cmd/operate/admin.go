@@ -23,13 +23,13 @@ type adminTarget struct {
 	caFile    string
 }
 
-// registerAccess declares the flags beside that of the URL.
+// registerAccess declares the flags other than that of the URL.
 func (t *adminTarget) registerAccess(fs *flag.FlagSet) {
 	fs.StringVar(&t.tokenFile, "admin-token-file", "", "file with a token of the admin listener: `ADMIN_TOKEN_FILE`")
-	fs.StringVar(&t.caFile, "admin-ca-file", "", "file with the certificates, in PEM, that may sign that of the admin listener, instead of those of the system: `ADMIN_CA_FILE`")
+	fs.StringVar(&t.caFile, "admin-ca-file", "", "PEM file with the authorities that may sign the certificate of the admin listener, instead of those of the system: `ADMIN_CA_FILE`")
 }
 
-// get asks for a path. The caller closes the body of the answer, whose status is 200.
+// get requests a path. The caller closes the body of the answer, whose status is 200.
 func (t *adminTarget) get(ctx context.Context, path string) (*http.Response, error) {
 	client, err := t.client()
 	if err != nil {

@@ -27,8 +27,8 @@ func newDeadLetters(open Open) *cobra.Command {
 		Use:   "deadletters",
 		Short: "List, show and settle updates that were accepted but could not be applied",
 		Long: "A dead letter is an update that was accepted and recorded, but could not be applied.\n" +
-			"These commands speak to a server (--api-url), or work on the database directly, whether or\n" +
-			"not a process runs on it.",
+			"These commands call a server (--api-url), or use the database directly, whether or not a\n" +
+			"process is using it.",
 	}
 	return flags.Group(deadLetters, newDeadLettersList(open), newDeadLettersShow(open),
 		newReplay(open), newAccept(open), newDiscard(open))

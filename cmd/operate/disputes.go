@@ -105,7 +105,7 @@ func newDisputesList(open Open) *cobra.Command {
 }
 
 func newDisputesShow(open Open) *cobra.Command {
-	return newOfDispute(open, "show ID", "Show a dispute: its state, and the timeline with each verdict and why",
+	return newOfDispute(open, "show ID", "Show a dispute: its state, and its timeline with the reason for each verdict",
 		"Shows a dispute: its state, its open dead letters, and its timeline, in which each event has its verdict and\n"+
 			"the reason for it. As CSV, shows the timeline only.",
 		func(command *cobra.Command, _ string, answer *payrelayv1.ExplainDisputeResponse) error {

@@ -26,13 +26,13 @@ func explained(err error) error {
 	case connect.CodeInvalidArgument, connect.CodeFailedPrecondition:
 		return fmt.Errorf("%s%s", doing, message)
 	case connect.CodeUnauthenticated:
-		return fmt.Errorf("%sthe server does not accept the token: %s: name the file of one with --api-token-file, or set API_TOKEN", doing, message)
+		return fmt.Errorf("%sthe server does not accept the token: %s: name the file of a valid one with --api-token-file, or set API_TOKEN", doing, message)
 	case connect.CodePermissionDenied:
-		return fmt.Errorf("%sthe server refuses: %s: a change and a body need a token with the role operator, the rest one with the role reader", doing, message)
+		return fmt.Errorf("%sthe server refuses the request: %s: changes, and reading a body, need a token with the role operator; everything else needs the role reader", doing, message)
 	case connect.CodeUnimplemented:
 		return fmt.Errorf("%sthe server at api-url (OPERATOR_API_URL) has no such service: name the api listener of a server of this release (%s)", doing, message)
 	case connect.CodeUnavailable, connect.CodeDeadlineExceeded:
-		return fmt.Errorf("%sthe answer did not come: %s: check api-url (OPERATOR_API_URL), and try again", doing, message)
+		return fmt.Errorf("%sthere was no answer: %s: check api-url (OPERATOR_API_URL), and try again", doing, message)
 	default:
 		return fmt.Errorf("%sthe server answered %s: %s", doing, answer.Code(), message)
 	}

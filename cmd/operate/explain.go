@@ -58,7 +58,7 @@ func printExplanation(out io.Writer, sentences []string, timeline string) error 
 // printOrder prints the state of an order, and its timeline.
 func printOrder(out io.Writer, answer *payrelayv1.ExplainOrderResponse) error {
 	if o := answer.GetOrder(); o == nil {
-		fmt.Fprintln(out, "the order has no state: nothing that was reported about it is applied")
+		fmt.Fprintln(out, "the order has no state: none of its events was applied")
 	} else if err := printFields(out, [][2]string{
 		{"order", o.GetOrderId()},
 		{"status", payments.OrderStatuses.Name(o.GetStatus())},
@@ -91,7 +91,7 @@ func printOrder(out io.Writer, answer *payrelayv1.ExplainOrderResponse) error {
 // printDispute prints the state of a dispute, and its timeline.
 func printDispute(out io.Writer, answer *payrelayv1.ExplainDisputeResponse) error {
 	if d := answer.GetDispute(); d == nil {
-		fmt.Fprintln(out, "the dispute has no state: nothing that was reported about it is applied")
+		fmt.Fprintln(out, "the dispute has no state: none of its events was applied")
 	} else if err := printFields(out, [][2]string{
 		{"dispute", d.GetDisputeId()},
 		{"source", d.GetSource()},

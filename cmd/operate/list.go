@@ -24,7 +24,7 @@ type paging struct {
 // register declares the flags. Without ascending, the order of the listing is fixed.
 func (p *paging) register(command *cobra.Command, noun string, ascending bool) {
 	command.Flags().IntVar(&p.limit, "limit", 100, "maximum number of "+noun+" to list, 0 for all")
-	command.Flags().StringVar(&p.after, "after", "", "go on after the page that named this cursor")
+	command.Flags().StringVar(&p.after, "after", "", "continue after the page that printed this cursor")
 	if ascending {
 		command.Flags().BoolVar(&p.ascending, "ascending", false, "list the oldest first, instead of the newest")
 	}

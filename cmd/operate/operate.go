@@ -1,9 +1,9 @@
 // Package operate has the commands of the people on call. They show orders, disputes,
 // dead letters, sources and the audit log, and settle what could not be applied. They
-// speak to the query and operator services: over the network, or on a database with the
-// handlers in this process.
+// call the query and operator services: over the network or, for a database, the handlers
+// in this process.
 //
-// The package belongs to cmd, which passes in how a database is opened.
+// The package belongs to cmd, which passes in a function that opens a database.
 package operate
 
 import "github.com/spf13/cobra"

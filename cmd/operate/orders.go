@@ -100,7 +100,7 @@ func oneID(args []string, what string) (string, error) {
 }
 
 func newOrdersShow(open Open) *cobra.Command {
-	return newOfOrder(open, "show ID", "Show an order: its state, its disputes, and the timeline with each verdict and why",
+	return newOfOrder(open, "show ID", "Show an order: its state, its disputes, and its timeline with the reason for each verdict",
 		"Shows an order: its state, its disputes, its open dead letters, and its timeline, in which each event has its\n"+
 			"verdict and the reason for it. As CSV, shows the timeline only.",
 		func(command *cobra.Command, _ string, answer *payrelayv1.ExplainOrderResponse) error {

@@ -27,7 +27,7 @@ func newRederive(open Open) *cobra.Command {
 	var r rederivation
 	command := &cobra.Command{
 		Use:   "replay",
-		Short: "Fold the stored histories again, and report what differs from the stored orders and disputes",
+		Short: "Fold the stored histories again, and report the differences from the stored orders and disputes",
 		Long: "Folds the stored histories of orders and disputes again, from the first event on, and compares the results\n" +
 			"with the stored orders and disputes. There must be no difference: the exit code is 3 if there is one. It\n" +
 			"changes nothing, unless --correct is given. To judge dead letters again, see app deadletters replay.",
@@ -38,7 +38,7 @@ func newRederive(open Open) *cobra.Command {
 	ids(command, &r.orders, "order", "select this order and its disputes")
 	r.period.register(command, "orders and disputes with an event recorded")
 	command.Flags().BoolVar(&r.dry, "dry-run", false, "change nothing, which is the default")
-	command.Flags().BoolVar(&r.correct, "correct", false, "store the derived state of those that differ, which needs --why")
+	command.Flags().BoolVar(&r.correct, "correct", false, "store the derived state where it differs; needs --why")
 	r.decision.Register(command)
 	r.format.register(command, "table")
 	command.RunE = func(command *cobra.Command, _ []string) error {

@@ -19,8 +19,8 @@ import (
 	"github.com/payrelay/payrelay/modules/transport"
 )
 
-// Service is what the commands speak to: the client of a server, or its handlers in this
-// process.
+// Service has the methods that the commands call: those of the client of a server, or of its
+// handlers in this process.
 type Service interface {
 	payrelayv1connect.QueryServiceClient
 	payrelayv1connect.OperatorServiceClient
@@ -47,7 +47,7 @@ func (t *target) RegisterFlags(fs *flag.FlagSet) {
 	t.data.RegisterFlags(fs)
 }
 
-// remote reports whether the command speaks to a server.
+// remote reports whether the command calls a server.
 func (t *target) remote() bool { return t.apiURL != "" }
 
 // use calls a function with the service.

@@ -33,9 +33,9 @@ func newSourcesList(open Open) *cobra.Command {
 		Use:   "list",
 		Short: "List the sources, with their last event and their open dead letters",
 		Long: "Lists the sources, with the time of their last event and the number of their open dead letters. The numbers\n" +
-			"of verified and refused webhooks are those of the ingest role in the process at --api-url, since its start. If\n" +
-			"the ingest role is a process of its own, name its admin listener by --admin-url: that process knows its\n" +
-			"configured sources and these numbers only.",
+			"of verified and refused webhooks come from the ingest role in the process at --api-url, since its start. If\n" +
+			"the ingest role is a separate process, name its admin listener with --admin-url: that process knows only its\n" +
+			"configured sources and these numbers.",
 		Args: flags.NoArgs,
 	}
 	flags.Register(command, &on, &ingest)
@@ -72,7 +72,7 @@ type ingestTarget struct{ adminTarget }
 // RegisterFlags declares the flags. The URL has no variable: that of app tail may be set,
 // and it would replace the database.
 func (t *ingestTarget) RegisterFlags(fs *flag.FlagSet) {
-	fs.StringVar(&t.url, "admin-url", "", "URL of the admin listener of an ingest process, such as http://127.0.0.1:3004, to list what that process knows")
+	fs.StringVar(&t.url, "admin-url", "", "URL of the admin listener of an ingest process, such as http://127.0.0.1:3004, to list the sources of that process")
 	t.registerAccess(fs)
 }
 

@@ -112,7 +112,7 @@ const tailColumns = "%-15s  %-16s  %-32s  %-24s  %-24s  %6s  %9s\n"
 func (c *tailConfig) show(text []byte, line tailLine, out io.Writer) error {
 	switch {
 	case line.Missed > 0 && c.output == "text":
-		_, err := fmt.Fprintf(out, "… %d webhooks are not shown, because they came too fast\n", line.Missed)
+		_, err := fmt.Fprintf(out, "… %d webhooks are not shown, because they arrived too fast\n", line.Missed)
 		return err
 	case line.Missed == 0 && !c.selects(line.Observation):
 		return nil

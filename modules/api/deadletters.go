@@ -25,8 +25,8 @@ type letterItem struct {
 	// Detail explains the reason.
 	Detail    string `json:"detail"`
 	CreatedAt string `json:"created_at"`
-	// Deliveries is the number of times that these facts were refused, LastAt the last
-	// time.
+	// Deliveries is the number of times that these facts were refused, LastAt the time of
+	// the last.
 	Deliveries int64  `json:"deliveries"`
 	LastAt     string `json:"last_at"`
 	// Resolution and the fields after it are absent while the dead letter is open.
@@ -34,7 +34,7 @@ type letterItem struct {
 	ResolvedAt  string `json:"resolved_at,omitempty"`
 	ResolvedBy  string `json:"resolved_by,omitempty"`
 	ResolvedWhy string `json:"resolved_why,omitempty"`
-	// Digest is the SHA-256, in hexadecimal, by which deliveries are recognized.
+	// Digest is the SHA-256, in hexadecimal, that identifies repeated deliveries.
 	Digest string `json:"digest"`
 	// Update is absent in a listing, and if it cannot be read.
 	Update *updateItem `json:"update,omitempty"`
@@ -110,7 +110,7 @@ type sourceItem struct {
 	Environment string `json:"environment,omitempty"`
 	// LastEventAt is the time at which its newest event was recorded.
 	LastEventAt string `json:"last_event_at,omitempty"`
-	// OpenDeadLetters is absent if the database was not asked.
+	// OpenDeadLetters is absent if the database was not read.
 	OpenDeadLetters *int64 `json:"open_dead_letters,omitempty"`
 	// Verified is the number of webhooks whose signature was verified, Refused that of
 	// refused ones by the code of the refusal.
