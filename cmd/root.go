@@ -81,7 +81,7 @@ func knownVariables() (names []string) {
 // warnMisspelt logs the variables that are probably misspelt: a setting that is ignored.
 func warnMisspelt(log *slog.Logger, environ []string) {
 	for _, m := range flags.Misspelt(environ, knownVariables()) {
-		log.Warn("an environment variable is ignored, because no setting has its name: it may be misspelt", "variable", m.Variable, "meant", m.Meant)
+		log.Warn("an environment variable is ignored, because no setting has its name: it may be misspelled", "variable", m.Variable, "meant", m.Meant)
 	}
 }
 

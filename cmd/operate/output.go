@@ -39,7 +39,7 @@ func (o *output) validate() error {
 // turns into its JSON form.
 type printer interface {
 	item(cells []string, form any) error
-	// finish ends the output. A total below 0 is not known, and next is the cursor of the
+	// finish ends the output. A total below 0 is unknown, and next is the cursor of the
 	// next page, or empty.
 	finish(total int64, next string) error
 }

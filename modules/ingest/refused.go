@@ -42,7 +42,7 @@ func (o *Observation) readIDs(body []byte) {
 	}
 }
 
-// attrs returns what lines of the log have about a webhook, beside its request ID.
+// attrs returns the log attributes of a webhook, without its request ID.
 func (o *Observation) attrs(body []byte) []slog.Attr {
 	digest := ""
 	if len(body) > 0 {

@@ -40,10 +40,10 @@ func (m *Mark) Missing() (records int64) {
 	return records
 }
 
-// Backup writes a copy of the database as it is at one moment into a new file, while
-// others read and write, checks the copy, and adds the mark. The caller has read the
-// positions before. path gets its name only when the copy is complete and on disk, and
-// is never overwritten.
+// Backup writes a consistent copy of the database into a new file, while others read and
+// write, checks the copy, and adds the mark. The caller must have read the positions before.
+// The file gets the name path only when it is complete and on disk. An existing file is
+// never overwritten.
 func (s *Store) Backup(ctx context.Context, path string, mark Mark) error {
 	if _, err := s.use(ctx); err != nil {
 		return err

@@ -23,7 +23,7 @@ func GroupOffsets(ctx context.Context, cluster ClusterConfig, topics TopicConfig
 		positions, err := allPositions(ctx, admin, topics)
 		for _, p := range positions {
 			if p.applied == UnknownOffset {
-				return fmt.Errorf("the offset of group %q in topic %q, partition %d, is not known: try again when the partition has a leader", topics.Group, p.topic, p.partition)
+				return fmt.Errorf("the offset of group %q in topic %q, partition %d, is unknown: try again when the partition has a leader", topics.Group, p.topic, p.partition)
 			}
 			if p.applied == NoOffset {
 				p.applied = p.oldest
