@@ -62,7 +62,7 @@ func TestDoctorOfANewInstallation(t *testing.T) {
 	wantCheck(t, checks, "configuration", doctor.OK, "mode kafka")
 	wantCheck(t, checks, "database", doctor.OK, "the first start creates it")
 	wantCheck(t, checks, "topics", doctor.OK, "embedded")
-	wantCheck(t, checks, "disk", doctor.OK, "will be made")
+	wantCheck(t, checks, "disk", doctor.OK, "the first start creates")
 	wantCheck(t, checks, "sources", doctor.Warn, "not verified")
 	if exists(dir) {
 		t.Error("app doctor made the data directory")
