@@ -155,7 +155,7 @@ func TestMistakesInDecisions(t *testing.T) {
 		{[]string{"replay", "1", "--source", "generic"}, "cannot be combined"},
 		{[]string{"replay", "1", "2"}, "--why is missing"},
 		{[]string{"replay", "--reason", "bad luck"}, "choose from"},
-		{[]string{"replay", "--from", "yesterday"}, "RFC 3339"},
+		{[]string{"replay", "--from", "yesterday"}, "24 hours ago"},
 		{[]string{"replay", "--from", "2026-01-02T00:00:00Z", "--to", "2026-01-01T00:00:00Z"}, "--from must be earlier"},
 	} {
 		_, err := execute(t, append(append([]string{"deadletters"}, test.args...), "--data-dir", dir)...)
