@@ -9,12 +9,14 @@ import (
 const (
 	// ExitError means that the command failed.
 	ExitError = 1
-	// ExitUsage means that the command line or a setting cannot be understood.
+	// ExitUsage means that the command line or a setting cannot be understood, or that
+	// several dead letters are selected without --yes.
 	ExitUsage = 2
 	// ExitDifferences means that the command did its work and found differences, or dead
-	// letters that stay open.
+	// letters that stay open or are skipped.
 	ExitDifferences = 3
-	// ExitNotFound means that there is no such order, dispute or dead letter.
+	// ExitNotFound means that there is no such order, dispute or dead letter to
+	// show or explain.
 	ExitNotFound = 4
 )
 
