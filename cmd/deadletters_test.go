@@ -107,16 +107,20 @@ func TestReplayOfSelectedDeadLetters(t *testing.T) {
 	dir := contradictions(t, 3)
 	dry := deadletters(t, dir, "replay", "--reason", "contradiction", "--dry-run")
 	wantWords(t, dry, "3 judged, and nothing written")
-	wantWords(t, dry, "3 dead_lettered: contradiction")
-	wantWords(t, deadletters(t, dir, "replay", "1", "--dry-run"), "dead_lettered: contradiction")
+	wantWords(t, dry, "3 order o3 - contradiction would stay open: contradiction")
+	wantWords(t, deadletters(t, dir, "replay", "1", "--dry-run"), "1 order o1 - contradiction would stay open: contradiction")
+	_, err := execute(t, "deadletters", "discard", "--all", "--why", "x", "--data-dir", dir)
+	if err == nil || !strings.Contains(err.Error(), "3 dead letters are selected: add --yes") || flags.ExitCode(err) != flags.ExitUsage {
+		t.Errorf("discard of 3 without --yes = %v, want it refused", err)
+	}
 
 	deadletters(t, dir, "accept", "2", "--why", "the bank says so")
 	for want, args := range map[string][]string{
-		"2 replayed 2 dead_lettered: contradiction": {"--source", "generic", "--why", "after the upgrade"},
-		"0 replayed":                    {"--source", "other", "--why", "x"},
-		"0 replayed ":                   {"--reason", "conflict,unknown_status", "--why", "x"},
-		" 0 replayed":                   {"--to", "2026-01-01T00:00:00Z", "--why", "x"},
-		"0 judged, and nothing written": {"--from", "2026-01-01T00:00:00Z", "--reason", "conflict", "--dry-run"},
+		"2 replayed 2 dead_lettered: contradiction": {"--source", "generic", "--why", "after the upgrade", "--yes"},
+		"no open dead letter matches":               {"--source", "other", "--why", "x"},
+		"no open dead letter matches ":              {"--reason", "conflict,unknown_status", "--why", "x"},
+		" no open dead letter matches":              {"--to", "2026-01-01T00:00:00Z", "--why", "x"},
+		" no open dead letter matches ":             {"--from", "2026-01-01T00:00:00Z", "--reason", "conflict", "--dry-run"},
 	} {
 		out := strings.Join(strings.Fields(deadletters(t, dir, append([]string{"replay"}, args...)...)), " ")
 		if !strings.HasSuffix(out, strings.TrimSpace(want)) {
@@ -128,7 +132,7 @@ func TestReplayOfSelectedDeadLetters(t *testing.T) {
 // A replay reads dead letters in batches and judges each once.
 func TestReplayOfManyDeadLetters(t *testing.T) {
 	const many = 503 // more than one call handles
-	out := deadletters(t, contradictions(t, many), "replay", "--reason", "contradiction", "--why", "after the upgrade")
+	out := deadletters(t, contradictions(t, many), "replay", "--reason", "contradiction", "--why", "after the upgrade", "--yes")
 	wantWords(t, out, fmt.Sprint(many, " replayed"))
 	wantWords(t, out, fmt.Sprint(many, " dead_lettered: contradiction"))
 }
@@ -151,7 +155,7 @@ func TestMistakesInDecisions(t *testing.T) {
 		{[]string{"replay", "1", "--source", "generic"}, "cannot be combined"},
 		{[]string{"replay", "1", "2"}, "--why is missing"},
 		{[]string{"replay", "--reason", "bad luck"}, "choose from"},
-		{[]string{"replay", "--from", "yesterday"}, "RFC 3339"},
+		{[]string{"replay", "--from", "yesterday"}, "24 hours ago"},
 		{[]string{"replay", "--from", "2026-01-02T00:00:00Z", "--to", "2026-01-01T00:00:00Z"}, "--from must be earlier"},
 	} {
 		_, err := execute(t, append(append([]string{"deadletters"}, test.args...), "--data-dir", dir)...)

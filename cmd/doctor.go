@@ -44,6 +44,7 @@ type examination struct {
 	output  string
 	minFree int
 	expiry  time.Duration
+	fresh   bool // whether no process has made the database yet
 	doctor.Report
 }
 
@@ -148,6 +149,7 @@ func (e *examination) examineData(ctx context.Context) {
 		e.Disk(e.data.Path, int64(e.minFree)<<20)
 	}
 	if path != "" && !exists(path) {
+		e.fresh = true
 		e.Add("database", doctor.OK, "%s does not exist yet: the first start creates it", path)
 		return
 	}
@@ -178,7 +180,7 @@ func (e *examination) examineSchema(ctx context.Context, db database, found stor
 	} else {
 		e.Add("privileges", doctor.OK, "sufficient")
 	}
-	if found.Empty {
+	if e.fresh = found.Empty; e.fresh {
 		e.Add("schema", doctor.OK, "the database is empty: the first start, or app migrate up, creates the tables")
 		return
 	}
@@ -234,8 +236,10 @@ func (e *examination) examineTopics(ctx context.Context) {
 	}
 }
 
-// examineListeners checks certificates, tokens and addresses.
+// examineListeners checks certificates, tokens and addresses, and whether the settings are
+// those of a process at all.
 func (e *examination) examineListeners(ctx context.Context) {
+	used := false
 	running := doctor.Answers(ctx, e.admin.door.Addr, e.admin.door.TLSCert != "")
 	for _, cfg := range append(slices.Clone(e.doors), &e.admin.door) {
 		name := cfg.Kind.Name + " listener"
@@ -246,7 +250,10 @@ func (e *examination) examineListeners(ctx context.Context) {
 		case !end.IsZero():
 			e.Expiry(name, "the certificate of "+cfg.Kind.Name+"-tls-cert", end, time.Now(), e.expiry)
 		}
-		e.Address(name, cfg.Kind.Name+"-addr", cfg.Addr, running)
+		used = e.Address(name, cfg.Kind.Name+"-addr", cfg.Addr, running) || used
+	}
+	if e.fresh && !used {
+		e.Add("process", doctor.Warn, "nothing runs with these settings: give doctor the flags and environment of the server, if it was started before")
 	}
 }
 
@@ -275,7 +282,7 @@ func (e *examination) examineSources() {
 		return
 	}
 	if e.ingest.SourcesFile == "" {
-		e.Add("sources", doctor.Warn, "there is no sources file, so webhooks are not verified: name one with --sources (SOURCES)")
+		e.Add("sources", doctor.Warn, "webhooks are not verified: anyone who reaches the ingest listener can change orders: name a sources file with --sources (SOURCES)")
 		return
 	}
 	set, err := source.Load(e.ingest.SourcesFile, e.ingest.InsecureNoSignature)
@@ -284,7 +291,7 @@ func (e *examination) examineSources() {
 		return
 	}
 	if unsigned := set.Unsigned(); len(unsigned) > 0 {
-		e.Add("sources", doctor.Warn, "the webhooks of %s are not verified: give each a secret", strings.Join(unsigned, ", "))
+		e.Add("sources", doctor.Warn, "the webhooks of %s are not verified: anyone who reaches the ingest listener can change orders: give each source a secret", strings.Join(unsigned, ", "))
 	} else {
 		e.Add("sources", doctor.OK, "%d sources, all verified", len(set.Names()))
 	}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,10 @@ func wantCheck(t *testing.T, checks []doctor.Check, name string, result doctor.R
 	t.Errorf("no check %q is %s with %q: %+v", name, result, text, checks)
 }
 
+func hasCheck(checks []doctor.Check, name string) bool {
+	return slices.ContainsFunc(checks, func(c doctor.Check) bool { return c.Name == name })
+}
+
 // TestDoctorOfANewInstallation checks that all is well before the first start, and that
 // the check makes nothing.
 func TestDoctorOfANewInstallation(t *testing.T) {
@@ -63,7 +68,8 @@ func TestDoctorOfANewInstallation(t *testing.T) {
 	wantCheck(t, checks, "database", doctor.OK, "the first start creates it")
 	wantCheck(t, checks, "topics", doctor.OK, "embedded")
 	wantCheck(t, checks, "disk", doctor.OK, "the first start creates")
-	wantCheck(t, checks, "sources", doctor.Warn, "not verified")
+	wantCheck(t, checks, "sources", doctor.Warn, "anyone who reaches the ingest listener can change orders")
+	wantCheck(t, checks, "process", doctor.Warn, "nothing runs with these settings")
 	if exists(dir) {
 		t.Error("app doctor made the data directory")
 	}
@@ -76,6 +82,9 @@ func TestDoctorOfANewInstallation(t *testing.T) {
 	}
 	wantCheck(t, checks, "schema", doctor.OK, "that of this release")
 	wantCheck(t, checks, "privileges", doctor.OK, "")
+	if hasCheck(checks, "process") {
+		t.Errorf("app doctor misses a process, but there is a database: %+v", checks)
+	}
 }
 
 // TestDoctorFindsWhatIsBroken breaks one thing after the other.
@@ -165,6 +174,10 @@ func TestDoctorFindsAddressesInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
+	none := filepath.Join(t.TempDir(), "none")
+	if checks, _ := examined(t, append([]string{"api", "--mode", "grpc", "--data-dir", none, "--api-addr", taken.Addr().String()}, anyPort("internal", "admin")...)...); hasCheck(checks, "process") {
+		t.Errorf("app doctor misses a process, but an address is in use: %+v", checks)
+	}
 	args := []string{"ingest", "--mode", "http", "--admin-addr", "127.0.0.1:0", "--ingest-addr", taken.Addr().String()}
 	checks, passed := examined(t, args...)
 	if wantCheck(t, checks, "ingest listener", doctor.Fail, "stop the program"); passed {

@@ -200,7 +200,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 		}
 		return path
 	}
-	sources := file("sources.yaml", []byte("sources:\n  - name: shop\n    provider: generic\n    secrets: [{secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw, not_after: 2090-12-01T00:00:00Z}]\n"))
+	sources := file("sources.yaml", []byte("sources:\n  - name: shop\n    provider: generic\n    signature: {scheme: hmac, header: X-Sign, algorithm: sha256, encoding: hex}\n    secrets: [{secret: "+shopSecret+", not_after: 2090-12-01T00:00:00Z}]\n"))
 	args := []string{"--sources", sources, "--insecure-no-signature", "--ingest-tls-cert", file("cert.pem", cert), "--ingest-tls-key", file("key.pem", key)}
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authority.Pool()}}}
 	defer client.CloseIdleConnections()
@@ -223,6 +223,9 @@ func TestMetricsAreDocumented(t *testing.T) {
 			s = serveAll(t, client, dir, append(args, "--mode", string(mode))...)
 			if status := s.send("evt-2", "order-1", "updated", at); status/100 != 2 {
 				t.Fatalf("the webhook was answered %d, want 2xx", status)
+			}
+			if status := sendToShop(t, client, s.urls["ingest"], "evt-3", shopSecret, "application/json"); status/100 != 2 {
+				t.Fatalf("the signed webhook was answered %d, want 2xx", status)
 			}
 			open := func() bool { return s.value("payrelay_dead_letters_open", reason) == 1 }
 			wait.Until(t, patience, "the gauge of the dead letter", open)

@@ -44,7 +44,7 @@ const shopSecret = "0123456789abcdef0123456789abcdef"
 
 // sendToShop sends a webhook that is signed by the secret and returns the status of the
 // answer.
-func sendToShop(t *testing.T, ingest, event, secret, kind string) int {
+func sendToShop(t *testing.T, client *http.Client, ingest, event, secret, kind string) int {
 	t.Helper()
 	body := fmt.Sprintf(`{"provider_event_id": %q, "order_id": "order-1", "user_id": "user-1", "status": "created",
 		"created_at": "2026-01-04T10:00:00Z", "updated_at": "2026-01-04T10:00:00Z", "meta": {"amount": "100.50", "currency": "USD"}}`, event)
@@ -56,7 +56,7 @@ func sendToShop(t *testing.T, ingest, event, secret, kind string) int {
 	_, _ = io.WriteString(mac, body)
 	request.Header.Set("X-Sign", hex.EncodeToString(mac.Sum(nil)))
 	request.Header.Set("Content-Type", kind)
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestSourcesOfTheIngestRole(t *testing.T) {
 			{"0123456789abcdef0123456789abcdeX", "application/json", http.StatusUnauthorized},
 			{shopSecret, "text/plain", http.StatusUnsupportedMediaType},
 		} {
-			if got := sendToShop(t, c.ingest, fmt.Sprint(name, i), send.secret, send.kind); got != send.want {
+			if got := sendToShop(t, http.DefaultClient, c.ingest, fmt.Sprint(name, i), send.secret, send.kind); got != send.want {
 				t.Fatalf("%s: webhook %d is answered %d, want %d", name, i, got, send.want)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/payrelay/payrelay/cmd/flags"
+	"github.com/payrelay/payrelay/modules/payments"
 	"github.com/payrelay/payrelay/modules/transport/kafka"
 	"github.com/payrelay/payrelay/modules/transport/kafka/topics"
 )
@@ -27,14 +28,23 @@ type topicsConfig struct {
 	cluster  kafka.ClusterConfig
 	topics   kafka.TopicConfig
 	password flags.Password
+	mode     payments.Mode
+}
+
+// RegisterFlags declares the flag of the mode, whose variable the serve commands have too.
+func (c *topicsConfig) RegisterFlags(fs *flag.FlagSet) {
+	fs.TextVar(&c.mode, "mode", payments.Kafka, "wire that carries the updates; only kafka has topics: `WEBHOOK_MODE`")
 }
 
 func (c *topicsConfig) registrars() []flags.Registrar {
-	return []flags.Registrar{&c.cluster, &c.topics, &c.password}
+	return []flags.Registrar{c, &c.cluster, &c.topics, &c.password}
 }
 
 // prepare reads the password and validates the configuration, with that of the command.
 func (c *topicsConfig) prepare(own interface{ Validate() error }) (err error) {
+	if c.mode != payments.Kafka && len(c.cluster.Brokers) == 0 {
+		return flags.Usagef("mode %s has no topics: only mode kafka has", c.mode)
+	}
 	if c.cluster.Password, err = c.password.Secret(); err != nil {
 		return err
 	}

@@ -56,6 +56,20 @@ func TestTopicsOfTheEmbeddedBroker(t *testing.T) {
 	}
 }
 
+// TestTopicsOfAModeWithout checks that the commands name the mode of the environment, and
+// that brokers which are named are asked nevertheless.
+func TestTopicsOfAModeWithout(t *testing.T) {
+	t.Setenv("WEBHOOK_MODE", "direct")
+	for _, args := range [][]string{{"check"}, {"create"}, {"rewind", "--to", "2026-01-31T12:00:00Z"}} {
+		if _, err := runTopics(t, args...); err == nil || !strings.HasPrefix(err.Error(), "mode direct has no topics") {
+			t.Errorf("topics %q = %v, want that the mode has no topics", args, err)
+		}
+	}
+	if _, err := runTopics(t, "check", "--kafka-brokers", startBroker(t)); err != nil {
+		t.Errorf("topics check of a named broker = %v", err)
+	}
+}
+
 // An operator who asks for two copies does not get away with one.
 func TestTopicsCheckOfTooFewCopies(t *testing.T) {
 	addr := startBroker(t)

@@ -102,20 +102,22 @@ func days(left time.Duration) string {
 	}
 }
 
-// Address checks that an address is free or, as runs reports, in use by a payrelay process.
-func (r *Report) Address(name, flag, addr string, running bool) {
+// Address checks that an address is free or, as running reports, in use by a payrelay
+// process. It reports whether the address is in use.
+func (r *Report) Address(name, flag, addr string, running bool) (used bool) {
 	if _, port, err := net.SplitHostPort(addr); err == nil && port == "0" {
 		r.Add(name, OK, "any free port")
-		return
+		return false
 	}
 	listener, err := net.Listen("tcp", addr)
 	switch {
 	case err == nil:
 		_ = listener.Close()
-		r.Add(name, OK, "%s is free", addr)
+		r.Add(name, OK, "%s is free: no payrelay runs here with these settings", addr)
 	case running:
 		r.Add(name, OK, "%s is in use, and payrelay runs", addr)
 	default:
 		r.Add(name, Fail, "%s cannot be used: %v: stop the program that uses it, or choose another address with --%s", addr, err, flag)
 	}
+	return err != nil
 }

@@ -88,9 +88,17 @@ func TestAddress(t *testing.T) {
 	}
 	addr := listener.Addr().String()
 	want(t, "taken", Fail, "--api-addr", func(r *Report) { r.Address("api", "api-addr", addr, false) })
-	want(t, "ours", OK, "payrelay runs", func(r *Report) { r.Address("api", "api-addr", addr, true) })
+	want(t, "ours", OK, "payrelay runs", func(r *Report) {
+		if !r.Address("api", "api-addr", addr, true) {
+			t.Error("Address() = false of an address in use")
+		}
+	})
 	_ = listener.Close()
-	want(t, "free", OK, "is free", func(r *Report) { r.Address("api", "api-addr", addr, false) })
+	want(t, "free", OK, "is free: no payrelay runs here", func(r *Report) {
+		if r.Address("api", "api-addr", addr, false) {
+			t.Error("Address() = true of a free address")
+		}
+	})
 	want(t, "any", OK, "any free port", func(r *Report) { r.Address("api", "api-addr", "127.0.0.1:0", false) })
 	want(t, "of another machine", Fail, "cannot be used", func(r *Report) { r.Address("api", "api-addr", "192.0.2.1:3000", false) })
 }

@@ -9,10 +9,11 @@ import (
 const (
 	// ExitError means that the command failed.
 	ExitError = 1
-	// ExitUsage means that the command line or a setting is invalid.
+	// ExitUsage means that the command line or a setting is invalid, or that several dead
+	// letters are selected without --yes.
 	ExitUsage = 2
-	// ExitDifferences means that the command finished, but found differences, or left
-	// dead letters open.
+	// ExitDifferences means that the command finished, but found differences, or left dead
+	// letters open or skipped them.
 	ExitDifferences = 3
 	// ExitNotFound means that the order, dispute or dead letter does not exist.
 	ExitNotFound = 4

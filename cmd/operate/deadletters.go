@@ -90,10 +90,29 @@ func newDeadLettersList(open Open) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return out.finish(total, next)
+			if total > 0 || !selected.given() {
+				return out.finish(total, next)
+			}
+			return none(command, format, out, settled)
 		})
 	}
 	return command
+}
+
+// none ends a list of dead letters whose filter selects nothing, and says so.
+func none(command *cobra.Command, format output, out printer, settled bool) error {
+	says, to := noneMatches, command.OutOrStdout()
+	if settled {
+		says = "no dead letter matches"
+	}
+	if format.format != "table" {
+		if err := out.finish(0, ""); err != nil {
+			return err
+		}
+		to = command.ErrOrStderr()
+	}
+	_, err := fmt.Fprintln(to, says)
+	return err
 }
 
 // deadLetterIDs parses the arguments of a command about dead letters.
@@ -118,8 +137,9 @@ func newDeadLettersShow(open Open) *cobra.Command {
 		Use:   "show ID",
 		Short: "Show one dead letter in full",
 		Long: "Shows one dead letter in full, with the body of the webhook as it arrived. The body may have personal\n" +
-			"data, so that the audit log records who read it. On a database the body is shown unless --body=false is\n" +
-			"given; a server (--api-url) is asked for it if --body is given, and needs --why.",
+			"data, so that the audit log records who read it, and why. On a database the body is read and the entry\n" +
+			"written unless --body=false is given; without --why, the reason is \"app deadletters show\". A server\n" +
+			"(--api-url) is asked for the body if --body is given, and needs --why.",
 		Args: cobra.ArbitraryArgs,
 	}
 	flags.Register(command, &on)

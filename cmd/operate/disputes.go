@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
 	"github.com/payrelay/payrelay/cmd/flags"
@@ -43,8 +44,8 @@ func (s *disputeSelection) register(command *cobra.Command) {
 	command.Flags().StringSliceVar(&s.statuses, "status", nil, "select disputes with this status; separate several with commas")
 	flags.Choose(command, "status", payments.DisputeStatuses.All())
 	s.period.register(command, "disputes opened")
-	command.Flags().StringVar(&s.dueFrom, "due-from", "", "select disputes whose evidence is due at this time or later")
-	command.Flags().StringVar(&s.dueTo, "due-to", "", "select disputes whose evidence is due before this time")
+	command.Flags().StringVar(&s.dueFrom, "due-from", "", "select disputes whose evidence is due at this time or later"+aheadForms)
+	command.Flags().StringVar(&s.dueTo, "due-to", "", "select disputes whose evidence is due before this time"+aheadForms)
 }
 
 func (s *disputeSelection) request(now time.Time) (*payrelayv1.ListDisputesRequest, error) {
@@ -56,10 +57,10 @@ func (s *disputeSelection) request(now time.Time) (*payrelayv1.ListDisputesReque
 	if r.TimeFrom, r.TimeTo, err = s.times(now); err != nil {
 		return nil, err
 	}
-	if r.DueFrom, err = bound("due-from", s.dueFrom, now); err != nil {
+	if r.DueFrom, err = bound("due-from", s.dueFrom, now, ahead); err != nil {
 		return nil, err
 	}
-	r.DueTo, err = bound("due-to", s.dueTo, now)
+	r.DueTo, err = bound("due-to", s.dueTo, now, ahead)
 	return r, err
 }
 
@@ -131,6 +132,10 @@ func newOfDispute(open Open, use, short, long string, show func(command *cobra.C
 		return on.use(command.Context(), func(service Service) error {
 			answer, err := service.ExplainDispute(command.Context(), &payrelayv1.ExplainDisputeRequest{DisputeId: id, Source: source})
 			switch {
+			case connect.CodeOf(err) == connect.CodeNotFound && source != "":
+				return nothing("dispute " + cell(id) + " of " + cell(source))
+			case connect.CodeOf(err) == connect.CodeNotFound:
+				return nothing("dispute " + cell(id))
 			case err != nil:
 				return fmt.Errorf("show dispute %s: %w", cell(id), err)
 			case format.format == "json":

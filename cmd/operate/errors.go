@@ -37,3 +37,8 @@ func explained(err error) error {
 		return fmt.Errorf("%sthe server answered %s: %s", doing, answer.Code(), message)
 	}
 }
+
+// nothing returns the error about an order or a dispute that is not known.
+func nothing(about string) error {
+	return flags.WithExit(flags.ExitNotFound, fmt.Errorf("nothing is recorded about %s", about))
+}

@@ -188,6 +188,9 @@ func (f *fake) ExplainOrder(_ context.Context, r *payrelayv1.ExplainOrderRequest
 
 func (f *fake) ExplainDispute(_ context.Context, r *payrelayv1.ExplainDisputeRequest) (*payrelayv1.ExplainDisputeResponse, error) {
 	f.asked = append(f.asked, r)
+	if len(f.disputes) > 0 && f.disputes[0].GetDisputeId() != r.GetDisputeId() {
+		return nil, connect.NewError(connect.CodeNotFound, errNoLetter)
+	}
 	e := f.explained
 	answer := &payrelayv1.ExplainDisputeResponse{Sentences: e.GetSentences(), Timeline: e.GetTimeline(), Earlier: e.GetEarlier(), DeadLetters: e.GetDeadLetters()}
 	if len(f.disputes) > 0 {

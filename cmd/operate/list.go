@@ -70,18 +70,24 @@ func (p *paging) total(items int, next string) int64 {
 type period struct{ from, to string }
 
 func (p *period) register(command *cobra.Command, what string) {
-	command.Flags().StringVar(&p.from, "from", "", "select "+what+" since this time, such as 2026-01-04T10:00:00Z, or since this long ago, such as 24h")
-	command.Flags().StringVar(&p.to, "to", "", "select "+what+" before this time")
+	command.Flags().StringVar(&p.from, "from", "", "select "+what+" at this time or later"+agoForms)
+	command.Flags().StringVar(&p.to, "to", "", "select "+what+" before this time"+agoForms)
 }
+
+// The forms of a time on the command line, for the help.
+const (
+	agoForms   = ": 2026-01-04T10:00:00Z, 2026-01-04 for its begin in UTC, or 24h for 24 hours ago"
+	aheadForms = ": 2026-01-04T10:00:00Z, 2026-01-04 for its begin in UTC, or 24h for 24 hours ahead"
+)
 
 func (p *period) given() bool { return p.from != "" || p.to != "" }
 
 // times returns the bounds, nil for those that are not given.
 func (p *period) times(now time.Time) (from, to *timestamppb.Timestamp, err error) {
-	if from, err = bound("from", p.from, now); err != nil {
+	if from, err = bound("from", p.from, now, ago); err != nil {
 		return nil, nil, err
 	}
-	if to, err = bound("to", p.to, now); err != nil {
+	if to, err = bound("to", p.to, now, ago); err != nil {
 		return nil, nil, err
 	}
 	if from != nil && to != nil && !from.AsTime().Before(to.AsTime()) {
@@ -90,17 +96,32 @@ func (p *period) times(now time.Time) (from, to *timestamppb.Timestamp, err erro
 	return from, to, nil
 }
 
-// bound reads a time, or how long ago it was.
-func bound(flag, text string, now time.Time) (*timestamppb.Timestamp, error) {
+// direction is where a duration on the command line leads from now.
+type direction int
+
+const (
+	ago   direction = -1
+	ahead direction = 1
+)
+
+// bound reads a time, a date, or a duration from now.
+func bound(flag, text string, now time.Time, to direction) (*timestamppb.Timestamp, error) {
 	if text == "" {
 		return nil, nil
 	}
-	if ago, err := time.ParseDuration(text); err == nil {
-		return timestamppb.New(now.Add(-ago)), nil
+	if distance, err := time.ParseDuration(text); err == nil {
+		return timestamppb.New(now.Add(time.Duration(to) * distance)), nil
+	}
+	if midnight, err := time.Parse(time.DateOnly, text); err == nil {
+		return timestamppb.New(midnight), nil
 	}
 	at, err := payments.ParseTime(text)
 	if err != nil {
-		return nil, flags.Usagef("--%s is %q: write an RFC 3339 time, such as 2026-01-04T10:00:00Z, or how long ago it was, such as 24h", flag, text)
+		forms := agoForms
+		if to == ahead {
+			forms = aheadForms
+		}
+		return nil, flags.Usagef("--%s is %q: write a time as one of%s", flag, text, strings.TrimPrefix(forms, ":"))
 	}
 	return timestamppb.New(at), nil
 }

@@ -251,9 +251,46 @@ func TestUsageMistakes(t *testing.T) {
 			t.Errorf("%q = %v with exit code %d, want %q with 2", args, err, flags.ExitCode(err), want)
 		}
 	}
-	for _, args := range [][]string{{"deadletters", "show", "9", "--body=false"}, {"orders", "show", "nothing"}} {
-		if _, _, err := filled().run(t, args...); flags.ExitCode(err) != flags.ExitNotFound {
-			t.Errorf("%q = %v with exit code %d, want 4", args, err, flags.ExitCode(err))
+	for want, args := range map[string][]string{
+		"show dead letter 9: not found":               {"deadletters", "show", "9", "--body=false"},
+		"nothing is recorded about order x":           {"orders", "show", "x"},
+		"nothing is recorded about order y":           {"explain", "order", "y"},
+		"nothing is recorded about dispute z":         {"explain", "dispute", "z"},
+		"nothing is recorded about dispute z of shop": {"disputes", "show", "z", "--source", "shop"},
+	} {
+		if _, _, err := filled().run(t, args...); flags.ExitCode(err) != flags.ExitNotFound || err.Error() != want {
+			t.Errorf("%q = %v with exit code %d, want %q with 4", args, err, flags.ExitCode(err), want)
+		}
+	}
+}
+
+// TestTimes checks the forms of a time, and where a duration leads.
+func TestTimes(t *testing.T) {
+	now := at("2026-01-04T10:00:00Z").AsTime()
+	for _, c := range []struct {
+		text string
+		to   direction
+		want string
+	}{
+		{"24h", ago, "2026-01-03T10:00:00Z"},
+		{"24h", ahead, "2026-01-05T10:00:00Z"},
+		{"0s", ahead, "2026-01-04T10:00:00Z"},
+		{"2026-11-29", ago, "2026-11-29T00:00:00Z"},
+		{"2026-11-29", ahead, "2026-11-29T00:00:00Z"},
+		{"2026-11-29T10:00:00+01:00", ahead, "2026-11-29T09:00:00Z"},
+	} {
+		got, err := bound("from", c.text, now, c.to)
+		if err != nil || !proto.Equal(got, at(c.want)) {
+			t.Errorf("bound(%q, %d) = %v, %v, want %s", c.text, c.to, got, err, c.want)
+		}
+	}
+	request, err := (&disputeSelection{dueFrom: "0s", dueTo: "24h"}).request(now)
+	if err != nil || !proto.Equal(request.GetDueTo(), at("2026-01-05T10:00:00Z")) || !proto.Equal(request.GetDueFrom(), at("2026-01-04T10:00:00Z")) {
+		t.Errorf("request = %v, %v, want the day after now", request, err)
+	}
+	for to, want := range map[direction]string{ago: "24h for 24 hours ago", ahead: "24h for 24 hours ahead"} {
+		if _, err := bound("to", "2026-13-01", now, to); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("bound(2026-13-01, %d) = %v, want the forms with %q", to, err, want)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
 	"github.com/payrelay/payrelay/cmd/flags"
@@ -124,6 +125,8 @@ func newOfOrder(open Open, use, short, long string, show func(command *cobra.Com
 		return on.use(command.Context(), func(service Service) error {
 			answer, err := service.ExplainOrder(command.Context(), &payrelayv1.ExplainOrderRequest{OrderId: id})
 			switch {
+			case connect.CodeOf(err) == connect.CodeNotFound:
+				return nothing("order " + cell(id))
 			case err != nil:
 				return fmt.Errorf("show order %s: %w", cell(id), err)
 			case format.format == "json":

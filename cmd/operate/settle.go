@@ -5,17 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"slices"
-	"strconv"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/payrelay/payrelay/cmd/flags"
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
-	"github.com/payrelay/payrelay/modules/api"
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
@@ -76,7 +73,8 @@ func newAction(open Open, short, long string, a action) *cobra.Command {
 		Short: short,
 		Long: long + "\n\n" +
 			"Names the dead letters by their IDs, or selects open ones by filters or with --all, oldest first. The\n" +
-			"exit code is 3 if some of them stay open.",
+			"exit code is 3 if some of them stay open or are skipped, such as those that are settled already. A dry\n" +
+			"run ends with 0, whatever it shows.",
 		Args: cobra.ArbitraryArgs,
 	}
 	flags.Register(command, &on)
@@ -84,8 +82,8 @@ func newAction(open Open, short, long string, a action) *cobra.Command {
 	s.decision.Register(command)
 	s.format.register(command, "table")
 	command.Flags().BoolVar(&all, "all", false, a.name+" every open dead letter that the filters select")
-	command.Flags().BoolVar(&s.dry, "dry-run", false, "show what would become of each dead letter alone, and write nothing")
-	command.Flags().BoolVar(&s.yes, "yes", false, "do not ask before more than one selected dead letter is settled")
+	command.Flags().BoolVar(&s.dry, "dry-run", false, "list what would become of each dead letter alone, and write nothing")
+	command.Flags().BoolVar(&s.yes, "yes", false, "settle the dead letters that a filter selects; without it, more than one is refused")
 	command.RunE = func(command *cobra.Command, args []string) error {
 		filtered := selected.given() || all
 		switch {
@@ -127,21 +125,17 @@ func isTerminal(out io.Writer) bool {
 
 // run settles the dead letters and prints what became of them.
 func (s *settlement) run(command *cobra.Command, service Service) error {
-	if s.filter != nil && !s.dry && !s.yes && s.terminal {
+	if s.filter != nil && !s.dry && !s.yes {
 		if err := s.confirm(command, service); err != nil {
 			return err
 		}
 	}
 	t := &tally{verdicts: make(map[string]int)}
-	p := s.format.printer(command, "dead letters", []string{"ID", "VERDICT"})
+	list := s.list(command, service)
 	err := s.each(command.Context(), service, func(report *payrelayv1.ActionReport) error {
 		for _, result := range report.GetResults() {
-			verdict := s.verdict(result)
-			t.add(s.settled(result), verdict, result)
-			if s.filter != nil && s.format.format == "table" {
-				continue // the counts are enough
-			}
-			if err := p.item([]string{strconv.FormatInt(result.GetId(), 10), verdict}, api.ResultJSON(result)); err != nil {
+			t.add(s.settled(result), s.words(result), result)
+			if err := list.add(result); err != nil {
 				return err
 			}
 		}
@@ -156,29 +150,10 @@ func (s *settlement) run(command *cobra.Command, service Service) error {
 	if err != nil {
 		return fmt.Errorf("stopped after %d dead letters: %w (what is done stays so: run the same command again)", t.all, err)
 	}
-	return errors.Join(s.finish(command, p, t), t.refused())
-}
-
-// finish ends the output of the dead letters, and prints the counts.
-func (s *settlement) finish(command *cobra.Command, p printer, t *tally) error {
-	out := command.OutOrStdout()
-	switch {
-	case s.format.format != "table":
-		if err := p.finish(int64(t.all), ""); err != nil {
-			return err
-		}
-		out = command.ErrOrStderr()
-	case len(s.ids) == 1:
-		_, err := fmt.Fprintln(out, s.verdict(t.last))
+	if err := list.finish(t); err != nil || s.dry {
 		return err
-	case s.filter == nil:
-		if err := p.(*tablePrinter).table.Flush(); err != nil {
-			return err
-		}
-		fmt.Fprintln(out)
 	}
-	_, err := io.WriteString(out, t.summary(s))
-	return err
+	return t.refused()
 }
 
 // confirm refuses to change more than one dead letter unasked.
@@ -193,7 +168,7 @@ func (s *settlement) confirm(command *cobra.Command, service Service) error {
 	for _, c := range counts.GetCounts() {
 		fmt.Fprintf(command.ErrOrStderr(), "%6d %s from %s\n", c.GetCount(), payments.DeadLetterReasons.Name(c.GetReason()), cell(c.GetSource()))
 	}
-	return flags.Usagef("%d dead letters would be %s: see what would happen with --dry-run, and add --yes to do it", counts.GetTotal(), s.done)
+	return flags.Usagef("%d dead letters are selected: add --yes to settle them, or --dry-run to see what would happen", counts.GetTotal())
 }
 
 // each calls the service until all selected dead letters are handled. A dead letter that
@@ -221,63 +196,5 @@ func (s *settlement) each(ctx context.Context, service Service, use func(*payrel
 			return err
 		}
 		selection.AfterId, selection.UpToId = report.GetNextAfterId(), report.GetUpToId()
-	}
-}
-
-// verdict returns what became of a dead letter, in words.
-func (s *settlement) verdict(r *payrelayv1.ActionResult) string {
-	switch {
-	case r.GetSkipped() != "":
-		return "skipped: " + r.GetSkipped()
-	case r.GetOutcome() == nil:
-		return s.done
-	default:
-		return outcome(r.GetOutcome())
-	}
-}
-
-// settled reports whether a dead letter is settled now, or would be.
-func (s *settlement) settled(r *payrelayv1.ActionResult) bool {
-	return r.GetSkipped() == "" && r.GetOutcome().GetVerdict() != payrelayv1.Verdict_VERDICT_DEAD_LETTERED
-}
-
-// tally counts what became of dead letters.
-type tally struct {
-	all, open int
-	verdicts  map[string]int
-	last      *payrelayv1.ActionResult
-}
-
-func (t *tally) add(settled bool, verdict string, r *payrelayv1.ActionResult) {
-	if t.all++; !settled {
-		t.open++
-	}
-	if t.last = r; r.GetSkipped() != "" {
-		verdict = "skipped"
-	}
-	t.verdicts[verdict]++
-}
-
-// summary returns the number of dead letters, and that with each verdict.
-func (t *tally) summary(s *settlement) string {
-	text := fmt.Sprintf("%d %s\n", t.all, s.done)
-	if s.dry {
-		text = fmt.Sprintf("%d judged, and nothing written\n", t.all)
-	}
-	for _, verdict := range slices.Sorted(maps.Keys(t.verdicts)) {
-		text += fmt.Sprintf("  %d %s\n", t.verdicts[verdict], verdict)
-	}
-	return text
-}
-
-// refused returns an error if dead letters are not settled.
-func (t *tally) refused() error {
-	switch {
-	case t.open == 0:
-		return nil
-	case t.all == 1 && t.last.GetSkipped() != "":
-		return flags.WithExit(flags.ExitDifferences, fmt.Errorf("dead letter %d was skipped: %s", t.last.GetId(), t.last.GetSkipped()))
-	default:
-		return flags.WithExit(flags.ExitDifferences, fmt.Errorf("%d of %d dead letters are not settled", t.open, t.all))
 	}
 }

@@ -80,7 +80,7 @@ func newMetrics() *metrics {
 		}, []string{"listener"}),
 
 		webhooks:        counter("payrelay_webhooks_total", "Webhooks of a source that were answered, by verdict or code of the refusal, and by HTTP status.", "source", "result", "status"),
-		webhooksChecked: counter("payrelay_webhooks_verified_total", "Webhooks that were accepted, by the position of the secret that signed them.", "source", "secret"),
+		webhooksChecked: counter("payrelay_webhooks_verified_total", "Webhooks of verified sources that were accepted, by the position of the secret that signed them.", "source", "secret"),
 		webhookDuration: histogram("payrelay_webhook_duration_seconds", "Time from the receipt of a webhook to its answer.", latencyBuckets, "source"),
 
 		events:      counter("payrelay_events_total", "Events that this process recorded, by kind and first verdict.", "kind", "verdict"),

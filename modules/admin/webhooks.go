@@ -30,9 +30,10 @@ type Webhook struct {
 	// Result is the verdict, or the code of the refusal.
 	Result string
 	Status int
-	// Verified reports whether its signature is valid.
+	// Verified reports whether its signature is valid. It is false if the source is not
+	// verified.
 	Verified bool
-	// Secret is the index of the secret that signed an accepted webhook.
+	// Secret is the index of the secret that signed a verified webhook.
 	Secret int
 	// At is the time of its receipt, and Latency the time until its answer.
 	At      time.Time
@@ -69,7 +70,9 @@ func (w *Webhooks) Answered(ctx context.Context, webhook Webhook) {
 	if webhook.Status >= http.StatusMultipleChoices {
 		return
 	}
-	s.secret(webhook.Secret).Inc()
+	if webhook.Verified {
+		s.secret(webhook.Secret).Inc()
+	}
 	s.last.Store(webhook.At.UnixMilli())
 }
 

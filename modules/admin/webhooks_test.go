@@ -22,13 +22,16 @@ func TestWebhooksAreCountedBySourceResultAndStatus(t *testing.T) {
 	w := s.Webhooks()
 	at := time.Unix(1_800_000_000, 500_000_000)
 	for _, webhook := range []admin.Webhook{
-		{Source: "shop", Result: "applied", Status: 200, At: at, Latency: 2 * time.Millisecond},
-		{Source: "shop", Result: "applied", Status: 200, Secret: 1, At: at.Add(time.Second), Latency: 20 * time.Millisecond},
+		{Source: "shop", Result: "applied", Status: 200, Verified: true, At: at, Latency: 2 * time.Millisecond},
+		{Source: "shop", Result: "applied", Status: 200, Verified: true, Secret: 1, At: at.Add(time.Second), Latency: 20 * time.Millisecond},
 		{Source: "shop", Result: "signature_invalid", Status: 401, At: at.Add(time.Hour)},
-		{Source: "other", Result: "queued", Status: 202, At: at},
+		{Source: "other", Result: "queued", Status: 202, At: at}, // not verified
 		{Source: "other", Result: "unavailable", Status: 503, At: at.Add(time.Hour)},
 	} {
 		w.Answered(t.Context(), webhook)
+	}
+	if series := `payrelay_webhooks_verified_total{secret="1",source="other"}`; scrape(t, s)[series] != "" {
+		t.Errorf("%s is there, want it for verified sources only", series)
 	}
 	w.ShowSources(func() []string { return []string{"other", "shop"} })
 	expectSamples(t, s, map[string]string{

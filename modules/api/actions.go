@@ -168,7 +168,7 @@ func (o *Operator) decide(ctx context.Context, resolution payments.Resolution, r
 	name := string(actionNames[resolution])
 	results, err := o.ledger.Decide(ctx, ids, payments.Decision{Resolution: resolution, By: who, Why: why, Dry: req.GetDryRun()})
 	if err != nil {
-		return nil, o.failed(ctx, name, err)
+		return nil, o.failed(ctx, name, err, req.GetDryRun())
 	}
 	report.Results = convert(results, resultMessage)
 	if !req.GetDryRun() {
@@ -229,12 +229,16 @@ func resultMessage(d payments.Decided) *payrelayv1.ActionResult {
 	return result
 }
 
-// failed returns the error of an action that may have been carried out in part.
-func (o *Operator) failed(ctx context.Context, name string, err error) error {
+// failed returns the error of an action that may have been carried out in part, unless dry
+// is set.
+func (o *Operator) failed(ctx context.Context, name string, err error, dry bool) error {
 	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
 		return rpcError(context.DeadlineExceeded)
 	}
 	o.log.Warn("an action of an operator failed", "request_id", requestIDOf(ctx), "action", name, "error", err)
+	if dry {
+		return rpcError(&refusal{codeUnavailable, "the dry run was not completed, and nothing is changed: send the same request again"})
+	}
 	return rpcError(&refusal{codeUnavailable, "the action may have been carried out in part: send the same request again, which repeats nothing"})
 }
 
@@ -262,7 +266,7 @@ func (o *Operator) Rederive(ctx context.Context, req *payrelayv1.RederiveRequest
 	defer cancel()
 	done, err := o.ledger.Rederive(ctx, o.store, payments.Rederivation{Query: query, Correct: !req.GetDryRun(), By: who, Why: why})
 	if err != nil {
-		return nil, o.failed(ctx, string(payments.ActionRederive), err)
+		return nil, o.failed(ctx, string(payments.ActionRederive), err, req.GetDryRun())
 	}
 	if !req.GetDryRun() {
 		o.log.InfoContext(ctx, "an operator acted", "who", who, "action", payments.ActionRederive, "target",

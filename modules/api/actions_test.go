@@ -236,6 +236,22 @@ func TestFailedActions(t *testing.T) {
 	}
 }
 
+// TestFailedDryRuns checks that a dry run that fails does not claim to have changed something.
+func TestFailedDryRuns(t *testing.T) {
+	d := &decider{fail: func(context.Context) error { return payments.ErrRaced }}
+	o := operatorOf(lettersOf(1), d, "")
+	for name, call := range map[string]func() error{
+		"replay":   func() error { return errorOf(act(t.Context(), o, payments.Replayed, byIDs(1), nil, true)) },
+		"rederive": func() error { return errorOf(o.Rederive(t.Context(), &payrelayv1.RederiveRequest{DryRun: true})) },
+	} {
+		err := call()
+		wantRefusal(t, name, err, "unavailable")
+		if strings.Contains(err.Error(), "in part") || !strings.Contains(err.Error(), "nothing is changed") {
+			t.Errorf("%s = %v, want that nothing is changed", name, err)
+		}
+	}
+}
+
 func TestActionsAreLogged(t *testing.T) {
 	for name, test := range map[string]struct {
 		call func(*Operator) error
@@ -249,7 +265,7 @@ func TestActionsAreLogged(t *testing.T) {
 		}, []string{"action=discard", `target="2 dead letters, 1 to 2"`}},
 		"body": {func(o *Operator) error {
 			return errorOf(o.GetBody(t.Context(), &payrelayv1.GetBodyRequest{DeadLetterId: 1, Decision: because}))
-		}, []string{"action=read_body", "dead letter 1: generic order e1"}},
+		}, []string{"action=read_body", `target="dead letter 1, order event \"e1\" of generic"`}},
 		"rederive": {func(o *Operator) error {
 			return errorOf(o.Rederive(t.Context(), &payrelayv1.RederiveRequest{Decision: because}))
 		}, []string{"action=rederive", "2 differences"}},

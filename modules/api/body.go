@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
@@ -32,7 +31,7 @@ func (o *Operator) GetBody(ctx context.Context, req *payrelayv1.GetBodyRequest) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, actionTimeout)
 	defer cancel()
-	target, orderID := fmt.Sprintf("event %s %s %s", key.Source, key.Kind, key.EventID), ""
+	target, orderID := key.Target(0), ""
 	body, err := read(ctx, o.log, "GetBody", func(ctx context.Context, id int64) ([]byte, error) {
 		if id == 0 {
 			return o.store.Body(ctx, key)
@@ -41,7 +40,7 @@ func (o *Operator) GetBody(ctx context.Context, req *payrelayv1.GetBodyRequest) 
 		if err != nil {
 			return nil, err
 		}
-		target, orderID = fmt.Sprintf("dead letter %d: %s %s %s", id, letter.Key.Source, letter.Key.Kind, letter.Key.EventID), letter.OrderID
+		target, orderID = letter.Key.Target(id), letter.OrderID
 		return o.bodyOf(ctx, letter)
 	}, req.GetDeadLetterId())
 	if err != nil {
@@ -51,7 +50,7 @@ func (o *Operator) GetBody(ctx context.Context, req *payrelayv1.GetBodyRequest) 
 		At: time.Now().UTC().Truncate(time.Microsecond), Who: who, Action: payments.ActionReadBody, Target: payments.PlainText(target), OrderID: orderID, Why: why,
 	}
 	if err := o.store.Commit(ctx, &payments.Changes{Audit: []*payments.AuditEntry{entry}}); err != nil {
-		return nil, o.failed(ctx, string(entry.Action), err)
+		return nil, o.failed(ctx, string(entry.Action), err, false)
 	}
 	o.log.InfoContext(ctx, "an operator acted", "who", who, "action", entry.Action, "target", entry.Target, "why", why, "request_id", requestIDOf(ctx))
 	return &payrelayv1.GetBodyResponse{Body: body}, nil

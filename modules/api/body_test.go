@@ -28,11 +28,11 @@ func TestGetBody(t *testing.T) {
 		req          *payrelayv1.GetBodyRequest
 		body, target string
 	}{
-		"in the letter":    {&payrelayv1.GetBodyRequest{DeadLetterId: 1}, "secret body", "dead letter 1: generic order e1"},
-		"a record":         {&payrelayv1.GetBodyRequest{DeadLetterId: 2}, "\xff not an update", "dead letter 2: topic/3  17"},
-		"in the event":     {&payrelayv1.GetBodyRequest{DeadLetterId: 3}, "body of the event", "dead letter 3: generic order e3"},
-		"nowhere":          {&payrelayv1.GetBodyRequest{DeadLetterId: 4}, "", "dead letter 4: shop order e4"},
-		"by the event key": {&payrelayv1.GetBodyRequest{Source: "generic", Kind: "order", EventId: "e3"}, "body of the event", "event generic order e3"},
+		"in the letter":    {&payrelayv1.GetBodyRequest{DeadLetterId: 1}, "secret body", `dead letter 1, order event "e1" of generic`},
+		"a record":         {&payrelayv1.GetBodyRequest{DeadLetterId: 2}, "\xff not an update", `dead letter 2, "17" of topic/3`},
+		"in the event":     {&payrelayv1.GetBodyRequest{DeadLetterId: 3}, "body of the event", `dead letter 3, order event "e3" of generic`},
+		"nowhere":          {&payrelayv1.GetBodyRequest{DeadLetterId: 4}, "", `dead letter 4, order event "e4" of shop`},
+		"by the event key": {&payrelayv1.GetBodyRequest{Source: "generic", Kind: "order", EventId: "e3"}, "body of the event", `order event "e3" of generic`},
 	} {
 		m.audit = nil
 		test.req.Decision = because

@@ -79,7 +79,7 @@ func TestParametersOfOperators(t *testing.T) {
 	}
 	for _, test := range []struct{ path, query, code string }{
 		{"/deadletters", "reasons=paid", "unknown_reason"}, {"/deadletters", "reasons=unspecified", "unknown_reason"}, {"/deadletters", "kinds=Order", "unknown_kind"},
-		{"/deadletters", "settled=yes", "invalid_settled"}, {"/deadletters", "text=", "empty_value"}, {"/deadletters", "text=a%00", "invalid_text"}, {"/deadletters", "text=a&text=b", "repeated_parameter"},
+		{"/deadletters", "settled=yes", "invalid_settled"}, {"/deadletters", "text=", "empty_value"}, {"/deadletters", "text=a%00", "invalid_text"}, {"/deadletters", "text=+%C2%A0", "invalid_text"}, {"/deadletters", "text=a&text=b", "repeated_parameter"},
 		{"/deadletters", "cursor=" + audit, "invalid_cursor"}, {"/deadletters", "cursor=" + letters, "invalid_cursor"}, {"/deadletters", "statuses=open", "unknown_parameter"},
 		{"/deadletters/1", "limit=1", "unknown_parameter"}, {"/sources", "limit=1", "unknown_parameter"},
 		{"/audit", "actions=drop", "unknown_action"}, {"/audit", "limit=201", "invalid_limit"}, {"/audit", "time_from=x", "invalid_time"},

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 
 	payrelayv1 "github.com/payrelay/payrelay/gen/payrelay/v1"
 	"github.com/payrelay/payrelay/modules/payments"
@@ -86,8 +87,12 @@ func (c *checks) letterFilter(f *payrelayv1.DeadLetterFilter) payments.DeadLette
 		query.Kinds = append(query.Kinds, payments.Kind(kind))
 	}
 	query.From, query.To = c.period("time", f.GetTimeFrom(), f.GetTimeTo())
-	if query.Text != "" && !isID(query.Text) {
+	switch {
+	case query.Text == "":
+	case !isID(query.Text):
 		c.refuse("invalid_text", "text must be UTF-8 without control characters, of at most %d bytes", payments.MaxIDBytes)
+	case !strings.ContainsFunc(query.Text, isVisible):
+		c.refuse("invalid_text", "text is only white space, which almost every dead letter contains: send a word, or leave it out")
 	}
 	return query
 }

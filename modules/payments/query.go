@@ -230,19 +230,28 @@ var flagSentences = map[Flag]string{
 	FlagReopened:            "The dispute was opened again after an outcome.",
 }
 
+// Target names an event in the audit log, such as `order event "e1" of shop`, after its dead
+// letter if the id is not 0: `dead letter 2, order event "e1" of shop`. The key of a dead letter
+// that is a Kafka record has no kind.
+func (k Key) Target(letter int64) string {
+	event := fmt.Sprintf("%s event %q of %s", k.Kind, k.EventID, k.Source)
+	if k.Kind == "" {
+		event = fmt.Sprintf("%q of %s", k.EventID, k.Source)
+	}
+	switch {
+	case letter == 0:
+		return event
+	case k == Key{}:
+		return fmt.Sprintf("dead letter %d", letter)
+	default:
+		return fmt.Sprintf("dead letter %d, %s", letter, event)
+	}
+}
+
 // audit returns the entry of the audit log.
 func (o *operation) audit(now time.Time) *AuditEntry {
-	key := o.letter.Key
-	target := fmt.Sprintf("dead letter %d", o.id)
-	switch {
-	case key == Key{}:
-	case key.Kind == "":
-		target += fmt.Sprintf(", %q of %s", key.EventID, key.Source)
-	default:
-		target += fmt.Sprintf(", %s event %q of %s", key.Kind, key.EventID, key.Source)
-	}
 	entry := &AuditEntry{
-		At: now, Who: o.By, Action: actions[o.Resolution], Target: target, OrderID: o.letter.OrderID, Why: o.Why,
+		At: now, Who: o.By, Action: actions[o.Resolution], Target: o.letter.Key.Target(o.id), OrderID: o.letter.OrderID, Why: o.Why,
 		Before: "open: " + DeadLetterReasons.Name(o.letter.Reason),
 	}
 	if o.event != nil {
