@@ -41,23 +41,52 @@ func (c *Data) Shown() string { return ShownURL(c.URL()) }
 // DatabaseURL is the URL of a database, with a password in it.
 type DatabaseURL struct{ given, fromFile string }
 
+var errTwoURLs = errors.New("database-url (DATABASE_URL) and database-url-file (DATABASE_URL_FILE) are both given: leave one of them out")
+
+// Register declares the two flags. Each of them refuses the other, because either can be
+// the first on a command line, and the variables come after it.
 func (u *DatabaseURL) Register(fs *flag.FlagSet, usage string) {
-	fs.StringVar(&u.given, "database-url", "", usage)
+	fs.Var(urlValue{u}, "database-url", usage)
 	fs.Func("database-url-file", "file with the URL of the database, instead of --database-url: `DATABASE_URL_FILE`", func(path string) (err error) {
-		if strings.TrimSpace(u.given) != "" {
-			return errors.New("database-url (DATABASE_URL) and database-url-file (DATABASE_URL_FILE) are both given: leave one of them out")
+		u.fromFile = ""
+		if path == "" {
+			return nil
+		}
+		if u.given != "" {
+			return errTwoURLs
 		}
 		u.fromFile, err = ReadSecret(path, "database-url-file", "DATABASE_URL", "write the URL into it")
 		return err
 	})
 }
 
+// urlValue is the value of the flag database-url.
+type urlValue struct{ *DatabaseURL }
+
+func (v urlValue) String() string {
+	if v.DatabaseURL == nil { // package flag asks a zero value for the default
+		return ""
+	}
+	return v.given
+}
+
+func (v urlValue) Set(text string) error {
+	v.given = strings.TrimSpace(text)
+	if v.given != "" && v.fromFile != "" {
+		return errTwoURLs
+	}
+	return nil
+}
+
+// Type returns the type of a flag whose errors are whole sentences.
+func (urlValue) Type() string { return "func" }
+
 // Secret returns the URL, or nothing if none is given.
 func (u *DatabaseURL) Secret() string {
 	if u.fromFile != "" {
 		return u.fromFile
 	}
-	return strings.TrimSpace(u.given)
+	return u.given
 }
 
 // ShownURL returns the URL of a database without its password and parameters, for

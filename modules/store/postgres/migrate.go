@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
@@ -20,7 +19,8 @@ import (
 var migrationFiles embed.FS
 
 // A migration waits for the lock of a table only until its lock_timeout, because
-// later transactions queue behind it. It lets them pass, and tries again.
+// later transactions queue behind it. It lets them pass, and tries again, also after a
+// deadlock with a process of an older release, which may lock rows in another order.
 const (
 	migrationTries = 30
 	migrationPause = time.Second
@@ -33,8 +33,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 	var err error
 	for range migrationTries {
 		err = s.withSchema(func(schema store.Schema) error { return schema.Migrate(ctx) })
-		var failed *pgconn.PgError
-		if !errors.As(err, &failed) || failed.Code != lockNotAvailable {
+		if !hasCode(err, lockNotAvailable) && !hasCode(err, deadlockDetected) {
 			break
 		}
 		select {

@@ -7,7 +7,8 @@
 -- The builds wait for all older transactions, and nothing waits for them.
 SET lock_timeout = 0;
 
--- The trigger sets the column. A batch locks its rows only for a moment.
+-- The trigger sets the column. A batch locks its rows only for a moment, and in the order
+-- in which a writer locks them, which sorts values and not columns of this table.
 -- +goose StatementBegin
 DO $$
 DECLARE
@@ -17,6 +18,8 @@ BEGIN
     LOOP
         batch := ARRAY(SELECT id FROM dead_letters WHERE id > last ORDER BY id LIMIT 500);
         EXIT WHEN cardinality(batch) = 0;
+        PERFORM FROM dead_letters WHERE id = ANY (batch) AND search IS NULL
+            ORDER BY provider COLLATE "default", event_id COLLATE "default", digest FOR NO KEY UPDATE;
         UPDATE dead_letters SET detail = detail WHERE id = ANY (batch) AND search IS NULL;
         last := batch[cardinality(batch)];
         COMMIT;
@@ -36,6 +39,7 @@ BEGIN
     LOOP
         batch := ARRAY(SELECT DISTINCT dispute_id FROM disputes WHERE dispute_id COLLATE "C" > last ORDER BY dispute_id LIMIT 500);
         EXIT WHEN cardinality(batch) = 0;
+        PERFORM FROM disputes WHERE dispute_id = ANY (batch) AND id IS NULL ORDER BY source COLLATE "C", dispute_id FOR NO KEY UPDATE;
         UPDATE disputes SET id = coalesce((SELECT min(seq) FROM events WHERE events.dispute_id = disputes.dispute_id
             AND events.dispute_id <> '' AND provider = source AND NOT note AND seq < first), nextval('disputes_id_seq'))
         WHERE dispute_id = ANY (batch) AND id IS NULL;
