@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -47,6 +48,7 @@ type Watch struct {
 	grace time.Duration
 
 	mu       sync.Mutex
+	asked    time.Time // of the start of the question under way; zero if there is none
 	answered time.Time // of the start of the last question that was answered
 	lost     int       // questions since then
 	err      error     // of the last one
@@ -58,7 +60,10 @@ func NewWatch(cfg WatchConfig, ask func(context.Context) error) *Watch {
 	return &Watch{ask: ask, grace: cfg.Grace, err: errNotAsked}
 }
 
-var errNotAsked = errors.New("no answer yet")
+var (
+	errNotAsked = errors.New("no answer yet")
+	errHanging  = errors.New("the last question is not answered in time")
+)
 
 // Ask asks once. A start calls it before Run, so that the first readiness is a fact: a far
 // side that has never answered has no grace.
@@ -66,18 +71,32 @@ func (w *Watch) Ask(ctx context.Context) {
 	begin := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, WatchTimeout)
 	defer cancel()
+	w.begin(begin)
 	err := w.ask(bounded)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked = time.Time{}
 	if ctx.Err() != nil {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if w.err = err; err == nil {
 		w.answered, w.lost = begin, 0
 	} else {
-		w.lost++
+		w.lost += max(1, overdue(begin))
 	}
 }
+
+// begin notes when a question begins.
+func (w *Watch) begin(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked = now
+}
+
+// overdue returns how many questions a question that began then counts for. One that
+// ignores its context counts again after each WatchTimeout, because no other is asked
+// meanwhile.
+func overdue(begin time.Time) int { return int(time.Since(begin) / WatchTimeout) }
 
 // Run asks until ctx is done.
 func (w *Watch) Run(ctx context.Context) error {
@@ -94,12 +113,17 @@ func (w *Watch) Run(ctx context.Context) error {
 }
 
 // Check returns the last error while the far side is away: it left two questions in a row
-// unanswered, and has been silent for longer than the grace.
+// unanswered, and has been silent for longer than the grace. A question that is older than
+// WatchTimeout is unanswered, even if ask ignores its context.
 func (w *Watch) Check(context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err == nil || !w.answered.IsZero() && (w.lost < watchLosses || time.Since(w.answered) < w.grace) {
+	err, lost := w.err, w.lost
+	if !w.asked.IsZero() && overdue(w.asked) > 0 {
+		err, lost = cmp.Or(err, errHanging), lost+overdue(w.asked)
+	}
+	if err == nil || !w.answered.IsZero() && (lost < watchLosses || time.Since(w.answered) < w.grace) {
 		return nil
 	}
-	return w.err
+	return err
 }
