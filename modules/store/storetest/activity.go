@@ -113,7 +113,7 @@ func subjectOf(e *payments.Event) payments.Subject {
 	return payments.Subject{Order: e.Update.GetOrderId()}
 }
 
-// readSubjects reads all pages, none of which may have a duplicate.
+// readSubjects reads all pages, which must not have duplicates.
 func readSubjects(d *db, q payments.SubjectQuery) map[payments.Subject]bool {
 	d.t.Helper()
 	read := make(map[payments.Subject]bool)
@@ -129,6 +129,11 @@ func readSubjects(d *db, q payments.SubjectQuery) map[payments.Subject]bool {
 		}
 		if n := len(page.Orders) + len(page.Disputes); n != len(onPage) || n > q.Limit || page.Next != 0 && page.Next <= q.AfterSequence {
 			d.t.Fatalf("Subjects(%+v) = %+v, want no duplicate, at most the limit, and a later sequence", q, page)
+		}
+		for of := range onPage {
+			if read[of] {
+				d.t.Fatalf("Subjects(%+v) has %v again, want it on one page only", q, of)
+			}
 		}
 		maps.Copy(read, onPage)
 		more, q.AfterSequence = page.Next != 0, page.Next
