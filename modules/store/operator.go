@@ -227,21 +227,21 @@ func (r Reader) DisputesDue(ctx context.Context, now time.Time) (due payments.Di
 	return due, nil
 }
 
-// Body reads the body of an event. It is empty if the event came without one, or if
-// retention or an erasure removed it. The error is payments.ErrNotFound if there is no
-// such event.
-func (r Reader) Body(ctx context.Context, key payments.Key) ([]byte, error) {
-	s := &Selection{dialect: r.dialect, text: `SELECT coalesce((SELECT bodies.body FROM bodies
+// Body reads the body of an event, and the order of the event. The body is empty if the
+// event came without one, or if retention or an erasure removed it. The error is
+// payments.ErrNotFound if there is no such event.
+func (r Reader) Body(ctx context.Context, key payments.Key) (body []byte, orderID string, err error) {
+	s := &Selection{dialect: r.dialect, text: `SELECT order_id, coalesce((SELECT bodies.body FROM bodies
 		WHERE bodies.event = events.seq AND bodies.recorded_at = events.recorded_at), ` + r.dialect.OldBody + ") FROM events"}
 	s.and("provider = " + s.arg(key.Source))
 	s.and("event_id = " + s.arg(key.EventID))
 	s.and(KindColumn + " = " + s.arg(string(key.Kind)))
-	body, err := readOne(ctx, r, s, func(row Row) (body []byte, err error) {
-		err = row.Scan(&body)
+	body, err = readOne(ctx, r, s, func(row Row) (body []byte, err error) {
+		err = row.Scan(&orderID, &body)
 		return body, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the body of event %s of %s: %w", key.EventID, key.Source, err)
+		return nil, "", fmt.Errorf("read the body of event %s of %s: %w", key.EventID, key.Source, err)
 	}
-	return body, nil
+	return body, orderID, nil
 }

@@ -202,12 +202,13 @@ func bodiesByKey(t *testing.T, d *db) {
 	}
 	d.apply(updates...)
 	for _, u := range updates {
-		if got, err := d.Body(t.Context(), keyOf(u)); err != nil || !slices.Equal(got, u.GetRawBody()) {
-			t.Errorf("Body(%v) = %q, %v, want %q", keyOf(u), got, err, u.GetRawBody())
+		got, orderID, err := d.Body(t.Context(), keyOf(u))
+		if err != nil || !slices.Equal(got, u.GetRawBody()) || orderID != u.GetOrderId() {
+			t.Errorf("Body(%v) = %q, %q, %v, want %q of order %q", keyOf(u), got, orderID, err, u.GetRawBody(), u.GetOrderId())
 		}
 	}
 	for _, key := range []payments.Key{orderKey("e3"), {Source: "generic", Kind: "absent", EventID: "e1"}, {}} {
-		_, err := d.Body(t.Context(), key)
+		_, _, err := d.Body(t.Context(), key)
 		d.wantNotFound(err, fmt.Sprint("Body of ", key))
 	}
 }
