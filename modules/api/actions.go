@@ -170,7 +170,7 @@ func (o *Operator) decide(ctx context.Context, resolution payments.Resolution, r
 	if err != nil {
 		return nil, o.failed(ctx, name, err, req.GetDryRun())
 	}
-	report.Results = convert(results, resultMessage)
+	report.Results = convert(results, func(d payments.Decided) *payrelayv1.ActionResult { return o.resultMessage(ctx, name, d) })
 	if !req.GetDryRun() {
 		o.log.InfoContext(ctx, "an operator acted", "who", who, "action", name, "target", lettersText(ids), "why", why, "request_id", requestIDOf(ctx))
 	}
@@ -218,11 +218,20 @@ func lettersText(ids []int64) string {
 	return fmt.Sprintf("%d dead letters, %d to %d", len(ids), slices.Min(ids), slices.Max(ids))
 }
 
-func resultMessage(d payments.Decided) *payrelayv1.ActionResult {
+// resultMessage returns the result of one dead letter. Only the log has the cause of an
+// error of the database or of a panic.
+func (o *Operator) resultMessage(ctx context.Context, name string, d payments.Decided) *payrelayv1.ActionResult {
 	result := &payrelayv1.ActionResult{Id: d.ID, Outcome: d.Outcome}
+	unstorable := errors.Is(d.Err, payments.ErrUnstorable)
 	switch {
 	case errors.Is(d.Err, payments.ErrNotFound):
 		result.Skipped = "there is no dead letter with this id"
+	case unstorable, errors.Is(d.Err, payments.ErrPanic):
+		o.log.Warn("a dead letter was skipped", "request_id", requestIDOf(ctx), "action", name, "dead_letter", d.ID, "error", d.Err)
+		result.Skipped = payments.ErrPanic.Error() + ": the log has the details"
+		if unstorable {
+			result.Skipped = payments.ErrUnstorable.Error() + " of its update, and the log has the details: discard it, and correct the data at the provider"
+		}
 	case d.Err != nil:
 		result.Skipped = payments.PlainText(d.Err.Error())
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -118,6 +119,26 @@ func TestSkippedDeadLetters(t *testing.T) {
 		got := report.GetResults()[i]
 		if !strings.Contains(got.GetSkipped(), want) || (want == "") != (got.GetSkipped() == "") || got.GetOutcome() != nil {
 			t.Errorf("result = %v, want one that is skipped because %q", got, want)
+		}
+	}
+}
+
+// TestSkippedForAnErrorOfTheDatabase checks that a client gets no error text of the database
+// or of a panic, which the log has.
+func TestSkippedForAnErrorOfTheDatabase(t *testing.T) {
+	for kind, want := range map[error]string{payments.ErrUnstorable: "the database refuses a value", payments.ErrPanic: "a defect of this release"} {
+		var lines bytes.Buffer
+		d := &decider{results: []payments.Decided{{ID: 7, Err: fmt.Errorf("%w: ERROR 22P05 in column secret", kind)}}}
+		o := NewOperator(OperatorConfig{Store: lettersOf(0), Ledger: d, Log: slog.New(slog.NewTextHandler(&lines, nil))})
+		report, err := act(t.Context(), o, payments.Accepted, byIDs(7), because, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := report.GetResults()[0].GetSkipped(); !strings.Contains(got, want) || strings.Contains(got, "22P05") || strings.Contains(got, "column") {
+			t.Errorf("skipped = %q, want %q without the text of the cause", got, want)
+		}
+		if logged := lines.String(); !strings.Contains(logged, "22P05") || !strings.Contains(logged, "dead_letter=7") {
+			t.Errorf("the log has %q, want the dead letter and the cause", logged)
 		}
 	}
 }

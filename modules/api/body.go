@@ -34,7 +34,9 @@ func (o *Operator) GetBody(ctx context.Context, req *payrelayv1.GetBodyRequest) 
 	target, orderID := key.Target(0), ""
 	body, err := read(ctx, o.log, "GetBody", func(ctx context.Context, id int64) ([]byte, error) {
 		if id == 0 {
-			return o.store.Body(ctx, key)
+			body, order, err := o.store.Body(ctx, key)
+			orderID = order
+			return body, err
 		}
 		letter, err := o.store.DeadLetter(ctx, id)
 		if err != nil {
@@ -66,7 +68,7 @@ func (o *Operator) bodyOf(ctx context.Context, letter *payments.DeadLetter) ([]b
 	case len(update.GetRawBody()) > 0 || letter.Key.Kind == "":
 		return update.GetRawBody(), nil
 	}
-	body, err := o.store.Body(ctx, letter.Key)
+	body, _, err := o.store.Body(ctx, letter.Key)
 	if errors.Is(err, payments.ErrNotFound) {
 		return nil, nil // the update came without a body
 	}

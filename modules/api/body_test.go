@@ -47,8 +47,8 @@ func TestGetBody(t *testing.T) {
 		if entry.Who != "ops (ann)" || entry.Action != payments.ActionReadBody || entry.Target != test.target || entry.Why != because.GetReason() || entry.At.IsZero() {
 			t.Errorf("%s: audit = %+v, want the target %q", name, entry, test.target)
 		}
-		if wantOrder := test.req.GetDeadLetterId() != 0; (entry.OrderID == "order-1") != wantOrder {
-			t.Errorf("%s: order of the audit = %q", name, entry.OrderID)
+		if entry.OrderID != "order-1" {
+			t.Errorf("%s: order of the audit = %q, want order-1", name, entry.OrderID)
 		}
 	}
 }

@@ -82,15 +82,15 @@ func (m *memory) Sources(ctx context.Context) ([]payments.SourceActivity, error)
 	return m.activity, m.ask(ctx, "sources")
 }
 
-func (m *memory) Body(ctx context.Context, key payments.Key) ([]byte, error) {
+func (m *memory) Body(ctx context.Context, key payments.Key) ([]byte, string, error) {
 	if err := m.ask(ctx, key); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	body, ok := m.bodies[key]
 	if !ok {
-		return nil, payments.ErrNotFound
+		return nil, "", payments.ErrNotFound
 	}
-	return body, nil
+	return body, "order-1", nil
 }
 
 func (m *memory) Subjects(ctx context.Context, q payments.SubjectQuery) (payments.SubjectPage, error) {

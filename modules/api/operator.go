@@ -28,8 +28,9 @@ type OperatorStore interface {
 	payments.SubjectReader
 	Audit(ctx context.Context, query payments.AuditQuery) (payments.Page[payments.AuditEntry], error)
 	Sources(ctx context.Context) ([]payments.SourceActivity, error)
-	// Body returns payments.ErrNotFound if there is no such event.
-	Body(ctx context.Context, key payments.Key) ([]byte, error)
+	// Body returns the body and the order of an event, or payments.ErrNotFound if there is
+	// no such event.
+	Body(ctx context.Context, key payments.Key) (body []byte, orderID string, err error)
 	Commit(ctx context.Context, changes *payments.Changes) error
 }
 

@@ -48,8 +48,8 @@ func updateOf(letter *payments.DeadLetter, changes *payments.Changes) *payrelayv
 		}
 	}
 	update := new(payrelayv1.Update)
-	if proto.Unmarshal(letter.Payload, update) != nil {
-		return nil // a Kafka record that is not an update
+	if proto.Unmarshal(letter.Payload, update) != nil || update.GetProvider() == "" {
+		return nil // a Kafka record that is not an update, which can parse as one by accident
 	}
 	return update
 }

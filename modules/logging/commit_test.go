@@ -58,6 +58,22 @@ func TestEachDeadLetterIsLogged(t *testing.T) {
 	wantLines(t, out, 0, `=""`)
 }
 
+// A Kafka record that is not an update can parse as one.
+func TestARecordThatParsesByAccidentHasNoRequestID(t *testing.T) {
+	out := new(output)
+	garbage, err := proto.Marshal(&payrelayv1.Update{RequestId: "garbage", BodySha256: []byte{1}, Traceparent: parent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := letter("7", payrelayv1.DeadLetterReason_DEAD_LETTER_REASON_UNDECODABLE, garbage)
+	record.Key = payments.Key{Source: "orders/3", EventID: "7"}
+	DeadLetters(slog.New(slog.NewTextHandler(out, nil)), &payments.Changes{DeadLetters: []*payments.DeadLetter{record}})
+	wantLines(t, out, 1, "source=orders/3 event_id=7")
+	for _, key := range []string{"request_id", "body_sha256", "trace_id"} {
+		wantLines(t, out, 0, key+"=")
+	}
+}
+
 func TestBatchesAreLogged(t *testing.T) {
 	for name, test := range map[string]struct {
 		outcomes []*payrelayv1.Outcome

@@ -108,7 +108,7 @@ type SubjectQuery struct {
 	Limit int
 }
 
-// SubjectPage holds orders and disputes, without duplicates in one page.
+// SubjectPage holds orders and disputes. Each is on one page: that of its first event.
 type SubjectPage struct {
 	Subjects
 	// Next continues after this page; 0 if there are no further events. A page can be

@@ -90,17 +90,27 @@ func (m *memory) Subjects(_ context.Context, q payments.SubjectQuery) (payments.
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var page payments.SubjectPage
-	read := 0
+	read, earlier := 0, make(map[payments.Subject]bool)
 	for i, key := range m.arrival {
 		e := m.events[key]
-		if int64(i+1) <= q.AfterSequence || len(q.OrderIDs) > 0 && !slices.Contains(q.OrderIDs, e.Update.GetOrderId()) {
+		of := payments.Subject{Order: e.Update.GetOrderId()}
+		if e.Key.Kind == payments.KindDispute {
+			of = payments.Subject{Dispute: e.Dispute()}
+		}
+		if len(q.OrderIDs) > 0 && !slices.Contains(q.OrderIDs, e.Update.GetOrderId()) {
+			continue
+		}
+		if int64(i+1) <= q.AfterSequence {
+			earlier[of] = earlier[of] || e.Key.Kind != payments.KindNote
 			continue
 		}
 		if read == q.Limit {
 			return page, nil
 		}
 		read++
-		page.Next = int64(i + 1)
+		if page.Next = int64(i + 1); earlier[of] {
+			continue
+		}
 		switch id, dispute := e.Update.GetOrderId(), e.Dispute(); {
 		case e.Key.Kind == payments.KindOrder && !slices.Contains(page.Orders, id):
 			page.Orders = append(page.Orders, id)

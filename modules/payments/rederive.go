@@ -58,13 +58,10 @@ func (l *Ledger) Rederive(ctx context.Context, r SubjectReader, asked Rederivati
 			stored:  func(s *Snapshot) *Aggregate[Order] { return s.Orders[id] },
 			correct: func(c *Changes, a *Aggregate[Order]) { c.Orders = append(c.Orders, a) },
 		}
-		compared, err := one.compare(ctx, r, asked, result)
-		if err != nil {
+		if err := one.compare(ctx, asked, result); err != nil {
 			return nil, fmt.Errorf("rederive %s: %w", of.text(), err)
 		}
-		if compared {
-			result.Orders++
-		}
+		result.Orders++
 	}
 	for _, key := range page.Disputes {
 		of := Subject{Dispute: key}
@@ -73,13 +70,10 @@ func (l *Ledger) Rederive(ctx context.Context, r SubjectReader, asked Rederivati
 			stored:  func(s *Snapshot) *Aggregate[Dispute] { return s.Disputes[key] },
 			correct: func(c *Changes, a *Aggregate[Dispute]) { c.Disputes = append(c.Disputes, a) },
 		}
-		compared, err := one.compare(ctx, r, asked, result)
-		if err != nil {
+		if err := one.compare(ctx, asked, result); err != nil {
 			return nil, fmt.Errorf("rederive %s: %w", of.text(), err)
 		}
-		if compared {
-			result.Disputes++
-		}
+		result.Disputes++
 	}
 	return result, nil
 }
@@ -119,31 +113,25 @@ type rederivation[S comparable] struct {
 // field is a field of a state as text.
 type field struct{ name, value string }
 
-// compare adds the differences to the result, and corrects them if that is asked for. It
-// does nothing and returns false if the order has a long history and is on an earlier page.
-func (d *rederivation[S]) compare(ctx context.Context, r SubjectReader, asked Rederivation, result *Rederived) (compared bool, err error) {
+// compare adds the differences to the result, and corrects them if that is asked for.
+func (d *rederivation[S]) compare(ctx context.Context, asked Rederivation, result *Rederived) error {
 	for range maxRaces {
 		stored, err := d.load(ctx)
 		if err != nil {
-			return false, err
-		}
-		if stored.Events >= d.limits.whole && d.of.Order != "" && asked.Query.AfterSequence > 0 {
-			if earlier, err := onEarlierPage(ctx, r, asked.Query, d.of.Order); earlier || err != nil {
-				return false, err
-			}
+			return err
 		}
 		if !stored.Pending.IsZero() && asked.Correct {
 			if err := d.finish(ctx, d.of.subjects()); err != nil {
-				return false, err
+				return err
 			}
 			continue
 		}
 		if err := d.derive(ctx, stored.Version); err != nil {
-			return false, err
+			return err
 		}
 		again, err := d.load(ctx)
 		if err != nil {
-			return false, err
+			return err
 		}
 		if again.Version != stored.Version {
 			continue
@@ -154,26 +142,14 @@ func (d *rederivation[S]) compare(ctx context.Context, r SubjectReader, asked Re
 			case errors.Is(err, ErrRaced):
 				continue
 			case err != nil:
-				return false, fmt.Errorf("correct it: %w", err)
+				return fmt.Errorf("correct it: %w", err)
 			}
 		}
 		result.Events += int64(d.derived.Events)
 		result.Differences = append(result.Differences, differences...)
-		return true, nil
+		return nil
 	}
-	return false, fmt.Errorf("gave up after %d attempts: %w", maxRaces, ErrRaced)
-}
-
-// onEarlierPage reports whether the first events that are selected about an order and its
-// disputes are on pages before that of the query, and one is of the order itself.
-func onEarlierPage(ctx context.Context, r SubjectReader, q SubjectQuery, orderID string) (bool, error) {
-	after := q.AfterSequence
-	q.OrderIDs, q.AfterSequence = []string{orderID}, 0
-	first, err := r.Subjects(ctx, q)
-	if err != nil {
-		return false, fmt.Errorf("find the first event of order %q: %w", orderID, err)
-	}
-	return len(first.Orders) == 1 && first.Next != 0 && first.Next <= after, nil
+	return fmt.Errorf("gave up after %d attempts: %w", maxRaces, ErrRaced)
 }
 
 // load reads the stored state. An order or dispute that is not stored has the version 0.

@@ -239,6 +239,33 @@ func TestRederiveFoldsALongHistoryOnce(t *testing.T) {
 	}
 }
 
+// Each order and dispute is counted once, although its events are on several pages.
+func TestRederiveCountsOnce(t *testing.T) {
+	b := newFixture(t)
+	for i := range 5 {
+		for o := range 3 {
+			id := fmt.Sprintf("o%d", o)
+			b.apply(order(fmt.Sprintf("e%d-%s", i, id), i, orderUpdated, of(id)), dispute(fmt.Sprintf("d%d-%s", i, id), i, disputeOpen, disputeID(id), of(id)))
+		}
+	}
+	for _, limit := range []int{1, 2, 3, 7, 100} {
+		var orders, disputes, events int64
+		for asked := (payments.Rederivation{Query: payments.SubjectQuery{Limit: limit}}); ; {
+			part, err := b.Rederive(t.Context(), b.store, asked)
+			if err != nil {
+				t.Fatal(err)
+			}
+			orders, disputes, events = orders+part.Orders, disputes+part.Disputes, events+part.Events
+			if asked.Query.AfterSequence = part.Next; part.Next == 0 {
+				break
+			}
+		}
+		if orders != 3 || disputes != 3 || events != 30 {
+			t.Errorf("with pages of %d events: compared %d orders, %d disputes and %d events, want 3, 3 and 30", limit, orders, disputes, events)
+		}
+	}
+}
+
 // An order that changes while its history is read is read again.
 func TestRederiveMeanwhile(t *testing.T) {
 	b := corrupted(t, func(*memory) {})

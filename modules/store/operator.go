@@ -38,7 +38,8 @@ const (
 
 // Subjects reads the orders and disputes with events in a period, in the order in which
 // the events were recorded. Notes do not count. A page has fewer than Limit events, or
-// none, if it takes too long to find more.
+// none, if it takes too long to find more. An order or dispute with events on several pages
+// is on the first of them.
 func (r Reader) Subjects(ctx context.Context, q payments.SubjectQuery) (page payments.SubjectPage, err error) {
 	var last int64
 	err = r.query(ctx, "SELECT coalesce(max(seq), 0) FROM events", nil, func(row Row) error { return row.Scan(&last) })
@@ -60,10 +61,72 @@ func (r Reader) Subjects(ctx context.Context, q payments.SubjectQuery) (page pay
 	if err != nil {
 		return page, fmt.Errorf("read the orders and disputes of events: %w", err)
 	}
-	if page.Subjects = found.subjects; after < last {
+	if page.Subjects, err = r.notBefore(ctx, q, found.subjects); err != nil {
+		return page, fmt.Errorf("find the first events of orders and disputes: %w", err)
+	}
+	if after < last {
 		page.Next = after
 	}
 	return page, nil
+}
+
+// notBefore returns the subjects without those that have an event on an earlier page.
+func (r Reader) notBefore(ctx context.Context, q payments.SubjectQuery, found payments.Subjects) (first payments.Subjects, err error) {
+	if q.AfterSequence == 0 {
+		return found, nil
+	}
+	for _, id := range found.Orders {
+		before, err := r.hasEventBefore(ctx, payments.Subject{Order: id}, q)
+		if err != nil {
+			return first, err
+		}
+		if !before {
+			first.Orders = append(first.Orders, id)
+		}
+	}
+	for _, key := range found.Disputes {
+		before, err := r.hasEventBefore(ctx, payments.Subject{Dispute: key}, q)
+		if err != nil {
+			return first, err
+		}
+		if !before {
+			first.Disputes = append(first.Disputes, key)
+		}
+	}
+	return first, nil
+}
+
+func (r Reader) hasEventBefore(ctx context.Context, of payments.Subject, q payments.SubjectQuery) (before bool, err error) {
+	s := r.dialect.EventsBefore(of, q)
+	err = r.query(ctx, "SELECT EXISTS ("+s.String()+")", s.Args, func(row Row) error { return row.Scan(&before) })
+	return before, err
+}
+
+// EventsBefore selects the events of an order or dispute on the pages before that of a
+// query.
+func (d Dialect) EventsBefore(of payments.Subject, q payments.SubjectQuery) *Selection {
+	s := &Selection{dialect: d, text: "SELECT 1 FROM events"}
+	if of.Order != "" {
+		s.and("dispute_id = ''")
+		s.and(d.OfOrders(s.arg(d.List([]string{of.Order}))))
+	} else {
+		s.and("dispute_id <> ''") // as in the index
+		s.and("dispute_id = " + s.arg(of.Dispute.ID))
+		s.and("provider = " + s.arg(of.Dispute.Source))
+	}
+	s.ofSubjects(q)
+	s.and("seq <= " + s.arg(q.AfterSequence))
+	return s
+}
+
+// ofSubjects adds the conditions of a query that are not about a page.
+func (s *Selection) ofSubjects(q payments.SubjectQuery) {
+	s.and("NOT note")
+	if len(q.OrderIDs) > 0 {
+		s.and(s.dialect.OfOrders(s.arg(s.dialect.List(q.OrderIDs))))
+	}
+	s.among("provider", q.Sources)
+	s.during("recorded_at", q.From, q.To)
 }
 
 // foundSubjects are the subjects of events, without duplicates.
@@ -93,14 +156,10 @@ func (f *foundSubjects) add(of payments.Subject) {
 
 // findSubjects adds the subjects of events after a sequence, up to and including another.
 func (r Reader) findSubjects(ctx context.Context, q payments.SubjectQuery, after, upTo int64, found *foundSubjects) error {
-	s := &Selection{dialect: r.dialect, text: "SELECT seq, provider, order_id, dispute_id FROM events", where: []string{"NOT note"}}
+	s := &Selection{dialect: r.dialect, text: "SELECT seq, provider, order_id, dispute_id FROM events"}
+	s.ofSubjects(q)
 	s.and("seq > " + s.arg(after))
 	s.and("seq <= " + s.arg(upTo))
-	if len(q.OrderIDs) > 0 {
-		s.and(r.dialect.OfOrders(s.arg(r.dialect.List(q.OrderIDs))))
-	}
-	s.among("provider", q.Sources)
-	s.during("recorded_at", q.From, q.To)
 	s.order, s.limit = "seq", q.Limit-found.events
 	return r.query(ctx, s.String(), s.Args, func(row Row) error {
 		var source, order, dispute string
@@ -168,21 +227,21 @@ func (r Reader) DisputesDue(ctx context.Context, now time.Time) (due payments.Di
 	return due, nil
 }
 
-// Body reads the body of an event. It is empty if the event came without one, or if
-// retention or an erasure removed it. The error is payments.ErrNotFound if there is no
-// such event.
-func (r Reader) Body(ctx context.Context, key payments.Key) ([]byte, error) {
-	s := &Selection{dialect: r.dialect, text: `SELECT coalesce((SELECT bodies.body FROM bodies
+// Body reads the body of an event, and the order of the event. The body is empty if the
+// event came without one, or if retention or an erasure removed it. The error is
+// payments.ErrNotFound if there is no such event.
+func (r Reader) Body(ctx context.Context, key payments.Key) (body []byte, orderID string, err error) {
+	s := &Selection{dialect: r.dialect, text: `SELECT order_id, coalesce((SELECT bodies.body FROM bodies
 		WHERE bodies.event = events.seq AND bodies.recorded_at = events.recorded_at), ` + r.dialect.OldBody + ") FROM events"}
 	s.and("provider = " + s.arg(key.Source))
 	s.and("event_id = " + s.arg(key.EventID))
 	s.and(KindColumn + " = " + s.arg(string(key.Kind)))
-	body, err := readOne(ctx, r, s, func(row Row) (body []byte, err error) {
-		err = row.Scan(&body)
+	body, err = readOne(ctx, r, s, func(row Row) (body []byte, err error) {
+		err = row.Scan(&orderID, &body)
 		return body, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the body of event %s of %s: %w", key.EventID, key.Source, err)
+		return nil, "", fmt.Errorf("read the body of event %s of %s: %w", key.EventID, key.Source, err)
 	}
-	return body, nil
+	return body, orderID, nil
 }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -47,6 +48,7 @@ type Watch struct {
 	grace time.Duration
 
 	mu       sync.Mutex
+	began    time.Time // when the check under way began; zero if there is none
 	answered time.Time // when the last answered check began
 	lost     int       // checks since then
 	err      error     // of the last one
@@ -58,7 +60,10 @@ func NewWatch(cfg WatchConfig, ask func(context.Context) error) *Watch {
 	return &Watch{ask: ask, grace: cfg.Grace, err: errNotAsked}
 }
 
-var errNotAsked = errors.New("no answer yet")
+var (
+	errNotAsked = errors.New("no answer yet")
+	errHanging  = errors.New("the last check is not answered in time")
+)
 
 // Ask checks once. Call it before Run, so that the first readiness is known: a far side that
 // has never answered has no grace.
@@ -66,18 +71,31 @@ func (w *Watch) Ask(ctx context.Context) {
 	begin := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, WatchTimeout)
 	defer cancel()
+	w.begin(begin)
 	err := w.ask(bounded)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.began = time.Time{}
 	if ctx.Err() != nil {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if w.err = err; err == nil {
 		w.answered, w.lost = begin, 0
 	} else {
-		w.lost++
+		w.lost += max(1, overdue(begin))
 	}
 }
+
+// begin notes when a check begins.
+func (w *Watch) begin(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.began = now
+}
+
+// overdue returns how many checks a check that began then counts for. One that ignores its
+// context counts again after each WatchTimeout, because there is no other meanwhile.
+func overdue(begin time.Time) int { return int(time.Since(begin) / WatchTimeout) }
 
 // Run checks until ctx is done.
 func (w *Watch) Run(ctx context.Context) error {
@@ -94,12 +112,17 @@ func (w *Watch) Run(ctx context.Context) error {
 }
 
 // Check returns the last error while the far side is down: it did not answer two consecutive
-// checks, and has been silent for longer than the grace.
+// checks, and has been silent for longer than the grace. A check that takes longer than
+// WatchTimeout is not answered, even if ask ignores its context.
 func (w *Watch) Check(context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err == nil || !w.answered.IsZero() && (w.lost < watchLosses || time.Since(w.answered) < w.grace) {
+	err, lost := w.err, w.lost
+	if !w.began.IsZero() && overdue(w.began) > 0 {
+		err, lost = cmp.Or(err, errHanging), lost+overdue(w.began)
+	}
+	if err == nil || !w.answered.IsZero() && (lost < watchLosses || time.Since(w.answered) < w.grace) {
 		return nil
 	}
-	return w.err
+	return err
 }

@@ -97,6 +97,53 @@ func TestWatchReportsAFarSideThatIsAwayWithinTwoSeconds(t *testing.T) {
 	}
 }
 
+// A question can wait for a token, which no context ends.
+func TestWatchOfAQuestionThatIgnoresItsContext(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		took time.Duration
+		err  error
+	}{{"lost", 10 * time.Second, errRefused}, {"answered late", 10 * time.Second, nil}, {"slow", 1300 * time.Millisecond, nil}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				peer := &farSide{how: answering}
+				w := watchOf(t, 0, peer)
+				time.Sleep(time.Minute + time.Millisecond)
+				peer.now(func(context.Context) error {
+					peer.now(func(context.Context) error { return errRefused })
+					if test.err == nil {
+						peer.now(answering)
+					}
+					time.Sleep(test.took)
+					return test.err
+				})
+				if test.took < 2*WatchTimeout {
+					for begin := time.Now(); time.Since(begin) < 5*time.Second; time.Sleep(10 * time.Millisecond) {
+						if err := w.Check(t.Context()); err != nil {
+							t.Fatalf("Check() = %v while a question takes %v, want nil", err, test.took)
+						}
+					}
+					return
+				}
+				if took := off(t, w); took > 1900*time.Millisecond {
+					t.Errorf("Check() failed after %v, want at most 1.9s", took)
+				}
+				if err := w.Check(t.Context()); !errors.Is(err, errHanging) {
+					t.Errorf("Check() = %v during the question, want %v", err, errHanging)
+				}
+				for begin := time.Now(); time.Since(begin) < test.took+2*time.Second; time.Sleep(10 * time.Millisecond) {
+					if test.err != nil && w.Check(t.Context()) == nil {
+						t.Fatalf("Check() = nil %v after the first failure, want an error", time.Since(begin))
+					}
+				}
+				if err := w.Check(t.Context()); (err == nil) != (test.err == nil) {
+					t.Errorf("Check() = %v in the end, want the answer %v", err, test.err)
+				}
+			})
+		})
+	}
+}
+
 func TestWatchForgivesOneLostQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0

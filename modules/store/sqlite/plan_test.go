@@ -97,6 +97,8 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{dialect.Events(payments.EventQuery{Page: page, OrderIDs: id}), "events_by_order", false},
 		{dialect.Events(payments.EventQuery{Page: page, Disputes: true}), "events_of_disputes", true},
 		{dialect.Events(payments.EventQuery{Page: page, Disputes: true, DisputeIDs: id}), "events_by_dispute", false},
+		{dialect.EventsBefore(payments.Subject{Order: "x"}, payments.SubjectQuery{AfterSequence: 7, From: now}), "events_by_order", true},
+		{dialect.EventsBefore(payments.Subject{Dispute: payments.DisputeKey{Source: "x", ID: "x"}}, payments.SubjectQuery{AfterSequence: 7, Sources: id}), "events_by_dispute", true},
 	} {
 		p := plan(t, s, query.selection.String(), query.selection.Args...)
 		if !strings.Contains(p, query.index) || scansTable(p) || query.sorted == strings.Contains(p, "TEMP B-TREE FOR ORDER BY") {

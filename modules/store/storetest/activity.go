@@ -113,7 +113,7 @@ func subjectOf(e *payments.Event) payments.Subject {
 	return payments.Subject{Order: e.Update.GetOrderId()}
 }
 
-// readSubjects reads all pages, none of which may have a duplicate.
+// readSubjects reads all pages, which must not have duplicates.
 func readSubjects(d *db, q payments.SubjectQuery) map[payments.Subject]bool {
 	d.t.Helper()
 	read := make(map[payments.Subject]bool)
@@ -129,6 +129,11 @@ func readSubjects(d *db, q payments.SubjectQuery) map[payments.Subject]bool {
 		}
 		if n := len(page.Orders) + len(page.Disputes); n != len(onPage) || n > q.Limit || page.Next != 0 && page.Next <= q.AfterSequence {
 			d.t.Fatalf("Subjects(%+v) = %+v, want no duplicate, at most the limit, and a later sequence", q, page)
+		}
+		for of := range onPage {
+			if read[of] {
+				d.t.Fatalf("Subjects(%+v) has %v again, want it on one page only", q, of)
+			}
 		}
 		maps.Copy(read, onPage)
 		more, q.AfterSequence = page.Next != 0, page.Next
@@ -197,12 +202,13 @@ func bodiesByKey(t *testing.T, d *db) {
 	}
 	d.apply(updates...)
 	for _, u := range updates {
-		if got, err := d.Body(t.Context(), keyOf(u)); err != nil || !slices.Equal(got, u.GetRawBody()) {
-			t.Errorf("Body(%v) = %q, %v, want %q", keyOf(u), got, err, u.GetRawBody())
+		got, orderID, err := d.Body(t.Context(), keyOf(u))
+		if err != nil || !slices.Equal(got, u.GetRawBody()) || orderID != u.GetOrderId() {
+			t.Errorf("Body(%v) = %q, %q, %v, want %q of order %q", keyOf(u), got, orderID, err, u.GetRawBody(), u.GetOrderId())
 		}
 	}
 	for _, key := range []payments.Key{orderKey("e3"), {Source: "generic", Kind: "absent", EventID: "e1"}, {}} {
-		_, err := d.Body(t.Context(), key)
+		_, _, err := d.Body(t.Context(), key)
 		d.wantNotFound(err, fmt.Sprint("Body of ", key))
 	}
 }

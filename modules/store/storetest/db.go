@@ -192,7 +192,7 @@ func (d *db) events() []payments.RecordedEvent {
 // body returns the body of an event.
 func (d *db) body(key payments.Key) []byte {
 	d.t.Helper()
-	data, err := d.Body(d.t.Context(), key)
+	data, _, err := d.Body(d.t.Context(), key)
 	d.check(err)
 	return data
 }

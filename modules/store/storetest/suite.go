@@ -64,8 +64,8 @@ type Store interface {
 	RemainingDeadLetters(ctx context.Context, q payments.DeadLetterQuery) (int64, error)
 	// OldestOpenDeadLetter returns the zero time if none is open.
 	OldestOpenDeadLetter(ctx context.Context) (time.Time, error)
-	// Body reads the body of an event.
-	Body(ctx context.Context, key payments.Key) ([]byte, error)
+	// Body reads the body of an event, and the order of the event.
+	Body(ctx context.Context, key payments.Key) (body []byte, orderID string, err error)
 	Subjects(ctx context.Context, q payments.SubjectQuery) (payments.SubjectPage, error)
 	Sources(ctx context.Context) ([]payments.SourceActivity, error)
 	DisputesDue(ctx context.Context, now time.Time) (payments.DisputesDue, error)

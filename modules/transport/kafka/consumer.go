@@ -39,6 +39,7 @@ type Consumer struct {
 	log         *slog.Logger
 	joined      atomic.Bool
 	claims      sync.Map                 // set of *claim: the partitions that are being consumed
+	followers   sync.WaitGroup           // the goroutines that follow the ends of partitions
 	assigned    atomic.Int64             // number of partitions assigned to this member
 	oldest      map[topicPartition]int64 // their oldest offsets when the session began
 	fail        context.CancelCauseFunc  // ends Run with an error
@@ -76,6 +77,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	if err := c.client.Close(); err != nil {
 		c.log.Warn("kafka consumer could not close its connections", "error", err)
 	}
+	c.followers.Wait() // which the closed connections end
 	if ctx.Err() == nil {
 		return fmt.Errorf("the kafka consumer stopped, the updates wait in Kafka, none is lost or skipped: %w", context.Cause(running))
 	}
@@ -192,7 +194,8 @@ func (s sessions) ConsumeClaim(session sarama.ConsumerGroupSession, partition sa
 	defer s.claims.Delete(c)
 	ctx, stop := context.WithCancel(session.Context())
 	defer stop()
-	go c.follow(ctx)
+	// Run waits for it, because a request that is under way must not delay a rebalance.
+	s.followers.Go(func() { c.follow(ctx) })
 	for batch := range c.batches(session.Context()) {
 		if err := c.process(session.Context(), batch); err != nil {
 			if c.fatal(err) {
