@@ -44,7 +44,7 @@ type examination struct {
 	output  string
 	minFree int
 	expiry  time.Duration
-	fresh   bool // whether no process has made the database yet
+	fresh   bool // whether the database does not exist yet, or is empty
 	doctor.Report
 }
 
@@ -236,8 +236,8 @@ func (e *examination) examineTopics(ctx context.Context) {
 	}
 }
 
-// examineListeners checks certificates, tokens and addresses, and whether the settings are
-// those of a process at all.
+// examineListeners checks certificates, tokens and addresses, and whether a process runs with
+// the settings.
 func (e *examination) examineListeners(ctx context.Context) {
 	used := false
 	running := doctor.Answers(ctx, e.admin.door.Addr, e.admin.door.TLSCert != "")
@@ -282,7 +282,7 @@ func (e *examination) examineSources() {
 		return
 	}
 	if e.ingest.SourcesFile == "" {
-		e.Add("sources", doctor.Warn, "webhooks are not verified: anyone who reaches the ingest listener can change orders: name a sources file with --sources (SOURCES)")
+		e.Add("sources", doctor.Warn, "webhooks are not verified, so anyone who reaches the ingest listener can change orders: name a sources file with --sources (SOURCES)")
 		return
 	}
 	set, err := source.Load(e.ingest.SourcesFile, e.ingest.InsecureNoSignature)

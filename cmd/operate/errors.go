@@ -38,7 +38,7 @@ func explained(err error) error {
 	}
 }
 
-// nothing returns the error about an order or a dispute that is not known.
+// nothing returns the error about an unknown order or dispute.
 func nothing(about string) error {
 	return flags.WithExit(flags.ExitNotFound, fmt.Errorf("nothing is recorded about %s", about))
 }

@@ -76,8 +76,8 @@ func (p *period) register(command *cobra.Command, what string) {
 
 // The forms of a time on the command line, for the help.
 const (
-	agoForms   = ": 2026-01-04T10:00:00Z, 2026-01-04 for its begin in UTC, or 24h for 24 hours ago"
-	aheadForms = ": 2026-01-04T10:00:00Z, 2026-01-04 for its begin in UTC, or 24h for 24 hours ahead"
+	agoForms   = ": 2026-01-04T10:00:00Z, 2026-01-04 for midnight UTC, or 24h for 24 hours ago"
+	aheadForms = ": 2026-01-04T10:00:00Z, 2026-01-04 for midnight UTC, or 24h for 24 hours ahead"
 )
 
 func (p *period) given() bool { return p.from != "" || p.to != "" }
@@ -96,7 +96,7 @@ func (p *period) times(now time.Time) (from, to *timestamppb.Timestamp, err erro
 	return from, to, nil
 }
 
-// direction is where a duration on the command line leads from now.
+// direction is the direction from now of a duration on the command line.
 type direction int
 
 const (

@@ -73,8 +73,8 @@ func newAction(open Open, short, long string, a action) *cobra.Command {
 		Short: short,
 		Long: long + "\n\n" +
 			"Names the dead letters by their IDs, or selects open ones by filters or with --all, oldest first. The\n" +
-			"exit code is 3 if some of them stay open or are skipped, such as those that are settled already. A dry\n" +
-			"run ends with 0, whatever it shows.",
+			"exit code is 3 if some of them stay open or are skipped, such as those that are already settled. The exit\n" +
+			"code of a dry run is always 0.",
 		Args: cobra.ArbitraryArgs,
 	}
 	flags.Register(command, &on)
@@ -82,7 +82,7 @@ func newAction(open Open, short, long string, a action) *cobra.Command {
 	s.decision.Register(command)
 	s.format.register(command, "table")
 	command.Flags().BoolVar(&all, "all", false, a.name+" every open dead letter that the filters select")
-	command.Flags().BoolVar(&s.dry, "dry-run", false, "list what would become of each dead letter alone, and write nothing")
+	command.Flags().BoolVar(&s.dry, "dry-run", false, "show what would happen to each dead letter on its own, and write nothing")
 	command.Flags().BoolVar(&s.yes, "yes", false, "settle the dead letters that a filter selects; without it, more than one is refused")
 	command.RunE = func(command *cobra.Command, args []string) error {
 		filtered := selected.given() || all
@@ -148,7 +148,7 @@ func (s *settlement) run(command *cobra.Command, service Service) error {
 		fmt.Fprintln(command.ErrOrStderr())
 	}
 	if err != nil {
-		return fmt.Errorf("stopped after %d dead letters: %w (what is done stays so: run the same command again)", t.all, err)
+		return fmt.Errorf("stopped after %d dead letters: %w (what was done is kept: run the same command again)", t.all, err)
 	}
 	if err := list.finish(t); err != nil || s.dry {
 		return err

@@ -18,10 +18,10 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// noneMatches is what a command says if its filter selects nothing.
+// noneMatches is printed if a filter selects nothing.
 const noneMatches = "no open dead letter matches"
 
-// verdict returns what became of a dead letter.
+// verdict returns the result of the action for a dead letter.
 func (s *settlement) verdict(r *payrelayv1.ActionResult) string {
 	switch {
 	case r.GetSkipped() != "":
@@ -33,7 +33,7 @@ func (s *settlement) verdict(r *payrelayv1.ActionResult) string {
 	}
 }
 
-// words returns what became of a dead letter, or what would become of it.
+// words returns the verdict, in the conditional for a dry run.
 func (s *settlement) words(r *payrelayv1.ActionResult) string {
 	verdict := s.verdict(r)
 	if !s.dry {
@@ -49,16 +49,16 @@ func (s *settlement) words(r *payrelayv1.ActionResult) string {
 	}
 }
 
-// settled reports whether a dead letter is settled now, or would be.
+// settled reports whether a dead letter is now settled, or would be.
 func (s *settlement) settled(r *payrelayv1.ActionResult) bool {
 	return r.GetSkipped() == "" && r.GetOutcome().GetVerdict() != payrelayv1.Verdict_VERDICT_DEAD_LETTERED
 }
 
-// maxListed is the number of dead letters that the table of a dry run has.
+// maxListed is the largest number of dead letters in the table of a dry run.
 const maxListed = 100
 
-// letterList prints what became of each dead letter. An action by a filter prints its
-// counts only as a table, unless it is a dry run.
+// letterList prints the result for each dead letter. As a table, an action by a filter prints
+// only the counts, unless it is a dry run.
 type letterList struct {
 	*settlement
 	command *cobra.Command
@@ -148,7 +148,7 @@ func (l *letterList) finish(t *tally) error {
 	return err
 }
 
-// tally counts what became of dead letters.
+// tally counts the results of an action.
 type tally struct {
 	all, open, skipped int
 	verdicts           map[string]int

@@ -246,7 +246,7 @@ func (o *Operator) failed(ctx context.Context, name string, err error, dry bool)
 	}
 	o.log.Warn("an action of an operator failed", "request_id", requestIDOf(ctx), "action", name, "error", err)
 	if dry {
-		return rpcError(&refusal{codeUnavailable, "the dry run was not completed, and nothing is changed: send the same request again"})
+		return rpcError(&refusal{codeUnavailable, "the dry run did not finish, and changed nothing: send the same request again"})
 	}
 	return rpcError(&refusal{codeUnavailable, "the action may have been carried out in part: send the same request again, which repeats nothing"})
 }
