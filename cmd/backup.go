@@ -227,7 +227,7 @@ func (r *apiRole) restored(ctx context.Context, p *process, db database) (err er
 	case r.mark.TakenAt.IsZero():
 		return nil
 	case len(r.mark.Pending()) == 0:
-		p.log.Warn("the database was restored from a backup, and no broker has the webhooks since then: have the providers send them again", "taken_at", r.mark.TakenAt)
+		p.log.Warn("the database was restored from a backup without positions of a broker, so no records since then are applied again: have the providers send again the webhooks since then", "taken_at", r.mark.TakenAt)
 		return r.settle(ctx, nil)
 	default:
 		p.log.Warn("the database was restored from a backup: mode kafka applies the records of the broker since then again; have the providers send again the webhooks since then that arrived in another mode",

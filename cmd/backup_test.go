@@ -100,11 +100,11 @@ func TestRestoredDatabaseIsReported(t *testing.T) {
 		mark sqlite.Mark
 		want string
 	}{
-		"without a broker":                      {sqlite.Mark{TakenAt: taken}, "no broker has the webhooks"},
-		"with a position":                       {sqlite.Mark{TakenAt: taken, Positions: []sqlite.Position{position}}, "mode kafka applies again"},
+		"without a broker":                      {sqlite.Mark{TakenAt: taken}, "without positions of a broker"},
+		"with a position":                       {sqlite.Mark{TakenAt: taken, Positions: []sqlite.Position{position}}, "mode kafka applies the records"},
 		"with missing records":                  {sqlite.Mark{Positions: []sqlite.Position{lacks}}, "missing=3"},
-		"with missing records, from no broker":  {sqlite.Mark{TakenAt: taken, Positions: []sqlite.Position{lacks}}, "no broker has the webhooks"},
-		"with missing records and with a place": {sqlite.Mark{TakenAt: taken, Positions: []sqlite.Position{lacks, position}}, "mode kafka applies again"},
+		"with missing records, from no broker":  {sqlite.Mark{TakenAt: taken, Positions: []sqlite.Position{lacks}}, "without positions of a broker"},
+		"with missing records and with a place": {sqlite.Mark{TakenAt: taken, Positions: []sqlite.Position{lacks, position}}, "mode kafka applies the records"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := "sqlite://" + filepath.Join(t.TempDir(), "payrelay.db")

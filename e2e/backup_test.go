@@ -177,7 +177,7 @@ func TestRestoreWithoutABroker(t *testing.T) {
 	restore(t, file, found[0])
 	p = launch(t, "serve all", nil, args...)
 	wait.Until(t, appliedWithin, "the log reports that webhooks are missing", func() bool {
-		return strings.Contains(p.log(t), "no broker has the webhooks since then")
+		return strings.Contains(p.log(t), "a backup without positions of a broker")
 	})
 	sendOrders(t, p, file, 5, 6)
 	p.terminate(t)
