@@ -206,6 +206,9 @@ func (cfg backupConfig) embedded(ctx context.Context, dir string) (addr string, 
 	return b.Addr(), func() { cancel(); <-done; _ = unlock() }, nil
 }
 
+// scrapeTimeout bounds a reading of the mark for the metrics.
+const scrapeTimeout = time.Second
+
 // restored handles a database that was restored from a backup.
 func (r *apiRole) restored(ctx context.Context, p *process, db database) (err error) {
 	marked, ok := db.(restorable)
@@ -217,7 +220,7 @@ func (r *apiRole) restored(ctx context.Context, p *process, db database) (err er
 	}
 	r.marked = marked
 	p.admin.AddGauge("payrelay_restore_missing_records", "Records that a restored database lacks and that cannot be applied again. It is 0 after they are acknowledged.",
-		func() float64 { return float64(r.missing.Load()) })
+		func() float64 { return float64(r.stillMissing(ctx)) })
 	if r.mark == nil {
 		return nil
 	}
@@ -234,6 +237,19 @@ func (r *apiRole) restored(ctx context.Context, p *process, db database) (err er
 			"taken_at", r.mark.TakenAt)
 		return nil
 	}
+}
+
+// stillMissing returns the number of records that are missing. Another process can
+// acknowledge them meanwhile.
+func (r *apiRole) stillMissing(ctx context.Context) int64 {
+	if r.missing.Load() > 0 {
+		ctx, cancel := context.WithTimeout(ctx, scrapeTimeout)
+		defer cancel()
+		if mark, err := r.marked.Mark(ctx); err == nil {
+			r.missing.Store(mark.Missing())
+		}
+	}
+	return r.missing.Load()
 }
 
 // settle replaces the mark by one with only the missing records and some positions.

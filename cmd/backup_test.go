@@ -132,6 +132,15 @@ func TestRestoredDatabaseIsReported(t *testing.T) {
 			if err := role.restored(t.Context(), p, db); err != nil || !strings.Contains(log.String(), "taken_at=2026-01-31T12:00:00") || !strings.Contains(log.String(), c.want) {
 				t.Errorf("restored = %v, log %q, want a line with the time of the backup and %q", err, log.String(), c.want)
 			}
+			if got := role.stillMissing(t.Context()); got != c.mark.Missing() {
+				t.Errorf("%d records are missing, want %d", got, c.mark.Missing())
+			}
+			if err := db.(restorable).SetMark(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			if got := role.stillMissing(t.Context()); got != 0 {
+				t.Errorf("%d records are missing after they were acknowledged", got)
+			}
 		})
 	}
 }
