@@ -76,10 +76,23 @@ func newBackupAcknowledge() *cobra.Command {
 			if err := marked.SetMark(command.Context(), nil); err != nil {
 				return err
 			}
-			return printLine(command, fmt.Sprintf("acknowledged: %d records are missing since %s", mark.Missing(), mark.TakenAt.Format(time.RFC3339)))
+			if mark.Missing() == 0 {
+				return printLine(command, "acknowledged: the database was restored from a backup of "+mark.TakenAt.Format(time.RFC3339))
+			}
+			return printLine(command, fmt.Sprintf("acknowledged: %d records are missing since %s", mark.Missing(), firstMissing(mark).Format(time.RFC3339)))
 		})
 	}
 	return command
+}
+
+// firstMissing returns the time since when records are missing.
+func firstMissing(mark *sqlite.Mark) (first time.Time) {
+	for _, p := range mark.Positions {
+		if p.Missing > 0 && (first.IsZero() || p.Since.Before(first)) {
+			first = p.Since
+		}
+	}
+	return first
 }
 
 func printLine(command *cobra.Command, text string) error {
@@ -129,31 +142,40 @@ func (cfg backupConfig) backUp(ctx context.Context) (file string, err error) {
 	})
 }
 
-// positions returns the position of the group on the Kafka cluster or in the log of the
-// embedded broker, and none without either.
-func (cfg backupConfig) positions(ctx context.Context) ([]sqlite.Position, error) {
+// positions returns the positions of the group on the Kafka cluster and in the log of the
+// embedded broker, whose backlog a process with a cluster applies too.
+func (cfg backupConfig) positions(ctx context.Context) (all []sqlite.Position, err error) {
 	ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
 	defer cancel()
-	cluster := cfg.cluster
-	dir := cfg.data.BrokerDir()
-	if len(cluster.Brokers) == 0 {
-		if !exists(dir) {
-			return nil, nil
-		}
-		addr, stop, err := cfg.embedded(ctx, dir)
-		if err != nil {
+	if len(cfg.cluster.Brokers) > 0 {
+		if err := cfg.cluster.Validate(); err != nil {
 			return nil, err
 		}
-		defer stop()
-		cluster = kafka.ClusterConfig{Brokers: []string{addr}}
+		if all, err = positionsOn(ctx, cfg.cluster, cfg.topics); err != nil {
+			return nil, err
+		}
 	}
-	if err := cluster.Validate(); err != nil {
+	dir := cfg.data.BrokerDir()
+	if !exists(dir) {
+		return all, nil
+	}
+	addr, stop, err := cfg.embedded(ctx, dir)
+	if err != nil {
 		return nil, err
 	}
-	offsets, err := kafka.GroupOffsets(ctx, cluster, cfg.topics)
-	var positions []sqlite.Position
+	defer stop()
+	logged, err := positionsOn(ctx, kafka.ClusterConfig{Brokers: []string{addr}}, cfg.topics)
+	return append(all, logged...), err
+}
+
+func positionsOn(ctx context.Context, cluster kafka.ClusterConfig, topics kafka.TopicConfig) (positions []sqlite.Position, err error) {
+	id, err := kafka.ClusterID(ctx, cluster, topics)
+	if err != nil {
+		return nil, err
+	}
+	offsets, err := kafka.GroupOffsets(ctx, cluster, topics)
 	for _, o := range offsets {
-		positions = append(positions, sqlite.Position{Topic: o.Topic, Partition: o.Partition, Offset: o.Offset})
+		positions = append(positions, sqlite.Position{Cluster: id, Topic: o.Topic, Partition: o.Partition, Offset: o.Offset})
 	}
 	return positions, err
 }
@@ -184,6 +206,9 @@ func (cfg backupConfig) embedded(ctx context.Context, dir string) (addr string, 
 	return b.Addr(), func() { cancel(); <-done; _ = unlock() }, nil
 }
 
+// scrapeTimeout bounds a reading of the mark for the metrics.
+const scrapeTimeout = time.Second
+
 // restored handles a database that was restored from a backup.
 func (r *apiRole) restored(ctx context.Context, p *process, db database) (err error) {
 	marked, ok := db.(restorable)
@@ -195,20 +220,57 @@ func (r *apiRole) restored(ctx context.Context, p *process, db database) (err er
 	}
 	r.marked = marked
 	p.admin.AddGauge("payrelay_restore_missing_records", "Records that a restored database lacks and that cannot be applied again. It is 0 after they are acknowledged.",
-		func() float64 { return float64(r.missing.Load()) })
-	switch {
-	case r.mark == nil:
+		func() float64 { return float64(r.stillMissing(ctx)) })
+	if r.mark == nil {
 		return nil
-	case r.mark.Missing() > 0:
-		p.reportMissing(r.mark)
-	case len(r.mark.Positions) == 0:
-		p.log.Warn("the database was restored from a backup, and no broker has the webhooks since then: have the providers send them again", "taken_at", r.mark.TakenAt)
-		return marked.SetMark(ctx, nil)
+	}
+	r.missing.Store(r.mark.Missing())
+	p.reportMissing(r.mark)
+	switch {
+	case r.mark.TakenAt.IsZero():
+		return nil
+	case len(r.mark.Pending()) == 0:
+		p.log.Warn("the database was restored from a backup without positions of a broker, so no records since then are applied again: have the providers send again the webhooks since then", "taken_at", r.mark.TakenAt)
+		return r.settle(ctx, nil)
 	default:
 		p.log.Warn("the database was restored from a backup: mode kafka applies the records of the broker since then again; have the providers send again the webhooks since then that arrived in another mode",
 			"taken_at", r.mark.TakenAt)
+		return nil
 	}
-	r.missing.Store(r.mark.Missing())
+}
+
+// stillMissing returns the number of records that are missing. Another process can
+// acknowledge them meanwhile.
+func (r *apiRole) stillMissing(ctx context.Context) int64 {
+	if r.missing.Load() > 0 {
+		ctx, cancel := context.WithTimeout(ctx, scrapeTimeout)
+		defer cancel()
+		if mark, err := r.marked.Mark(ctx); err == nil {
+			r.missing.Store(mark.Missing())
+		}
+	}
+	return r.missing.Load()
+}
+
+// settle replaces the mark by one with only the missing records and some positions.
+func (r *apiRole) settle(ctx context.Context, pending []sqlite.Position) error {
+	left := &sqlite.Mark{Positions: pending}
+	if len(pending) > 0 {
+		left.TakenAt = r.mark.TakenAt
+	}
+	for _, p := range r.mark.Positions {
+		if p.Missing > 0 {
+			left.Positions = append(left.Positions, p)
+		}
+	}
+	if len(left.Positions) == 0 {
+		left = nil
+	}
+	if err := r.marked.SetMark(ctx, left); err != nil {
+		return err
+	}
+	r.mark = left
+	r.missing.Store(left.Missing())
 	return nil
 }
 
@@ -216,43 +278,60 @@ func (r *apiRole) restored(ctx context.Context, p *process, db database) (err er
 const membersTimeout = 30 * time.Second
 
 // setBack moves the consumer group back to the position of the backup, before the consumer
-// begins.
+// begins. Positions on another cluster than the consumer's are left for its own consumer.
 func (r *apiRole) setBack(ctx context.Context, p *process, cfg kafka.Config) error {
-	if r.mark == nil || r.mark.Missing() > 0 || len(r.mark.Positions) == 0 {
+	if len(r.mark.Pending()) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, membersTimeout)
 	defer cancel()
+	id, err := kafka.ClusterID(ctx, cfg.ClusterConfig, cfg.TopicConfig)
+	if err != nil {
+		return err
+	}
 	var to []kafka.GroupOffset
-	for _, position := range r.mark.Positions {
+	var others []sqlite.Position
+	for _, position := range r.mark.Pending() {
+		if position.Cluster != "" && position.Cluster != id {
+			others = append(others, position)
+			continue
+		}
 		to = append(to, kafka.GroupOffset{Topic: position.Topic, Partition: position.Partition, Offset: position.Offset})
+	}
+	if len(to) == 0 {
+		return nil
 	}
 	changed, err := kafka.RewindWhenEmpty(ctx, cfg, to)
 	if err != nil {
 		return fmt.Errorf("the database was restored from a backup of %s: %w", r.mark.TakenAt.Format(time.RFC3339), err)
 	}
-	left := &sqlite.Mark{TakenAt: r.mark.TakenAt}
+	lost := new(sqlite.Mark)
 	for _, c := range changed {
 		p.log.Warn("the database was restored from a backup: the records since then are applied again",
 			"taken_at", r.mark.TakenAt, "topic", c.Topic, "partition", c.Partition, "position", c.Offset, "committed", c.Committed, "records", c.Again())
 		if c.Missing > 0 {
-			left.Positions = append(left.Positions, sqlite.Position{Topic: c.Topic, Partition: c.Partition, Offset: c.Offset, Missing: c.Missing})
+			lost.Positions = append(lost.Positions, sqlite.Position{Cluster: id, Topic: c.Topic, Partition: c.Partition, Offset: c.Offset, Missing: c.Missing, Since: r.mark.TakenAt})
 		}
 	}
-	r.mark = nil
-	if left.Missing() == 0 {
-		return r.marked.SetMark(ctx, nil)
+	p.reportMissing(lost)
+	r.mark.Positions = append(r.mark.Positions, lost.Positions...)
+	return r.settle(ctx, others)
+}
+
+// reportOthers logs the positions of a backup that no consumer of the process could use.
+func (r *apiRole) reportOthers(p *process) {
+	for _, position := range r.mark.Pending() {
+		p.log.Warn("the database was restored from a backup of a process with another Kafka cluster or embedded broker, whose records since then are not applied again: start with that one, or have the providers send again the webhooks since then and run app backup acknowledge",
+			"taken_at", r.mark.TakenAt, "cluster", position.Cluster, "topic", position.Topic, "partition", position.Partition, "position", position.Offset)
 	}
-	r.mark = left
-	r.missing.Store(left.Missing())
-	p.reportMissing(left)
-	return r.marked.SetMark(ctx, left)
 }
 
 // reportMissing logs how many records are missing.
 func (p *process) reportMissing(mark *sqlite.Mark) {
 	for _, m := range mark.Positions {
-		p.log.Error("the database was restored from a backup, and the log no longer has all records since then: have the providers send again the webhooks since taken_at, and then run app backup acknowledge",
-			"taken_at", mark.TakenAt, "topic", m.Topic, "partition", m.Partition, "from_offset", m.Offset, "missing", m.Missing)
+		if m.Missing > 0 {
+			p.log.Error("the database was restored from a backup, and the log no longer has all records since then: have the providers send again the webhooks since taken_at, and then run app backup acknowledge",
+				"taken_at", m.Since, "topic", m.Topic, "partition", m.Partition, "from_offset", m.Offset, "missing", m.Missing)
+		}
 	}
 }

@@ -49,8 +49,12 @@ func TestBackupKeepsAppliedRecords(t *testing.T) {
 	}
 	for range 3 { // the broker trims its log right after its start
 		positions, err := cfg.positions(t.Context())
-		if want := (sqlite.Position{Topic: "webhooks.orders", Offset: records}); err != nil || !slices.Contains(positions, want) {
-			t.Fatalf("positions = %+v, %v, want %+v", positions, err, want)
+		if err != nil || len(positions) != 2 {
+			t.Fatalf("positions = %+v, %v, want those of two topics", positions, err)
+		}
+		cluster := positions[0].Cluster
+		if want := (sqlite.Position{Cluster: cluster, Topic: "webhooks.orders", Offset: records}); cluster == "" || !slices.Contains(positions, want) {
+			t.Fatalf("positions = %+v, want %+v", positions, want)
 		}
 	}
 	if after, err := filepath.Glob(pattern); err != nil || !slices.Equal(after, before) {
@@ -91,8 +95,17 @@ func TestRestoredDatabaseIsReported(t *testing.T) {
 	taken := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	position := sqlite.Position{Topic: "webhooks.orders", Offset: 7}
 	lacks := position
-	lacks.Missing = 3
-	for name, positions := range map[string][]sqlite.Position{"without a broker": nil, "with a position": {position}, "with missing records": {lacks}} {
+	lacks.Missing, lacks.Since = 3, taken
+	for name, c := range map[string]struct {
+		mark sqlite.Mark
+		want string
+	}{
+		"without a broker":                      {sqlite.Mark{TakenAt: taken}, "without positions of a broker"},
+		"with a position":                       {sqlite.Mark{TakenAt: taken, Positions: []sqlite.Position{position}}, "mode kafka applies the records"},
+		"with missing records":                  {sqlite.Mark{Positions: []sqlite.Position{lacks}}, "missing=3"},
+		"with missing records, from no broker":  {sqlite.Mark{TakenAt: taken, Positions: []sqlite.Position{lacks}}, "without positions of a broker"},
+		"with missing records and with a place": {sqlite.Mark{TakenAt: taken, Positions: []sqlite.Position{lacks, position}}, "mode kafka applies the records"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			url := "sqlite://" + filepath.Join(t.TempDir(), "payrelay.db")
 			e, err := engineOf(url)
@@ -110,14 +123,95 @@ func TestRestoredDatabaseIsReported(t *testing.T) {
 			if err := new(apiRole).restored(t.Context(), p, db); err != nil || log.Len() > 0 {
 				t.Fatalf("restored without a mark = %v, log %q", err, log.String())
 			}
-			if err := db.(restorable).SetMark(t.Context(), &sqlite.Mark{TakenAt: taken, Positions: positions}); err != nil {
+			if err := db.(restorable).SetMark(t.Context(), &c.mark); err != nil {
 				t.Fatal(err)
 			}
 			p = newTestProcess(t)
 			p.log = slog.New(slog.NewTextHandler(&log, nil))
-			if err := new(apiRole).restored(t.Context(), p, db); err != nil || !strings.Contains(log.String(), "taken_at=2026-01-31T12:00:00") {
-				t.Errorf("restored = %v, log %q, want a line with the time of the backup", err, log.String())
+			role := new(apiRole)
+			if err := role.restored(t.Context(), p, db); err != nil || !strings.Contains(log.String(), "taken_at=2026-01-31T12:00:00") || !strings.Contains(log.String(), c.want) {
+				t.Errorf("restored = %v, log %q, want a line with the time of the backup and %q", err, log.String(), c.want)
+			}
+			if got := role.stillMissing(t.Context()); got != c.mark.Missing() {
+				t.Errorf("%d records are missing, want %d", got, c.mark.Missing())
+			}
+			if err := db.(restorable).SetMark(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			if got := role.stillMissing(t.Context()); got != 0 {
+				t.Errorf("%d records are missing after they were acknowledged", got)
 			}
 		})
+	}
+}
+
+// A process can have a consumer of a Kafka cluster and one of the backlog of an embedded
+// broker, with the same topics and group. Only the one of the backup is set back, also if
+// the database lacks records already.
+func TestOnlyTheClusterOfTheBackupIsSetBack(t *testing.T) {
+	topics := kafka.TopicConfig{OrdersTopic: "webhooks.orders", DisputesTopic: "webhooks.disputes", Group: "payrelay"}
+	var clusters []kafka.Config
+	var ids []string
+	for range 2 {
+		b, err := broker.Open(broker.Config{Addr: "127.0.0.1:0", Keep: time.Hour, KeepBytes: 1 << 40}, t.TempDir(), topics.Names(), topics.Group, transporttest.Quiet())
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := transporttest.Start(b.Run)
+		t.Cleanup(func() { _ = run.Stop() })
+		fillAndCommit(t, b.Addr(), topics, 5)
+		cfg := kafka.Config{TopicConfig: topics, ClusterConfig: kafka.ClusterConfig{Brokers: []string{b.Addr()}}}
+		id, err := kafka.ClusterID(t.Context(), cfg.ClusterConfig, topics)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clusters, ids = append(clusters, cfg), append(ids, id)
+	}
+	if ids[0] == "" || ids[0] == ids[1] {
+		t.Fatalf("the ids of the brokers are %q, want different ones", ids)
+	}
+	url := "sqlite://" + filepath.Join(t.TempDir(), "payrelay.db")
+	e, err := engineOf(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := e.open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	lost := sqlite.Position{Cluster: ids[0], Topic: "webhooks.orders", Missing: 1, Since: time.UnixMicro(1).UTC()}
+	mark := &sqlite.Mark{TakenAt: time.UnixMicro(5).UTC(), Positions: []sqlite.Position{lost, {Cluster: ids[1], Topic: "webhooks.orders", Offset: 2}}}
+	if err := db.(restorable).SetMark(t.Context(), mark); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	role, p := new(apiRole), newTestProcess(t)
+	p.log = slog.New(slog.NewTextHandler(&log, nil))
+	if err := role.restored(t.Context(), p, db); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []struct {
+		offsets [2]int64
+		pending int
+	}{{[2]int64{5, 5}, 1}, {[2]int64{5, 2}, 0}} {
+		if err := role.setBack(t.Context(), p, clusters[i]); err != nil {
+			t.Fatal(err)
+		}
+		for n, cfg := range clusters {
+			offsets, err := kafka.GroupOffsets(t.Context(), cfg.ClusterConfig, topics)
+			if o := (kafka.GroupOffset{Topic: "webhooks.orders", Offset: want.offsets[n]}); err != nil || !slices.Contains(offsets, o) {
+				t.Errorf("after consumer %d, cluster %d has the offsets %+v, %v, want %+v", i, n, offsets, err, o)
+			}
+		}
+		left, err := db.(restorable).Mark(t.Context())
+		if err != nil || len(left.Pending()) != want.pending || left.Missing() != 1 {
+			t.Errorf("after consumer %d, the mark is %+v, %v, want %d positions and the missing record", i, left, err, want.pending)
+		}
+		log.Reset()
+		role.reportOthers(p)
+		if strings.Contains(log.String(), "are not applied again") != (want.pending > 0) {
+			t.Errorf("after consumer %d, the log is %q", i, log.String())
+		}
 	}
 }

@@ -155,6 +155,9 @@ func (cfg allConfig) build(ctx context.Context, p *process) error {
 			return err
 		}
 	}
+	if backlog || cfg.wire.Mode == payments.Kafka {
+		role.reportOthers(p)
+	}
 	rpc, err := cfg.ownCalls(ctx, p, role)
 	if err != nil {
 		return err

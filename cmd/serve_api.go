@@ -97,7 +97,10 @@ func (cfg serveAPIConfig) serve(ctx context.Context, out io.Writer) error {
 				return err
 			}
 		}
-		_, err := cfg.add(ctx, p)
+		role, err := cfg.add(ctx, p)
+		if err == nil && cfg.wire.Mode == payments.Kafka {
+			role.reportOthers(p)
+		}
 		return err
 	}
 	return runProcess(ctx, cfg.process, gcPercent, build, func(p *process) {

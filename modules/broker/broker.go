@@ -20,6 +20,7 @@ package broker
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net"
@@ -111,7 +112,7 @@ func (b *Broker) Run(ctx context.Context) error {
 func (b *Broker) options(cfg Config, dir string) []kfake.Opt {
 	opts := []kfake.Opt{
 		kfake.NumBrokers(1),
-		kfake.ClusterID("payrelay"),
+		kfake.ClusterID("payrelay-" + rand.Text()), // only of a new log, which keeps it
 		kfake.DataDir(dir),
 		kfake.WithLogger(logger{b.log}),
 		kfake.MaxVersions(advertised()),

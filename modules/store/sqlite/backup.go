@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/payrelay/payrelay/modules/store"
@@ -15,18 +16,59 @@ import (
 // Position is the offset of the first record of a partition that a backup may lack. All
 // records before it were applied.
 type Position struct {
+	// Cluster is the id of the Kafka cluster or embedded broker, empty if it is not known.
+	Cluster   string
 	Topic     string
 	Partition int32
 	Offset    int64
 	// Missing is the number of records from Offset on that cannot be applied again.
 	Missing int64
+	// Since is when the backup began that lacks the missing records.
+	Since time.Time
+}
+
+// of reports whether both are positions of the same partition, as far as is known.
+func (p Position) of(q Position) bool {
+	return p.Topic == q.Topic && p.Partition == q.Partition && (p.Cluster == q.Cluster || p.Cluster == "" || q.Cluster == "")
 }
 
 // Mark marks a database that was restored from a backup.
 type Mark struct {
-	// TakenAt is when the backup began.
+	// TakenAt is when the backup began, or zero if only the missing records are left of
+	// the mark.
 	TakenAt   time.Time
 	Positions []Position
+}
+
+// Pending returns the positions from which records have to be applied again.
+func (m *Mark) Pending() (pending []Position) {
+	if m == nil {
+		return nil
+	}
+	for _, p := range m.Positions {
+		if p.Missing == 0 {
+			pending = append(pending, p)
+		}
+	}
+	return pending
+}
+
+// add adds what an older mark of the same database says and is not settled.
+func (m *Mark) add(older *Mark) {
+	if older == nil {
+		return
+	}
+	if !older.TakenAt.IsZero() {
+		m.TakenAt = older.TakenAt
+	}
+	m.Positions = slices.Clone(m.Positions)
+	for _, p := range older.Positions {
+		if i := slices.IndexFunc(m.Positions, p.of); i >= 0 && p.Missing == 0 {
+			m.Positions[i].Offset = min(m.Positions[i].Offset, p.Offset)
+		} else {
+			m.Positions = append(m.Positions, p)
+		}
+	}
 }
 
 // Missing returns the number of records that are missing in the database.
@@ -41,9 +83,9 @@ func (m *Mark) Missing() (records int64) {
 }
 
 // Backup writes a consistent copy of the database into a new file, while others read and
-// write, checks the copy, and adds the mark. The caller must have read the positions before.
-// The file gets the name path only when it is complete and on disk. An existing file is
-// never overwritten.
+// write, checks the copy, and adds the mark to the one that the database may have. The
+// caller must have read the positions before. The file gets the name path only when it is
+// complete and on disk. An existing file is never overwritten.
 func (s *Store) Backup(ctx context.Context, path string, mark Mark) error {
 	if _, err := s.use(ctx); err != nil {
 		return err
@@ -119,13 +161,18 @@ func complete(ctx context.Context, name string, mark Mark) (err error) {
 	if broken {
 		return errors.New("the database is damaged: a row refers to one that does not exist")
 	}
+	older, err := readMark(ctx, db)
+	if err != nil {
+		return err
+	}
+	mark.add(older)
 	return writeMark(ctx, db, mark)
 }
 
 // The table of the mark exists only in backups, and in databases that were restored from
-// one. A mark without positions has one row without a topic.
+// one. Without pending positions, a row without a topic has the time of the backup.
 const createMark = `DROP TABLE IF EXISTS restored_from;
-	CREATE TABLE restored_from (taken_at INTEGER NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL, missing INTEGER NOT NULL)`
+	CREATE TABLE restored_from (taken_at INTEGER NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL, missing INTEGER NOT NULL, cluster TEXT NOT NULL)`
 
 func writeMark(ctx context.Context, db *sql.DB, mark Mark) error {
 	tx, err := db.BeginTx(ctx, nil)
@@ -137,11 +184,15 @@ func writeMark(ctx context.Context, db *sql.DB, mark Mark) error {
 		return err
 	}
 	positions := mark.Positions
-	if len(positions) == 0 {
-		positions = []Position{{}}
+	if len(mark.Pending()) == 0 && !mark.TakenAt.IsZero() {
+		positions = append(slices.Clone(positions), Position{})
 	}
 	for _, p := range positions {
-		if _, err := tx.ExecContext(ctx, "INSERT INTO restored_from VALUES (?, ?, ?, ?, ?)", mark.TakenAt.UnixMicro(), p.Topic, p.Partition, p.Offset, p.Missing); err != nil {
+		taken := mark.TakenAt
+		if p.Missing > 0 {
+			taken = p.Since
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT INTO restored_from VALUES (?, ?, ?, ?, ?, ?)", taken.UnixMicro(), p.Topic, p.Partition, p.Offset, p.Missing, p.Cluster); err != nil {
 			return err
 		}
 	}
@@ -149,13 +200,19 @@ func writeMark(ctx context.Context, db *sql.DB, mark Mark) error {
 }
 
 // Mark returns the mark of a database that was restored from a backup, or nil.
-func (s *Store) Mark(ctx context.Context) (*Mark, error) {
-	var exists bool
-	const find = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'restored_from')"
-	if err := s.writer.QueryRowContext(ctx, find).Scan(&exists); err != nil || !exists {
+func (s *Store) Mark(ctx context.Context) (*Mark, error) { return readMark(ctx, s.writer) }
+
+func readMark(ctx context.Context, db *sql.DB) (*Mark, error) {
+	var columns, clusters int
+	const find = "SELECT count(*), count(*) FILTER (WHERE name = 'cluster') FROM pragma_table_info('restored_from')"
+	if err := db.QueryRowContext(ctx, find).Scan(&columns, &clusters); err != nil || columns == 0 {
 		return nil, err
 	}
-	rows, err := s.writer.QueryContext(ctx, "SELECT taken_at, topic, partition, position, missing FROM restored_from ORDER BY topic, partition")
+	cluster := "cluster"
+	if clusters == 0 { // a backup of an older release
+		cluster = "''"
+	}
+	rows, err := db.QueryContext(ctx, "SELECT taken_at, topic, partition, position, missing, "+cluster+" FROM restored_from ORDER BY topic, partition, position")
 	if err != nil {
 		return nil, fmt.Errorf("read the mark of a backup: %w", err)
 	}
@@ -163,8 +220,12 @@ func (s *Store) Mark(ctx context.Context) (*Mark, error) {
 	err = store.EachRow(rows, func(row store.Row) error {
 		var p Position
 		var taken int64
-		err := row.Scan(&taken, &p.Topic, &p.Partition, &p.Offset, &p.Missing)
-		mark.TakenAt = time.UnixMicro(taken).UTC()
+		err := row.Scan(&taken, &p.Topic, &p.Partition, &p.Offset, &p.Missing, &p.Cluster)
+		if at := time.UnixMicro(taken).UTC(); p.Missing > 0 {
+			p.Since = at
+		} else {
+			mark.TakenAt = at
+		}
 		if p.Topic != "" {
 			mark.Positions = append(mark.Positions, p)
 		}
@@ -172,6 +233,9 @@ func (s *Store) Mark(ctx context.Context) (*Mark, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the mark of a backup: %w", err)
+	}
+	if mark.TakenAt.IsZero() && len(mark.Positions) == 0 {
+		return nil, nil
 	}
 	return mark, nil
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -152,13 +153,14 @@ func TestTheMarkIsReplacedAndRemoved(t *testing.T) {
 	s := openPath(t, filepath.Join(t.TempDir(), "payrelay.db"))
 	for _, mark := range []*sqlite.Mark{
 		{TakenAt: time.UnixMicro(5)},
-		{TakenAt: time.UnixMicro(6), Positions: []sqlite.Position{{Topic: "a", Offset: 3, Missing: 2}, {Topic: "b", Missing: 5}}},
+		{TakenAt: time.UnixMicro(6).UTC(), Positions: []sqlite.Position{{Cluster: "k", Topic: "a", Offset: 3}, {Topic: "b", Missing: 5, Since: time.UnixMicro(4).UTC()}}},
+		{Positions: []sqlite.Position{{Topic: "a", Offset: 3, Missing: 2, Since: time.UnixMicro(6).UTC()}, {Topic: "b", Missing: 5, Since: time.UnixMicro(4).UTC()}}},
 	} {
 		if err := s.SetMark(t.Context(), mark); err != nil {
 			t.Fatal(err)
 		}
 		got, err := s.Mark(t.Context())
-		if err != nil || got.Missing() != mark.Missing() || len(got.Positions) != len(mark.Positions) || !got.TakenAt.Equal(mark.TakenAt) {
+		if err != nil || got.Missing() != mark.Missing() || !slices.Equal(got.Positions, mark.Positions) || !got.TakenAt.Equal(mark.TakenAt) {
 			t.Errorf("Mark = %+v, %v, want %+v", got, err, mark)
 		}
 	}
@@ -185,5 +187,65 @@ func TestBackupToARelativePath(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, path)); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A backup of a restored database that still lacks records lacks them too.
+func TestABackupKeepsWhatIsMissing(t *testing.T) {
+	dir := t.TempDir()
+	s := openPath(t, filepath.Join(dir, "payrelay.db"))
+	old, older, now := time.UnixMicro(2).UTC(), time.UnixMicro(1).UTC(), time.UnixMicro(9).UTC()
+	lost := sqlite.Position{Cluster: "k", Topic: "a", Offset: 3, Missing: 4, Since: older}
+	for name, c := range map[string]struct {
+		before, added, want sqlite.Mark
+	}{
+		"missing records": {
+			before: sqlite.Mark{Positions: []sqlite.Position{lost}},
+			added:  sqlite.Mark{TakenAt: now, Positions: []sqlite.Position{{Cluster: "k", Topic: "a", Offset: 20}}},
+			want:   sqlite.Mark{TakenAt: now, Positions: []sqlite.Position{lost, {Cluster: "k", Topic: "a", Offset: 20}}},
+		},
+		"missing records, and no broker": {
+			before: sqlite.Mark{Positions: []sqlite.Position{lost}},
+			added:  sqlite.Mark{TakenAt: now},
+			want:   sqlite.Mark{TakenAt: now, Positions: []sqlite.Position{lost}},
+		},
+		"records that were not applied again yet": {
+			before: sqlite.Mark{TakenAt: old, Positions: []sqlite.Position{{Cluster: "k", Topic: "a", Offset: 3}, {Cluster: "l", Topic: "a", Offset: 5}}},
+			added:  sqlite.Mark{TakenAt: now, Positions: []sqlite.Position{{Cluster: "k", Topic: "a", Offset: 20}}},
+			want:   sqlite.Mark{TakenAt: old, Positions: []sqlite.Position{{Cluster: "k", Topic: "a", Offset: 3}, {Cluster: "l", Topic: "a", Offset: 5}}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := s.SetMark(t.Context(), &c.before); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(t.TempDir(), "backup.db")
+			if err := s.Backup(t.Context(), path, c.added); err != nil {
+				t.Fatal(err)
+			}
+			got, err := openPath(t, path).Mark(t.Context())
+			if err != nil || got == nil || !got.TakenAt.Equal(c.want.TakenAt) || !slices.Equal(got.Positions, c.want.Positions) {
+				t.Errorf("Mark of the backup = %+v, %v, want %+v", got, err, c.want)
+			}
+		})
+	}
+}
+
+// A backup of a release that recorded no cluster can be restored.
+func TestTheMarkOfAnOlderRelease(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "payrelay.db")
+	s := openPath(t, path)
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(`CREATE TABLE restored_from (taken_at INTEGER NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL, missing INTEGER NOT NULL);
+		INSERT INTO restored_from VALUES (6, 'a', 1, 7, 0)`); err != nil {
+		t.Fatal(err)
+	}
+	want := []sqlite.Position{{Topic: "a", Partition: 1, Offset: 7}}
+	if mark, err := s.Mark(t.Context()); err != nil || !mark.TakenAt.Equal(time.UnixMicro(6)) || !slices.Equal(mark.Positions, want) {
+		t.Errorf("Mark = %+v, %v, want %+v", mark, err, want)
 	}
 }

@@ -176,3 +176,16 @@ func TestApacheKafka(t *testing.T) {
 		}
 	})
 }
+
+// A cluster has an id, which each of its brokers reports.
+func TestClusterIDOfApacheKafka(t *testing.T) {
+	kafka := startApacheKafka(t, 1)
+	cfg := newTopics(t, kafka)
+	first, err := ClusterID(t.Context(), cfg.ClusterConfig, cfg.TopicConfig)
+	if err != nil || first == "" {
+		t.Fatalf("ClusterID = %q, %v, want an id", first, err)
+	}
+	if again, err := ClusterID(t.Context(), cfg.ClusterConfig, cfg.TopicConfig); err != nil || again != first {
+		t.Errorf("ClusterID again = %q, %v, want %q", again, err, first)
+	}
+}

@@ -35,6 +35,30 @@ func GroupOffsets(ctx context.Context, cluster ClusterConfig, topics TopicConfig
 	return all, err
 }
 
+// ClusterID returns the id of a cluster or embedded broker, which is the same for as long
+// as it keeps its data, or nothing if it has none.
+func ClusterID(ctx context.Context, cfg ClusterConfig, topics TopicConfig) (id string, err error) {
+	err = WithAdmin(ctx, cfg, func(admin sarama.ClusterAdmin) error {
+		config, err := adminConfig(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		broker, err := admin.Controller()
+		if err != nil {
+			return fmt.Errorf("find a broker of the Kafka cluster: %w", err)
+		}
+		answer, err := broker.GetMetadata(sarama.NewMetadataRequest(config.Version, topics.Names()))
+		if err != nil {
+			return fmt.Errorf("ask a Kafka broker for the id of its cluster: %w", err)
+		}
+		if answer.ClusterID != nil {
+			id = *answer.ClusterID
+		}
+		return nil
+	})
+	return id, err
+}
+
 func allPositions(ctx context.Context, admin sarama.ClusterAdmin, topics TopicConfig) (all []position, err error) {
 	for _, name := range topics.Names() {
 		topic, err := describeTopic(admin, name)
