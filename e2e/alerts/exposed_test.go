@@ -28,7 +28,7 @@ func exposed(t *testing.T) known {
     provider: generic
     signature: {scheme: hmac, header: X-Signature, algorithm: sha256, encoding: hex}
     secrets: [{secret: %s, not_after: %s}]
-`, strings.Repeat("s", 32), time.Now().Add(time.Hour).UTC().Format(time.RFC3339)))
+`, rightSecret, time.Now().Add(time.Hour).UTC().Format(time.RFC3339)))
 	kafka := launch(t, all(t, "kafka", "--sources", sources, "--insecure-no-signature", "--api-tls-cert", certFile, "--api-tls-key", keyFile))
 	serve := program.Serve{Role: "api", Mode: "grpc", DataDir: filepath.Join(dir, "data"), Admin: free, API: free, Internal: free}
 	api := launch(t, serve)
@@ -42,6 +42,7 @@ func exposed(t *testing.T) known {
 			t.Fatalf("a webhook is answered %d %s, want 2xx", status, body)
 		}
 	}
+	new(shop).mustPay(t, kafka, 1) // only a verified webhook is counted by its secret
 	// The age of the oldest dead letter is there while one is open. A process reads it when
 	// it starts.
 	if status, body := post(ingest.URL("ingest")+"/webhooks/payments/orders", order("event-1", "order-2", "success", time.Now(), "")); !strings.Contains(body, "conflict") {
