@@ -52,7 +52,7 @@ func TestBackupRestore(t *testing.T) {
 	p := launch(t, "serve all", nil, args...)
 	sendOrders(t, p, file, 0, 20)
 	takeBackup(t, dir, backup)
-	if r := runToEnd(t, nil, "backup", "--data-dir", dir, "--to", backup); r.Code == 0 || !strings.Contains(r.Stderr, "exists already") {
+	if r := runToEnd(t, nil, "backup", "--data-dir", dir, "--to", backup); r.Code == 0 || !strings.Contains(r.Stderr, "already exists") {
 		t.Errorf("a second backup into the same file: %s%s, want a refusal", r.Stdout, r.Stderr)
 	}
 	if info, err := os.Stat(backup); err != nil || info.Mode().Perm() != 0o600 {
