@@ -16,7 +16,14 @@ func (m *memory) DeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([
 	if q.Descending {
 		slices.Reverse(letters)
 	}
-	return letters[:min(q.Limit, len(letters))], nil
+	letters = letters[:min(q.Limit, len(letters))]
+	for i := range letters {
+		if !q.WithPayload {
+			bare := *letters[i]
+			bare.Payload, letters[i] = nil, &bare
+		}
+	}
+	return letters, nil
 }
 
 // selected returns the dead letters of a query by ascending id, without its limit.

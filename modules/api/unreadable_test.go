@@ -58,7 +58,7 @@ func TestUnreadableWebhookIsOneDeadLetter(t *testing.T) {
 			want[body]++
 		}
 	}
-	letters, err := store.DeadLetters(t.Context(), payments.DeadLetterQuery{Limit: 100})
+	letters, err := store.DeadLetters(t.Context(), payments.DeadLetterQuery{Limit: 100, WithPayload: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,12 +52,19 @@ type TimelineEntry struct {
 	Why string
 }
 
-// explainLimit is the largest number of events of one order or dispute that are read and
-// folded for an explanation.
-const explainLimit = 10_000
-
-// letterLimit is the largest number of dead letters that are read for an explanation.
-const letterLimit = 200
+// The limits below bound the memory of one explanation, see TestMemoryOfAnExplanation: the
+// events have texts of a few KiB at most and no bodies, and few payloads are held at once.
+const (
+	// explainLimit is the largest number of events of an order and all its disputes, or of
+	// a dispute, that are read and folded for an explanation.
+	explainLimit = 10_000
+	// letterLimit is the largest number of dead letters that are read for an explanation:
+	// of open ones, of settled ones, and of open ones that name no order.
+	letterLimit = 200
+	// payloadLimit is the number of dead letters that are read at once with their payloads,
+	// of up to MaxUpdateBytes each.
+	payloadLimit = 8
+)
 
 // ExplainOrder explains the state of an order and its disputes. The error is [ErrNotFound]
 // if nothing is recorded about it.
@@ -140,24 +147,28 @@ type explainer struct {
 	orderID string
 	// owner is the order that the dispute belongs to, for its flags.
 	owner *Order
-	// letters has the dead letters, including settled ones. unnamed is the number of open
-	// ones that name no order.
+	// letters has the dead letters, including settled ones, without payloads. updates has the
+	// updates of open ones, without bodies. unnamed is the number of open ones that name no
+	// order.
 	letters []*DeadLetter
+	updates map[int64]*payrelayv1.Update
 	unnamed int
+	// read is the number of events that were read.
+	read int
 	// story has the events of the order and of all disputes. stories has them by subject.
 	story   []*told
 	stories map[Subject][]*told
-	// incomplete reports whether there are more events than explainLimit.
+	// incomplete reports whether there may be more events than explainLimit.
 	incomplete bool
 }
 
 // readLetters reads the open dead letters that a query selects, and the newest settled ones.
 func (x *explainer) readLetters(ctx context.Context, q DeadLetterQuery) (err error) {
-	q.Limit = letterLimit
-	if x.DeadLetters, err = x.r.DeadLetters(ctx, q); err != nil {
+	err = x.eachOpen(ctx, q, func(l *DeadLetter, u *payrelayv1.Update) { x.open(l, u) })
+	if err != nil {
 		return err
 	}
-	q.Settled, q.Descending = true, true
+	q.Settled, q.Descending, q.Limit = true, true, letterLimit
 	all, err := x.r.DeadLetters(ctx, q)
 	if err != nil {
 		return err
@@ -167,38 +178,67 @@ func (x *explainer) readLetters(ctx context.Context, q DeadLetterQuery) (err err
 	return nil
 }
 
+// open adds an open dead letter with its update.
+func (x *explainer) open(l *DeadLetter, u *payrelayv1.Update) {
+	if x.updates == nil {
+		x.updates = make(map[int64]*payrelayv1.Update)
+	}
+	x.updates[l.ID] = u
+	x.DeadLetters = append(x.DeadLetters, l)
+}
+
+// eachOpen calls yield for each open dead letter that a query selects, without its payload,
+// and for the update without its body. The update is nil if the payload is none.
+func (x *explainer) eachOpen(ctx context.Context, q DeadLetterQuery, yield func(*DeadLetter, *payrelayv1.Update)) error {
+	q.WithPayload, q.Limit = true, payloadLimit
+	for range letterLimit / payloadLimit {
+		letters, err := x.r.DeadLetters(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, l := range letters {
+			u := l.update()
+			l.Payload = nil
+			yield(l, u)
+			q.AfterID = l.ID
+		}
+		if len(letters) < payloadLimit {
+			break
+		}
+	}
+	return nil
+}
+
 // readUnnamed reads the open dead letters that hold a whole update or body, and adds those
 // whose update is about the order.
 func (x *explainer) readUnnamed(ctx context.Context) error {
-	q := DeadLetterQuery{Limit: letterLimit}
+	var q DeadLetterQuery
 	for reason, properties := range reasons {
 		if properties.whole {
 			q.Reasons = append(q.Reasons, reason)
 		}
 	}
 	slices.Sort(q.Reasons)
-	letters, err := x.r.DeadLetters(ctx, q)
-	if err != nil {
-		return err
-	}
-	for _, l := range letters {
-		switch named := l.update().GetOrderId(); {
+	return x.eachOpen(ctx, q, func(l *DeadLetter, u *payrelayv1.Update) {
+		switch named := u.GetOrderId(); {
 		case slices.ContainsFunc(x.letters, func(known *DeadLetter) bool { return known.ID == l.ID }):
 		case named == x.orderID:
-			x.letters, x.DeadLetters = append(x.letters, l), append(x.DeadLetters, l)
+			x.letters = append(x.letters, l)
+			x.open(l, u)
 		case named == "":
 			x.unnamed++
 		}
-	}
-	return nil
+	})
 }
 
-// update returns the update of a dead letter, or nil if it holds none.
+// update returns the update of a dead letter without its body and without unknown fields,
+// or nil if it holds none.
 func (l *DeadLetter) update() *payrelayv1.Update {
 	u := new(payrelayv1.Update)
-	if proto.Unmarshal(l.Payload, u) != nil {
+	if (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(l.Payload, u) != nil {
 		return nil
 	}
+	u.RawBody = nil
 	return u
 }
 
@@ -209,33 +249,43 @@ func (x *explainer) disputeKeys(ctx context.Context) ([]DisputeKey, error) {
 	for _, d := range x.Disputes {
 		keys.add(d.DisputeKey)
 	}
-	events, _, err := x.readEvents(ctx, EventQuery{Disputes: true, OrderIDs: []string{x.orderID}})
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range events {
-		if e.Key.Kind == KindDispute {
-			keys.add(e.Dispute())
+	_, err := x.eachPage(ctx, EventQuery{Disputes: true, OrderIDs: []string{x.orderID}}, explainLimit, func(events []RecordedEvent) {
+		for _, e := range events {
+			if e.Key.Kind == KindDispute {
+				keys.add(e.Dispute())
+			}
 		}
-	}
-	return keys.items, nil
+	})
+	return keys.items, err
 }
 
-// readEvents reads the newest events that a query selects. complete reports whether
+// readEvents reads the newest events that a query selects, as many as the explanation may
+// still have. complete reports whether
 // there are no others.
 func (x *explainer) readEvents(ctx context.Context, q EventQuery) (events []RecordedEvent, complete bool, err error) {
-	for q.Page.Limit = MaxPageSize; len(events) < explainLimit; {
+	complete, err = x.eachPage(ctx, q, explainLimit-x.read, func(page []RecordedEvent) { events = append(events, page...) })
+	x.read += len(events)
+	x.incomplete = x.incomplete || !complete
+	return events, complete, err
+}
+
+// eachPage calls yield for each page of the newest events that a query selects, up to a
+// limit. complete reports whether there are no others.
+func (x *explainer) eachPage(ctx context.Context, q EventQuery, limit int, yield func([]RecordedEvent)) (complete bool, err error) {
+	for limit > 0 {
+		q.Page.Limit = min(MaxPageSize, limit)
 		page, err := x.r.Events(ctx, q)
 		if err != nil {
-			return nil, false, err
+			return false, err
 		}
-		events = append(events, page.Items...)
+		yield(page.Items)
 		if !page.More || len(page.Items) == 0 {
-			return events, true, nil
+			return true, nil
 		}
+		limit -= len(page.Items)
 		q.Page.After = &Cursor{Sequence: page.Items[len(page.Items)-1].Sequence}
 	}
-	return events, false, nil
+	return false, nil
 }
 
 // tellDispute adds the events of a dispute.
@@ -264,7 +314,6 @@ func (x *explainer) tell(story []*told, kind string) {
 			}
 			x.stories[of] = append(x.stories[of], t)
 		}
-		x.incomplete = x.incomplete || !t.folded && t.InHistory()
 	}
 	x.story = append(x.story, story...)
 }
@@ -276,7 +325,7 @@ func (x *explainer) finish() *Explanation {
 		x.story = x.story[x.Earlier:]
 	}
 	if x.incomplete {
-		x.say("Only the newest %d events of an order or dispute were read, so the states between them are unknown, and the number of earlier events is too low.", explainLimit)
+		x.say("Only the newest %d events of the order and its disputes, or of the dispute, were read, so the states between them are unknown, and the number of earlier events is too low.", explainLimit)
 	}
 	for _, t := range x.story {
 		x.Timeline = append(x.Timeline, t.TimelineEntry)
@@ -292,7 +341,7 @@ func (x *explainer) say(format string, values ...any) {
 func (x *explainer) explainLetters() {
 	for _, l := range x.DeadLetters {
 		about := "a body or a record that names no order"
-		if u := l.update(); u.GetEventId() != "" && kindOf(u) != "" {
+		if u := x.updates[l.ID]; u.GetEventId() != "" && kindOf(u) != "" {
 			about = fmt.Sprintf("%s %s says %s at %s", kindOf(u), eventText(l.Key), saidBy(u), timeText(timeOf(u.GetOccurredAt())))
 		}
 		why := "Reason: " + l.Detail + "."

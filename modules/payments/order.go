@@ -238,7 +238,7 @@ func moneySentence(o Order) string {
 func (x *explainer) explainUnpaid(story []*told) {
 	said := len(x.Sentences)
 	for _, l := range x.DeadLetters {
-		if u := l.update(); u.GetOrder() != nil && saysPaid(u) {
+		if u := x.updates[l.ID]; u.GetOrder() != nil && saysPaid(u) {
 			x.say("It is not paid: an event that says %s is dead letter %d, because %s.", saidBy(u), l.ID, l.Detail)
 		}
 	}

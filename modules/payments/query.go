@@ -77,6 +77,8 @@ type DeadLetterQuery struct {
 	// largest id to select; 0 means no limit.
 	AfterID, UpToID int64
 	Limit           int
+	// WithPayload reads the payloads, of up to [MaxUpdateBytes] each, too.
+	WithPayload bool
 }
 
 // DeadLetterCount is the number of dead letters with a reason from a source.

@@ -74,7 +74,10 @@ func (m *memory) DeadLetters(_ context.Context, q payments.DeadLetterQuery) ([]*
 	among := func(value string, values []string) bool { return len(values) == 0 || slices.Contains(values, value) }
 	for _, name := range m.sequence {
 		l := *m.letters[name]
-		if (q.Settled || l.Resolution == "") && among(l.OrderID, q.OrderIDs) && among(l.DisputeID, q.DisputeIDs) && among(l.Key.Source, q.Sources) &&
+		if !q.WithPayload {
+			l.Payload = nil
+		}
+		if (q.AfterID == 0 || q.Descending == (l.ID < q.AfterID) && l.ID != q.AfterID) && (q.Settled || l.Resolution == "") && among(l.OrderID, q.OrderIDs) && among(l.DisputeID, q.DisputeIDs) && among(l.Key.Source, q.Sources) &&
 			(len(q.Reasons) == 0 || slices.Contains(q.Reasons, l.Reason)) {
 			letters = append(letters, &l)
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/payrelay/payrelay/modules/payments"
 )
 
-// DeadLetters reads one page of dead letters.
+// DeadLetters reads one page of dead letters, without their payloads unless WithPayload.
 func (r Reader) DeadLetters(ctx context.Context, q payments.DeadLetterQuery) ([]*payments.DeadLetter, error) {
 	letters, err := readAll(ctx, r, r.dialect.DeadLetters(q), scanLetter)
 	if err != nil {
@@ -99,10 +99,13 @@ func (d Dialect) letters() *Selection {
 	return &Selection{dialect: d, text: "SELECT id, " + LetterColumns + " FROM dead_letters"}
 }
 
-// DeadLetters selects a page of dead letters: id and LetterColumns. It selects the ids
-// from an index first, which is much smaller than the table.
+// DeadLetters selects a page of dead letters: id and LetterColumns, the payload only with
+// WithPayload. It selects the ids from an index first, which is much smaller than the table.
 func (d Dialect) DeadLetters(q payments.DeadLetterQuery) *Selection {
 	s := d.letters()
+	if !q.WithPayload {
+		s.text = strings.Replace(s.text, " payload,", " NULL,", 1)
+	}
 	sources := s.letterSources(q, false)
 	direction := s.after(q)
 	order := " ORDER BY id" + direction

@@ -46,7 +46,7 @@ func TestWritesFollowAFailover(t *testing.T) {
 		t.Errorf("%d writes were refused, want only the first one", refused)
 	}
 	// Reads go to the new primary as well.
-	letters, err := store.DeadLetters(t.Context(), payments.DeadLetterQuery{Limit: 10})
+	letters, err := store.DeadLetters(t.Context(), payments.DeadLetterQuery{Limit: 10, WithPayload: true})
 	if err != nil || len(letters) != 1 || letters[0].Key.EventID == "0" {
 		t.Errorf("DeadLetters = %v, %v, want those of the new primary", letters, err)
 	}
@@ -54,7 +54,7 @@ func TestWritesFollowAFailover(t *testing.T) {
 
 func lettersOf(t *testing.T, store *postgres.Store) []*payments.DeadLetter {
 	t.Helper()
-	letters, err := store.DeadLetters(t.Context(), payments.DeadLetterQuery{Limit: 10})
+	letters, err := store.DeadLetters(t.Context(), payments.DeadLetterQuery{Limit: 10, WithPayload: true})
 	if err != nil {
 		t.Fatal(err)
 	}

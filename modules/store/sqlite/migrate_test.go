@@ -91,7 +91,7 @@ func TestDeadLettersOfTheLastRelease(t *testing.T) {
 	if err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	all := payments.DeadLetterQuery{Settled: true, Limit: payments.MaxPageSize}
+	all := payments.DeadLetterQuery{Settled: true, Limit: payments.MaxPageSize, WithPayload: true}
 	want, err := s.DeadLetters(t.Context(), all)
 	if err != nil {
 		t.Fatal(err)

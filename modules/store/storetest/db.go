@@ -218,7 +218,7 @@ func (d *db) letters() []*payments.DeadLetter {
 // lettersAfter returns all dead letters after an id.
 func (d *db) lettersAfter(id int64) (all []*payments.DeadLetter) {
 	d.t.Helper()
-	q := payments.DeadLetterQuery{Settled: true, AfterID: id, Limit: payments.MaxPageSize}
+	q := payments.DeadLetterQuery{Settled: true, AfterID: id, Limit: payments.MaxPageSize, WithPayload: true}
 	for {
 		page, err := d.DeadLetters(d.t.Context(), q)
 		d.check(err)

@@ -99,6 +99,7 @@ func letterFilters(t *testing.T, d *db) {
 			DisputeIDs: values(tries, 4, all, item, func(l *payments.DeadLetter) string { return l.DisputeID }, "absent"),
 			From:       tries.from(5, item.CreatedAt), To: tries.to(6, item.CreatedAt),
 			Settled: tries.uses(7), Descending: tries.rng.IntN(2) == 0, Limit: pick(tries.rng, []int{1, 7, payments.MaxPageSize}),
+			WithPayload: tries.rng.IntN(2) == 0,
 		}
 		if tries.uses(8) {
 			q.Text = pick(tries.rng, texts)

@@ -286,6 +286,9 @@ func walkLetters(d *db, q payments.DeadLetterQuery) (ids []int64) {
 		d.check(err)
 		for _, l := range page {
 			ids = append(ids, l.ID)
+			if (len(l.Payload) > 0) != q.WithPayload {
+				d.t.Errorf("DeadLetters(%+v) reads a payload of %d bytes", q, len(l.Payload))
+			}
 		}
 		if len(page) > q.Limit {
 			d.t.Errorf("got %d dead letters on a page, want at most %d", len(page), q.Limit)

@@ -206,7 +206,7 @@ func TestRecordsOfTheFuture(t *testing.T) {
 			t.Errorf("outcome of record %d = %v, want %v", i, outcomes[i], want[i])
 		}
 	}
-	letters, err := store.DeadLetters(t.Context(), payments.DeadLetterQuery{Limit: 10})
+	letters, err := store.DeadLetters(t.Context(), payments.DeadLetterQuery{Limit: 10, WithPayload: true})
 	if err != nil || len(letters) != 1 {
 		t.Fatalf("DeadLetters = %v, %v, want one", letters, err)
 	}
