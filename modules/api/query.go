@@ -16,6 +16,15 @@ import (
 // queryTimeout is the deadline of the store for one query.
 const queryTimeout = 5 * time.Second
 
+const (
+	// maxExplanations is the largest number of explanations that are made at once. Each
+	// needs up to 30 MiB while it reads events and dead letters, so that readers make the
+	// process need at most 60 MiB more.
+	maxExplanations = 2
+	// explainPatience is how long a request waits for one of them.
+	explainPatience = time.Second
+)
+
 // Reader reads the state and the events that the ledger recorded.
 type Reader interface {
 	payments.ExplainReader
@@ -27,10 +36,14 @@ type Reader interface {
 type Query struct {
 	reader Reader
 	log    *slog.Logger
+	// explaining holds a value for each explanation that is being made.
+	explaining chan struct{}
 }
 
 // NewQuery returns a Query that reads from reader.
-func NewQuery(reader Reader, log *slog.Logger) *Query { return &Query{reader: reader, log: log} }
+func NewQuery(reader Reader, log *slog.Logger) *Query {
+	return &Query{reader: reader, log: log, explaining: make(chan struct{}, maxExplanations)}
+}
 
 // ListOrders returns one page of orders.
 func (q *Query) ListOrders(ctx context.Context, req *payrelayv1.ListOrdersRequest) (*payrelayv1.ListOrdersResponse, error) {
@@ -153,6 +166,11 @@ func (q *Query) ExplainOrder(ctx context.Context, req *payrelayv1.ExplainOrderRe
 		return nil, err
 	}
 	return read(ctx, q.log, "ExplainOrder", func(ctx context.Context, id string) (*payrelayv1.ExplainOrderResponse, error) {
+		done, err := q.explain(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
 		found, err := payments.ExplainOrder(ctx, q.reader, id)
 		if err != nil {
 			return nil, err
@@ -182,8 +200,12 @@ func (q *Query) ExplainDispute(ctx context.Context, req *payrelayv1.ExplainDispu
 		return nil, err
 	}
 	return read(ctx, q.log, "ExplainDispute", func(ctx context.Context, key payments.DisputeKey) (*payrelayv1.ExplainDisputeResponse, error) {
+		done, err := q.explain(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
 		if key.Source == "" {
-			var err error
 			if key.Source, err = q.onlySource(ctx, key.ID); err != nil {
 				return nil, err
 			}
@@ -205,6 +227,18 @@ func (q *Query) ExplainDispute(ctx context.Context, req *payrelayv1.ExplainDispu
 		}
 		return answer, nil
 	}, key)
+}
+
+// explain waits until another explanation may be made. The caller calls done after it.
+func (q *Query) explain(ctx context.Context) (done func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, explainPatience)
+	defer cancel()
+	select {
+	case q.explaining <- struct{}{}:
+		return func() { <-q.explaining }, nil
+	case <-ctx.Done():
+		return nil, &refusal{codeUnavailable, fmt.Sprintf("%d explanations are being made, which is the most at once: try again later", maxExplanations)}
+	}
 }
 
 // onlySource returns the source of the dispute with an id. If there are several, it
