@@ -324,7 +324,7 @@ func (x *explainer) finish() *Explanation {
 		x.story = x.story[x.Earlier:]
 	}
 	if x.incomplete {
-		x.say("Only the newest %d events were read, so the states between them are unknown, and the number of earlier events is too low.", explainLimit)
+		x.say("Only the newest %d events of the order and its disputes, or of the dispute, were read, so the states between them are unknown, and the number of earlier events is too low.", explainLimit)
 	}
 	for _, t := range x.story {
 		x.Timeline = append(x.Timeline, t.TimelineEntry)

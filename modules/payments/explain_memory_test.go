@@ -134,7 +134,7 @@ func TestMemoryOfAnExplanation(t *testing.T) {
 			t.Errorf("%s: an explanation with %d dead letters needs %d MiB, want at most %d", name, len(x.DeadLetters), r.peak>>20, most>>20)
 		}
 		t.Logf("%s: %d MiB", name, r.peak>>20)
-		if text := strings.Join(x.Sentences, "\n"); !strings.Contains(text, "There are more events than the newest 10000") {
+		if text := strings.Join(x.Sentences, "\n"); !strings.Contains(text, "Only the newest 10000 events") {
 			t.Errorf("%s: the explanation does not say that there are more events: %.200s", name, text)
 		}
 		runtime.KeepAlive(x)
