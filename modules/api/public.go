@@ -1,6 +1,7 @@
 package api
 
 import (
+	_ "embed"
 	"log/slog"
 	"net"
 	"net/http"
@@ -97,4 +98,18 @@ func setDataHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 		header.Set(echo.HeaderCacheControl, "no-store")
 		return next(c)
 	}
+}
+
+// openAPI is the description of the REST paths. A test compares it with what the handlers
+// answer.
+//
+//go:embed openapi.json
+var openAPI []byte
+
+// getOpenAPI serves GET /openapi.json.
+func (p *public) getOpenAPI(c echo.Context) error {
+	if err := readParams(c).check(); err != nil {
+		return err
+	}
+	return c.JSONBlob(http.StatusOK, openAPI)
 }
