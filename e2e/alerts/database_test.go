@@ -44,6 +44,8 @@ func TestDatabaseIsAway(t *testing.T) {
 	r.want("before the fault")
 
 	check(t, server.Stop())
+	s.mustPay(t, p, 1) // the ledger tries to apply it
+	awaitUnready(t, p, "database")
 	for range 7 {
 		before := r.value("payrelay_store_errors_total", "kind", "other")
 		await(t, "another failed operation", func() bool { return peek(p, "payrelay_store_errors_total", "kind", "other") > before })
@@ -120,6 +122,7 @@ func TestQueueIsFull(t *testing.T) {
 		send(100+i, 250<<10)
 	}
 	await(t, "the queue to fill", func() bool { return peek(p, "payrelay_batch_waiting_bytes", "stage", "ledger") > 50<<20 })
+	awaitUnready(t, p, "database")
 	r.scrape()
 	r.hold(8*time.Minute, step)
 	r.want("with a full queue", "PayrelayNotReady (page)", "PayrelayQueueFull (page)", "PayrelayUpdatesWaiting (page)")

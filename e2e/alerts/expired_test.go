@@ -37,9 +37,15 @@ func TestRecordsExpire(t *testing.T) {
 	r.want("after the loss", "PayrelayRecordsExpired (page)")
 	check(t, api.Terminate(startWithin))
 	api = launch(t, serve)
+	awaitReady(t, api)
 	r.targets["api"] = api
 	r.during(5*time.Minute, func() { s.mustPay(t, ingest, 1) })
 	r.want("after a restart", "PayrelayRecordsExpired (page)")
+	await(t, "everything to be applied", func() bool {
+		return peek(api, "payrelay_oldest_unapplied_update_seconds") == 0 && peek(api, "payrelay_consumer_lag_records") == 0 &&
+			peek(ingest, "payrelay_oldest_unapplied_update_seconds") == 0
+	})
+	r.scrape()
 	r.hold(25*time.Hour, 5*time.Minute)
 	r.want("a day later")
 }

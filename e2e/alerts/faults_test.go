@@ -38,6 +38,7 @@ func TestAPIRoleIsAway(t *testing.T) {
 		r.scrape()
 		return r.value("payrelay_circuit_open") == 1
 	})
+	awaitUnready(t, ingest, "api")
 	r.during(12*time.Minute, func() { s.pay(ingest, rightSecret) })
 	r.want("without the api role", "PayrelayCircuitOpen (page)", "PayrelayDown (page)", "PayrelayNotReady (page)", "PayrelayWebhooksRefused (page)")
 }

@@ -105,6 +105,29 @@ func await(t *testing.T, what string, condition func() bool) {
 	}
 }
 
+// awaitUnready waits until a readiness check of a process fails.
+func awaitUnready(t *testing.T, p *process, name string) {
+	t.Helper()
+	await(t, "the readiness check "+name+" to fail", func() bool { return peek(p, "payrelay_readiness_check", "check", name) == 0 })
+}
+
+// awaitReady waits until all readiness checks of a process pass.
+func awaitReady(t *testing.T, p *process) {
+	t.Helper()
+	await(t, "the readiness checks to pass", func() bool {
+		families, err := metricsOf(p)
+		if err != nil || families["payrelay_readiness_check"] == nil {
+			return false
+		}
+		for _, m := range families["payrelay_readiness_check"].GetMetric() {
+			if m.GetGauge().GetValue() != 1 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // post sends a webhook, or any other request, and returns the status and the body. The
 // status is 0 if there is no answer.
 func post(url, body string, header ...string) (int, string) {
