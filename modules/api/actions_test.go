@@ -267,8 +267,8 @@ func TestFailedDryRuns(t *testing.T) {
 	} {
 		err := call()
 		wantRefusal(t, name, err, "unavailable")
-		if strings.Contains(err.Error(), "in part") || !strings.Contains(err.Error(), "nothing is changed") {
-			t.Errorf("%s = %v, want that nothing is changed", name, err)
+		if strings.Contains(err.Error(), "in part") || !strings.Contains(err.Error(), "changed nothing") {
+			t.Errorf("%s = %v, want that it changed nothing", name, err)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/payrelay/payrelay/modules/payments"
@@ -24,6 +25,7 @@ type memory struct {
 	audit    []payments.AuditEntry
 	activity []payments.SourceActivity
 	bodies   map[payments.Key][]byte
+	mu       sync.Mutex // guards asked
 	asked    any
 	// counted is the last query of CountDeadLetters or RemainingDeadLetters.
 	counted payments.DeadLetterQuery
@@ -79,7 +81,9 @@ func among[T any](items []T, names []string, name func(T) string) []T {
 }
 
 func (m *memory) ask(ctx context.Context, question any) error {
+	m.mu.Lock()
 	m.asked = question
+	m.mu.Unlock()
 	if m.fail != nil {
 		return m.fail(ctx)
 	}
